@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class OrderingConfig(AppConfig):
+    name = "ordering"
+    verbose_name = "Box office"
+    default_auto_field = "django.db.models.BigAutoField"
