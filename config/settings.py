@@ -70,7 +70,7 @@ TEMPLATES = [
 # Two roles from the first day: the owner migrates and swaps read tables, the application only reads and appends.
 # `owner` stands first so that whatever makes a database makes it as the owner.
 _application = env.db_url("DATABASE_URL", default="postgres:///boxoffice")
-_owner = env.db_url("DATABASE_OWNER_URL", default="") or dict(_application)
+_owner = env.db_url("DATABASE_OWNER_URL") if "DATABASE_OWNER_URL" in env else dict(_application)
 for _database in (_application, _owner):
     _database.update(CONN_MAX_AGE=env.int("CONN_MAX_AGE", default=None), CONN_HEALTH_CHECKS=True)
 DATABASES = {"owner": _owner, "default": _application}
@@ -82,7 +82,10 @@ CELERY_BROKER_URL = env.str("BROKER_URL", default=REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = "live"
-CELERY_TASK_ROUTES = {"projections.tasks.rebuild": {"queue": "rebuild"}}
+CELERY_TASK_ROUTES = {
+    "projections.tasks.rebuild": {"queue": "rebuild"},
+    "sagas.tasks.deliver": {"queue": "effects"},
+}
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -94,7 +97,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "retry_on_timeout": False,
 }
 CELERY_BEAT_SCHEDULE = {
-    "tick": {"task": "eventstore.tasks.tick", "schedule": timedelta(seconds=1), "options": {"expires": 5}},
+    f"{app}-tick": {"task": f"{app}.tasks.tick", "schedule": timedelta(seconds=1), "options": {"expires": 5}}
+    for app in ("eventstore", "projections", "sagas")
 }
 
 AUTH_PASSWORD_VALIDATORS = [
