@@ -120,3 +120,10 @@ STATIC_ROOT = BOXOFFICE_HOME / "static"
 WHITENOISE_USE_FINDERS = True
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
+
+# The business.
+PAYMENT_PROVIDER = env.str("PAYMENT_PROVIDER", default="sandbox")
+PAYMENT_WEBHOOK_SECRET = env.str("PAYMENT_WEBHOOK_SECRET", default="") or SECRET_KEY
+MAIL_DOMAIN = env.str("MAIL_DOMAIN", default="boxoffice.localhost")
+EVENTSTORE_MODES = env.dict("SUBSCRIBER_MODES", default={})
+EFFECTS_LEASE_SECONDS = env.float("EFFECTS_LEASE_SECONDS", default=60.0)

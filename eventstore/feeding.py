@@ -36,7 +36,7 @@ _LOCK = """SELECT name FROM eventstore_subscriber
     ORDER BY rank, name FOR NO KEY UPDATE SKIP LOCKED"""
 _CHECKPOINTS = "SELECT name, checkpoint FROM eventstore_subscriber"
 _MOVE = """UPDATE eventstore_subscriber AS row
-    SET checkpoint = greatest(row.checkpoint, new.checkpoint), processed = processed + new.processed, failures = 0,
+    SET checkpoint = greatest(row.checkpoint, new.checkpoint), processed = row.processed + new.processed, failures = 0,
         retry_at = NULL, moved_at = clock_timestamp()
     FROM unnest(%s::text[], %s::bigint[], %s::int[]) AS new(name, checkpoint, processed) WHERE row.name = new.name"""
 _FAILED = """UPDATE eventstore_subscriber

@@ -5,7 +5,7 @@ State, outgoing commands and timers are rows, saved where the subscriber's check
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 from uuid import UUID, uuid5
@@ -40,6 +40,14 @@ class After(msgspec.Struct, frozen=True):
     name: str
 
 
+class At(msgspec.Struct, frozen=True):
+    """Send a command at this time."""
+
+    due_at: datetime
+    command: Command
+    name: str
+
+
 class Cancel(msgspec.Struct, frozen=True):
     """Cancel this instance's timers of a name, as far as they have not fired. Best effort: the aggregate refuses a late one."""
 
@@ -50,7 +58,7 @@ class End(msgspec.Struct, frozen=True):
     """This instance has nothing more to do; later events pass it by."""
 
 
-Step = Send | After | Cancel | End
+Step = Send | After | At | Cancel | End
 
 
 @event("saga.command-refused", standalone=True)
@@ -226,13 +234,18 @@ class _Batch:
                     }
                 )
             case After(delay, command, name):
-                due_at = recorded.recorded_at + delay
-                self.armed.append({**self._origin(row, recorded, command_id, command), "name": name, "due_at": due_at})
+                self._arm(row, recorded, command_id, At(recorded.recorded_at + delay, command, name))
+            case At():
+                self._arm(row, recorded, command_id, step)
             case Cancel(name):
                 self.cancelled.append((row.key, name))
                 self.armed = [timer for timer in self.armed if (timer["key"], timer["name"]) != (row.key, name)]
             case End():
                 row.ended = True
+
+    def _arm(self, row: Row, recorded: Recorded, command_id: UUID, at: At) -> None:
+        origin = self._origin(row, recorded, command_id, at.command)
+        self.armed.append({**origin, "name": at.name, "due_at": at.due_at})
 
     def _origin(self, row: Row, recorded: Recorded, command_id: UUID, command: Command) -> dict[str, Any]:
         return {
