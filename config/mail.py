@@ -18,7 +18,7 @@ class FileBackend(BaseEmailBackend):
         folder = Path(settings.BOXOFFICE_HOME) / "mail"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for message in email_messages:
-            _file(folder, message.message().as_bytes(linesep="\r\n"))
+            _file(folder, message.message().as_bytes())
         return len(email_messages)
 
 

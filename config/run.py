@@ -57,24 +57,25 @@ def main() -> int:
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     try:
         run(console, parent)
     except Ending:
         with suppress(OSError):
             console.print("Boxoffice has stopped.")
     except (bundled.BundledError, Refused) as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         return 1
     return 0
 
 
 def run(console: Console, parent: int | None) -> NoReturn:
-    """Runs everything until a signal comes or `parent` is our parent no longer; then raises Ending, with all stopped."""
+    """Runs everything until a signal comes, or `parent` is our parent no longer; raises Ending when all has stopped."""
     home = bundled.Home(Path(os.environ.get("BOXOFFICE_HOME") or BASE_DIR / "var"))
     host, port = listening_address(console)
-    wanted = {"postgres": not os.environ.get("DATABASE_URL"), "valkey": not os.environ.get("REDIS_URL")}
-    with bundled.servers(home, **wanted) as servers:
+    home.folder("static")  # what WhiteNoise looks into; nothing need be collected here
+    own_postgres, own_valkey = not os.environ.get("DATABASE_URL"), not os.environ.get("REDIS_URL")
+    with bundled.servers(home, postgres=own_postgres, valkey=own_valkey) as servers:
         environment = child_environment(home, servers, port)
         supervisor = Supervisor(servers.guardian, environment, console)
         try:
@@ -161,7 +162,7 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)  # once is enough: stopping takes a moment
     if number == signal.SIGHUP:
-        sys.stdout = sys.stderr = open(os.devnull, "w")  # the terminal is gone
+        sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 (the terminal is gone)
     raise Ending
 
 

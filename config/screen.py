@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from rich.console import Console
-from rich.panel import Panel
-from rich.table import Table
+from rich.rule import Rule
+from rich.text import Text
 
 from config.bundled import Home
 from config.prepare import ADMIN, ADMIN_PASSWORD
@@ -13,24 +13,24 @@ from config.prepare import ADMIN, ADMIN_PASSWORD
 def show(console: Console, environment: Mapping[str, str], home: Home) -> None:
     """Prints addresses, credentials and how to stop; `environment` is the one that the processes got."""
     site = environment["BASE_URL"]
-    rows = {
-        "Site": site,
-        "Admin": f"{site}/admin/",
-        "": f"user {ADMIN}, {_password(environment, home)}",
+    lines = {
+        "Site": f"{site}/",
+        "Admin": f"{site}/admin/   user {ADMIN}, {_password(environment, home)}",
         "API": f"{site}/api/v1/docs",
         "Mails": environment.get("EMAIL_URL") or str(home.root / "mail"),
-        "PostgreSQL": environment["DATABASE_URL"],
-        "  as owner": environment.get("DATABASE_OWNER_URL", "the same"),
-        "Redis": environment["REDIS_URL"],
         "Home": str(home.root),
+        "Database": environment["DATABASE_URL"],
+        "its owner": environment.get("DATABASE_OWNER_URL") or "the same",
+        "Queue": environment["REDIS_URL"],
         "Stop": "Ctrl-C",
     }
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows.items():
-        table.add_row(name, value)
-    console.print(Panel(table, title="Boxoffice is running", border_style="green", expand=False, padding=(1, 2)))
+    # Lines as long as they are: who copies an address out of a terminal wants it whole.
+    console.print()
+    console.print(Rule("Boxoffice is running", style="green", align="left"))
+    for name, value in lines.items():
+        console.print(Text(f"{name:>9}   ", style="bold") + Text(value), soft_wrap=True)
+    console.print(Rule(style="green"))
+    console.print()
 
 
 def _password(environment: Mapping[str, str], home: Home) -> str:

@@ -1,4 +1,4 @@
-"""Settings, all from the environment, each with a default that works (`make run` sets what the bundled servers need)."""
+"""Settings, all from the environment, each with a default; `make run` sets what the bundled servers need."""
 
 import logging
 from datetime import timedelta
@@ -73,6 +73,7 @@ TEMPLATES = [
     },
 ]
 
+
 # Two roles from the first day: the owner migrates and swaps read tables, the application only reads and appends.
 # `owner` stands first so that whatever makes a database makes it as the owner.
 def _database(variable: str, default: str) -> dict[str, Any]:
@@ -100,6 +101,7 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# For who publishes; who consumes has others, see config.celery.
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 0.25,
     "socket_connect_timeout": 0.25,

@@ -90,17 +90,17 @@ def _wait_until_ended(process: int, patience: float) -> None:
 def _guard() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    watched: dict[int, dict[str, list[int]]] = {}
+    programs: dict[int, list[int]] = {}
+    servers: dict[int, list[int]] = {}
     for line in sys.stdin:
         message = json.loads(line)
-        process = message.pop("process")
-        watched.pop(process, None)
-        if message:
-            watched[process] = message
+        for watched in (programs, servers):
+            watched.pop(message["process"], None)
+        if "signals" in message:
+            (servers if message["server"] else programs)[message["process"]] = message["signals"]
     with ThreadPoolExecutor() as pool:
-        for server in (False, True):
-            stopping = {key: value["signals"] for key, value in watched.items() if value["server"] is server}
-            list(pool.map(stop, stopping.keys(), stopping.values()))
+        for watched in (programs, servers):
+            list(pool.map(stop, watched.keys(), watched.values()))
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
-from psycopg import sql
 
 from config.bundled import places, programs
 from config.bundled.account import Account
 from config.bundled.errors import BundledError
 from config.bundled.guardian import Guardian
 from config.bundled.home import Home
+from config.bundled.provision import ensure_database, ensure_role
 from config.bundled.server import Server
 
 SUPERUSER, OWNER, APPLICATION = "postgres", "boxoffice_owner", "boxoffice"
@@ -61,34 +61,19 @@ class Postgres(Server):
         self._provision()
 
     def url(self, role: str, database: str) -> str:
-        """Django-environ and libpq both read it; the socket's folder is a parameter as only libpq decodes host names."""
+        """For django-environ and libpq alike: the socket's folder is a parameter, as only libpq decodes host names."""
         password = quote(self._secrets.secret(f"postgres-{role}"), safe="")
         return f"postgres://{role}:{password}@/{database}?host={quote(str(self._sockets))}&port=5432"
 
     def create_database(self, name: str) -> None:
         """An empty database that the owner owns and the application may enter; nothing is done if it is there."""
-        database, owner, application = map(sql.Identifier, (name, OWNER, APPLICATION))
-        with self._superuser() as connection:
-            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
-                return
-            for statement in (
-                sql.SQL("CREATE DATABASE {} OWNER {}").format(database, owner),
-                sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database),
-                sql.SQL("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}").format(database, application),
-            ):
-                connection.execute(statement)
+        with self._superuser() as superuser:
+            ensure_database(superuser, name, OWNER, APPLICATION)
 
     def _provision(self) -> None:
-        with self._superuser() as connection:
+        with self._superuser() as superuser:
             for role in (OWNER, APPLICATION):
-                if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
-                    connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
-                # Encrypted here, so that no log can ever show it.
-                password = connection.pgconn.encrypt_password(
-                    self._secrets.secret(f"postgres-{role}").encode(), role.encode(), b"scram-sha-256"
-                )
-                alter = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), password.decode())
-                connection.execute(alter)
+                ensure_role(superuser, role, self._secrets.secret(f"postgres-{role}"))
         self.create_database(DATABASE)
 
     def _superuser(self) -> psycopg.Connection:
@@ -129,7 +114,9 @@ class Postgres(Server):
                 "Dump them with the older Boxoffice and load them into a new home (BOXOFFICE_HOME)."
             )
         if self._secrets.known_secret(f"postgres-{SUPERUSER}") is None:
-            raise BundledError(f"The data in {self.folder} are there, but the passwords in {self._secrets.root} are not.")
+            raise BundledError(
+                f"The data in {self.folder} are there, but the passwords in {self._secrets.root} are not."
+            )
 
     def _make_data(self) -> None:
         """In a folder of another name first: one that carries the right name is always complete."""
@@ -137,7 +124,7 @@ class Postgres(Server):
             password = self._account.own(Path(scratch)) / "password"
             password.write_text(self._secrets.secret(f"postgres-{SUPERUSER}"))
             fresh = self._account.own(password).with_name("data")
-            command = [
+            command: list[Path | str] = [
                 *(self._programs / "initdb", "-D", fresh, f"--username={SUPERUSER}", f"--pwfile={password}"),
                 *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"),
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
