@@ -1,0 +1,99 @@
+"""Everything the log and its neighbours may refuse, one class a reason.
+
+The docstring of a class is its default message; `code` is stable and may be shown to clients.
+"""
+
+from typing import ClassVar
+
+
+class EventstoreError(Exception):
+    """Something about the log went wrong."""
+
+    code: ClassVar[str] = "eventstore-error"
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or (type(self).__doc__ or "").strip())
+
+
+class DomainError(EventstoreError):
+    """A rule of the business refuses this command."""
+
+    code = "refused"
+
+
+class StreamNotFound(DomainError):
+    """There is nothing with this id."""
+
+    code = "not-found"
+
+
+class StreamExists(DomainError):
+    """There is already something with this id."""
+
+    code = "already-exists"
+
+
+class ConcurrencyConflict(EventstoreError):
+    """Another writer appended to this stream first."""
+
+    code = "version-conflict"
+
+
+class ClaimTaken(EventstoreError):
+    """Another stream holds this value, and it is to be unique."""
+
+    code = "claim-taken"
+
+
+class InvalidEvent(EventstoreError):
+    """An event could not be read back as it was written, so it was not recorded."""
+
+    code = "invalid-event"
+
+
+class UnreadableEvent(EventstoreError):
+    """A stored event does not fit the type it is declared as."""
+
+    code = "unreadable-event"
+
+
+class UnknownEvent(EventstoreError):
+    """No event is declared under this stored name."""
+
+    code = "unknown-event"
+
+
+class NewerSchema(EventstoreError):
+    """A stored event has a schema version that only newer code can read."""
+
+    code = "newer-schema"
+
+
+class UnhandledEvent(EventstoreError):
+    """An aggregate recorded an event that it has no handler for."""
+
+    code = "unhandled-event"
+
+
+class UnknownCommand(EventstoreError):
+    """No aggregate handles this command."""
+
+    code = "unknown-command"
+
+
+class TooManyEvents(EventstoreError):
+    """One append takes at most 200 events: a larger one would hold back every reader."""
+
+    code = "too-many-events"
+
+
+class UnsafeTransaction(EventstoreError):
+    """The log is written at READ COMMITTED and with synchronous_commit, and nothing else."""
+
+    code = "unsafe-transaction"
+
+
+class UnknownSubscriber(EventstoreError):
+    """No subscriber is declared under this name."""
+
+    code = "unknown-subscriber"
