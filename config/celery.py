@@ -34,7 +34,7 @@ class Doorbell(Celery):
     """Celery, with one set of limits for who rings (the setting) and another for who listens."""
 
     def connection_for_read(self, url: str | None = None, **kwargs: Any) -> Connection:
-        if "redis" in (url or self.conf.broker_read_url):
+        if (url or self.conf.broker_read_url).startswith("redis"):
             kwargs.setdefault("transport_options", LISTENER)
         return super().connection_for_read(url, **kwargs)
 

@@ -102,12 +102,13 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # For who publishes; who consumes has others, see config.celery.
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "socket_timeout": 0.25,
-    "socket_connect_timeout": 0.25,
-    "max_retries": 0,
-    "retry_on_timeout": False,
-}
+if CELERY_BROKER_URL.startswith("redis"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "socket_timeout": 0.25,
+        "socket_connect_timeout": 0.25,
+        "max_retries": 0,
+        "retry_on_timeout": False,
+    }
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "eventstore.tasks.tick", "schedule": timedelta(seconds=1), "options": {"expires": 5}},
 }
