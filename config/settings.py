@@ -1,10 +1,14 @@
-"""Settings, all from the environment, each with a default that works (`make run` sets what the bundled servers need)."""
+"""Settings, all from the environment, each with a default; `make run` sets what the bundled servers need."""
 
+import logging
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.management.utils import get_random_secret_key
+
+from config import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -31,6 +35,7 @@ INSTALLED_APPS = [
     "knox",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "django_structlog",
     "eventstore",
     "projections",
     "sagas",
@@ -44,6 +49,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -67,13 +73,21 @@ TEMPLATES = [
     },
 ]
 
+
 # Two roles from the first day: the owner migrates and swaps read tables, the application only reads and appends.
 # `owner` stands first so that whatever makes a database makes it as the owner.
-_application = env.db_url("DATABASE_URL", default="postgres:///boxoffice")
-_owner = env.db_url("DATABASE_OWNER_URL") if "DATABASE_OWNER_URL" in env else dict(_application)
-for _database in (_application, _owner):
-    _database.update(CONN_MAX_AGE=env.int("CONN_MAX_AGE", default=None), CONN_HEALTH_CHECKS=True)
-DATABASES = {"owner": _owner, "default": _application}
+def _database(variable: str, default: str) -> dict[str, Any]:
+    database = dict(env.db_url(variable, default=default))
+    # The folder of a unix socket comes as `?host=/folder`, because environ does not decode host names.
+    database["HOST"] = database.get("OPTIONS", {}).pop("host", database["HOST"])
+    return database | {"CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=None), "CONN_HEALTH_CHECKS": True}
+
+
+_DATABASE_URL = env.str("DATABASE_URL", default="") or "postgres:///boxoffice"
+DATABASES = {
+    "owner": _database("DATABASE_OWNER_URL", default=_DATABASE_URL),
+    "default": _database("DATABASE_URL", default=_DATABASE_URL),
+}
 EVENTSTORE_OWNER_ALIAS = "owner"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -90,12 +104,14 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "socket_timeout": 0.25,
-    "socket_connect_timeout": 0.25,
-    "max_retries": 0,
-    "retry_on_timeout": False,
-}
+# For who publishes; who consumes has others, see config.celery.
+if CELERY_BROKER_URL.startswith("redis"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "socket_timeout": 0.25,
+        "socket_connect_timeout": 0.25,
+        "max_retries": 0,
+        "retry_on_timeout": False,
+    }
 CELERY_BEAT_SCHEDULE = {
     f"{app}-tick": {"task": f"{app}.tasks.tick", "schedule": timedelta(seconds=1), "options": {"expires": 5}}
     for app in ("eventstore", "projections", "sagas")
@@ -119,7 +135,29 @@ STATIC_URL = "static/"
 STATIC_ROOT = BOXOFFICE_HOME / "static"
 WHITENOISE_USE_FINDERS = True
 
-SECURE_CONTENT_TYPE_NOSNIFF = True
+# One switch for a site that is reached by HTTPS only, which is every site but the one on a laptop.
+HTTPS = env.bool("HTTPS", default=False)
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=365 * 24 * 3600 if HTTPS else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=HTTPS)
+SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=HTTPS)
+if env.bool("BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+if env.str("EMAIL_URL", default=""):
+    globals().update(env.email_url("EMAIL_URL"))
+else:
+    EMAIL_BACKEND = "config.mail.FileBackend"
+EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=10)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Boxoffice <boxoffice@localhost>")
+SERVER_EMAIL = env.str("SERVER_EMAIL", default=DEFAULT_FROM_EMAIL)
+ADMINS = [(address, address) for address in env.list("ADMINS", default=[])]
+
+LOGGING = logs.configure(json=env.str("LOG_FORMAT", default="") == "json", level=env.str("LOG_LEVEL", default="INFO"))
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 
 # The business.
 PAYMENT_PROVIDER = env.str("PAYMENT_PROVIDER", default="sandbox")

@@ -100,7 +100,9 @@ def _commands() -> Iterable[CheckMessage]:
     listed = {command for _, command in routes.listed}
     for kind, command in routes.listed:
         if command not in kind.handlers:
-            yield Error(f"{kind.__name__} is listed for {command.__name__} but does not handle it.", id="eventstore.E006")
+            yield Error(
+                f"{kind.__name__} is listed for {command.__name__} but does not handle it.", id="eventstore.E006"
+            )
         if command.stream not in command.__struct_fields__:
             yield Error(f"{command.stream!r} is no field of {command.__name__}.", id="eventstore.E008")
     for command, count in handled.items():

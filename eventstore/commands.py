@@ -141,9 +141,7 @@ def carry_out(command: Command, command_id: UUID, *, if_version: int | None = No
         released=aggregate.released,
     )
     appended = store.append(changes, command_id=command_id, using=using)
-    transaction.on_commit(
-        lambda: repository.snapshot_if_due(aggregate, loaded, using=using), using=using, robust=True
-    )
+    transaction.on_commit(lambda: repository.snapshot_if_due(aggregate, loaded, using=using), using=using, robust=True)
     return Receipt(
         command_id=command_id,
         stream_id=aggregate.id,

@@ -28,7 +28,9 @@ NEAR = 500
 TRIES = 10
 INFRASTRUCTURE = frozenset({"0A", "25", "40", "42", "53", "55", "57", "58"})
 
-_LIMITS = "SELECT set_config('lock_timeout', '200ms', true), set_config('idle_in_transaction_session_timeout', '1s', true)"
+_LIMITS = (
+    "SELECT set_config('lock_timeout', '200ms', true), set_config('idle_in_transaction_session_timeout', '1s', true)"
+)
 # FOR NO KEY UPDATE: a plain FOR UPDATE SKIP LOCKED would skip rows that an uncommitted foreign key merely points to.
 _LOCK = """SELECT name FROM eventstore_subscriber
     WHERE status = 'running' AND (retry_at IS NULL OR retry_at <= clock_timestamp())
@@ -217,7 +219,10 @@ class _Batch:
         work: list[Work] = []
         queued: list[Parking] = []
         for recorded in self.events:
-            if not self.checkpoints[subscriber.name] < recorded.position <= upto or recorded.type not in subscriber.types:
+            if (
+                not self.checkpoints[subscriber.name] < recorded.position <= upto
+                or recorded.type not in subscriber.types
+            ):
                 continue
             try:
                 keys = [Work(key, recorded) for key in subscriber.keys(recorded)]

@@ -118,7 +118,12 @@ def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAU
         try:
             raw.execute(
                 _APPEND,
-                [_json(streams), _json(rows), _json(_claims(changes)) if _touches_claims(changes) else None, command_id],
+                [
+                    _json(streams),
+                    _json(rows),
+                    _json(_claims(changes)) if _touches_claims(changes) else None,
+                    command_id,
+                ],
                 prepare=True,
             )
         except psycopg.errors.UniqueViolation as error:
@@ -129,9 +134,7 @@ def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAU
     return Appended(first, last)
 
 
-def read(
-    after: int, upto: int, types: Iterable[str], limit: int, *, using: str = DEFAULT_DB_ALIAS
-) -> list[Recorded]:
+def read(after: int, upto: int, types: Iterable[str], limit: int, *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
     """At most `limit` events of these types with `after < position <= upto`, in order of position."""
     return _recorded(_READ, [after, upto, list(types), limit], using)
 

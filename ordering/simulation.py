@@ -55,7 +55,9 @@ class Simulation:
 
     def _one_order(self) -> str:
         order_id = new_id()
-        line = Line(self.random.choices(("standard", "student", "workshop"), (70, 20, 10))[0], self.random.randint(1, 3))
+        line = Line(
+            self.random.choices(("standard", "student", "workshop"), (70, 20, 10))[0], self.random.randint(1, 3)
+        )
         fate = self.random.choices(list(FATES), list(FATES.values()))[0]
         try:
             dispatch(

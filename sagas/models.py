@@ -57,7 +57,9 @@ class Outgoing(models.Model):
         verbose_name_plural = "outgoing commands"
         indexes = [
             models.Index(
-                fields=["saga", "key", "id"], condition=Q(status__in=["pending", "parked"]), name="sagas_outgoing_unfinished"
+                fields=["saga", "key", "id"],
+                condition=Q(status__in=["pending", "parked"]),
+                name="sagas_outgoing_unfinished",
             ),
             models.Index(fields=["root"], name="sagas_outgoing_root"),
         ]

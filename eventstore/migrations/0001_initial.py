@@ -7,119 +7,140 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='CommandRecord',
+            name="CommandRecord",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('first_position', models.BigIntegerField(blank=True, null=True)),
-                ('last_position', models.BigIntegerField(blank=True, null=True)),
-                ('recorded_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("first_position", models.BigIntegerField(blank=True, null=True)),
+                ("last_position", models.BigIntegerField(blank=True, null=True)),
+                ("recorded_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'verbose_name': 'carried out command',
-                'db_table': 'eventstore_command',
+                "verbose_name": "carried out command",
+                "db_table": "eventstore_command",
             },
         ),
         migrations.CreateModel(
-            name='Doorbell',
+            name="Doorbell",
             fields=[
-                ('name', models.TextField(primary_key=True, serialize=False)),
-                ('rung_at', models.DateTimeField(blank=True, null=True)),
+                ("name", models.TextField(primary_key=True, serialize=False)),
+                ("rung_at", models.DateTimeField(blank=True, null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Snapshot',
+            name="Snapshot",
             fields=[
-                ('stream_id', models.UUIDField(primary_key=True, serialize=False)),
-                ('version', models.IntegerField()),
-                ('fingerprint', models.TextField(help_text='of the code that wrote it; another code ignores it')),
-                ('state', models.JSONField()),
+                ("stream_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("version", models.IntegerField()),
+                ("fingerprint", models.TextField(help_text="of the code that wrote it; another code ignores it")),
+                ("state", models.JSONField()),
             ],
         ),
         migrations.CreateModel(
-            name='Claim',
+            name="Claim",
             fields=[
-                ('hash', models.TextField(primary_key=True, serialize=False)),
-                ('stream_id', models.UUIDField()),
+                ("hash", models.TextField(primary_key=True, serialize=False)),
+                ("stream_id", models.UUIDField()),
             ],
             options={
-                'indexes': [models.Index(fields=['stream_id'], name='eventstore_claim_stream')],
+                "indexes": [models.Index(fields=["stream_id"], name="eventstore_claim_stream")],
             },
         ),
         migrations.CreateModel(
-            name='StoredEvent',
+            name="StoredEvent",
             fields=[
-                ('position', models.BigAutoField(primary_key=True, serialize=False)),
-                ('stream_id', models.UUIDField()),
-                ('category', models.TextField()),
-                ('version', models.IntegerField(help_text='counts the events of the stream from 1')),
-                ('type', models.TextField()),
-                ('schema_version', models.SmallIntegerField()),
-                ('data', models.JSONField()),
-                ('subject_id', models.UUIDField(blank=True, help_text='whose personal fields are sealed', null=True)),
-                ('sealed', models.BinaryField(blank=True, help_text='personal fields, encrypted', null=True)),
-                ('event_id', models.UUIDField()),
-                ('correlation_id', models.UUIDField()),
-                ('causation_id', models.UUIDField(blank=True, null=True)),
-                ('actor', models.TextField()),
-                ('metadata', models.JSONField()),
-                ('recorded_at', models.DateTimeField(db_default=eventstore.models.ClockTimestamp())),
+                ("position", models.BigAutoField(primary_key=True, serialize=False)),
+                ("stream_id", models.UUIDField()),
+                ("category", models.TextField()),
+                ("version", models.IntegerField(help_text="counts the events of the stream from 1")),
+                ("type", models.TextField()),
+                ("schema_version", models.SmallIntegerField()),
+                ("data", models.JSONField()),
+                ("subject_id", models.UUIDField(blank=True, help_text="whose personal fields are sealed", null=True)),
+                ("sealed", models.BinaryField(blank=True, help_text="personal fields, encrypted", null=True)),
+                ("event_id", models.UUIDField()),
+                ("correlation_id", models.UUIDField()),
+                ("causation_id", models.UUIDField(blank=True, null=True)),
+                ("actor", models.TextField()),
+                ("metadata", models.JSONField()),
+                ("recorded_at", models.DateTimeField(db_default=eventstore.models.ClockTimestamp())),
             ],
             options={
-                'verbose_name': 'event',
-                'db_table': 'eventstore_event',
-                'ordering': ['position'],
-                'indexes': [models.Index(fields=['type', 'position'], name='eventstore_event_type')],
-                'constraints': [models.UniqueConstraint(fields=('stream_id', 'version'), name='eventstore_event_stream_version')],
+                "verbose_name": "event",
+                "db_table": "eventstore_event",
+                "ordering": ["position"],
+                "indexes": [models.Index(fields=["type", "position"], name="eventstore_event_type")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("stream_id", "version"), name="eventstore_event_stream_version")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='SubscriberRow',
+            name="SubscriberRow",
             fields=[
-                ('name', models.TextField(primary_key=True, serialize=False)),
-                ('rank', models.SmallIntegerField()),
-                ('mode', models.TextField()),
-                ('version', models.IntegerField()),
-                ('wanted', models.TextField(help_text='the event types that the checkpoint speaks of')),
-                ('checkpoint', models.BigIntegerField()),
-                ('status', models.TextField(choices=[('running', 'Running'), ('paused', 'Paused'), ('halted', 'Halted')], default='running')),
-                ('processed', models.BigIntegerField(default=0)),
-                ('failures', models.IntegerField(default=0, help_text='of the infrastructure, in a row')),
-                ('retry_at', models.DateTimeField(blank=True, null=True)),
-                ('last_error', models.TextField(blank=True, default='')),
-                ('last_error_at', models.DateTimeField(blank=True, null=True)),
-                ('moved_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("name", models.TextField(primary_key=True, serialize=False)),
+                ("rank", models.SmallIntegerField()),
+                ("mode", models.TextField()),
+                ("version", models.IntegerField()),
+                ("wanted", models.TextField(help_text="the event types that the checkpoint speaks of")),
+                ("checkpoint", models.BigIntegerField()),
+                (
+                    "status",
+                    models.TextField(
+                        choices=[("running", "Running"), ("paused", "Paused"), ("halted", "Halted")], default="running"
+                    ),
+                ),
+                ("processed", models.BigIntegerField(default=0)),
+                ("failures", models.IntegerField(default=0, help_text="of the infrastructure, in a row")),
+                ("retry_at", models.DateTimeField(blank=True, null=True)),
+                ("last_error", models.TextField(blank=True, default="")),
+                ("last_error_at", models.DateTimeField(blank=True, null=True)),
+                ("moved_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'verbose_name': 'subscriber',
-                'db_table': 'eventstore_subscriber',
-                'ordering': ['rank', 'name'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('checkpoint__gte', 0)), name='eventstore_subscriber_checkpoint')],
+                "verbose_name": "subscriber",
+                "db_table": "eventstore_subscriber",
+                "ordering": ["rank", "name"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("checkpoint__gte", 0)), name="eventstore_subscriber_checkpoint"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ParkedEvent',
+            name="ParkedEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.TextField()),
-                ('position', models.BigIntegerField()),
-                ('error', models.TextField(blank=True, default='', help_text='empty for one that only waits behind another')),
-                ('traceback', models.TextField(blank=True, default='')),
-                ('parked_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('subscriber', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='parked', to='eventstore.subscriberrow')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key", models.TextField()),
+                ("position", models.BigIntegerField()),
+                (
+                    "error",
+                    models.TextField(blank=True, default="", help_text="empty for one that only waits behind another"),
+                ),
+                ("traceback", models.TextField(blank=True, default="")),
+                ("parked_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "subscriber",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="parked",
+                        to="eventstore.subscriberrow",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'parked event',
-                'db_table': 'eventstore_parked',
-                'ordering': ['subscriber', 'key', 'position'],
-                'constraints': [models.UniqueConstraint(fields=('subscriber', 'key', 'position'), name='eventstore_parked_once')],
+                "verbose_name": "parked event",
+                "db_table": "eventstore_parked",
+                "ordering": ["subscriber", "key", "position"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("subscriber", "key", "position"), name="eventstore_parked_once")
+                ],
             },
         ),
     ]

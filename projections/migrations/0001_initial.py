@@ -5,35 +5,51 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Generation',
+            name="Generation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('projection', models.TextField()),
-                ('version', models.IntegerField()),
-                ('wanted', models.TextField()),
-                ('status', models.TextField(choices=[('building', 'Building'), ('live', 'Live'), ('old', 'Old'), ('cancelled', 'Cancelled'), ('failed', 'Failed')], default='building')),
-                ('checkpoint', models.BigIntegerField(default=0)),
-                ('target', models.BigIntegerField(help_text='the head of the log when the rebuild began')),
-                ('processed', models.BigIntegerField(default=0)),
-                ('cancelling', models.BooleanField(default=False)),
-                ('waits_for', models.TextField(blank=True, default='', help_text='who holds up the swap')),
-                ('error', models.TextField(blank=True, default='')),
-                ('requested_by', models.TextField(blank=True, default='')),
-                ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("projection", models.TextField()),
+                ("version", models.IntegerField()),
+                ("wanted", models.TextField()),
+                (
+                    "status",
+                    models.TextField(
+                        choices=[
+                            ("building", "Building"),
+                            ("live", "Live"),
+                            ("old", "Old"),
+                            ("cancelled", "Cancelled"),
+                            ("failed", "Failed"),
+                        ],
+                        default="building",
+                    ),
+                ),
+                ("checkpoint", models.BigIntegerField(default=0)),
+                ("target", models.BigIntegerField(help_text="the head of the log when the rebuild began")),
+                ("processed", models.BigIntegerField(default=0)),
+                ("cancelling", models.BooleanField(default=False)),
+                ("waits_for", models.TextField(blank=True, default="", help_text="who holds up the swap")),
+                ("error", models.TextField(blank=True, default="")),
+                ("requested_by", models.TextField(blank=True, default="")),
+                ("started_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'ordering': ['-id'],
-                'permissions': [('rebuild_projection', 'Can rebuild projections')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('status', 'building')), fields=('projection',), name='projections_generation_building')],
+                "ordering": ["-id"],
+                "permissions": [("rebuild_projection", "Can rebuild projections")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("status", "building")),
+                        fields=("projection",),
+                        name="projections_generation_building",
+                    )
+                ],
             },
         ),
     ]

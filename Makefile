@@ -1,0 +1,54 @@
+# Everything starts here: `make help`.
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+VENV := .venv
+PYTHON_IN := $(VENV)/bin/python
+
+# Whoever has no home of their own (`su nobody`) gets one, for the caches of pip and of the browser.
+ifneq ($(shell test -n "$$HOME" && test -w "$$HOME" && echo writable),writable)
+export HOME := $(CURDIR)/$(VENV)/home
+endif
+
+# Changes with the requirements and with the Python that they were installed for.
+REQUIREMENTS := requirements.txt requirements-bundled.txt requirements-dev.txt
+STAMP = $(VENV)/.installed-$(shell { cat $(REQUIREMENTS); $(PYTHON_IN) --version; } 2>&1 | cksum | tr ' ' '-')
+
+# As a production site is configured; a new secret each time.
+PRODUCTION = HTTPS=true ALLOWED_HOSTS=boxoffice.example SECRET_KEY=$(shell $(PYTHON_IN) -c 'import secrets; print(secrets.token_urlsafe(64))')
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check
+
+help:  ## Show this
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
+
+install:  ## Make .venv with everything in it; does nothing when it is up to date
+	@test -e $(STAMP) || { .ci/install $(VENV) && rm -f $(VENV)/.installed-* && $(MAKE) stamp; }
+
+.PHONY: stamp
+stamp:
+	@touch $(STAMP)
+
+run: install  ## Run Boxoffice with servers of its own (make run PORT=9000; HOST, DATABASE_URL, REDIS_URL, ...)
+	@$(PYTHON_IN) -m config.run --with-parent
+
+test: install  ## Check, then run all tests; make test ARGS="tests/unit -k seats" runs just these
+ifdef ARGS
+	@$(PYTHON_IN) -m pytest $(ARGS)
+else
+	@$(MAKE) check
+	@$(PYTHON_IN) -m pytest -n 2
+	@if $(PYTHON_IN) -m tests.servers; then \
+	    echo "Once more on this machine's own PostgreSQL and Redis:"; \
+	    BOXOFFICE_TEST_SERVERS=machine $(PYTHON_IN) -m pytest -m "not bundled" tests/integration; \
+	fi
+endif
+
+check: install  ## Formatting, linting, types, architecture, Django's own checks
+	@$(VENV)/bin/ruff format --check --quiet .
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-logo
+	@$(PYTHON_IN) manage.py check
+	@$(PRODUCTION) $(PYTHON_IN) manage.py check --deploy --fail-level WARNING
+	@$(PYTHON_IN) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run

@@ -1,0 +1,60 @@
+"""Log lines of all processes: readable in a terminal, JSON for machines, and quiet about what happens every second."""
+
+import sys
+from typing import Any
+
+import structlog
+from structlog.typing import Processor
+
+# Each would say something with every tick of the clock.
+QUIET = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
+
+
+def configure(*, json: bool, level: str) -> dict[str, Any]:
+    """Sets structlog up and returns the LOGGING setting that sends everything else the same way."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso" if json else "%H:%M:%S", utc=json),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    lines: list[Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        if json
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                pad_event_to=0,
+                # The default one shows the values of local variables, which may be somebody's address.
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
+    )
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *lines],
+                "foreign_pre_chain": shared,
+            }
+        },
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["console"], "level": level},
+        "loggers": {
+            "django": {"level": level},  # without Django's own handlers: no request waits for a mail about its failure
+            **{name: {"level": "WARNING"} for name in QUIET},
+        },
+    }

@@ -1,0 +1,105 @@
+"""Runs programs as processes of their own, prefixes their output with their names, starts them again when they die."""
+
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO
+
+from rich.console import Console
+from rich.text import Text
+
+from config.bundled.guardian import Guardian, stop
+
+BACK_OFF = (1.0, 30.0)  # seconds before the first and before any later restart of a program that keeps dying
+STEADY = 60.0  # seconds after which a program counts as running well
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run, under which name and colour."""
+
+    name: str
+    colour: str
+    command: tuple[str, ...]
+    polite: tuple[int, ...] = (signal.SIGTERM,)
+
+
+class Supervisor:
+    """Keeps programs running, each in a session of its own, so that Ctrl-C reaches only the supervisor."""
+
+    def __init__(self, guardian: Guardian, environment: Mapping[str, str], console: Console) -> None:
+        self._guardian = guardian
+        self._environment = dict(environment)
+        self._console = console
+        self._stopping = threading.Event()
+        self._spawning = threading.Lock()
+
+    def run(self, program: Program) -> int:
+        """Runs a program once and returns its exit code."""
+        process = self._spawn(program)
+        if process is None:
+            return 0
+        threading.Thread(target=self._relay, args=(program, process.stdout), daemon=True).start()
+        code = process.wait()
+        stop(process.pid, ())  # the children it may have left; they could hold its port
+        self._guardian.forget(process.pid)
+        return code
+
+    def keep(self, program: Program) -> None:
+        """Runs a program from now on, again and again, until `stop`."""
+        threading.Thread(target=self._keep, args=(program,), name=program.name, daemon=True).start()
+
+    def stop(self) -> None:
+        """Starts nothing from now on; stopping what runs is the guardian's work."""
+        with self._spawning:
+            self._stopping.set()
+
+    def say(self, text: str, *, name: str = "boxoffice", colour: str = "bold") -> None:
+        """One line, with its speaker's name in front. A terminal that was closed hears nothing."""
+        with suppress(OSError):
+            self._console.print(Text(f"{name:>9} │ ", style=colour) + Text(text), soft_wrap=True)
+
+    def _keep(self, program: Program) -> None:
+        pause, longest = BACK_OFF
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            code = self.run(program)
+            if self._stopping.is_set():
+                return
+            if time.monotonic() - started > STEADY:
+                pause = BACK_OFF[0]
+            self.say(f"{program.name} ended {_cause(code)}; it starts again in {pause:.0f} s", colour="bold red")
+            self._stopping.wait(pause)
+            pause = min(2 * pause, longest)
+
+    def _spawn(self, program: Program) -> subprocess.Popen[str] | None:
+        with self._spawning:
+            if self._stopping.is_set():
+                return None
+            process = subprocess.Popen(
+                program.command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                text=True,
+                errors="replace",
+                bufsize=1,
+                start_new_session=True,
+            )
+            self._guardian.watch(process.pid, program.polite)
+            return process
+
+    def _relay(self, program: Program, output: IO[str]) -> None:
+        with output:
+            for line in output:
+                if line.strip():
+                    self.say(line.rstrip(), name=program.name, colour=program.colour)
+
+
+def _cause(code: int) -> str:
+    return f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"

@@ -1,0 +1,29 @@
+import os
+
+import pytest
+
+from tests.servers import ServersPlugin
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Sets the environment of this process, and only then lets Django read its settings."""
+    if hasattr(config, "workerinput"):
+        shared = config.workerinput["environment"]
+    else:
+        plugin = ServersPlugin()
+        config.pluginmanager.register(plugin, "boxoffice-servers")
+        shared = plugin.environment()
+    os.environ.update(shared)
+
+    from django.conf import settings
+
+    assert settings.DATABASES
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: pytest.FixtureRequest) -> None:
+    """The database was made as a production one is; here it is migrated, by its owner."""
+    from django.core.management import call_command
+
+    with django_db_blocker.unblock():
+        call_command("migrate", database="owner", interactive=False, verbosity=0)
