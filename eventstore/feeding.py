@@ -309,6 +309,10 @@ class Bound:
         self.seconds, self.pause = seconds, pause
         self._answer_at_once_until = 0.0
 
+    def forget(self) -> None:
+        """Wait in full again."""
+        self._answer_at_once_until = 0.0
+
     def moments(self) -> Iterator[None]:
         """Yields until the bound; the caller sleeps or works in between."""
         begin = time.monotonic()
