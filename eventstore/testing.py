@@ -62,7 +62,9 @@ def reset() -> None:
 
     using = owner_alias()
     kept = {"django_content_type", "auth_permission"}
-    tables = [name for name in connections[using].introspection.django_table_names(only_existing=True) if name not in kept]
+    tables = [
+        name for name in connections[using].introspection.django_table_names(only_existing=True) if name not in kept
+    ]
     with transaction.atomic(using), connections[using].cursor() as cursor:
         cursor.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'generation\\_%'")
         for (schema,) in cursor.fetchall():

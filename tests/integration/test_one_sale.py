@@ -2,9 +2,9 @@
 
 import pytest
 
+from eventstore.commands import dispatch
 from eventstore.models import StoredEvent, SubscriberRow
 from ordering.domain.order import CancelOrder, ExpireOrder
-from eventstore.commands import dispatch
 from ordering.models import ConferenceOnSale, OrderSummary
 from sagas.models import Delivery, Outgoing, Timer
 from tests.integration import shop
