@@ -5,9 +5,10 @@ from decimal import Decimal
 from uuid import UUID
 
 from eventstore.testing import NOON
-from ordering.domain.conference import ConferenceScheduled, SeatsAdded, SeatType
+from ordering.domain.conference import ConferenceScheduled, PricedLine, SeatsAdded, SeatType
 from ordering.domain.customer import CustomerRegistered
-from ordering.domain.values import Money
+from ordering.domain.order import OrderPlaced
+from ordering.domain.values import Money, order_number
 
 ADA = UUID("01890000-0000-7000-8000-00000000000a")
 CONFERENCE = UUID("01890000-0000-7000-8000-00000000000c")
@@ -34,4 +35,12 @@ ON_SALE = (
     SCHEDULED,
     SeatsAdded(conference_id=CONFERENCE, seat_type=STANDARD),
     SeatsAdded(conference_id=CONFERENCE, seat_type=BALCONY),
+)
+PLACED = OrderPlaced(
+    order_id=ORDER,
+    number=order_number(ORDER),
+    customer_id=ADA,
+    conference_id=CONFERENCE,
+    lines=(PricedLine("standard", 2, STANDARD.price),),
+    total=euros("398.00"),
 )
