@@ -336,7 +336,7 @@ def nap() -> None:
 
 _REACHED = """SELECT NOT EXISTS (SELECT FROM eventstore_subscriber
     WHERE status = 'running' AND (name, version, wanted) IN (SELECT * FROM unnest(%s::text[], %s::int[], %s::text[]))
-        AND checkpoint < %s AND checkpoint >= %s - 500)"""
+        AND checkpoint < %s AND checkpoint >= %s)"""
 
 
 def wait(position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
@@ -345,7 +345,7 @@ def wait(position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
     for _ in bound.moments():
         fed = feed(known, using=using)
         with store.cursor(using) as cursor:
-            cursor.execute(_REACHED, [*identities(known), position, position], prepare=True)
+            cursor.execute(_REACHED, [*identities(known), position, position - NEAR], prepare=True)
             row = cursor.fetchone()
         if row and row[0]:
             return True

@@ -47,7 +47,7 @@ _AT_REST = """SELECT NOT EXISTS (SELECT FROM sagas_outgoing WHERE root = %(root)
     AND NOT EXISTS (SELECT FROM eventstore_subscriber
         WHERE status = 'running' AND (name, version, wanted) IN (
                 SELECT * FROM unnest(%(names)s::text[], %(versions)s::int[], %(wanted)s::text[]))
-            AND checkpoint >= %(position)s - 500 AND checkpoint < greatest(%(position)s,
+            AND checkpoint >= %(position)s - %(near)s AND checkpoint < greatest(%(position)s,
                 (SELECT max(result) FROM sagas_outgoing WHERE root = %(root)s)))"""
 
 
@@ -92,7 +92,14 @@ def settle(root: UUID, position: int, using: str = DEFAULT_DB_ALIAS) -> bool:
 def at_rest(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
     """Whether nothing of this root is left to send, and all sync subscribers have seen what it led to."""
     names, versions, wanted = feeding.identities(registry.of(Mode.SYNC))
-    values = {"root": root, "position": position, "names": names, "versions": versions, "wanted": wanted}
+    values = {
+        "root": root,
+        "position": position,
+        "near": feeding.NEAR,
+        "names": names,
+        "versions": versions,
+        "wanted": wanted,
+    }
     with store.cursor(using) as cursor:
         row = cursor.execute(_AT_REST, values, prepare=True).fetchone()
     return bool(row and row[0])

@@ -133,10 +133,10 @@ class MailServer:
 def mail_server() -> Iterator[tuple[MailServer, str]]:
     """A running mail server, and the EMAIL_URL that leads to it."""
     server = MailServer()
-    controller = Controller(server, hostname="127.0.0.1", port=free_port())  # type: ignore[no-untyped-call]
-    controller.start()  # type: ignore[no-untyped-call]
+    controller = Controller(server, hostname="127.0.0.1", port=free_port())
+    controller.start()
     try:
         yield server, f"smtp://127.0.0.1:{controller.port}"
     finally:
         server.hold = False
-        controller.stop()  # type: ignore[no-untyped-call]
+        controller.stop()
