@@ -47,12 +47,14 @@ class Routes:
     """Which aggregate handles which command, as the table of contents lists them."""
 
     def __init__(self) -> None:
+        self.aggregates: set[type[Aggregate]] = set()
         self.listed: list[tuple[type[Aggregate], type[Command]]] = []
         self._handlers: dict[type[Command], tuple[type[Aggregate], Handler]] = {}
         self._by_name: dict[str, type[Command]] = {}
 
     def add(self, table: Mapping[type[Aggregate], Sequence[type[Command]]]) -> None:
         for kind, commands in table.items():
+            self.aggregates.add(kind)
             for command in commands:
                 self.listed.append((kind, command))
                 self._by_name[command.stored] = command
