@@ -96,7 +96,10 @@ CELERY_BROKER_URL = env.str("BROKER_URL", default=REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = "live"
-CELERY_TASK_ROUTES = {"projections.tasks.rebuild": {"queue": "rebuild"}}
+CELERY_TASK_ROUTES = {
+    "projections.tasks.rebuild": {"queue": "rebuild"},
+    "sagas.tasks.deliver": {"queue": "effects"},
+}
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -110,7 +113,8 @@ if CELERY_BROKER_URL.startswith("redis"):
         "retry_on_timeout": False,
     }
 CELERY_BEAT_SCHEDULE = {
-    "tick": {"task": "eventstore.tasks.tick", "schedule": timedelta(seconds=1), "options": {"expires": 5}},
+    f"{app}-tick": {"task": f"{app}.tasks.tick", "schedule": timedelta(seconds=1), "options": {"expires": 5}}
+    for app in ("eventstore", "projections", "sagas")
 }
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -154,3 +158,10 @@ LOGGING = logs.configure(json=env.str("LOG_FORMAT", default="") == "json", level
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+
+# The business.
+PAYMENT_PROVIDER = env.str("PAYMENT_PROVIDER", default="sandbox")
+PAYMENT_WEBHOOK_SECRET = env.str("PAYMENT_WEBHOOK_SECRET", default="") or SECRET_KEY
+MAIL_DOMAIN = env.str("MAIL_DOMAIN", default="boxoffice.localhost")
+EVENTSTORE_MODES = env.dict("SUBSCRIBER_MODES", default={})
+EFFECTS_LEASE_SECONDS = env.float("EFFECTS_LEASE_SECONDS", default=60.0)

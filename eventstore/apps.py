@@ -1,7 +1,14 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class EventstoreConfig(AppConfig):
     name = "eventstore"
     verbose_name = "Event store"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from eventstore import checks  # noqa: F401 - registers them
+        from eventstore.roles import grant_to_application
+
+        post_migrate.connect(grant_to_application, sender=self)

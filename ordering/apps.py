@@ -5,3 +5,6 @@ class OrderingConfig(AppConfig):
     name = "ordering"
     verbose_name = "Box office"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from ordering import registry  # noqa: F401 - declares everything

@@ -1,0 +1,8 @@
+"""The read tables, a file a noun, and the accounts that customers log in with."""
+
+from ordering.models.conference import ConferenceOnSale
+from ordering.models.customer import CustomerAccount, CustomerProfile
+from ordering.models.order import OrderSummary
+from ordering.models.payment import SalesOfDay
+
+__all__ = ["ConferenceOnSale", "CustomerAccount", "CustomerProfile", "OrderSummary", "SalesOfDay"]

@@ -1,0 +1,135 @@
+"""What a type checker can't see about the declarations, judged at start-up."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from eventstore import store
+from eventstore.aggregates import Aggregate
+from eventstore.codec import missing_upcasters
+from eventstore.commands import routes
+from eventstore.events import catalogue
+from eventstore.roles import owner_alias
+from eventstore.subscribers import Mode, registry
+
+
+@register()
+def declarations(**_: Any) -> list[CheckMessage]:
+    """Events, commands and subscribers fit together."""
+    return [*_events(), *_commands(), *_subscribers()]
+
+
+@register()
+def transactions(**_: Any) -> list[CheckMessage]:
+    """A command's transaction is its own."""
+    return [
+        Error(
+            f"ATOMIC_REQUESTS is on for the database {alias!r}: a command could not commit before it is answered.",
+            hint="Switch it off; every command is a transaction of its own.",
+            id="eventstore.E010",
+        )
+        for alias in connections
+        if connections[alias].settings_dict["ATOMIC_REQUESTS"]
+    ]
+
+
+@register(Tags.security, deploy=True)
+def roles(**_: Any) -> list[CheckMessage]:
+    """In production the application can't be the owner of the log."""
+    if owner_alias() in connections:
+        owner, application = (connections[alias].settings_dict["USER"] for alias in (owner_alias(), DEFAULT_DB_ALIAS))
+        if owner != application:
+            return []
+    return [
+        Warning(
+            "The application's database role owns the log, so only triggers protect it.",
+            hint="Give the owner a role of its own (DATABASE_OWNER_URL).",
+            id="eventstore.W011",
+        )
+    ]
+
+
+@register(Tags.database)
+def sequence(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """The log's positions are handed out one by one, and never twice."""
+    if not databases or DEFAULT_DB_ALIAS not in databases:
+        return []
+    with store.cursor() as cursor:
+        if cursor.execute("SELECT to_regclass('eventstore_event')").fetchone() == (None,):
+            return []
+        row = cursor.execute(
+            """SELECT (SELECT seqcache FROM pg_sequence WHERE seqrelid = 'eventstore_event_position_seq'::regclass),
+                (SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq),
+                coalesce((SELECT max(position) FROM eventstore_event), 0)"""
+        ).fetchone()
+    assert row is not None
+    cache, last, highest = row
+    found: list[CheckMessage] = []
+    if cache != 1:
+        found.append(Error("The log's sequence caches positions, so the horizon is wrong.", id="eventstore.E012"))
+    if last < highest:
+        found.append(
+            Error(f"The log's sequence stands at {last}, below its last event {highest}.", id="eventstore.E013")
+        )
+    return found
+
+
+def _events() -> Iterable[CheckMessage]:
+    for name, count in Counter(declared.stored for declared in catalogue).items():
+        if count > 1:
+            yield Error(f"{count} events are stored as {name!r}.", id="eventstore.E001")
+    taken = Counter(event for kind in _aggregates() for event, _ in kind.declared_evolvers())
+    for declared in catalogue:
+        if not taken[declared] and not declared.standalone:
+            yield Error(f"{declared.__name__} is taken by no handler of an aggregate.", id="eventstore.E002")
+        if taken[declared] > 1:
+            yield Error(f"{declared.__name__} is taken by {taken[declared]} handlers.", id="eventstore.E003")
+    for name, version in missing_upcasters():
+        yield Error(f"{name!r} has no upcaster from schema version {version}.", id="eventstore.E004")
+
+
+def _commands() -> Iterable[CheckMessage]:
+    for name, count in Counter(command.stored for _, command in routes.listed).items():
+        if count > 1:
+            yield Error(f"{count} commands are stored as {name!r}.", id="eventstore.E005")
+    handled = Counter(handler.command for kind in _aggregates() for handler in kind.declared_handlers())
+    listed = {command for _, command in routes.listed}
+    for kind, command in routes.listed:
+        if command not in kind.handlers:
+            yield Error(
+                f"{kind.__name__} is listed for {command.__name__} but does not handle it.", id="eventstore.E006"
+            )
+        if command.stream not in command.__struct_fields__:
+            yield Error(f"{command.stream!r} is no field of {command.__name__}.", id="eventstore.E008")
+    for command, count in handled.items():
+        if count > 1:
+            yield Error(f"{command.__name__} has {count} handlers.", id="eventstore.E007")
+        if command not in listed:
+            yield Error(f"{command.__name__} is handled but not listed.", id="eventstore.E009")
+
+
+def _subscribers() -> Iterable[CheckMessage]:
+    names = Counter(subscriber.name for subscriber in registry)
+    for name, count in names.items():
+        if count > 1:
+            yield Error(f"{count} subscribers are called {name!r}.", id="eventstore.E014")
+    for subscriber in registry:
+        for stored in sorted(subscriber.types):
+            if stored not in catalogue:
+                yield Error(f"{subscriber.name} wants {stored!r}, which no event is stored as.", id="eventstore.E015")
+        for used in subscriber.uses:
+            if used not in names:
+                yield Error(f"{subscriber.name} uses {used!r}, which is no subscriber.", id="eventstore.E016")
+            elif subscriber.mode is Mode.SYNC and registry[used].mode is Mode.ASYNC:
+                yield Error(f"{subscriber.name} is sync but uses {used}, which is async.", id="eventstore.E017")
+    for name, mode in getattr(settings, "EVENTSTORE_MODES", {}).items():
+        if name not in names or mode not in set(Mode):
+            yield Error(f"EVENTSTORE_MODES says {name}={mode}, which means nothing.", id="eventstore.E018")
+
+
+def _aggregates() -> set[type[Aggregate]]:
+    return {kind for kind, _ in routes.listed}

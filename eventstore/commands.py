@@ -1,0 +1,206 @@
+"""Dispatch: a command is decided by the one aggregate that handles it, appended, and then everything that follows from it
+is given the chance to come to rest before the caller is answered.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+import msgspec
+from django.db import DEFAULT_DB_ALIAS, transaction
+from django.utils import timezone
+
+from eventstore import context, doorbell, feeding, repository, store
+from eventstore.aggregates import Aggregate, Command, Handler
+from eventstore.errors import ConcurrencyConflict, StreamExists, StreamNotFound, UnknownCommand
+from eventstore.events import Event
+from eventstore.store import Changes
+from eventstore.subscribers import SYNC_BELL, Mode, registry
+from eventstore.tasks import follow, follow_sync
+
+A = TypeVar("A", bound=Aggregate)
+
+ATTEMPTS = 8
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a command.
+
+    `position` is the last one it appended (None: nothing changed), `version` that of its stream. `settled` says whether
+    everything that began with it is at rest and readable; `repeated` that it had been carried out before.
+    """
+
+    command_id: UUID
+    stream_id: UUID
+    position: int | None
+    version: int
+    recorded: tuple[Event, ...]
+    settled: bool = False
+    repeated: bool = False
+
+
+class Routes:
+    """Which aggregate handles which command, as the table of contents lists them."""
+
+    def __init__(self) -> None:
+        self.listed: list[tuple[type[Aggregate], type[Command]]] = []
+        self._handlers: dict[type[Command], tuple[type[Aggregate], Handler]] = {}
+        self._by_name: dict[str, type[Command]] = {}
+
+    def add(self, table: Mapping[type[Aggregate], Sequence[type[Command]]]) -> None:
+        for kind, commands in table.items():
+            for command in commands:
+                self.listed.append((kind, command))
+                self._by_name[command.stored] = command
+                if command in kind.handlers:
+                    self._handlers[command] = (kind, kind.handlers[command])
+
+    def handler(self, command: Command) -> tuple[type[Aggregate], Handler]:
+        try:
+            return self._handlers[type(command)]
+        except KeyError:
+            raise UnknownCommand(f"No aggregate handles {type(command).__name__}.") from None
+
+    def named(self, name: str) -> type[Command]:
+        """The command that is stored under this name."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise UnknownCommand(f"No command is declared as {name!r}.") from None
+
+
+routes = Routes()
+route = routes.add
+
+
+class Circumstances:
+    """The facts of a decision as it is made: the clock, and other aggregates from the log."""
+
+    def __init__(self, using: str) -> None:
+        self._using = using
+
+    @property
+    def now(self) -> datetime:
+        return timezone.now()
+
+    def look_up(self, kind: type[A], stream_id: UUID) -> A:
+        return repository.get(kind, stream_id, using=self._using)
+
+
+def dispatch(
+    command: Command,
+    *,
+    command_id: UUID | None = None,
+    if_version: int | None = None,
+    using: str = DEFAULT_DB_ALIAS,
+) -> Receipt:
+    """Carry out a command in a transaction of its own, and wait, within a bound, until all that follows is at rest.
+
+    The same `command_id` is carried out once; a repeat is answered with what the first recorded. A lost race is decided
+    again, a bounded number of times, unless `if_version` says which version of the stream the caller has seen.
+    Raises the rule's `DomainError`, `StreamNotFound`, `StreamExists`, `ConcurrencyConflict`, `UnknownCommand`; and
+    RuntimeError inside a transaction of the caller, because the log promises what it acknowledged.
+    """
+    registry.make_rows(using=using)
+    command_id = command_id or context.new_id()
+    root = context.current().root or command_id
+    with context.acting(root=root):
+        receipt = _decided(command, command_id, if_version, using)
+    if receipt.position is None:
+        return msgspec.structs.replace(receipt, settled=True)
+    return msgspec.structs.replace(receipt, settled=_settle(root, receipt.position, using))
+
+
+def carry_out(command: Command, command_id: UUID, *, if_version: int | None = None, using: str) -> Receipt:
+    """Decide and append, inside a transaction that the caller holds. Everything that can wait comes first."""
+    kind, handler = routes.handler(command)
+    done = store.carried_out(command_id, using=using)
+    if done is not None:
+        return _repeated(command, command_id, done, using)
+    if kind.hot:
+        store.lock_stream(command.stream_id, using=using)
+    aggregate = repository.load(kind, command.stream_id, using=using)
+    loaded = aggregate.version
+    if handler.creates and aggregate.exists:
+        raise StreamExists
+    if not handler.creates and not aggregate.exists:
+        raise StreamNotFound
+    if if_version is not None and if_version != loaded:
+        raise ConcurrencyConflict
+    aggregate.decide(command, Circumstances(using))
+    changes = Changes(
+        stream_id=aggregate.id,
+        category=kind.category,
+        expected=loaded,
+        events=aggregate.recorded,
+        claimed=aggregate.claimed,
+        released=aggregate.released,
+    )
+    appended = store.append(changes, command_id=command_id, using=using)
+    transaction.on_commit(lambda: repository.snapshot_if_due(aggregate, loaded, using=using), using=using, robust=True)
+    return Receipt(
+        command_id=command_id,
+        stream_id=aggregate.id,
+        position=appended.last,
+        version=aggregate.version,
+        recorded=tuple(aggregate.recorded),
+    )
+
+
+def _decided(command: Command, command_id: UUID, if_version: int | None, using: str) -> Receipt:
+    for attempt in range(1, ATTEMPTS):
+        with suppress(ConcurrencyConflict):
+            with transaction.atomic(using, durable=True):
+                return carry_out(command, command_id, if_version=if_version, using=using)
+        if if_version is not None:
+            raise ConcurrencyConflict
+        time.sleep(random.uniform(0, 0.002 * 2**attempt))
+    with transaction.atomic(using, durable=True):
+        return carry_out(command, command_id, if_version=if_version, using=using)
+
+
+def _repeated(command: Command, command_id: UUID, done: store.Appended, using: str) -> Receipt:
+    recorded = store.read_caused(command_id, done, using=using) if done.last else []
+    return Receipt(
+        command_id=command_id,
+        stream_id=command.stream_id,
+        position=done.last,
+        version=recorded[-1].version if recorded else 0,
+        recorded=tuple(each.event for each in recorded),
+        repeated=True,
+    )
+
+
+Settler = Callable[[UUID, int, str], bool]
+
+
+def _feed_and_wait(root: UUID, position: int, using: str) -> bool:
+    """How a command comes to rest where nothing but subscribers follows the log."""
+    return feeding.wait(position, using=using)
+
+
+_settler: Settler = _feed_and_wait
+
+
+def settle_with(settler: Settler) -> None:
+    """Let somebody else decide when everything that began with a command is at rest: the sagas do."""
+    global _settler
+    _settler = settler
+
+
+def _settle(root: UUID, position: int, using: str) -> bool:
+    settled = _settler(root, position, using)
+    for name in doorbell.quiet(registry.bells() if not settled else _async_bells(), using=using):
+        if name == SYNC_BELL:
+            doorbell.ring(name, follow_sync.name, using=using)
+        else:
+            doorbell.ring(name, follow.name, name, using=using)
+    return settled
+
+
+def _async_bells() -> list[str]:
+    return [subscriber.name for subscriber in registry.of(Mode.ASYNC)]

@@ -1,0 +1,33 @@
+"""Two database roles: the owner migrates, the application reads, appends and keeps its tables, and can't touch history."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from psycopg import sql
+
+_GRANTS = (
+    "GRANT USAGE ON SCHEMA {schema} TO {role}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
+    "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
+    "REVOKE UPDATE, DELETE, TRUNCATE ON eventstore_event FROM {role}",
+)
+
+
+def owner_alias() -> str:
+    """The connection whose role owns the tables; the ordinary one where a project has but one role."""
+    alias: str = getattr(settings, "EVENTSTORE_OWNER_ALIAS", DEFAULT_DB_ALIAS)
+    return alias
+
+
+def grant_to_application(using: str, **_: Any) -> None:
+    """After every migration: the application's role may use all tables, and of the log only SELECT and INSERT."""
+    role = connections[DEFAULT_DB_ALIAS].settings_dict["USER"]
+    with transaction.atomic(using), connections[using].cursor() as cursor:
+        cursor.execute("SELECT current_user, current_schema()")
+        owner, schema = cursor.fetchone()
+        if not role or role == owner:
+            return
+        for statement in _GRANTS:
+            query = sql.SQL(statement).format(schema=sql.Identifier(schema), role=sql.Identifier(role))
+            cursor.execute(query.as_string(cursor.connection))

@@ -1,0 +1,245 @@
+"""The log: append, read, and the horizon up to which it is final. The only caller of `sql/`."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.utils.crypto import salted_hmac
+from psycopg.rows import class_row
+
+from eventstore import context
+from eventstore.aggregates import Claim
+from eventstore.codec import Recorded, encode, encoder
+from eventstore.errors import ClaimTaken, ConcurrencyConflict, TooManyEvents, UnsafeTransaction
+from eventstore.events import Event
+
+MOST_EVENTS = 200
+
+# The families of advisory locks; the announce has a key space of its own, in `sql/`.
+STREAM_LOCKS = 20038
+COMMAND_LOCKS = 20039
+
+_APPEND = "SELECT first, last FROM eventstore_append_v1(%s, %s, %s, %s)"
+_COLUMNS = """position, stream_id, category, version, type, schema_version, data::text AS data, event_id, correlation_id,
+    causation_id, actor, (metadata->>'root')::uuid AS root, coalesce((metadata->>'hops')::int, 0) AS hops, recorded_at"""
+_READ = f"""SELECT {_COLUMNS} FROM eventstore_event
+    WHERE position > %s AND position <= %s AND type = ANY(%s) ORDER BY position LIMIT %s"""
+_READ_STREAM = f"SELECT {_COLUMNS} FROM eventstore_event WHERE stream_id = %s AND version > %s ORDER BY version"
+_READ_ONE = f"SELECT {_COLUMNS} FROM eventstore_event WHERE position = %s"
+_READ_CAUSED = f"""SELECT {_COLUMNS} FROM eventstore_event
+    WHERE position BETWEEN %s AND %s AND causation_id = %s ORDER BY position"""
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """What one stream is to record: its events, onto the version it is expected to have (0: it must be new).
+
+    `claimed` values must be held by no other stream, `released` ones (scope, value) are given back.
+    """
+
+    stream_id: UUID
+    category: str
+    expected: int
+    events: Sequence[Event]
+    claimed: Sequence[Claim] = ()
+    released: Sequence[tuple[str, str]] = ()
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """The first and the last position of what was appended; None when nothing was."""
+
+    first: int | None
+    last: int | None
+
+
+class NewEvent(msgspec.Struct):
+    """A row of the log on its way in."""
+
+    stream_id: UUID
+    category: str
+    version: int
+    type: str
+    schema_version: int
+    data: msgspec.Raw
+    event_id: UUID
+    correlation_id: UUID
+    causation_id: UUID | None
+    actor: str
+    metadata: dict[str, Any]
+
+
+@contextmanager
+def cursor(using: str = DEFAULT_DB_ALIAS) -> Iterator[psycopg.Cursor[Any]]:
+    """A cursor of psycopg on Django's connection: hot SQL binds on the server and is prepared once a connection."""
+    connection = connections[using]
+    connection.ensure_connection()
+    with connection.connection.cursor() as raw:
+        yield raw
+
+
+def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAULT_DB_ALIAS) -> Appended:
+    """Append to one or several streams in one call to the database, all or nothing.
+
+    With a `command_id` that command counts as carried out. Raises `ConcurrencyConflict` when a stream has moved on,
+    a claim's refusal (`ClaimTaken` where there is none) when another stream holds a value, `InvalidEvent`,
+    `TooManyEvents` above 200 events, `UnsafeTransaction`.
+    """
+    tracing = context.current()
+    causation = command_id or tracing.causation_id
+    metadata: dict[str, Any] = {"root": tracing.root or command_id} if tracing.root or command_id else {}
+    if tracing.hops:
+        metadata["hops"] = tracing.hops
+    rows = [
+        NewEvent(
+            stream_id=change.stream_id,
+            category=change.category,
+            version=version,
+            type=event.stored,
+            schema_version=event.schema,
+            data=msgspec.Raw(encode(event)),
+            event_id=context.new_id(),
+            correlation_id=tracing.correlation_id,
+            causation_id=causation,
+            actor=tracing.actor,
+            metadata=metadata,
+        )
+        for change in changes
+        for version, event in enumerate(change.events, change.expected + 1)
+    ]
+    if len(rows) > MOST_EVENTS:
+        raise TooManyEvents
+    streams = [{"id": change.stream_id, "expected": change.expected} for change in changes]
+    held = {_hash(claim.scope, claim.value): claim for change in changes for claim in change.claimed}
+    with cursor(using) as raw:
+        try:
+            raw.execute(
+                _APPEND,
+                [
+                    _json(streams),
+                    _json(rows),
+                    _json(_claims(changes)) if _touches_claims(changes) else None,
+                    command_id,
+                ],
+                prepare=True,
+            )
+        except psycopg.errors.UniqueViolation as error:
+            raise _refusal(error, held) from error
+        except psycopg.errors.InvalidTransactionState as error:
+            raise UnsafeTransaction from error
+        first, last = _only(raw)
+    return Appended(first, last)
+
+
+def read(after: int, upto: int, types: Iterable[str], limit: int, *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
+    """At most `limit` events of these types with `after < position <= upto`, in order of position."""
+    return _recorded(_READ, [after, upto, list(types), limit], using)
+
+
+def read_stream(stream_id: UUID, after: int = 0, *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
+    """The events of a stream above a version, in order."""
+    return _recorded(_READ_STREAM, [stream_id, after], using)
+
+
+def read_one(position: int, *, using: str = DEFAULT_DB_ALIAS) -> Recorded:
+    """The event at a position. Raises IndexError where there is none."""
+    return _recorded(_READ_ONE, [position], using)[0]
+
+
+def version_of(stream_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> int:
+    """The version of the last event of a stream, 0 if it has none."""
+    with cursor(using) as raw:
+        raw.execute(
+            "SELECT coalesce(max(version), 0) FROM eventstore_event WHERE stream_id = %s", [stream_id], prepare=True
+        )
+        return int(_only(raw)[0])
+
+
+def read_caused(command_id: UUID, appended: Appended, *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
+    """What a command recorded, in order."""
+    return _recorded(_READ_CAUSED, [appended.first, appended.last, command_id], using)
+
+
+def horizon(after: int = -1, *, using: str = DEFAULT_DB_ALIAS) -> int:
+    """The position up to which the log is final; when nothing came after `after`, cheaper. Only on the primary."""
+    with cursor(using) as raw:
+        raw.execute("SELECT eventstore_horizon_v1(%s)", [after], prepare=True)
+        return int(_only(raw)[0])
+
+
+def head(*, using: str = DEFAULT_DB_ALIAS) -> int:
+    """The last position that was handed out, whether or not it was committed."""
+    with cursor(using) as raw:
+        raw.execute("SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq", prepare=True)
+        return int(_only(raw)[0])
+
+
+def lock_stream(stream_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Queue for a stream until this transaction ends: the same lock that `append` takes, taken before loading."""
+    with cursor(using) as raw:
+        raw.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [STREAM_LOCKS, str(stream_id)], prepare=True)
+
+
+def carried_out(command_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> Appended | None:
+    """Take the lock of a command id until this transaction ends, then tell what the command appended, if it ran.
+
+    The look-up is a statement of its own, so that it sees what the former holder of the lock committed.
+    """
+    with cursor(using) as raw:
+        raw.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [COMMAND_LOCKS, str(command_id)], prepare=True)
+        raw.execute(
+            "SELECT first_position, last_position FROM eventstore_command WHERE id = %s", [command_id], prepare=True
+        )
+        found = raw.fetchone()
+    return Appended(*found) if found else None
+
+
+def _recorded(query: str, parameters: Sequence[Any], using: str) -> list[Recorded]:
+    connection = connections[using]
+    connection.ensure_connection()
+    with connection.connection.cursor(row_factory=class_row(Recorded)) as raw:
+        found: list[Recorded] = raw.execute(query, parameters, prepare=True).fetchall()
+    return found
+
+
+def _only(raw: psycopg.Cursor[Any]) -> tuple[Any, ...]:
+    row = raw.fetchone()
+    assert row is not None, "the statement always answers one row"
+    return tuple(row)
+
+
+def _json(value: object) -> str:
+    return encoder.encode(value).decode()
+
+
+def _touches_claims(changes: Sequence[Changes]) -> bool:
+    return any(change.claimed or change.released for change in changes)
+
+
+def _claims(changes: Sequence[Changes]) -> list[dict[str, Any]]:
+    return [
+        {"hash": _hash(scope, value), "stream_id": change.stream_id, "taken": taken}
+        for change in changes
+        for scope, value, taken in (
+            *((scope, value, False) for scope, value in change.released),
+            *((claim.scope, claim.value, True) for claim in change.claimed),
+        )
+    ]
+
+
+def _hash(scope: str, value: str) -> str:
+    secret = getattr(settings, "EVENTSTORE_CLAIM_KEY", None) or settings.SECRET_KEY
+    return salted_hmac(f"eventstore.claim.{scope}", value, secret=secret, algorithm="sha256").hexdigest()
+
+
+def _refusal(error: psycopg.errors.UniqueViolation, held: dict[str, Claim]) -> Exception:
+    """Which of our rules a unique violation stands for, told by the constraint's name."""
+    if error.diag.constraint_name == "eventstore_event_stream_version":
+        return ConcurrencyConflict()
+    if error.diag.constraint_name == "eventstore_claim_pkey":
+        claim = held.get(error.diag.message_detail or "")
+        return claim.refusal if claim else ClaimTaken()
+    return error

@@ -1,0 +1,119 @@
+"""Customers: who they are and how to reach them."""
+
+from datetime import date
+from uuid import UUID
+
+from msgspec import UNSET, UnsetType
+
+from eventstore.aggregates import Aggregate, Command, Facts, command, handles, on
+from eventstore.events import Event, event
+from ordering.domain.errors import EmailTaken
+from ordering.domain.values import Address
+
+
+@event("customer.registered")
+class CustomerRegistered(Event, frozen=True, kw_only=True):
+    customer_id: UUID
+    name: str
+    email: str
+
+
+@event("customer.renamed")
+class CustomerRenamed(Event, frozen=True, kw_only=True):
+    customer_id: UUID
+    name: str
+
+
+@event("customer.email-changed")
+class CustomerEmailChanged(Event, frozen=True, kw_only=True):
+    customer_id: UUID
+    email: str
+
+
+@event("customer.birth-date-set")
+class CustomerBirthDateSet(Event, frozen=True, kw_only=True):
+    customer_id: UUID
+    birth_date: date | None
+
+
+@event("customer.address-changed")
+class CustomerAddressChanged(Event, frozen=True, kw_only=True):
+    customer_id: UUID
+    address: Address | None
+
+
+@command("customer.register", stream="customer_id")
+class RegisterCustomer(Command, frozen=True, kw_only=True):
+    customer_id: UUID
+    name: str
+    email: str
+    birth_date: date | None = None
+    address: Address | None = None
+
+
+@command("customer.change", stream="customer_id")
+class ChangeCustomer(Command, frozen=True, kw_only=True):
+    """What is left unset stays as it is; None clears."""
+
+    customer_id: UUID
+    name: str | UnsetType = UNSET
+    email: str | UnsetType = UNSET
+    birth_date: date | UnsetType | None = UNSET
+    address: Address | UnsetType | None = UNSET
+
+
+class Customer(Aggregate, category="customer"):
+    """One event for each fact that really changed; an email address belongs to one customer only."""
+
+    name: str
+    email: str
+    birth_date: date | None
+    address: Address | None
+
+    @handles(RegisterCustomer, creates=True)
+    def register(self, command: RegisterCustomer, facts: Facts) -> None:
+        self.claim("email", normalized(command.email), EmailTaken())
+        self.record(CustomerRegistered(customer_id=self.id, name=command.name, email=command.email.strip()))
+        if command.birth_date is not None:
+            self.record(CustomerBirthDateSet(customer_id=self.id, birth_date=command.birth_date))
+        if command.address is not None:
+            self.record(CustomerAddressChanged(customer_id=self.id, address=command.address))
+
+    @handles(ChangeCustomer)
+    def change(self, command: ChangeCustomer, facts: Facts) -> None:
+        if command.name is not UNSET and command.name != self.name:
+            self.record(CustomerRenamed(customer_id=self.id, name=command.name))
+        if command.email is not UNSET and normalized(command.email) != normalized(self.email):
+            self.release("email", normalized(self.email))
+            self.claim("email", normalized(command.email), EmailTaken())
+            self.record(CustomerEmailChanged(customer_id=self.id, email=command.email.strip()))
+        if command.birth_date is not UNSET and command.birth_date != self.birth_date:
+            self.record(CustomerBirthDateSet(customer_id=self.id, birth_date=command.birth_date))
+        if command.address is not UNSET and command.address != self.address:
+            self.record(CustomerAddressChanged(customer_id=self.id, address=command.address))
+
+    @on(CustomerRegistered)
+    def _registered(self, event: CustomerRegistered) -> None:
+        self.name, self.email = event.name, event.email
+        self.birth_date, self.address = None, None
+
+    @on(CustomerRenamed)
+    def _renamed(self, event: CustomerRenamed) -> None:
+        self.name = event.name
+
+    @on(CustomerEmailChanged)
+    def _email_changed(self, event: CustomerEmailChanged) -> None:
+        self.email = event.email
+
+    @on(CustomerBirthDateSet)
+    def _birth_date_set(self, event: CustomerBirthDateSet) -> None:
+        self.birth_date = event.birth_date
+
+    @on(CustomerAddressChanged)
+    def _address_changed(self, event: CustomerAddressChanged) -> None:
+        self.address = event.address
+
+
+def normalized(email: str) -> str:
+    """The form in which two spellings of one address are equal."""
+    return email.strip().casefold()

@@ -1,0 +1,117 @@
+"""Every rule by which the business refuses a command, one class a reason; see `eventstore.errors` for how they read."""
+
+from eventstore.errors import DomainError
+
+
+class MixedCurrencies(DomainError):
+    """Amounts of different currencies don't mix."""
+
+    code = "mixed-currencies"
+
+
+class EmailTaken(DomainError):
+    """Another customer has this email address."""
+
+    code = "email-taken"
+
+
+class CustomerNotFound(DomainError):
+    """There is no such customer."""
+
+    code = "customer-not-found"
+
+
+class ConferenceNotFound(DomainError):
+    """There is no such conference."""
+
+    code = "conference-not-found"
+
+
+class ConferenceNotOnSale(DomainError):
+    """Seats of this conference are not on sale at this time."""
+
+    code = "conference-not-on-sale"
+
+
+class InvalidSalesWindow(DomainError):
+    """Sales open before they close, and close no later than the conference starts."""
+
+    code = "invalid-sales-window"
+
+
+class NoSeatTypes(DomainError):
+    """A conference needs at least one seat type."""
+
+    code = "no-seat-types"
+
+
+class DuplicateSeatType(DomainError):
+    """Each seat type of a conference has a code of its own."""
+
+    code = "duplicate-seat-type"
+
+
+class InvalidSeatType(DomainError):
+    """A seat type has a code, at least one seat, at least one for an order, and no negative price."""
+
+    code = "invalid-seat-type"
+
+
+class SeatTypeDiffers(DomainError):
+    """Seats can be added to a seat type only by the name, price and limit that it has."""
+
+    code = "seat-type-differs"
+
+
+class UnknownSeatType(DomainError):
+    """The conference has no such seat type."""
+
+    code = "unknown-seat-type"
+
+
+class InvalidQuantity(DomainError):
+    """One asks for at least one seat, and for at least one of each type named."""
+
+    code = "invalid-quantity"
+
+
+class TooManySeats(DomainError):
+    """One order may not have so many seats of one type."""
+
+    code = "too-many-seats"
+
+
+class OrderNotPayable(DomainError):
+    """This order is not waiting for a payment."""
+
+    code = "order-not-payable"
+
+
+class OrderNotRefusable(DomainError):
+    """This order can't be refused any more."""
+
+    code = "order-not-refusable"
+
+
+class OrderNotExpirable(DomainError):
+    """This order can't expire any more."""
+
+    code = "order-not-expirable"
+
+
+class OrderNotCancellable(DomainError):
+    """This order can't be cancelled any more."""
+
+    code = "order-not-cancellable"
+
+
+class PaymentAlreadySettled(DomainError):
+    """This payment has already been accepted."""
+
+    code = "payment-already-settled"
+
+
+class PaymentNotRefundable(DomainError):
+    """Only a payment that was accepted can be refunded."""
+
+    code = "payment-not-refundable"

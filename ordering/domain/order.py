@@ -1,0 +1,196 @@
+"""Orders: somebody asks for seats of a conference, and gets them by paying in time."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import TypeVar
+from uuid import UUID
+
+from eventstore.aggregates import Aggregate, Command, Facts, command, handles, on
+from eventstore.errors import DomainError, StreamNotFound
+from eventstore.events import Event, event
+from ordering.domain.conference import ConferenceSeats, Line, PricedLine, total
+from ordering.domain.customer import Customer
+from ordering.domain.errors import (
+    ConferenceNotFound,
+    CustomerNotFound,
+    OrderNotCancellable,
+    OrderNotExpirable,
+    OrderNotPayable,
+    OrderNotRefusable,
+)
+from ordering.domain.values import Moment, Money, order_number
+
+A = TypeVar("A", bound=Aggregate)
+
+PAYMENT_WINDOW = timedelta(minutes=15)
+
+
+class Status(StrEnum):
+    PLACED = "placed"
+    REFUSED = "refused"
+    CONFIRMED = "confirmed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+@event("order.placed")
+class OrderPlaced(Event, frozen=True, kw_only=True):
+    order_id: UUID
+    number: str
+    customer_id: UUID
+    conference_id: UUID
+    lines: tuple[PricedLine, ...]
+    total: Money
+    expires_at: Moment
+
+
+@event("order.refused")
+class OrderRefused(Event, frozen=True, kw_only=True):
+    order_id: UUID
+    reason: str
+
+
+@event("order.confirmed")
+class OrderConfirmed(Event, frozen=True, kw_only=True):
+    order_id: UUID
+
+
+@event("order.expired")
+class OrderExpired(Event, frozen=True, kw_only=True):
+    order_id: UUID
+
+
+@event("order.cancelled")
+class OrderCancelled(Event, frozen=True, kw_only=True):
+    order_id: UUID
+    reason: str
+
+
+@event("order.status-mail-requested")
+class OrderStatusMailRequested(Event, frozen=True, kw_only=True):
+    order_id: UUID
+    customer_id: UUID
+
+
+@command("order.place", stream="order_id")
+class PlaceOrder(Command, frozen=True, kw_only=True):
+    order_id: UUID
+    customer_id: UUID
+    conference_id: UUID
+    lines: tuple[Line, ...]
+
+
+@command("order.refuse", stream="order_id")
+class RefuseOrder(Command, frozen=True, kw_only=True):
+    order_id: UUID
+    reason: str
+
+
+@command("order.confirm", stream="order_id")
+class ConfirmOrder(Command, frozen=True, kw_only=True):
+    order_id: UUID
+
+
+@command("order.expire", stream="order_id")
+class ExpireOrder(Command, frozen=True, kw_only=True):
+    order_id: UUID
+
+
+@command("order.cancel", stream="order_id")
+class CancelOrder(Command, frozen=True, kw_only=True):
+    order_id: UUID
+    reason: str = ""
+
+
+@command("order.request-status-mail", stream="order_id")
+class RequestStatusMail(Command, frozen=True, kw_only=True):
+    order_id: UUID
+
+
+class Order(Aggregate, category="order"):
+    """Placed, then confirmed, refused or expired; placed or confirmed, it can be cancelled."""
+
+    number: str
+    customer_id: UUID
+    lines: tuple[PricedLine, ...]
+    total: Money
+    status: Status
+
+    @handles(PlaceOrder, creates=True)
+    def place(self, command: PlaceOrder, facts: Facts) -> None:
+        customer = look_up(facts, Customer, command.customer_id, CustomerNotFound())
+        seats = look_up(facts, ConferenceSeats, command.conference_id, ConferenceNotFound())
+        lines = seats.offer(command.lines, facts.now)
+        self.record(
+            OrderPlaced(
+                order_id=self.id,
+                number=order_number(self.id),
+                customer_id=customer.id,
+                conference_id=seats.id,
+                lines=lines,
+                total=total(lines),
+                expires_at=facts.now + PAYMENT_WINDOW,
+            )
+        )
+
+    @handles(RefuseOrder)
+    def refuse(self, command: RefuseOrder, facts: Facts) -> None:
+        if self.status is not Status.PLACED:
+            raise OrderNotRefusable
+        self.record(OrderRefused(order_id=self.id, reason=command.reason))
+
+    @handles(ConfirmOrder)
+    def confirm(self, command: ConfirmOrder, facts: Facts) -> None:
+        if self.status is not Status.PLACED:
+            raise OrderNotPayable
+        self.record(OrderConfirmed(order_id=self.id))
+
+    @handles(ExpireOrder)
+    def expire(self, command: ExpireOrder, facts: Facts) -> None:
+        if self.status is not Status.PLACED:
+            raise OrderNotExpirable
+        self.record(OrderExpired(order_id=self.id))
+
+    @handles(CancelOrder)
+    def cancel(self, command: CancelOrder, facts: Facts) -> None:
+        if self.status not in (Status.PLACED, Status.CONFIRMED):
+            raise OrderNotCancellable
+        self.record(OrderCancelled(order_id=self.id, reason=command.reason))
+
+    @handles(RequestStatusMail)
+    def request_status_mail(self, command: RequestStatusMail, facts: Facts) -> None:
+        self.record(OrderStatusMailRequested(order_id=self.id, customer_id=self.customer_id))
+
+    @on(OrderPlaced)
+    def _placed(self, event: OrderPlaced) -> None:
+        self.number, self.customer_id = event.number, event.customer_id
+        self.lines, self.total = event.lines, event.total
+        self.status = Status.PLACED
+
+    @on(OrderRefused)
+    def _refused(self, event: OrderRefused) -> None:
+        self.status = Status.REFUSED
+
+    @on(OrderConfirmed)
+    def _confirmed(self, event: OrderConfirmed) -> None:
+        self.status = Status.CONFIRMED
+
+    @on(OrderExpired)
+    def _expired(self, event: OrderExpired) -> None:
+        self.status = Status.EXPIRED
+
+    @on(OrderCancelled)
+    def _cancelled(self, event: OrderCancelled) -> None:
+        self.status = Status.CANCELLED
+
+    @on(OrderStatusMailRequested)
+    def _status_mail_requested(self, event: OrderStatusMailRequested) -> None:
+        """A mail changes nothing about the order."""
+
+
+def look_up(facts: Facts, kind: type[A], stream_id: UUID, missing: DomainError) -> A:
+    """Another aggregate; raises `missing` rather than leave open what was not found."""
+    try:
+        return facts.look_up(kind, stream_id)
+    except StreamNotFound:
+        raise missing from None

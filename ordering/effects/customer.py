@@ -1,0 +1,16 @@
+from eventstore.events import Meta
+from ordering.domain.customer import CustomerRegistered
+from ordering.effects import mail
+from sagas.effects import AT_LEAST_ONCE, effect
+
+
+@effect("mail.welcome", on=CustomerRegistered, after=["customer-profiles"], delivery=AT_LEAST_ONCE, retries=8)
+def send_welcome(event: CustomerRegistered, meta: Meta) -> None:
+    """Greet a new customer, once the profile that the mail speaks of can be read."""
+    mail.send(
+        "welcome",
+        to=event.email,
+        message_id=send_welcome.idempotency_key(meta),
+        name=event.name,
+        customer_id=event.customer_id,
+    )

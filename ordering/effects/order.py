@@ -1,0 +1,23 @@
+from eventstore import repository
+from eventstore.events import Meta
+from ordering.domain.customer import Customer
+from ordering.domain.order import Order, OrderConfirmed
+from ordering.effects import mail
+from sagas.effects import AT_LEAST_ONCE, effect
+
+
+@effect("mail.order-confirmation", on=OrderConfirmed, delivery=AT_LEAST_ONCE, retries=8)
+def send_confirmation(event: OrderConfirmed, meta: Meta) -> None:
+    """Tell the customer that the seats are theirs. Whose they are is read from the log itself, never from a read model."""
+    order = repository.get(Order, event.order_id)
+    customer = repository.get(Customer, order.customer_id)
+    mail.send(
+        "order_confirmation",
+        to=customer.email,
+        message_id=send_confirmation.idempotency_key(meta),
+        name=customer.name,
+        order_id=order.id,
+        number=order.number,
+        lines=order.lines,
+        total=order.total,
+    )

@@ -1,0 +1,33 @@
+from django.conf import settings
+from django.db import models
+
+from projections.models import ReadModel
+
+
+class CustomerProfile(ReadModel):
+    """What is known of a customer."""
+
+    customer_id = models.UUIDField(primary_key=True)
+    name = models.TextField()
+    email = models.TextField()
+    birth_date = models.DateField(null=True, blank=True)
+    address = models.JSONField(null=True, blank=True)
+    registered_at = models.DateTimeField()
+    version = models.IntegerField(help_text="of the customer's stream")
+
+    class Meta:
+        ordering = ["-registered_at", "-customer_id"]
+        indexes = [models.Index(fields=["-registered_at", "-customer_id"], name="ordering_customer_newest")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class CustomerAccount(models.Model):
+    """Which login is which customer. Not a read table: passwords are in no event, so this can't be folded again."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="customer")
+    customer_id = models.UUIDField(unique=True)
+
+    def __str__(self) -> str:
+        return str(self.customer_id)

@@ -1,0 +1,45 @@
+from django.db import models
+
+from projections.models import ReadModel
+
+
+class OrderSummary(ReadModel):
+    """An order as a client sees it: what was asked for, where it stands, and its payment."""
+
+    class Status(models.TextChoices):
+        PLACED = "placed"
+        REFUSED = "refused"
+        AWAITING_PAYMENT = "awaiting_payment"
+        CONFIRMED = "confirmed"
+        EXPIRED = "expired"
+        CANCELLED = "cancelled"
+        REFUNDED = "refunded"
+
+    order_id = models.UUIDField(primary_key=True)
+    number = models.TextField()
+    customer_id = models.UUIDField()
+    conference_id = models.UUIDField()
+    status = models.TextField(choices=Status)
+    lines = models.JSONField()
+    total = models.DecimalField(max_digits=12, decimal_places=2)
+    currency = models.CharField(max_length=3)
+    placed_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    payment_id = models.UUIDField(null=True, blank=True)
+    payment_status = models.TextField(blank=True, default="")
+    payment_amount = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    version = models.IntegerField(help_text="of the order's stream")
+
+    class Meta:
+        verbose_name = "order"
+        ordering = ["-placed_at", "-order_id"]
+        indexes = [
+            models.Index(fields=["-placed_at", "-order_id"], name="ordering_order_newest"),
+            models.Index(fields=["customer_id", "-placed_at", "-order_id"], name="ordering_order_customer"),
+            models.Index(fields=["conference_id", "-placed_at", "-order_id"], name="ordering_order_conference"),
+            models.Index(fields=["status", "-placed_at", "-order_id"], name="ordering_order_status"),
+            models.Index(fields=["number"], name="ordering_order_number"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number

@@ -1,0 +1,54 @@
+"""The table of contents: every aggregate with its commands, every projection, saga and side effect. Start reading here."""
+
+from eventstore import commands, subscribers
+from ordering.domain import upcasters  # noqa: F401 - declares them
+from ordering.domain.conference import (
+    AddSeats,
+    ConferenceSeats,
+    ReleaseSeats,
+    ReserveSeats,
+    ScheduleConference,
+    SellSeats,
+)
+from ordering.domain.customer import ChangeCustomer, Customer, RegisterCustomer
+from ordering.domain.order import (
+    CancelOrder,
+    ConfirmOrder,
+    ExpireOrder,
+    Order,
+    PlaceOrder,
+    RefuseOrder,
+    RequestStatusMail,
+)
+from ordering.domain.payment import AcceptPayment, DeclinePayment, Payment, RefundPayment, RequestPayment
+from ordering.effects.customer import send_welcome
+from ordering.effects.order import send_confirmation
+from ordering.processes.sale import Sale
+from ordering.projections.conference import SeatAvailability
+from ordering.projections.customer import CustomerProfiles
+from ordering.projections.order import OrderSummaries
+from ordering.projections.payment import SalesByDay
+
+COMMANDS = {
+    Customer: (RegisterCustomer, ChangeCustomer),
+    ConferenceSeats: (ScheduleConference, AddSeats, ReserveSeats, SellSeats, ReleaseSeats),
+    Order: (PlaceOrder, ConfirmOrder, RefuseOrder, ExpireOrder, CancelOrder, RequestStatusMail),
+    Payment: (RequestPayment, AcceptPayment, DeclinePayment, RefundPayment),
+}
+
+PROJECTIONS = (
+    CustomerProfiles(),
+    SeatAvailability(),
+    OrderSummaries(),
+    SalesByDay(),
+)
+
+SAGAS = (Sale(),)
+
+EFFECTS = (
+    send_welcome,
+    send_confirmation,
+)
+
+commands.route(COMMANDS)
+subscribers.register(*PROJECTIONS, *SAGAS, *EFFECTS)

@@ -1,0 +1,90 @@
+"""The SQL of a read table, compiled once from its model: load the rows of a batch, write them, delete them.
+
+Rows are instances of the model, so the author's handlers are typed, but they are made and stored without the ORM. The
+schema is named in every statement; no `search_path` decides where a row goes.
+"""
+
+from collections.abc import Callable, Collection, Hashable, Iterable
+from typing import Any, Generic, LiteralString, TypeVar
+
+import msgspec
+import psycopg
+from django.db import connection, models
+from django.db.models.base import ModelState
+from psycopg import sql
+
+from projections.models import ReadModel
+
+R = TypeVar("R", bound=ReadModel)
+
+_encoder = msgspec.json.Encoder()
+
+
+class Table(Generic[R]):
+    """The rows of one read model in one schema: the live one, or that of a generation."""
+
+    def __init__(self, model: type[R], schema: str = "public") -> None:
+        self.model = model
+        fields = model._meta.concrete_fields
+        self._names = [field.attname for field in fields]
+        self._json = [field.attname for field in fields if isinstance(field, models.JSONField)]
+        self._defaults: list[tuple[str, Callable[[], Any]]] = [
+            (field.attname, field.get_default) for field in fields if field.has_default() or field.null
+        ]
+        key = model._meta.pk
+        self.key = key.attname
+        columns = {field: sql.Identifier(field.column or field.attname) for field in fields}
+        replaced: list[sql.Composable] = [
+            sql.SQL("{0} = excluded.{0}").format(column) for field, column in columns.items() if field is not key
+        ]
+        parts: dict[str, sql.Composable] = {
+            "table": sql.Identifier(schema, model._meta.db_table),
+            "key": columns[key],
+            "key_type": sql.SQL(str(key.db_type(connection))),
+            "columns": sql.SQL(", ").join(columns.values()),
+            "replaced": sql.SQL(", ").join(replaced),
+        }
+        self._load = _compile("SELECT {columns} FROM {table} WHERE {key} = ANY(%s::{key_type}[])", parts)
+        self._write = _compile(
+            """INSERT INTO {table} ({columns}) SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, %s)
+            ON CONFLICT ({key}) DO UPDATE SET {replaced}""",
+            parts,
+        )
+        self._delete = _compile("DELETE FROM {table} WHERE {key} = ANY(%s::{key_type}[])", parts)
+
+    def load(self, cursor: psycopg.Cursor[Any], keys: Collection[Hashable]) -> dict[Hashable, R]:
+        """The rows that exist of these keys."""
+        found = cursor.execute(self._load, [list(keys)], prepare=True).fetchall()
+        rows = (self._row(dict(zip(self._names, values, strict=True))) for values in found)
+        return {getattr(row, self.key): row for row in rows}
+
+    def new(self, key: Hashable) -> R:
+        """A row that does not exist yet, with the defaults of its fields."""
+        values = {name: default() for name, default in self._defaults}
+        values[self.key] = key
+        return self._instance(values)
+
+    def write(self, cursor: psycopg.Cursor[Any], rows: Iterable[R]) -> None:
+        """Insert or replace rows, in one statement."""
+        values = [{name: row.__dict__[name] for name in self._names} for row in rows]
+        if values:
+            cursor.execute(self._write, [_encoder.encode(values).decode()], prepare=True)
+
+    def delete(self, cursor: psycopg.Cursor[Any], keys: Collection[Hashable]) -> None:
+        if keys:
+            cursor.execute(self._delete, [list(keys)], prepare=True)
+
+    def _row(self, values: dict[str, Any]) -> R:
+        for name in self._json:
+            if values[name] is not None:
+                values[name] = msgspec.json.decode(values[name])
+        return self._instance(values)
+
+    def _instance(self, values: dict[str, Any]) -> R:
+        row = self.model.__new__(self.model)
+        row.__dict__.update(values, _state=ModelState())
+        return row
+
+
+def _compile(template: LiteralString, parts: dict[str, sql.Composable]) -> str:
+    return sql.SQL(template).format(**parts).as_string()

@@ -1,0 +1,134 @@
+"""What sagas remember: their instances, the commands they have yet to send, the timers they set, and the ledger of effects."""
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+
+class Instance(models.Model):
+    """One run of a saga: its state after the events that it has seen."""
+
+    saga = models.TextField()
+    key = models.TextField()
+    state = models.JSONField()
+    version = models.IntegerField()
+    ended = models.BooleanField(default=False)
+    position = models.BigIntegerField(help_text="of the last event it has seen")
+    started_at = models.DateTimeField(db_default=Now())
+    moved_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = "saga instance"
+        constraints = [models.UniqueConstraint(fields=["saga", "key"], name="sagas_instance_key")]
+
+    def __str__(self) -> str:
+        return f"{self.saga} {self.key}"
+
+
+class Outgoing(models.Model):
+    """A command that a saga decided to send. Those of one instance go in order, one at a time."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        DONE = "done"
+        REFUSED = "refused"
+        PARKED = "parked"
+
+    saga = models.TextField()
+    key = models.TextField()
+    command_id = models.UUIDField(unique=True)
+    type = models.TextField()
+    data = models.JSONField()
+    status = models.TextField(choices=Status, default=Status.PENDING, db_default=Status.PENDING)
+    attempts = models.IntegerField(default=0, db_default=0)
+    due_at = models.DateTimeField(db_default=Now())
+    root = models.UUIDField(help_text="the command that began the chain")
+    hops = models.IntegerField()
+    correlation_id = models.UUIDField()
+    causation_id = models.UUIDField(help_text="the event that it follows from")
+    actor = models.TextField()
+    result = models.BigIntegerField(null=True, blank=True, help_text="the last position that it appended")
+    error = models.TextField(blank=True, default="", db_default="")
+    created_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "outgoing command"
+        verbose_name_plural = "outgoing commands"
+        indexes = [
+            models.Index(
+                fields=["saga", "key", "id"],
+                condition=Q(status__in=["pending", "parked"]),
+                name="sagas_outgoing_unfinished",
+            ),
+            models.Index(fields=["root"], name="sagas_outgoing_root"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} of {self.saga} {self.key}"
+
+
+class Timer(models.Model):
+    """A command that a saga wants sent at a time. Insert-only for sagas: arming it again inserts another."""
+
+    class Status(models.TextChoices):
+        WAITING = "waiting"
+        FIRED = "fired"
+        CANCELLED = "cancelled"
+
+    saga = models.TextField()
+    key = models.TextField()
+    name = models.TextField()
+    due_at = models.DateTimeField()
+    command_id = models.UUIDField(unique=True)
+    type = models.TextField()
+    data = models.JSONField()
+    status = models.TextField(choices=Status, default=Status.WAITING, db_default=Status.WAITING)
+    correlation_id = models.UUIDField()
+    causation_id = models.UUIDField()
+    actor = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(status="waiting"), name="sagas_timer_due"),
+            models.Index(fields=["saga", "key"], condition=Q(status="waiting"), name="sagas_timer_instance"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.saga} {self.key}"
+
+
+class Delivery(models.Model):
+    """The ledger: what became of one event in the hands of one effect."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        IN_DOUBT = "in doubt"
+
+    effect = models.TextField()
+    position = models.BigIntegerField()
+    status = models.TextField(choices=Status, default=Status.PENDING, db_default=Status.PENDING)
+    attempts = models.IntegerField(default=0, db_default=0)
+    due_at = models.DateTimeField(db_default=Now())
+    lease_until = models.DateTimeField(null=True, blank=True)
+    waits_for = models.TextField(blank=True, default="", db_default="")
+    error = models.TextField(blank=True, default="", db_default="")
+    created_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        constraints = [models.UniqueConstraint(fields=["effect", "position"], name="sagas_delivery_once")]
+        indexes = [
+            models.Index(
+                fields=["due_at"], condition=Q(status__in=["pending", "waiting", "running"]), name="sagas_delivery_due"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.effect} of {self.position}"
