@@ -37,7 +37,7 @@ ifdef ARGS
 	@$(PYTHON_IN) -m pytest $(ARGS)
 else
 	@$(MAKE) check
-	@$(PYTHON_IN) -m pytest -n 2
+	@$(PYTHON_IN) -m pytest -n 2 --dist loadfile
 	@if $(PYTHON_IN) -m tests.servers; then \
 	    echo "Once more on this machine's own PostgreSQL and Redis:"; \
 	    BOXOFFICE_TEST_SERVERS=machine $(PYTHON_IN) -m pytest -m "not bundled" tests/integration; \

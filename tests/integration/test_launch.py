@@ -52,7 +52,7 @@ class Running:
         return self._log.read_text(errors="replace")
 
     def wait_for_screen(self) -> str:
-        wait_until(lambda: "Ctrl-C" in self.output or self.process.poll() is not None, 90)
+        wait_until(lambda: "Ctrl-C" in self.output or self.process.poll() is not None, 150)
         assert self.process.poll() is None, self.output
         return self.output
 
