@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from eventstore import store
@@ -45,7 +46,7 @@ def roles(**_: Any) -> list[CheckMessage]:
         if owner != application:
             return []
     return [
-        Warning(
+        checks.Warning(
             "The application's database role owns the log, so only triggers protect it.",
             hint="Give the owner a role of its own (DATABASE_OWNER_URL).",
             id="eventstore.W011",
@@ -126,6 +127,10 @@ def _subscribers() -> Iterable[CheckMessage]:
                 yield Error(f"{subscriber.name} uses {used!r}, which is no subscriber.", id="eventstore.E016")
             elif subscriber.mode is Mode.SYNC and registry[used].mode is Mode.ASYNC:
                 yield Error(f"{subscriber.name} is sync but uses {used}, which is async.", id="eventstore.E017")
+    yield from _modes(names)
+
+
+def _modes(names: Counter[str]) -> Iterable[CheckMessage]:
     for name, mode in getattr(settings, "EVENTSTORE_MODES", {}).items():
         if name not in names or mode not in set(Mode):
             yield Error(f"EVENTSTORE_MODES says {name}={mode}, which means nothing.", id="eventstore.E018")

@@ -267,7 +267,9 @@ def _rollback(cursor: psycopg.Cursor[Any]) -> None:
 
 
 def is_infrastructure(error: BaseException) -> bool:
-    """Whether the database, its resources or its schema failed, and not the event; told by SQLSTATE class, never by text."""
+    """Whether the database, its resources or its schema failed, and not the event; told by SQLSTATE class, never by
+    text.
+    """
     cause = _database_error(error)
     return is_lost(error) or (cause is not None and (cause.sqlstate or "")[:2] in INFRASTRUCTURE)
 
@@ -301,12 +303,16 @@ def _database_error(error: BaseException) -> psycopg.Error | None:
 class Bound:
     """How long a request waits for its read models, and how it stops waiting when nothing moves.
 
-    After a wait that hit its bound, requests answer *pending* at once for a second: a frozen feeder would otherwise cost
-    every request the full bound.
+    After a wait that hit its bound, requests answer *pending* at once for a second: a frozen feeder would otherwise
+    cost every request the full bound.
     """
 
     def __init__(self, seconds: float = 2.0, pause: float = 1.0) -> None:
         self.seconds, self.pause = seconds, pause
+        self._answer_at_once_until = 0.0
+
+    def forget(self) -> None:
+        """Wait in full again."""
         self._answer_at_once_until = 0.0
 
     def moments(self) -> Iterator[None]:

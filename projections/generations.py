@@ -1,5 +1,5 @@
-"""Rebuild without downtime: a second generation of the tables is filled while the live one goes on being fed; when it has
-caught up, one short transaction under the live row's lock applies the tail and swaps the tables.
+"""Rebuild without downtime: a second generation of the tables is filled while the live one goes on being fed; when
+it has caught up, one short transaction under the live row's lock applies the tail and swaps the tables.
 """
 
 import random
@@ -32,7 +32,8 @@ _GO_LIVE = """UPDATE eventstore_subscriber
     SET checkpoint = greatest(checkpoint, %s), version = %s, wanted = %s, failures = 0, retry_at = NULL,
         last_error = '', last_error_at = NULL, moved_at = clock_timestamp() WHERE name = %s"""
 _UNPARK = "DELETE FROM eventstore_parked WHERE subscriber_id = %s"
-_IN_THE_WAY = """SELECT string_agg(format('%%s (pid %%s, %%s s): %%s', coalesce(nullif(application_name, ''), usename), pid,
+_IN_THE_WAY = """SELECT string_agg(format('%%s (pid %%s, %%s s): %%s',
+        coalesce(nullif(application_name, ''), usename), pid,
         extract(epoch FROM clock_timestamp() - xact_start)::int, left(query, 200)), E'\n')
     FROM pg_stat_activity WHERE pid IN (
         SELECT pid FROM pg_locks WHERE relation = %s::regclass AND granted AND pid <> pg_backend_pid())"""

@@ -1,7 +1,7 @@
 """Carrying out the ledger: take a row with a lease, act, write down what became of it.
 
-A dead owner's lease runs out. Then `AT_LEAST_ONCE` acts again, under the same idempotency key; `AT_MOST_ONCE` never does:
-nobody knows whether it happened, so the row is *in doubt* and staff decide.
+A dead owner's lease runs out. Then `AT_LEAST_ONCE` acts again, under the same idempotency key; `AT_MOST_ONCE` never
+does: nobody knows whether it happened, so the row is *in doubt* and staff decide.
 """
 
 import random

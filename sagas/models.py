@@ -1,4 +1,6 @@
-"""What sagas remember: their instances, the commands they have yet to send, the timers they set, and the ledger of effects."""
+"""What sagas remember: their instances, the commands they have yet to send, the timers they set, and the ledger of
+effects.
+"""
 
 from django.db import models
 from django.db.models import Q

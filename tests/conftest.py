@@ -1,4 +1,5 @@
 import os
+from collections.abc import Iterator
 
 import pytest
 from pytest_django import DjangoDbBlocker
@@ -28,3 +29,18 @@ def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBl
 
     with django_db_blocker.unblock():
         call_command("migrate", database="owner", interactive=False, verbosity=0)
+
+
+@pytest.fixture
+def clean(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Empty tables, and transactions that really commit: commands refuse to run inside somebody else's."""
+    from django.core.cache import cache
+    from django.db import connections
+
+    from eventstore.testing import reset
+
+    with django_db_blocker.unblock():
+        reset()
+        cache.clear()
+        yield
+        connections.close_all()

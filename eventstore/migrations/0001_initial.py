@@ -2,8 +2,9 @@
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import eventstore.models
 from django.db import migrations, models
+
+import eventstore.models
 
 
 class Migration(migrations.Migration):
