@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,7 +27,7 @@ MARK = "BOXOFFICE_TEST_RUN"
 class Running:
     """A `python -m config.run` on a free port, whose processes carry a mark in their environment."""
 
-    def __init__(self, home: bundled.Home, **environment: str) -> None:
+    def __init__(self, home: bundled.Home, environment: Mapping[str, str], output: int | None = None) -> None:
         self.home, self.mark, self.port = home, str(uuid4()), free_port()
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         self._log = home.root / f"{self.mark}.log"
@@ -42,8 +42,8 @@ class Running:
                     "PORT": str(self.port),
                     **environment,
                 },
-                stdout=log,
-                stderr=log,
+                stdout=output or log,
+                stderr=output or log,
                 start_new_session=True,
             )
 
@@ -87,7 +87,7 @@ def start(home: bundled.Home) -> Iterator[Callable[..., Running]]:
     started: list[Running] = []
 
     def start(**environment: str) -> Running:
-        started.append(Running(home, **environment))
+        started.append(Running(home, environment))
         return started[-1]
 
     yield start
@@ -134,6 +134,38 @@ def test_a_process_that_dies_is_started_again(start: Callable[..., Running]) -> 
     os.kill(clock, signal.SIGKILL)
     wait_until(lambda: any(" beat " in command for pid, command in running.processes().items() if pid != clock), 30)
     assert "clock ended by SIGKILL; it starts again in 1 s" in running.output
+
+
+def test_servers_that_the_environment_names_are_used_instead(start: Callable[..., Running]) -> None:
+    with temporary_home() as elsewhere, bundled.servers(elsewhere) as servers:
+        running = start(
+            DATABASE_URL=servers.database_url, DATABASE_OWNER_URL=servers.owner_url, REDIS_URL=servers.redis_url
+        )
+        assert servers.database_url in running.wait_for_screen()
+        assert running.get("/admin/login/") == 200
+        assert not any("postgres -D" in command or "valkey" in command for command in running.processes().values())
+        running.end()
+
+
+def test_a_closed_terminal_ends_it(home: bundled.Home) -> None:
+    """Not only is there a SIGHUP: whatever is still said then has nowhere to go."""
+    terminal, screen = os.openpty()
+    running = Running(home, {}, output=screen)
+    os.close(screen)
+    time.sleep(4)
+    os.close(terminal)
+    running.process.send_signal(signal.SIGHUP)
+    assert running.process.wait(60) == 0
+    assert running.processes() == {}
+
+
+@pytest.mark.parametrize("seconds", [0.7, 1.2, 3])
+def test_ending_it_while_it_starts_leaves_nothing_either(seconds: float) -> None:
+    with temporary_home() as fresh:
+        running = Running(fresh, {})
+        time.sleep(seconds)
+        assert running.end() in (0, -signal.SIGINT)
+        assert running.processes() == {}
 
 
 def test_the_administrator_gets_the_password_that_was_wished_for(start: Callable[..., Running]) -> None:

