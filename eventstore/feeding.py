@@ -17,6 +17,7 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 
 from eventstore import parking, store
 from eventstore.codec import Recorded
+from eventstore.context import process_name
 from eventstore.errors import NewerSchema
 from eventstore.parking import Parking
 from eventstore.subscribers import Mode, Subscriber, Work, registry
@@ -39,7 +40,7 @@ _LOCK = """SELECT name FROM eventstore_subscriber
 _CHECKPOINTS = "SELECT name, checkpoint FROM eventstore_subscriber"
 _MOVE = """UPDATE eventstore_subscriber AS row
     SET checkpoint = greatest(row.checkpoint, new.checkpoint), processed = row.processed + new.processed, failures = 0,
-        retry_at = NULL, moved_at = clock_timestamp()
+        retry_at = NULL, moved_at = clock_timestamp(), fed_by = %s
     FROM unnest(%s::text[], %s::bigint[], %s::int[]) AS new(name, checkpoint, processed) WHERE row.name = new.name"""
 _FAILED = """UPDATE eventstore_subscriber
     SET failures = failures + 1, retry_at = clock_timestamp() + interval '1 second', last_error = %s,
@@ -81,7 +82,7 @@ def feed(known: Sequence[Subscriber], *, using: str = DEFAULT_DB_ALIAS) -> Fed:
         reached = events[-1].position if len(events) == BATCH else horizon
         moves = _Batch(cursor, near, checkpoints, events, reached).apply()
         if moves:
-            cursor.execute(_MOVE, [*map(list, zip(*moves, strict=True))], prepare=True)
+            cursor.execute(_MOVE, [process_name(), *map(list, zip(*moves, strict=True))], prepare=True)
         return Fed(held=True, moved=bool(moves))
 
 

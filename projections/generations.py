@@ -13,6 +13,7 @@ from django.utils import timezone
 from psycopg import sql
 
 from eventstore import feeding, store
+from eventstore.context import process_name
 from eventstore.parking import describe
 from eventstore.roles import owner_alias
 from eventstore.subscribers import Work, registry
@@ -128,7 +129,8 @@ def _fold(projection: Projection[Any], generation: Generation, upto: int, limit:
     full = len(events) == limit
     generation.checkpoint = events[-1].position if full else max(upto, generation.checkpoint)
     generation.processed += len(events)
-    generation.save(using=using, update_fields=["checkpoint", "processed"])
+    generation.built_by = process_name()
+    generation.save(using=using, update_fields=["checkpoint", "processed", "built_by"])
     return full
 
 

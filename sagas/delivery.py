@@ -65,7 +65,15 @@ def deliver_one(*, using: str = DEFAULT_DB_ALIAS) -> bool:
         if not _may_act(taken, effect, recorded, using):
             return True
         until = timezone.now() + lease()
-        _update(taken, using, status=Status.RUNNING, lease_until=until, attempts=taken.attempts + 1, waits_for="")
+        _update(
+            taken,
+            using,
+            status=Status.RUNNING,
+            lease_until=until,
+            owner=context.process_name(),
+            attempts=taken.attempts + 1,
+            waits_for="",
+        )
     _act(taken, effect, recorded, until, using)
     return True
 
