@@ -10,7 +10,8 @@ from tests.servers import ServersPlugin
 def pytest_configure(config: pytest.Config) -> None:
     """Sets the environment of a process that runs tests, and only then lets Django read its settings."""
     if hasattr(config, "workerinput"):
-        return read_settings(config.workerinput["environment"])
+        read_settings(config.workerinput["environment"])
+        return
     plugin = ServersPlugin()
     config.pluginmanager.register(plugin, "boxoffice-servers")
     if config.getoption("dist", "no") == "no":
