@@ -30,6 +30,9 @@ _LOCK = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
 _COLUMNS = """position, stream_id, category, version, type, schema_version, data::text AS data, event_id,
     correlation_id, causation_id, actor, (metadata->>'root')::uuid AS root,
     coalesce((metadata->>'hops')::int, 0) AS hops, recorded_at"""
+# A decider that freezes must not hold its stream for good, nor a caller wait for one without end.
+_LIMITS = """SELECT set_config('lock_timeout', '10s', true),
+    set_config('idle_in_transaction_session_timeout', '5s', true)"""
 _CARRIED_OUT = "SELECT first_position, last_position FROM eventstore_command WHERE id = %s"
 _READ = f"""SELECT {_COLUMNS} FROM eventstore_event
     WHERE position > %s AND position <= %s AND type = ANY(%s) ORDER BY position LIMIT %s"""
@@ -214,14 +217,15 @@ def take_up(
 
     Each look-up is a statement of its own after its lock, so it sees what the former holder committed.
     """
-    statements: list[Statement] = [
+    statements = [
+        Statement(_LIMITS),
         Statement(_LOCK, [COMMAND_LOCKS, str(command_id)]),
         Statement(_CARRIED_OUT, [command_id]),
         Statement(_READ_STREAM, [stream_id, after], class_row(Recorded)),
     ]
     if queue:
-        statements.insert(2, Statement(_LOCK, [STREAM_LOCKS, str(stream_id)]))
-    _, carried_out, *_, since = together(*statements, using=using)
+        statements.insert(3, Statement(_LOCK, [STREAM_LOCKS, str(stream_id)]))
+    _, _, carried_out, *_, since = together(*statements, using=using)
     return (Appended(*carried_out[0]) if carried_out else None), since
 
 

@@ -13,11 +13,10 @@ import psycopg
 import structlog
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, transaction
-from django.utils import timezone
 
 from eventstore import context, store
 from eventstore.codec import Recorded
-from eventstore.models import ParkedEvent, SubscriberRow
+from eventstore.models import ClockTimestamp, ParkedEvent, SubscriberRow
 from eventstore.parking import describe, text
 from eventstore.subscribers import registry
 from sagas.effects import AT_MOST_ONCE, Effect
@@ -64,17 +63,17 @@ def deliver_one(*, using: str = DEFAULT_DB_ALIAS) -> bool:
         recorded = store.read_one(taken.position, using=using)
         if not _may_act(taken, effect, recorded, using):
             return True
-        until = timezone.now() + lease()
+        taken.attempts += 1
         _update(
             taken,
             using,
             status=Status.RUNNING,
-            lease_until=until,
+            lease_until=_in(lease()),
             owner=context.process_name(),
-            attempts=taken.attempts + 1,
+            attempts=taken.attempts,
             waits_for="",
         )
-    _act(taken, effect, recorded, until, using)
+    _act(taken, effect, recorded, using)
     return True
 
 
@@ -89,8 +88,7 @@ def _may_act(taken: Taken, effect: Effect, recorded: Recorded, using: str) -> bo
         return False
     waits_for = [name for name in effect.after if not _has(name, recorded, using)]
     if waits_for:
-        due_at = timezone.now() + WAIT
-        _update(taken, using, status=Status.WAITING, due_at=due_at, waits_for=", ".join(waits_for))
+        _update(taken, using, status=Status.WAITING, due_at=_in(WAIT), waits_for=", ".join(waits_for))
         return False
     return True
 
@@ -107,30 +105,32 @@ def _has(name: str, recorded: Recorded, using: str) -> bool:
     return not parked.exists()
 
 
-def _act(taken: Taken, effect: Effect, recorded: Recorded, until: Any, using: str) -> None:
-    """Outside any transaction. The outcome is written only while the lease is still ours."""
+def _act(taken: Taken, effect: Effect, recorded: Recorded, using: str) -> None:
+    """Outside any transaction. The outcome is written only while this attempt is still the last one."""
     tracing = {"correlation_id": recorded.correlation_id, "causation_id": recorded.event_id, "root": None}
-    log.debug("effect_begins", effect=effect.name, position=recorded.position, attempt=taken.attempts + 1)
+    log.debug("effect_begins", effect=effect.name, position=recorded.position, attempt=taken.attempts)
     try:
         with context.acting(actor=f"effect:{effect.name}", **tracing):
             effect.act(recorded.event, recorded)
     except Exception as error:
         outcome = _failed(taken, effect, error)
     else:
-        outcome = {"status": Status.DONE, "finished_at": timezone.now(), "error": ""}
-    Delivery.objects.using(using).filter(pk=taken.id, lease_until=until).update(**outcome)
+        outcome = {"status": Status.DONE, "finished_at": ClockTimestamp(), "error": ""}
+    running = Delivery.objects.using(using).filter(pk=taken.id, status=Status.RUNNING, attempts=taken.attempts)
+    running.update(**outcome)
     log.info("effect_ended", effect=effect.name, position=recorded.position, status=str(outcome["status"]))
 
 
 def _failed(taken: Taken, effect: Effect, error: Exception) -> dict[str, Any]:
-    if taken.attempts >= effect.retries:
-        return {"status": Status.FAILED, "finished_at": timezone.now(), "error": describe(error)}
-    delay = min(LONGEST_RETRY, FIRST_RETRY * 2**taken.attempts) * random.uniform(0.8, 1.2)
-    return {
-        "status": Status.PENDING,
-        "due_at": timezone.now() + timedelta(seconds=delay),
-        "error": describe(error),
-    }
+    if taken.attempts > effect.retries:
+        return {"status": Status.FAILED, "finished_at": ClockTimestamp(), "error": describe(error)}
+    delay = min(LONGEST_RETRY, FIRST_RETRY * 2 ** (taken.attempts - 1)) * random.uniform(0.8, 1.2)
+    return {"status": Status.PENDING, "due_at": _in(timedelta(seconds=delay)), "error": describe(error)}
+
+
+def _in(delay: timedelta) -> Any:
+    """By the database's clock, which every worker shares."""
+    return ClockTimestamp() + delay
 
 
 def _update(taken: Taken, using: str, **values: Any) -> None:
