@@ -1,5 +1,6 @@
 """What the clients of the append benchmark do. All record the same order, each time to a stream of its own."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -7,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from django.db import connections
+import psycopg
 
 from benchmarks.clients import Job
 from eventstore import context, feeding, store
@@ -59,8 +60,7 @@ class Insert(Job):
 
     def __init__(self, client: int, events: int) -> None:
         super().__init__(client)
-        connections["default"].ensure_connection()
-        self._cursor = connections["default"].connection.cursor()
+        self._cursor = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True).cursor()
         row = f"({', '.join(['%s'] * 11)})"
         self._statement = f"""INSERT INTO {TWIN} (stream_id, category, version, type, schema_version, data, event_id,
             correlation_id, causation_id, actor, metadata) VALUES {", ".join([row] * events)}"""
