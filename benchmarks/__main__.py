@@ -1,0 +1,62 @@
+"""Lists the benchmarks, and runs one."""
+
+import argparse
+import signal
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+from benchmarks.errors import BenchmarkFailed
+from benchmarks.report import Report, say
+from config.bundled import BundledError
+
+BENCHMARKS = {
+    "append": "appends and commands a second, beside a bare INSERT and beside the library `eventsourcing`",
+}
+
+ENVIRONMENT = """\
+environment:
+  DATABASE_URL   a PostgreSQL to use instead of a bundled one, DATABASE_OWNER_URL for the owner's role, which needs
+                 CREATEDB: what is there is left alone, a benchmark makes databases of its own and drops them
+  REDIS_URL      a Redis or Valkey to use instead of a bundled one
+  TMPDIR         where the bundled servers keep their data: a real disk, or fsync means nothing
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure Boxoffice; without a name, list what can be measured.",
+        epilog=ENVIRONMENT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    names = parser.add_subparsers(dest="name", metavar="NAME", title="benchmarks")
+    for name, summary in BENCHMARKS.items():
+        one = names.add_parser(name, help=summary, description=summary, epilog=ENVIRONMENT)
+        one.formatter_class = argparse.RawDescriptionHelpFormatter
+        one.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+        import_module(f"benchmarks.{name}").add_arguments(one)
+    options = parser.parse_args()
+    if options.name is None:
+        parser.print_help()
+        return 0
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    try:
+        report: Report = import_module(f"benchmarks.{options.name}").run(options)
+    except KeyboardInterrupt:
+        return 130
+    except (BenchmarkFailed, BundledError) as error:
+        say(str(error))
+        return 1
+    report.show(json=options.json)
+    return 0
+
+
+def _end(number: int, _: object) -> NoReturn:
+    """Leave by the way that stops servers and clients."""
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
