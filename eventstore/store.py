@@ -1,5 +1,6 @@
 """The log: append, read, and the horizon up to which it is final. The only caller of `sql/`."""
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -87,15 +88,24 @@ class NewEvent(msgspec.Struct):
     metadata: dict[str, Any]
 
 
-@contextmanager
-def cursor(using: str = DEFAULT_DB_ALIAS) -> Iterator[psycopg.Cursor[Any]]:
-    """A cursor of psycopg on Django's connection: hot SQL binds on the server and is prepared once a connection.
+def session(using: str = DEFAULT_DB_ALIAS) -> psycopg.Connection[Any]:
+    """The psycopg connection beneath Django's, ready to prepare what asks for it.
 
-    (Django's own cursors bind on the client, where nothing can be prepared.)
+    Django switches preparing off as a whole. Its own cursors bind on the client and never prepare, so with a threshold
+    out of reach nothing changes for them, and a statement of ours that says `prepare=True` is planned once.
     """
     connection = connections[using]
     connection.ensure_connection()
-    with psycopg.Cursor(connection.connection) as raw:
+    raw: psycopg.Connection[Any] = connection.connection
+    if raw.prepare_threshold is None:
+        raw.prepare_threshold = sys.maxsize
+    return raw
+
+
+@contextmanager
+def cursor(using: str = DEFAULT_DB_ALIAS) -> Iterator[psycopg.Cursor[Any]]:
+    """A cursor of psycopg, which binds on the server."""
+    with psycopg.Cursor(session(using)) as raw:
         yield raw
 
 
@@ -190,13 +200,10 @@ def horizon(after: int = -1, *, using: str = DEFAULT_DB_ALIAS) -> int:
 
 def together(*statements: Statement, using: str = DEFAULT_DB_ALIAS) -> list[list[Any]]:
     """Run statements one after the other in one round trip; answers the rows of each. Each sees its own moment."""
-    connection = connections[using]
-    connection.ensure_connection()
-    with connection.connection.pipeline():
+    raw = session(using)
+    with raw.pipeline():
         cursors = [
-            psycopg.Cursor(connection.connection, row_factory=each.rows).execute(
-                each.query, each.parameters, prepare=True
-            )
+            psycopg.Cursor(raw, row_factory=each.rows).execute(each.query, each.parameters, prepare=True)
             for each in statements
         ]
     return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
@@ -230,9 +237,7 @@ def take_up(
 
 
 def _recorded(query: str, parameters: Sequence[Any], using: str) -> list[Recorded]:
-    connection = connections[using]
-    connection.ensure_connection()
-    with psycopg.Cursor(connection.connection, row_factory=class_row(Recorded)) as raw:
+    with psycopg.Cursor(session(using), row_factory=class_row(Recorded)) as raw:
         return raw.execute(query, parameters, prepare=True).fetchall()
 
 

@@ -80,13 +80,16 @@ class Row(msgspec.Struct):
 def settle(root: UUID, position: int, using: str = DEFAULT_DB_ALIAS) -> bool:
     """Feed and dispatch what began with this root until it is at rest, or the bound is reached: then workers go on."""
     known = registry.of(Mode.SYNC)
+    napped = False
     for _ in waiting.bound.moments():
-        moved = feeding.feed(known, using=using).moved
+        # Whoever held the subscribers has probably fed our events too: after a nap, look before trying again.
+        moved = not napped and feeding.feed(known, using=using).moved
         state = look(root, position, using=using)
         if state.at_rest:
             return True
         sent = state.unfinished and dispatch_one(root, using=using)
-        if not moved and not sent:
+        napped = not moved and not sent and not napped
+        if napped:
             waiting.nap()
     doorbell.ring("sagas", "sagas.tasks.run", using=using)
     return False
