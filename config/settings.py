@@ -128,6 +128,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 UNFOLD = unfold.UNFOLD
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
+FORMAT_MODULE_PATH = "config.formats"
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

@@ -90,6 +90,7 @@ UNFOLD: dict[str, Any] = {
                 _list("Users", "person", "auth", "user"),
                 _list("Groups", "groups", "auth", "group"),
                 _list("Tokens", "key", "knox", "authtoken"),
+                _list("Done by staff", "policy", "admin", "logentry"),
             ),
         ],
     },

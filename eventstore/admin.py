@@ -38,6 +38,8 @@ class ReadOnlyAdmin(ModelAdmin):
 
     actions = None
     list_per_page = 25
+    change_form_template = "eventstore/admin/read_only.html"
+    when_empty = "Nothing is here yet."
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
@@ -156,14 +158,15 @@ class StoredEventAdmin(KeysetAdmin):
     """The log, newest first."""
 
     keyset = "position"
+    when_empty = "Nothing has happened yet: the log is empty."
     list_display = ["position", "type", "stream", "version", "recorded_at", "actor"]
     list_filter = [TypeFilter, CategoryFilter]
     search_fields = ["position"]
     search_help_text = "a position, or the id of a stream"
     fieldsets = [
-        (None, {"fields": ["position", "type", "schema_version", "category", "stream", "version", "recorded_at"]}),
+        (None, {"fields": [("type", "schema_version", "recorded_at", "actor"), ("position", "stream", "version")]}),
         ("Data", {"fields": ["pretty_data", "personal"]}),
-        ("Tracing", {"fields": ["event_id", "correlation", "causation_id", "actor", "pretty_metadata"]}),
+        ("Tracing", {"fields": ["correlation", ("event_id", "causation_id"), "pretty_metadata"]}),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -205,6 +208,7 @@ class StoredEventAdmin(KeysetAdmin):
 class ParkedEventAdmin(KeysetAdmin):
     """What subscribers failed on, and what waits behind it."""
 
+    when_empty = "No event is parked: every subscriber could apply all that it was fed."
     list_display = ["at", "subscriber", "key", "shortly", "parked_at"]
     list_filter = ["subscriber"]
     search_fields = ["key"]
@@ -231,6 +235,7 @@ class ParkedEventAdmin(KeysetAdmin):
 class SubscriberAdmin(ReadOnlyAdmin):
     """Where everybody is who follows the log."""
 
+    when_empty = "Nobody follows the log yet."
     list_display = ["name", "status", "mode", "version", "checkpoint", "processed", "failures", "moved_at"]
     list_filter = ["status", "mode"]
 

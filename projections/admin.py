@@ -29,6 +29,7 @@ PAGE = "admin:projections_generation_changelist"
 class GenerationAdmin(KeysetAdmin):
     """The projections above, the history of their generations below."""
 
+    when_empty = "No projection was ever rebuilt: each has the one generation that it began with."
     change_list_template = "projections/admin/projections.html"
     list_display = ["id", "projection", "version", "status", "processed", "requested_by", "started_at", "finished_at"]
     list_filter = ["status"]

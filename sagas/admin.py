@@ -31,6 +31,7 @@ class ProcessAdmin(KeysetAdmin):
 
 @admin.register(Instance)
 class InstanceAdmin(ProcessAdmin):
+    when_empty = "No saga has begun yet: it does with the first event that starts one."
     search_help_text = "the key of an instance, such as the id of an order"
     list_display = ["id", "saga", "key", "ended", "at", "started_at", "moved_at"]
     fields = ["saga", "key", "version", "ended", "at", "pretty_state", "started_at", "moved_at"]
@@ -46,6 +47,7 @@ class InstanceAdmin(ProcessAdmin):
 
 @admin.register(Outgoing)
 class OutgoingAdmin(ProcessAdmin):
+    when_empty = "No saga has sent a command yet."
     unfinished = Q(status__in=["pending", "parked"])
     list_display = ["id", "type", "saga", "key", "status", "attempts", "created_at", "finished_at"]
     list_filter = ["status"]
@@ -61,6 +63,7 @@ class OutgoingAdmin(ProcessAdmin):
 
 @admin.register(Timer)
 class TimerAdmin(ProcessAdmin):
+    when_empty = "No saga has set a timer yet."
     unfinished = Q(status="waiting")
     list_display = ["id", "name", "saga", "key", "type", "status", "due_at"]
     list_filter = ["status"]
@@ -74,6 +77,7 @@ class TimerAdmin(ProcessAdmin):
 class DeliveryAdmin(KeysetAdmin):
     """The ledger."""
 
+    when_empty = "No event has called for a side effect yet."
     list_display = ["id", "effect", "at", "status", "attempts", "waits_for", "due_at", "finished_at", "shortly"]
     list_filter = ["status"]
     search_fields = ["position"]

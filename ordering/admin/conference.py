@@ -38,11 +38,13 @@ class ConferenceAdmin(ReadTableAdmin):
     """Who may add a conference may schedule one; who may change one may add seats to it."""
 
     paginator = InfinitePaginator
+    when_empty = "No conference is scheduled yet."
     list_display = ["name", "starts_at", "opens_at", "closes_at", "left"]
     search_fields = ["conference_id"]
     search_help_text = "the id of a conference"
+    change_form_outer_before_template = "admin/ordering/conference_acts.html"
     change_form_outer_after_template = "admin/ordering/conference.html"
-    fields = ["name", "starts_at", "opens_at", "closes_at", "seat_bars", "conference_id"]
+    fields = [("name", "starts_at", "opens_at", "closes_at"), "seat_bars", "conference_id"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("ordering.add_conferenceonsale")

@@ -18,11 +18,12 @@ SHOWN = 25
 @admin.register(CustomerProfile)
 class CustomerAdmin(KeysetAdmin, ReadTableAdmin):
     keyset = "registered_at"
+    when_empty = "Nobody has registered yet."
     list_display = ["name", "email", "registered_at"]
     search_fields = ["email"]
-    search_help_text = "an email address, or the id of a customer"
+    search_help_text = "an email address or an id"
     change_form_outer_after_template = "admin/ordering/customer.html"
-    fields = ["name", "email", "birth_date", "shown_address", "registered_at", "customer_id"]
+    fields = [("name", "email", "birth_date"), ("shown_address", "registered_at"), "customer_id"]
 
     def matching(self, term: str) -> Q:
         return Q(email=term.lower()) | Q(email=term) if "@" in term else Q(pk=as_id(term))

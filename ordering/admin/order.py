@@ -46,14 +46,17 @@ class ConferenceFilter(admin.SimpleListFilter):
 @admin.register(OrderSummary)
 class OrderAdmin(KeysetAdmin, ReadTableAdmin):
     keyset = "placed_at"
+    when_empty = "Nobody has ordered anything yet."
     list_display = ["number", "shown_status", "shown_total", "conference", "customer", "placed_at"]
     list_filter = [StatusFilter, ConferenceFilter, ("placed_at", admin.DateFieldListFilter)]
     search_fields = ["number"]
-    search_help_text = "an order's number, an email address, or the id of an order, customer or conference"
+    search_help_text = "a number, an email address or an id"
     change_form_outer_after_template = "admin/ordering/history.html"
     fields = [
-        *("number", "shown_status", "shown_total", "shown_lines", "customer", "conference", "placed_at", "expires_at"),
-        *("payment", "order_id"),
+        ("number", "shown_status", "placed_at", "expires_at"),
+        ("customer", "conference"),
+        ("shown_lines", "shown_total", "payment"),
+        "order_id",
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OrderSummary]:

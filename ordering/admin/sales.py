@@ -11,9 +11,10 @@ from ordering.models import SalesOfDay
 @admin.register(SalesOfDay)
 class SalesAdmin(KeysetAdmin, ReadTableAdmin):
     keyset = "key"  # the day comes first in it
+    when_empty = "No payment has come in yet."
     list_display = ["day", "currency", "payments", "shown_received", "refunds", "shown_refunded"]
     list_filter = ["currency"]
-    fields = ["day", "currency", "payments", "shown_received", "refunds", "shown_refunded"]
+    fields = [("day", "currency"), ("payments", "shown_received"), ("refunds", "shown_refunded")]
 
     @admin.display(description="received")
     def shown_received(self, sales: SalesOfDay) -> str:
