@@ -1,7 +1,8 @@
 """Aggregates decide and evolve.
 
-Deciding may refuse (raise a `DomainError`) and records events; evolving assigns and never refuses. A handler of a command
-decides, a handler of an event evolves, so no rule ever runs again on replay. (The *decider* of Jérémie Chassaing.)
+Deciding may refuse (raise a `DomainError`) and records events; evolving assigns and never refuses. A handler of a
+command decides, a handler of an event evolves, so no rule ever runs again on replay. (The *decider* of Jérémie
+Chassaing.)
 """
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
-"""Dispatch: a command is decided by the one aggregate that handles it, appended, and then everything that follows from it
-is given the chance to come to rest before the caller is answered.
+"""Dispatch: a command is decided by the one aggregate that handles it, appended, and then everything that follows
+from it is given the chance to come to rest before the caller is answered.
 """
 
 import random
@@ -47,12 +47,14 @@ class Routes:
     """Which aggregate handles which command, as the table of contents lists them."""
 
     def __init__(self) -> None:
+        self.aggregates: set[type[Aggregate]] = set()
         self.listed: list[tuple[type[Aggregate], type[Command]]] = []
         self._handlers: dict[type[Command], tuple[type[Aggregate], Handler]] = {}
         self._by_name: dict[str, type[Command]] = {}
 
     def add(self, table: Mapping[type[Aggregate], Sequence[type[Command]]]) -> None:
         for kind, commands in table.items():
+            self.aggregates.add(kind)
             for command in commands:
                 self.listed.append((kind, command))
                 self._by_name[command.stored] = command
@@ -153,9 +155,8 @@ def carry_out(command: Command, command_id: UUID, *, if_version: int | None = No
 
 def _decided(command: Command, command_id: UUID, if_version: int | None, using: str) -> Receipt:
     for attempt in range(1, ATTEMPTS):
-        with suppress(ConcurrencyConflict):
-            with transaction.atomic(using, durable=True):
-                return carry_out(command, command_id, if_version=if_version, using=using)
+        with suppress(ConcurrencyConflict), transaction.atomic(using, durable=True):
+            return carry_out(command, command_id, if_version=if_version, using=using)
         if if_version is not None:
             raise ConcurrencyConflict
         time.sleep(random.uniform(0, 0.002 * 2**attempt))
@@ -183,17 +184,16 @@ def _feed_and_wait(root: UUID, position: int, using: str) -> bool:
     return feeding.wait(position, using=using)
 
 
-_settler: Settler = _feed_and_wait
+_settlers: list[Settler] = [_feed_and_wait]
 
 
 def settle_with(settler: Settler) -> None:
     """Let somebody else decide when everything that began with a command is at rest: the sagas do."""
-    global _settler
-    _settler = settler
+    _settlers.append(settler)
 
 
 def _settle(root: UUID, position: int, using: str) -> bool:
-    settled = _settler(root, position, using)
+    settled = _settlers[-1](root, position, using)
     for name in doorbell.quiet(registry.bells() if not settled else _async_bells(), using=using):
         if name == SYNC_BELL:
             doorbell.ring(name, follow_sync.name, using=using)

@@ -26,8 +26,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 class Meta(msgspec.Struct, kw_only=True):
     """What the log knows about an event besides its data.
 
-    `position` counts all events of the log from 1, `version` those of the stream from 1. `root` is the id of the command
-    that began the chain of which this event is a link, `hops` how many commands of sagas lie between.
+    `position` counts all events of the log from 1, `version` those of the stream from 1. `root` is the id of the
+    command that began the chain of which this event is a link, `hops` how many commands of sagas lie between.
     """
 
     position: int

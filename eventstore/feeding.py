@@ -17,6 +17,7 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 
 from eventstore import parking, store
 from eventstore.codec import Recorded
+from eventstore.context import process_name
 from eventstore.errors import NewerSchema
 from eventstore.parking import Parking
 from eventstore.subscribers import Mode, Subscriber, Work, registry
@@ -39,7 +40,7 @@ _LOCK = """SELECT name FROM eventstore_subscriber
 _CHECKPOINTS = "SELECT name, checkpoint FROM eventstore_subscriber"
 _MOVE = """UPDATE eventstore_subscriber AS row
     SET checkpoint = greatest(row.checkpoint, new.checkpoint), processed = row.processed + new.processed, failures = 0,
-        retry_at = NULL, moved_at = clock_timestamp()
+        retry_at = NULL, moved_at = clock_timestamp(), fed_by = %s
     FROM unnest(%s::text[], %s::bigint[], %s::int[]) AS new(name, checkpoint, processed) WHERE row.name = new.name"""
 _FAILED = """UPDATE eventstore_subscriber
     SET failures = failures + 1, retry_at = clock_timestamp() + interval '1 second', last_error = %s,
@@ -81,7 +82,7 @@ def feed(known: Sequence[Subscriber], *, using: str = DEFAULT_DB_ALIAS) -> Fed:
         reached = events[-1].position if len(events) == BATCH else horizon
         moves = _Batch(cursor, near, checkpoints, events, reached).apply()
         if moves:
-            cursor.execute(_MOVE, [*map(list, zip(*moves, strict=True))], prepare=True)
+            cursor.execute(_MOVE, [process_name(), *map(list, zip(*moves, strict=True))], prepare=True)
         return Fed(held=True, moved=bool(moves))
 
 
@@ -267,7 +268,9 @@ def _rollback(cursor: psycopg.Cursor[Any]) -> None:
 
 
 def is_infrastructure(error: BaseException) -> bool:
-    """Whether the database, its resources or its schema failed, and not the event; told by SQLSTATE class, never by text."""
+    """Whether the database, its resources or its schema failed, and not the event; told by SQLSTATE class, never by
+    text.
+    """
     cause = _database_error(error)
     return is_lost(error) or (cause is not None and (cause.sqlstate or "")[:2] in INFRASTRUCTURE)
 
@@ -301,12 +304,16 @@ def _database_error(error: BaseException) -> psycopg.Error | None:
 class Bound:
     """How long a request waits for its read models, and how it stops waiting when nothing moves.
 
-    After a wait that hit its bound, requests answer *pending* at once for a second: a frozen feeder would otherwise cost
-    every request the full bound.
+    After a wait that hit its bound, requests answer *pending* at once for a second: a frozen feeder would otherwise
+    cost every request the full bound.
     """
 
     def __init__(self, seconds: float = 2.0, pause: float = 1.0) -> None:
         self.seconds, self.pause = seconds, pause
+        self._answer_at_once_until = 0.0
+
+    def forget(self) -> None:
+        """Wait in full again."""
         self._answer_at_once_until = 0.0
 
     def moments(self) -> Iterator[None]:
@@ -329,7 +336,7 @@ def nap() -> None:
 
 _REACHED = """SELECT NOT EXISTS (SELECT FROM eventstore_subscriber
     WHERE status = 'running' AND (name, version, wanted) IN (SELECT * FROM unnest(%s::text[], %s::int[], %s::text[]))
-        AND checkpoint < %s AND checkpoint >= %s - 500)"""
+        AND checkpoint < %s AND checkpoint >= %s)"""
 
 
 def wait(position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
@@ -338,7 +345,7 @@ def wait(position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
     for _ in bound.moments():
         fed = feed(known, using=using)
         with store.cursor(using) as cursor:
-            cursor.execute(_REACHED, [*identities(known), position, position], prepare=True)
+            cursor.execute(_REACHED, [*identities(known), position, position - NEAR], prepare=True)
             row = cursor.fetchone()
         if row and row[0]:
             return True

@@ -1,4 +1,6 @@
-"""Two database roles: the owner migrates, the application reads, appends and keeps its tables, and can't touch history."""
+"""Two database roles: the owner migrates, the application reads, appends and keeps its tables, and can't touch
+history.
+"""
 
 from typing import Any
 

@@ -25,8 +25,9 @@ STREAM_LOCKS = 20038
 COMMAND_LOCKS = 20039
 
 _APPEND = "SELECT first, last FROM eventstore_append_v1(%s, %s, %s, %s)"
-_COLUMNS = """position, stream_id, category, version, type, schema_version, data::text AS data, event_id, correlation_id,
-    causation_id, actor, (metadata->>'root')::uuid AS root, coalesce((metadata->>'hops')::int, 0) AS hops, recorded_at"""
+_COLUMNS = """position, stream_id, category, version, type, schema_version, data::text AS data, event_id,
+    correlation_id, causation_id, actor, (metadata->>'root')::uuid AS root,
+    coalesce((metadata->>'hops')::int, 0) AS hops, recorded_at"""
 _READ = f"""SELECT {_COLUMNS} FROM eventstore_event
     WHERE position > %s AND position <= %s AND type = ANY(%s) ORDER BY position LIMIT %s"""
 _READ_STREAM = f"SELECT {_COLUMNS} FROM eventstore_event WHERE stream_id = %s AND version > %s ORDER BY version"

@@ -1,4 +1,6 @@
-"""The table of contents: every aggregate with its commands, every projection, saga and side effect. Start reading here."""
+"""The table of contents: every aggregate with its commands, every projection, saga and side effect. Start reading
+here.
+"""
 
 from eventstore import commands, subscribers
 from ordering.domain import upcasters  # noqa: F401 - declares them

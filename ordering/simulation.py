@@ -1,7 +1,7 @@
 """A sale as it might really go: who buys, what they ask for, and how it ends. Everything goes through the command path.
 
-A seed fixes every choice; ids are fresh, so the same seed sells again. What time would do (an order that expires) is done
-by the command that the timer would send.
+A seed fixes every choice; ids are fresh, so the same seed sells again. What time would do (an order that expires) is
+done by the command that the timer would send.
 """
 
 import random
@@ -23,14 +23,50 @@ from ordering.domain.order import CancelOrder, ExpireOrder, Order, PlaceOrder, S
 from ordering.domain.payment import AcceptPayment, DeclinePayment
 from ordering.domain.values import Money, payment_id_of
 
-GIVEN_NAMES = (
-    "Ada Alan Annie Barbara Dennis Donald Edsger Frances Grace Guido Hedy Joan Katherine Ken Leslie Lynn Margaret "
-    "Niklaus Radia Tony"
-).split()
-FAMILY_NAMES = (
-    "Allen Bartik Conway Dijkstra Easley Goldberg Hamilton Hoare Hopper Johnson Keller Knuth Lamport Liskov Lovelace "
-    "Perlman Ritchie Thompson Turing Wirth"
-).split()
+GIVEN_NAMES = [
+    "Ada",
+    "Alan",
+    "Annie",
+    "Barbara",
+    "Dennis",
+    "Donald",
+    "Edsger",
+    "Frances",
+    "Grace",
+    "Guido",
+    "Hedy",
+    "Joan",
+    "Katherine",
+    "Ken",
+    "Leslie",
+    "Lynn",
+    "Margaret",
+    "Niklaus",
+    "Radia",
+    "Tony",
+]
+FAMILY_NAMES = [
+    "Allen",
+    "Bartik",
+    "Conway",
+    "Dijkstra",
+    "Easley",
+    "Goldberg",
+    "Hamilton",
+    "Hoare",
+    "Hopper",
+    "Johnson",
+    "Keller",
+    "Knuth",
+    "Lamport",
+    "Liskov",
+    "Lovelace",
+    "Perlman",
+    "Ritchie",
+    "Thompson",
+    "Turing",
+    "Wirth",
+]
 
 # What becomes of an order that got its seats, and in how many cases of a hundred.
 FATES = {"paid": 70, "expired": 10, "cancelled": 6, "cancelled after paying": 4, "declined, then paid": 4, "waiting": 6}

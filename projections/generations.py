@@ -1,5 +1,5 @@
-"""Rebuild without downtime: a second generation of the tables is filled while the live one goes on being fed; when it has
-caught up, one short transaction under the live row's lock applies the tail and swaps the tables.
+"""Rebuild without downtime: a second generation of the tables is filled while the live one goes on being fed; when
+it has caught up, one short transaction under the live row's lock applies the tail and swaps the tables.
 """
 
 import random
@@ -13,6 +13,7 @@ from django.utils import timezone
 from psycopg import sql
 
 from eventstore import feeding, store
+from eventstore.context import process_name
 from eventstore.parking import describe
 from eventstore.roles import owner_alias
 from eventstore.subscribers import Work, registry
@@ -32,7 +33,8 @@ _GO_LIVE = """UPDATE eventstore_subscriber
     SET checkpoint = greatest(checkpoint, %s), version = %s, wanted = %s, failures = 0, retry_at = NULL,
         last_error = '', last_error_at = NULL, moved_at = clock_timestamp() WHERE name = %s"""
 _UNPARK = "DELETE FROM eventstore_parked WHERE subscriber_id = %s"
-_IN_THE_WAY = """SELECT string_agg(format('%%s (pid %%s, %%s s): %%s', coalesce(nullif(application_name, ''), usename), pid,
+_IN_THE_WAY = """SELECT string_agg(format('%%s (pid %%s, %%s s): %%s',
+        coalesce(nullif(application_name, ''), usename), pid,
         extract(epoch FROM clock_timestamp() - xact_start)::int, left(query, 200)), E'\n')
     FROM pg_stat_activity WHERE pid IN (
         SELECT pid FROM pg_locks WHERE relation = %s::regclass AND granted AND pid <> pg_backend_pid())"""
@@ -127,7 +129,8 @@ def _fold(projection: Projection[Any], generation: Generation, upto: int, limit:
     full = len(events) == limit
     generation.checkpoint = events[-1].position if full else max(upto, generation.checkpoint)
     generation.processed += len(events)
-    generation.save(using=using, update_fields=["checkpoint", "processed"])
+    generation.built_by = process_name()
+    generation.save(using=using, update_fields=["checkpoint", "processed", "built_by"])
     return full
 
 

@@ -105,7 +105,9 @@ class Projection(Subscriber, Generic[R]):
 def on(
     event: type[E], /, *, key: Keys[E]
 ) -> Callable[[Callable[[P, R, E, Meta], Outcome | None]], Callable[[P, R, E, Meta], Outcome | None]]:
-    """The method that folds an event into the rows of its key: a field of the event, or a function that names several."""
+    """The method that folds an event into the rows of its key: a field of the event, or a function that names
+    several.
+    """
 
     def mark(method: Callable[[P, R, E, Meta], Outcome | None]) -> Callable[[P, R, E, Meta], Outcome | None]:
         marks: list[Any] = method.__dict__.setdefault("_projects", [])

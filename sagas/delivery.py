@@ -1,7 +1,7 @@
 """Carrying out the ledger: take a row with a lease, act, write down what became of it.
 
-A dead owner's lease runs out. Then `AT_LEAST_ONCE` acts again, under the same idempotency key; `AT_MOST_ONCE` never does:
-nobody knows whether it happened, so the row is *in doubt* and staff decide.
+A dead owner's lease runs out. Then `AT_LEAST_ONCE` acts again, under the same idempotency key; `AT_MOST_ONCE` never
+does: nobody knows whether it happened, so the row is *in doubt* and staff decide.
 """
 
 import random
@@ -65,7 +65,15 @@ def deliver_one(*, using: str = DEFAULT_DB_ALIAS) -> bool:
         if not _may_act(taken, effect, recorded, using):
             return True
         until = timezone.now() + lease()
-        _update(taken, using, status=Status.RUNNING, lease_until=until, attempts=taken.attempts + 1, waits_for="")
+        _update(
+            taken,
+            using,
+            status=Status.RUNNING,
+            lease_until=until,
+            owner=context.process_name(),
+            attempts=taken.attempts + 1,
+            waits_for="",
+        )
     _act(taken, effect, recorded, until, using)
     return True
 

@@ -1,7 +1,8 @@
-"""Outgoing commands are sent from saved rows: of one instance one at a time and in order, however many dispatchers there are.
+"""Outgoing commands are sent from saved rows: of one instance one at a time and in order, however many dispatchers
+there are.
 
-Choosing the row, deciding, appending (or recording the refusal) and marking the row is one transaction, so a crash between
-any two steps sends nothing twice.
+Choosing the row, deciding, appending (or recording the refusal) and marking the row is one transaction, so a crash
+between any two steps sends nothing twice.
 """
 
 from typing import Any
@@ -33,20 +34,20 @@ _CANDIDATES = """SELECT saga, key FROM sagas_outgoing AS row
             AND earlier.status IN ('pending', 'parked') AND earlier.id < row.id)
     ORDER BY id LIMIT %(limit)s"""
 _LOCK = "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))"
-_LOWEST = """SELECT id, saga, key, command_id, type, data, status, attempts, due_at <= clock_timestamp() AS due, root, hops,
-        correlation_id, causation_id, actor
+_LOWEST = """SELECT id, saga, key, command_id, type, data, status, attempts, due_at <= clock_timestamp() AS due,
+        root, hops, correlation_id, causation_id, actor
     FROM sagas_outgoing WHERE saga = %s AND key = %s AND status IN ('pending', 'parked')
     ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"""
 _FINISH = """UPDATE sagas_outgoing SET status = %s, result = %s, error = %s, attempts = attempts + 1,
     finished_at = clock_timestamp() WHERE id = %s"""
-_RETRY = """UPDATE sagas_outgoing SET attempts = attempts + 1, error = %s, due_at = clock_timestamp() + %s * interval '1 second',
-    status = %s WHERE id = %s"""
+_RETRY = """UPDATE sagas_outgoing SET attempts = attempts + 1, error = %s,
+    due_at = clock_timestamp() + %s * interval '1 second', status = %s WHERE id = %s"""
 # One statement: anything less answered too early.
 _AT_REST = """SELECT NOT EXISTS (SELECT FROM sagas_outgoing WHERE root = %(root)s AND status IN ('pending', 'parked'))
     AND NOT EXISTS (SELECT FROM eventstore_subscriber
         WHERE status = 'running' AND (name, version, wanted) IN (
                 SELECT * FROM unnest(%(names)s::text[], %(versions)s::int[], %(wanted)s::text[]))
-            AND checkpoint >= %(position)s - 500 AND checkpoint < greatest(%(position)s,
+            AND checkpoint >= %(position)s - %(near)s AND checkpoint < greatest(%(position)s,
                 (SELECT max(result) FROM sagas_outgoing WHERE root = %(root)s)))"""
 
 
@@ -91,7 +92,14 @@ def settle(root: UUID, position: int, using: str = DEFAULT_DB_ALIAS) -> bool:
 def at_rest(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
     """Whether nothing of this root is left to send, and all sync subscribers have seen what it led to."""
     names, versions, wanted = feeding.identities(registry.of(Mode.SYNC))
-    values = {"root": root, "position": position, "names": names, "versions": versions, "wanted": wanted}
+    values = {
+        "root": root,
+        "position": position,
+        "near": feeding.NEAR,
+        "names": names,
+        "versions": versions,
+        "wanted": wanted,
+    }
     with store.cursor(using) as cursor:
         row = cursor.execute(_AT_REST, values, prepare=True).fetchone()
     return bool(row and row[0])
@@ -128,8 +136,7 @@ def _send(cursor: psycopg.Cursor[Any], row: Row, using: str) -> None:
         hops=row.hops,
     ):
         try:
-            if row.hops > MOST_HOPS:
-                raise TooManyHops
+            _count_hops(row)
             with transaction.atomic(using):
                 receipt = commands.carry_out(row.command, row.command_id, using=using)
             cursor.execute(_FINISH, ["done", receipt.position, "", row.id], prepare=True)
@@ -140,6 +147,11 @@ def _send(cursor: psycopg.Cursor[Any], row: Row, using: str) -> None:
             if feeding.is_infrastructure(error):
                 raise
             _postpone(cursor, row, error)
+
+
+def _count_hops(row: Row) -> None:
+    if row.hops > MOST_HOPS:
+        raise TooManyHops
 
 
 def _record_refusal(row: Row, refusal: DomainError, using: str) -> int | None:
@@ -159,7 +171,9 @@ def _record_refusal(row: Row, refusal: DomainError, using: str) -> int | None:
 
 
 def _postpone(cursor: psycopg.Cursor[Any], row: Row, error: Exception) -> None:
-    """A lost race is tried again soon, any other error with back-off; in the end the command is parked with its instance."""
+    """A lost race is tried again soon, any other error with back-off; in the end the command is parked with its
+    instance.
+    """
     parked = row.attempts + 1 >= TRIES or isinstance(error, TooManyHops)
     delay = 0.01 if isinstance(error, ConcurrencyConflict) else 0.25 * 2**row.attempts
     status = "parked" if parked else "pending"

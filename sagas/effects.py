@@ -1,5 +1,5 @@
-"""Side effects: functions that act on the world, each with a delivery promise. The log only makes them a row in the ledger;
-`delivery` carries the rows out. They have no replay: whatever is rebuilt, no effect hears of it.
+"""Side effects: functions that act on the world, each with a delivery promise. The log only makes them a row in the
+ledger; `delivery` carries the rows out. They have no replay: whatever is rebuilt, no effect hears of it.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -45,6 +45,7 @@ class Effect(Subscriber):
         name: str,
         event: type[Event],
         act: Callable[[Any, Meta], None],
+        *,
         after: Sequence[str],
         delivery: Promise,
         retries: int,
@@ -87,6 +88,6 @@ def effect(
     """
 
     def declare(act: Callable[[E, Meta], None]) -> Effect:
-        return Effect(name, on, act, after, delivery, retries)
+        return Effect(name, on, act, after=after, delivery=delivery, retries=retries)
 
     return declare

@@ -1,4 +1,6 @@
-"""What sagas remember: their instances, the commands they have yet to send, the timers they set, and the ledger of effects."""
+"""What sagas remember: their instances, the commands they have yet to send, the timers they set, and the ledger of
+effects.
+"""
 
 from django.db import models
 from django.db.models import Q
@@ -116,6 +118,7 @@ class Delivery(models.Model):
     attempts = models.IntegerField(default=0, db_default=0)
     due_at = models.DateTimeField(db_default=Now())
     lease_until = models.DateTimeField(null=True, blank=True)
+    owner = models.TextField(blank=True, default="", db_default="", help_text="host and process that acted last")
     waits_for = models.TextField(blank=True, default="", db_default="")
     error = models.TextField(blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now())

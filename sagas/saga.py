@@ -1,7 +1,7 @@
 """Sagas connect aggregates: a handler is a pure function of its state and an event, and yields what should happen.
 
-State, outgoing commands and timers are rows, saved where the subscriber's checkpoint is saved; nothing is performed here.
-(The *process manager* of Hohpe and Woolf.)
+State, outgoing commands and timers are rows, saved where the subscriber's checkpoint is saved; nothing is performed
+here. (The *process manager* of Hohpe and Woolf.)
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -49,7 +49,9 @@ class At(msgspec.Struct, frozen=True):
 
 
 class Cancel(msgspec.Struct, frozen=True):
-    """Cancel this instance's timers of a name, as far as they have not fired. Best effort: the aggregate refuses a late one."""
+    """Cancel this instance's timers of a name, as far as they have not fired. Best effort: the aggregate refuses a
+    late one.
+    """
 
     name: str
 
@@ -83,7 +85,8 @@ class Handler(NamedTuple):
 
 
 class Saga(Subscriber, Generic[S]):
-    """A business process that spans several aggregates. `state` is what an instance remembers; all its fields have defaults.
+    """A business process that spans several aggregates. `state` is what an instance remembers; all its fields have
+    defaults.
 
     A new saga begins at the end of the log unless `from_the_beginning`.
     """
@@ -145,7 +148,9 @@ class Saga(Subscriber, Generic[S]):
 def on(
     event: type[E], /, *, key: str, starts: bool = False
 ) -> Callable[[Callable[[G, S, E, Meta], Iterable[Step] | None]], Callable[[G, S, E, Meta], Iterable[Step] | None]]:
-    """The method that reacts to an event. `key` is the field that names the instance; only `starts` begins a new one."""
+    """The method that reacts to an event. `key` is the field that names the instance; only `starts` begins a new
+    one.
+    """
 
     def mark(
         method: Callable[[G, S, E, Meta], Iterable[Step] | None],
@@ -174,7 +179,8 @@ _SAVE = """INSERT INTO sagas_instance (saga, key, state, version, ended, positio
         AS row(saga text, key text, state jsonb, version int, ended boolean, position bigint)
     ON CONFLICT (saga, key) DO UPDATE SET state = excluded.state, version = excluded.version, ended = excluded.ended,
         position = excluded.position, moved_at = clock_timestamp()"""
-_SEND = """INSERT INTO sagas_outgoing (saga, key, command_id, type, data, root, hops, correlation_id, causation_id, actor)
+_SEND = """INSERT INTO sagas_outgoing (
+        saga, key, command_id, type, data, root, hops, correlation_id, causation_id, actor)
     SELECT saga, key, command_id, type, data, root, hops, correlation_id, causation_id, actor
     FROM jsonb_to_recordset(%s::jsonb) AS row(saga text, key text, command_id uuid, type text, data jsonb, root uuid,
         hops int, correlation_id uuid, causation_id uuid, actor text) ON CONFLICT DO NOTHING"""

@@ -1,4 +1,6 @@
-"""Timers live in PostgreSQL and compare with its clock. A due one is only moved into the outgoing rows; sending is theirs."""
+"""Timers live in PostgreSQL and compare with its clock. A due one is only moved into the outgoing rows; sending is
+theirs.
+"""
 
 from django.db import DEFAULT_DB_ALIAS, transaction
 

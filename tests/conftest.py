@@ -1,6 +1,8 @@
 import os
+from collections.abc import Iterator
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
 from tests.servers import ServersPlugin
 
@@ -21,9 +23,24 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_test_environment: None, django_db_blocker: pytest.FixtureRequest) -> None:
+def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> None:
     """The database was made as a production one is; here it is migrated, by its owner."""
     from django.core.management import call_command
 
     with django_db_blocker.unblock():
         call_command("migrate", database="owner", interactive=False, verbosity=0)
+
+
+@pytest.fixture
+def clean(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Empty tables, and transactions that really commit: commands refuse to run inside somebody else's."""
+    from django.core.cache import cache
+    from django.db import connections
+
+    from eventstore.testing import reset
+
+    with django_db_blocker.unblock():
+        reset()
+        cache.clear()
+        yield
+        connections.close_all()

@@ -212,7 +212,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     def reserve_seats(self, command: ReserveSeats, facts: Facts) -> None:
         if self._held_by(command.order_id):
             return
-        lines = command.lines
+        lines = merged(command.lines)
         if any(line.quantity > self.available(line.seat_type) for line in lines):
             self.record(SeatsRefused(conference_id=self.id, order_id=command.order_id, lines=lines, reason=SOLD_OUT))
         else:

@@ -8,7 +8,9 @@ from sagas.effects import AT_LEAST_ONCE, effect
 
 @effect("mail.order-confirmation", on=OrderConfirmed, delivery=AT_LEAST_ONCE, retries=8)
 def send_confirmation(event: OrderConfirmed, meta: Meta) -> None:
-    """Tell the customer that the seats are theirs. Whose they are is read from the log itself, never from a read model."""
+    """Tell the customer that the seats are theirs. Whose they are is read from the log itself, never from a read
+    model.
+    """
     order = repository.get(Order, event.order_id)
     customer = repository.get(Customer, order.customer_id)
     mail.send(

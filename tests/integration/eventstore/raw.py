@@ -1,0 +1,39 @@
+"""Connections of one's own, to stand where another process would."""
+
+import json
+from typing import Any
+
+import psycopg
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from eventstore.context import new_id
+
+
+def connect(alias: str = DEFAULT_DB_ALIAS, **options: Any) -> psycopg.Connection[Any]:
+    """A second session of the same role."""
+    parameters = connections[alias].get_connection_params()
+    wanted = {name: parameters[name] for name in ("dbname", "user", "password", "host", "port") if name in parameters}
+    return psycopg.connect(**wanted, **options)
+
+
+def append(connection: psycopg.Connection[Any]) -> int:
+    """One event onto a new stream, in the connection's transaction; answers its position."""
+    stream = str(new_id())
+    event = {
+        "stream_id": stream,
+        "category": "test",
+        "version": 1,
+        "type": "order.confirmed",
+        "schema_version": 1,
+        "data": {"order_id": stream},
+        "event_id": str(new_id()),
+        "correlation_id": str(new_id()),
+        "actor": "",
+        "metadata": {},
+    }
+    row = connection.execute(
+        "SELECT last FROM eventstore_append_v1(%s, %s, NULL, NULL)",
+        [json.dumps([{"id": stream, "expected": 0}]), json.dumps([event])],
+    ).fetchone()
+    assert row
+    return int(row[0])

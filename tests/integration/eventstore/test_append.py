@@ -1,0 +1,124 @@
+"""One call appends to one or several streams, all or nothing."""
+
+from datetime import date
+
+import pytest
+from django.db import connection, transaction
+
+from eventstore import context, store
+from eventstore.aggregates import Claim
+from eventstore.errors import ClaimTaken, ConcurrencyConflict, InvalidEvent, TooManyEvents, UnsafeTransaction
+from eventstore.models import CommandRecord, StoredEvent
+from eventstore.store import Changes
+from ordering.domain.customer import CustomerBirthDateSet, CustomerRegistered
+from ordering.domain.errors import EmailTaken
+from ordering.domain.order import OrderConfirmed, OrderExpired
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+def confirmed(stream, expected=0, **kwargs):
+    return Changes(
+        stream_id=stream, category="order", expected=expected, events=[OrderConfirmed(order_id=stream)], **kwargs
+    )
+
+
+def test_events_take_the_next_positions_and_versions():
+    stream = context.new_id()
+    both = [OrderConfirmed(order_id=stream), OrderExpired(order_id=stream)]
+    assert store.append(Changes(stream_id=stream, category="order", expected=0, events=both)) == store.Appended(1, 2)
+    assert store.append(confirmed(stream, expected=2)) == store.Appended(3, 3)
+    assert [recorded.version for recorded in store.read_stream(stream)] == [1, 2, 3]
+    assert [recorded.event for recorded in store.read_stream(stream)][:2] == both
+
+
+@pytest.mark.parametrize("expected", [0, 2, 7])
+def test_a_stream_that_stands_elsewhere_than_expected_is_a_conflict(expected):
+    stream = context.new_id()
+    store.append(confirmed(stream))
+    with pytest.raises(ConcurrencyConflict):
+        store.append(confirmed(stream, expected=expected))
+    assert StoredEvent.objects.count() == 1
+
+
+def test_several_streams_are_appended_all_or_nothing():
+    one, other = context.new_id(), context.new_id()
+    with pytest.raises(ConcurrencyConflict):
+        store.append(confirmed(one), confirmed(other, expected=1))
+    assert not StoredEvent.objects.exists()
+    assert store.append(confirmed(one), confirmed(other)).last is not None
+
+
+def test_a_value_that_can_not_be_read_back_is_never_stored():
+    stream = context.new_id()
+    wrong = CustomerBirthDateSet(customer_id=stream, birth_date="yesterday")  # type: ignore[arg-type]
+    with pytest.raises(InvalidEvent):
+        store.append(Changes(stream_id=stream, category="customer", expected=0, events=[wrong]))
+    assert store.head() == 0
+
+
+def test_more_than_two_hundred_events_are_refused():
+    stream = context.new_id()
+    many = [OrderConfirmed(order_id=stream)] * 201
+    with pytest.raises(TooManyEvents):
+        store.append(Changes(stream_id=stream, category="order", expected=0, events=many))
+    assert store.head() == 0
+
+
+def test_two_streams_can_not_hold_one_claim():
+    one, other = context.new_id(), context.new_id()
+    store.append(confirmed(one, claimed=[Claim("email", "ada@example.org", EmailTaken())]))
+    with pytest.raises(EmailTaken):
+        store.append(confirmed(other, claimed=[Claim("email", "ada@example.org", EmailTaken())]))
+    with pytest.raises(ClaimTaken):
+        store.append(confirmed(other, claimed=[Claim("email", "ada@example.org", ClaimTaken())]))
+    store.append(confirmed(one, expected=1, released=[("email", "ada@example.org")]))
+    store.append(confirmed(other, claimed=[Claim("email", "ada@example.org", EmailTaken())]))
+
+
+def test_a_claimed_value_is_stored_as_a_keyed_hash_only():
+    store.append(confirmed(context.new_id(), claimed=[Claim("email", "ada@example.org", EmailTaken())]))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT hash FROM eventstore_claim")
+        (stored,) = cursor.fetchone()
+    assert len(stored) == 64
+    assert "ada" not in stored
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_another_isolation_level_is_refused(level):
+    with pytest.raises(UnsafeTransaction), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SET TRANSACTION ISOLATION LEVEL {level}")
+        store.append(confirmed(context.new_id()))
+
+
+def test_a_commit_that_is_not_durable_is_refused():
+    with pytest.raises(UnsafeTransaction), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = off")
+        store.append(confirmed(context.new_id()))
+
+
+def test_the_tracing_columns_fill_themselves():
+    stream, conversation, cause = context.new_id(), context.new_id(), context.new_id()
+    with context.acting(correlation_id=conversation, causation_id=cause, actor="user:7"):
+        store.append(confirmed(stream))
+    event = StoredEvent.objects.get()
+    assert (event.correlation_id, event.causation_id, event.actor) == (conversation, cause, "user:7")
+    assert event.event_id.version == 7
+
+
+def test_a_command_is_recorded_with_what_it_appended():
+    command = context.new_id()
+    store.append(confirmed(context.new_id()), command_id=command)
+    record = CommandRecord.objects.get(pk=command)
+    assert (record.first_position, record.last_position) == (1, 1)
+
+
+def test_types_and_values_come_back_as_they_were_recorded():
+    stream = context.new_id()
+    events = [
+        CustomerRegistered(customer_id=stream, name='Zoë "\\" 🎟', email="z@example.org"),
+        CustomerBirthDateSet(customer_id=stream, birth_date=date(1815, 12, 10)),
+    ]
+    store.append(Changes(stream_id=stream, category="customer", expected=0, events=events))
+    assert [recorded.event for recorded in store.read_stream(stream)] == events

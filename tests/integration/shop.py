@@ -1,0 +1,59 @@
+"""A conference on sale, customers and orders, as most tests need them."""
+
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from django.utils import timezone
+
+from eventstore.commands import Receipt, dispatch
+from eventstore.context import new_id
+from ordering.domain.conference import Line, ScheduleConference, SeatType
+from ordering.domain.customer import RegisterCustomer
+from ordering.domain.order import PlaceOrder
+from ordering.domain.payment import AcceptPayment
+from ordering.domain.values import Money, payment_id_of
+
+PRICE = Money(Decimal("99.50"), "EUR")
+
+
+def conference_on_sale(capacity: int = 100) -> UUID:
+    conference_id, now = new_id(), timezone.now()
+    dispatch(
+        ScheduleConference(
+            conference_id=conference_id,
+            name="PyCon",
+            starts_at=now + timedelta(days=30),
+            opens_at=now - timedelta(days=1),
+            closes_at=now + timedelta(days=29),
+            seat_types=(SeatType("standard", "Standard", PRICE, capacity, 10),),
+        )
+    )
+    return conference_id
+
+
+def customer(name: str = "Ada Lovelace") -> UUID:
+    customer_id = new_id()
+    dispatch(RegisterCustomer(customer_id=customer_id, name=name, email=f"{customer_id.hex}@example.org"))
+    return customer_id
+
+
+def order(customer_id: UUID, conference_id: UUID, seats: int = 1) -> UUID:
+    return place(customer_id, conference_id, seats).stream_id
+
+
+def place(customer_id: UUID, conference_id: UUID, seats: int = 1) -> Receipt:
+    return dispatch(
+        PlaceOrder(
+            order_id=new_id(),
+            customer_id=customer_id,
+            conference_id=conference_id,
+            lines=(Line("standard", seats),),
+        )
+    )
+
+
+def pay(order_id: UUID, seats: int = 1) -> Receipt:
+    return dispatch(
+        AcceptPayment(payment_id=payment_id_of(order_id), amount=PRICE * seats, reference=f"REF-{order_id.hex[-6:]}")
+    )

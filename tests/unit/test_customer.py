@@ -1,0 +1,135 @@
+from datetime import date
+
+import msgspec
+import pytest
+
+from eventstore.errors import StreamExists, StreamNotFound
+from eventstore.testing import given, when
+from ordering.domain.customer import (
+    ChangeCustomer,
+    Customer,
+    CustomerAddressChanged,
+    CustomerBirthDateSet,
+    CustomerEmailChanged,
+    CustomerRegistered,
+    CustomerRenamed,
+    RegisterCustomer,
+)
+from ordering.domain.errors import EmailTaken
+from ordering.domain.values import Address
+
+from .samples import ADA, REGISTERED
+
+BORN = date(1815, 12, 10)
+LONDON = Address("12 St James's Square", "SW1Y 4JH", "London", "GB")
+BIRTH_DATE_SET = CustomerBirthDateSet(customer_id=ADA, birth_date=BORN)
+LIVES_IN_LONDON = CustomerAddressChanged(customer_id=ADA, address=LONDON)
+
+
+def test_a_customer_registers() -> None:
+    recorded = when(Customer(ADA), RegisterCustomer(customer_id=ADA, name="Ada", email="ada@example.com"))
+
+    assert recorded == [CustomerRegistered(customer_id=ADA, name="Ada", email="ada@example.com")]
+
+
+def test_each_further_fact_given_at_registration_is_an_event_of_its_own() -> None:
+    recorded = when(
+        Customer(ADA),
+        RegisterCustomer(customer_id=ADA, name="Ada", email="ada@example.com", birth_date=BORN, address=LONDON),
+    )
+
+    assert recorded == [REGISTERED, BIRTH_DATE_SET, LIVES_IN_LONDON]
+
+
+def test_an_address_is_claimed_however_it_is_spelt() -> None:
+    customer = Customer(ADA)
+
+    recorded = when(customer, RegisterCustomer(customer_id=ADA, name="Ada", email=" Ada@Example.COM "))
+
+    assert recorded == [CustomerRegistered(customer_id=ADA, name="Ada", email="Ada@Example.COM")]
+    [claim] = customer.claimed
+    assert (claim.scope, claim.value, type(claim.refusal)) == ("email", "ada@example.com", EmailTaken)
+
+
+def test_nobody_registers_twice() -> None:
+    with pytest.raises(StreamExists):
+        when(given(Customer, ADA, REGISTERED), RegisterCustomer(customer_id=ADA, name="Ada", email="b@example.com"))
+
+
+def test_nobody_changes_before_registering() -> None:
+    with pytest.raises(StreamNotFound):
+        when(Customer(ADA), ChangeCustomer(customer_id=ADA, name="Ada"))
+
+
+def test_each_thing_that_changed_is_an_event_of_its_own() -> None:
+    recorded = when(
+        given(Customer, ADA, REGISTERED),
+        ChangeCustomer(customer_id=ADA, name="Ada King", email="king@example.com", birth_date=BORN, address=LONDON),
+    )
+
+    assert recorded == [
+        CustomerRenamed(customer_id=ADA, name="Ada King"),
+        CustomerEmailChanged(customer_id=ADA, email="king@example.com"),
+        BIRTH_DATE_SET,
+        LIVES_IN_LONDON,
+    ]
+
+
+def test_what_stays_the_same_is_not_recorded() -> None:
+    recorded = when(
+        given(Customer, ADA, REGISTERED, BIRTH_DATE_SET, LIVES_IN_LONDON),
+        ChangeCustomer(customer_id=ADA, name="Ada", email="ada@example.com", birth_date=BORN, address=LONDON),
+    )
+
+    assert recorded == []
+
+
+def test_what_is_left_unset_is_not_touched() -> None:
+    customer = given(Customer, ADA, REGISTERED, BIRTH_DATE_SET, LIVES_IN_LONDON)
+
+    assert when(customer, ChangeCustomer(customer_id=ADA, name="Ada King")) == [
+        CustomerRenamed(customer_id=ADA, name="Ada King")
+    ]
+
+
+def test_birth_date_and_address_can_be_cleared() -> None:
+    recorded = when(
+        given(Customer, ADA, REGISTERED, BIRTH_DATE_SET, LIVES_IN_LONDON),
+        ChangeCustomer(customer_id=ADA, birth_date=None, address=None),
+    )
+
+    assert recorded == [
+        CustomerBirthDateSet(customer_id=ADA, birth_date=None),
+        CustomerAddressChanged(customer_id=ADA, address=None),
+    ]
+
+
+def test_clearing_what_was_never_given_changes_nothing() -> None:
+    recorded = when(given(Customer, ADA, REGISTERED), ChangeCustomer(customer_id=ADA, birth_date=None, address=None))
+
+    assert recorded == []
+
+
+def test_a_new_email_address_is_claimed_and_the_old_one_given_back() -> None:
+    customer = given(Customer, ADA, REGISTERED)
+
+    when(customer, ChangeCustomer(customer_id=ADA, email="King@Example.com"))
+
+    assert customer.released == [("email", "ada@example.com")]
+    assert [(claim.scope, claim.value) for claim in customer.claimed] == [("email", "king@example.com")]
+
+
+def test_the_same_email_address_in_other_letters_is_no_change() -> None:
+    customer = given(Customer, ADA, REGISTERED)
+
+    assert when(customer, ChangeCustomer(customer_id=ADA, email=" ADA@example.com")) == []
+    assert (customer.claimed, customer.released) == ([], [])
+
+
+def test_unset_and_cleared_are_told_apart_in_json() -> None:
+    cleared = ChangeCustomer(customer_id=ADA, birth_date=None)
+
+    encoded = msgspec.json.encode(cleared)
+
+    assert encoded == b'{"customer_id":"%s","birth_date":null}' % str(ADA).encode()
+    assert msgspec.json.decode(encoded, type=ChangeCustomer) == cleared

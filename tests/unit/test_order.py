@@ -1,0 +1,165 @@
+from datetime import timedelta
+
+import pytest
+
+from eventstore.errors import DomainError, StreamExists, StreamNotFound
+from eventstore.testing import NOON, given, when
+from ordering.domain.conference import ConferenceSeats, Line, PricedLine
+from ordering.domain.customer import Customer
+from ordering.domain.errors import (
+    ConferenceNotFound,
+    ConferenceNotOnSale,
+    CustomerNotFound,
+    OrderNotCancellable,
+    OrderNotExpirable,
+    OrderNotPayable,
+    OrderNotRefusable,
+    TooManySeats,
+    UnknownSeatType,
+)
+from ordering.domain.order import (
+    PAYMENT_WINDOW,
+    CancelOrder,
+    ConfirmOrder,
+    ExpireOrder,
+    Order,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderExpired,
+    OrderPlaced,
+    OrderRefused,
+    OrderStatusMailRequested,
+    PlaceOrder,
+    RefuseOrder,
+    RequestStatusMail,
+)
+from ordering.domain.values import order_number
+
+from .samples import ADA, BALCONY, CONFERENCE, ON_SALE, ORDER, PLACED, REGISTERED, STANDARD, euros
+
+CUSTOMER = given(Customer, ADA, REGISTERED)
+SEATS = given(ConferenceSeats, CONFERENCE, *ON_SALE)
+
+REFUSED = OrderRefused(order_id=ORDER, reason="sold-out")
+CONFIRMED = OrderConfirmed(order_id=ORDER)
+EXPIRED = OrderExpired(order_id=ORDER)
+CANCELLED = OrderCancelled(order_id=ORDER, reason="ill")
+
+Happened = tuple[OrderRefused | OrderConfirmed | OrderExpired | OrderCancelled, ...]
+
+
+def place(*lines: Line) -> PlaceOrder:
+    return PlaceOrder(order_id=ORDER, customer_id=ADA, conference_id=CONFERENCE, lines=lines)
+
+
+def test_an_order_says_what_it_costs() -> None:
+    recorded = when(Order(ORDER), place(Line("standard", 2), Line("balcony", 1)), others=[CUSTOMER, SEATS])
+
+    assert recorded == [
+        OrderPlaced(
+            order_id=ORDER,
+            number=order_number(ORDER),
+            customer_id=ADA,
+            conference_id=CONFERENCE,
+            lines=(PricedLine("standard", 2, STANDARD.price), PricedLine("balcony", 1, BALCONY.price)),
+            total=euros("497.50"),
+            expires_at=NOON + PAYMENT_WINDOW,
+        )
+    ]
+
+
+def test_an_order_may_ask_for_seats_that_are_not_free() -> None:
+    assert when(Order(ORDER), place(Line("balcony", 2)), others=[CUSTOMER, SEATS])
+
+
+def test_an_order_is_placed_once() -> None:
+    with pytest.raises(StreamExists):
+        when(given(Order, ORDER, PLACED), place(Line("standard", 1)), others=[CUSTOMER, SEATS])
+
+
+def test_an_order_needs_a_customer() -> None:
+    with pytest.raises(CustomerNotFound):
+        when(Order(ORDER), place(Line("standard", 1)), others=[SEATS])
+
+
+def test_an_order_needs_a_conference() -> None:
+    with pytest.raises(ConferenceNotFound):
+        when(Order(ORDER), place(Line("standard", 1)), others=[CUSTOMER])
+
+
+def test_nothing_can_be_ordered_after_sales_close() -> None:
+    with pytest.raises(ConferenceNotOnSale):
+        when(Order(ORDER), place(Line("standard", 1)), now=NOON + timedelta(days=1), others=[CUSTOMER, SEATS])
+
+
+def test_an_order_names_seat_types_that_there_are() -> None:
+    with pytest.raises(UnknownSeatType):
+        when(Order(ORDER), place(Line("throne", 1)), others=[CUSTOMER, SEATS])
+
+
+def test_an_order_has_no_more_seats_of_a_type_than_one_order_may() -> None:
+    with pytest.raises(TooManySeats):
+        when(Order(ORDER), place(Line("standard", 5)), others=[CUSTOMER, SEATS])
+
+
+def test_a_placed_order_is_refused() -> None:
+    assert when(given(Order, ORDER, PLACED), RefuseOrder(order_id=ORDER, reason="sold-out")) == [REFUSED]
+
+
+def test_a_placed_order_is_confirmed() -> None:
+    assert when(given(Order, ORDER, PLACED), ConfirmOrder(order_id=ORDER)) == [CONFIRMED]
+
+
+def test_a_placed_order_expires() -> None:
+    assert when(given(Order, ORDER, PLACED), ExpireOrder(order_id=ORDER)) == [EXPIRED]
+
+
+@pytest.mark.parametrize("before", [(), (CONFIRMED,)])
+def test_a_placed_or_confirmed_order_is_cancelled(before: Happened) -> None:
+    assert when(given(Order, ORDER, PLACED, *before), CancelOrder(order_id=ORDER, reason="ill")) == [CANCELLED]
+
+
+def test_nobody_need_say_why_they_cancel() -> None:
+    recorded = when(given(Order, ORDER, PLACED), CancelOrder(order_id=ORDER))
+
+    assert recorded == [OrderCancelled(order_id=ORDER, reason="")]
+
+
+@pytest.mark.parametrize(
+    ("command", "refusal"),
+    [
+        (RefuseOrder(order_id=ORDER, reason="sold-out"), OrderNotRefusable),
+        (ConfirmOrder(order_id=ORDER), OrderNotPayable),
+        (ExpireOrder(order_id=ORDER), OrderNotExpirable),
+    ],
+)
+@pytest.mark.parametrize("before", [(REFUSED,), (CONFIRMED,), (EXPIRED,), (CANCELLED,), (CONFIRMED, CANCELLED)])
+def test_an_order_that_is_no_longer_placed_is_not_refused_confirmed_or_expired(
+    before: Happened, command: RefuseOrder | ConfirmOrder | ExpireOrder, refusal: type[DomainError]
+) -> None:
+    with pytest.raises(refusal):
+        when(given(Order, ORDER, PLACED, *before), command)
+
+
+@pytest.mark.parametrize("before", [(REFUSED,), (EXPIRED,), (CANCELLED,)])
+def test_an_order_that_came_to_nothing_is_not_cancelled(before: Happened) -> None:
+    with pytest.raises(OrderNotCancellable):
+        when(given(Order, ORDER, PLACED, *before), CancelOrder(order_id=ORDER))
+
+
+@pytest.mark.parametrize("before", [(), (REFUSED,), (CONFIRMED,), (EXPIRED,), (CANCELLED,)])
+def test_a_customer_may_always_ask_how_an_order_stands(before: Happened) -> None:
+    recorded = when(given(Order, ORDER, PLACED, *before), RequestStatusMail(order_id=ORDER))
+
+    assert recorded == [OrderStatusMailRequested(order_id=ORDER, customer_id=ADA)]
+
+
+def test_asking_how_an_order_stands_changes_nothing_about_it() -> None:
+    asked = OrderStatusMailRequested(order_id=ORDER, customer_id=ADA)
+
+    assert when(given(Order, ORDER, PLACED, asked), ConfirmOrder(order_id=ORDER)) == [CONFIRMED]
+
+
+def test_an_order_that_is_not_there_cannot_be_confirmed() -> None:
+    with pytest.raises(StreamNotFound):
+        when(Order(ORDER), ConfirmOrder(order_id=ORDER))
