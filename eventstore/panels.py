@@ -23,7 +23,7 @@ MOST_COUNTED = 10_000
 
 _SUBSCRIBERS = """
     SELECT row.name, row.rank, row.mode, row.version, row.wanted, row.status, row.checkpoint, row.processed,
-        row.failures, row.last_error, row.last_error_at, row.moved_at, parked.failed, parked.behind,
+        row.failures, row.last_error, row.last_error_at, row.moved_at, row.fed_by, parked.failed, parked.behind,
         extract(epoch FROM clock_timestamp() - (
             SELECT recorded_at FROM eventstore_event WHERE position > row.checkpoint ORDER BY position LIMIT 1
         ))::float AS lag_seconds
@@ -70,6 +70,7 @@ class SubscriberStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_error: str
     last_error_at: datetime | None
     moved_at: datetime
+    fed_by: str
     mismatch: str
 
     @property

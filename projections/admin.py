@@ -33,6 +33,13 @@ class GenerationAdmin(KeysetAdmin):
     change_list_template = "projections/admin/projections.html"
     list_display = ["id", "projection", "version", "status", "processed", "requested_by", "started_at", "finished_at"]
     list_filter = ["status"]
+    fields = [
+        ("projection", "version", "status"),
+        ("checkpoint", "target", "processed"),
+        ("requested_by", "built_by", "waits_for"),
+        ("started_at", "finished_at"),
+        "error",
+    ]
 
     def get_urls(self) -> list[URLPattern]:
         site = self.admin_site
@@ -64,7 +71,6 @@ class GenerationAdmin(KeysetAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": f"Rebuild {name}",
-            "opts": self.opts,
             "projection": projection,
             "table": projection.model._meta.db_table,
             "head": store.head(),

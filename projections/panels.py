@@ -26,6 +26,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     rate: float
     seconds_left: float | None
     requested_by: str
+    built_by: str
     started_at: datetime
     doing: str
 
@@ -87,6 +88,7 @@ def progress(generation: Generation) -> Progress:
         rate=generation.processed / elapsed,
         seconds_left=max(0, generation.target - generation.checkpoint) / through if through else None,
         requested_by=generation.requested_by,
+        built_by=generation.built_by,
         started_at=generation.started_at,
         doing=_doing(generation, elapsed),
     )

@@ -83,7 +83,7 @@ class DeliveryAdmin(KeysetAdmin):
     search_fields = ["position"]
     search_help_text = "the position of an event"
     fields = [
-        *("effect", "at", "status", "attempts", "waits_for", "due_at", "lease_until", "error"),
+        *("effect", "at", "status", "attempts", "owner", "waits_for", "due_at", "lease_until", "error"),
         *("created_at", "finished_at"),
     ]
 

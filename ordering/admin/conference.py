@@ -147,4 +147,4 @@ class ConferenceAdmin(ReadTableAdmin):
 
     def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         site = self.admin_site.each_context(request)
-        return TemplateResponse(request, template, {**site, "opts": self.opts, **context})
+        return TemplateResponse(request, template, {**site, **context})
