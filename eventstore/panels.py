@@ -3,12 +3,13 @@ log has become: nothing counts its rows. Plain data, so that any front end can s
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from django.db import DEFAULT_DB_ALIAS
+from django.utils import timezone
 from psycopg.rows import dict_row
 
 from eventstore import store
@@ -117,6 +118,11 @@ class LogStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_recorded_at: datetime | None
     holder: str = ""
     held_seconds: float = 0.0
+
+    @property
+    def last_ago(self) -> str:
+        age = timezone.now() - self.last_recorded_at if self.last_recorded_at else timedelta()
+        return duration(max(0.0, age.total_seconds()))
 
     def troubles(self) -> Iterator[Trouble]:
         if self.held_seconds > LATE / 5:

@@ -34,7 +34,7 @@ class InstanceAdmin(ProcessAdmin):
     when_empty = "No saga has begun yet: it does with the first event that starts one."
     search_help_text = "the key of an instance, such as the id of an order"
     list_display = ["id", "saga", "key", "ended", "at", "started_at", "moved_at"]
-    fields = ["saga", "key", "version", "ended", "at", "pretty_state", "started_at", "moved_at"]
+    fields = [("saga", "key", "version"), ("ended", "at", "started_at", "moved_at"), "pretty_state"]
 
     @admin.display(description="last event")
     def at(self, row: Instance) -> SafeString:
@@ -52,8 +52,14 @@ class OutgoingAdmin(ProcessAdmin):
     list_display = ["id", "type", "saga", "key", "status", "attempts", "created_at", "finished_at"]
     list_filter = ["status"]
     fields = [
-        *("saga", "key", "type", "pretty_data", "status", "attempts", "due_at", "error", "led_to", "hops"),
-        *("command_id", "correlation_id", "causation_id", "root", "actor", "created_at", "finished_at"),
+        ("type", "saga", "key"),
+        ("status", "attempts", "led_to"),
+        "error",
+        "pretty_data",
+        ("created_at", "due_at", "finished_at"),
+        ("command_id", "root"),
+        ("correlation_id", "causation_id"),
+        ("actor", "hops"),
     ]
 
     @admin.display(description="last event it appended")
@@ -68,8 +74,12 @@ class TimerAdmin(ProcessAdmin):
     list_display = ["id", "name", "saga", "key", "type", "status", "due_at"]
     list_filter = ["status"]
     fields = [
-        *("saga", "key", "name", "due_at", "status", "type", "pretty_data"),
-        *("command_id", "correlation_id", "causation_id", "actor", "created_at"),
+        ("name", "saga", "key"),
+        ("status", "due_at", "created_at"),
+        ("type", "actor"),
+        "pretty_data",
+        "command_id",
+        ("correlation_id", "causation_id"),
     ]
 
 
@@ -83,8 +93,11 @@ class DeliveryAdmin(KeysetAdmin):
     search_fields = ["position"]
     search_help_text = "the position of an event"
     fields = [
-        *("effect", "at", "status", "attempts", "owner", "waits_for", "due_at", "lease_until", "error"),
-        *("created_at", "finished_at"),
+        ("effect", "at", "status"),
+        ("attempts", "owner", "waits_for"),
+        ("due_at", "lease_until"),
+        ("created_at", "finished_at"),
+        "error",
     ]
 
     def matching(self, term: str) -> Q:

@@ -114,7 +114,7 @@ class ConferenceAdmin(ReadTableAdmin):
             (each["name"], code, money(each["price"]["amount"], each["price"]["currency"]), seats(each))
             for code, each in sorted(conference.seat_types.items())
         )
-        return format_html_join("", '<div class="seat-type"><b>{}</b> <code>{}</code> {}<br>{}</div>', rows)
+        return format_html_join("", '<div class="seat-type"><b>{}</b> <code>{}</code> {}{}</div>', rows)
 
     def _carried_out(self, request: HttpRequest, command: Any, form: Any, done: str) -> bool:
         """Send the command. What refuses it is said at the form."""

@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from eventstore.admin import KeysetAdmin
 from eventstore.panels import history
@@ -91,7 +91,7 @@ class OrderAdmin(KeysetAdmin, ReadTableAdmin):
             (line["quantity"], line["seat_type"], money(line["unit_price"]["amount"], line["unit_price"]["currency"]))
             for line in order.lines
         )
-        return format_html_join(format_html("<br>"), "{} × {} at {}", lines)
+        return format_html_join(mark_safe("<br>"), "{} × {} at {}", lines)
 
     @admin.display(description="conference")
     def conference(self, order: Any) -> SafeString:

@@ -28,7 +28,7 @@ def seats(seat_type: Mapping[str, Any]) -> SafeString:
     """How many of its seats a type has left, as a bar and in numbers."""
     capacity, available = seat_type["capacity"], seat_type["available"]
     return format_html(
-        '<meter class="seats" min="0" max="{}" low="{}" value="{}"></meter> {} of {} left',
+        '<span class="seats"><meter min="0" max="{}" low="{}" value="{}"></meter> <span>{} of {} left</span></span>',
         *(max(capacity, 1), capacity / 5, available),
         *(f"{available:,}", f"{capacity:,}"),
     )
