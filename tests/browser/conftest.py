@@ -10,7 +10,6 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from config.bundled.valkey import free_port
-from tests.integration import shop
 from tests.integration.processes import program, worker
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -38,6 +37,7 @@ def site(browser, django_db_setup, django_db_blocker) -> Iterator[str]:
     from django.db import connections
 
     from eventstore.testing import reset
+    from tests.integration import shop
 
     with django_db_blocker.unblock(), ExitStack() as running:
         reset()
