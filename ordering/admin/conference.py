@@ -20,7 +20,7 @@ from unfold.paginator import InfinitePaginator
 
 from eventstore.commands import dispatch
 from eventstore.context import acting, new_id
-from eventstore.errors import DomainError, StreamExists
+from eventstore.errors import ConcurrencyConflict, DomainError, StreamExists
 from eventstore.panels import history
 from ordering.admin.look import ReadTableAdmin
 from ordering.admin.order import as_id
@@ -123,7 +123,7 @@ class ConferenceAdmin(ReadTableAdmin):
                 dispatch(command)
         except StreamExists:
             messages.info(request, "This conference was scheduled already.")
-        except DomainError as refusal:
+        except (DomainError, ConcurrencyConflict) as refusal:
             form.add_error(form.about(refusal.code), f"{refusal} ({refusal.code})")
             return False
         else:
