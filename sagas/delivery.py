@@ -110,7 +110,7 @@ def _has(name: str, recorded: Recorded, using: str) -> bool:
 def _act(taken: Taken, effect: Effect, recorded: Recorded, until: Any, using: str) -> None:
     """Outside any transaction. The outcome is written only while the lease is still ours."""
     tracing = {"correlation_id": recorded.correlation_id, "causation_id": recorded.event_id, "root": None}
-    log.info("effect_begins", effect=effect.name, position=recorded.position, attempt=taken.attempts + 1)
+    log.debug("effect_begins", effect=effect.name, position=recorded.position, attempt=taken.attempts + 1)
     try:
         with context.acting(actor=f"effect:{effect.name}", **tracing):
             effect.act(recorded.event, recorded)

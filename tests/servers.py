@@ -151,9 +151,11 @@ class ServersPlugin:
         node.workerinput["environment"] = self.environment(worker, 1 + int(worker.removeprefix("gw")))
 
     def pytest_unconfigure(self) -> None:
+        from django.conf import settings
         from django.db import connections
 
-        connections.close_all()
+        if settings.configured:
+            connections.close_all()
         self._open.close()
 
 

@@ -29,7 +29,8 @@ class Reader(threading.Thread):
     def __init__(self) -> None:
         super().__init__()
         self.seen: dict[UUID, int] = {}
-        self.reads, self.faults = 0, []
+        self.reads = 0
+        self.faults: list[str] = []
         self.stopping = threading.Event()
 
     def run(self) -> None:
