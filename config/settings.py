@@ -8,7 +8,7 @@ from typing import Any
 import environ
 from django.core.management.utils import get_random_secret_key
 
-from config import logs
+from config import logs, unfold
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -126,6 +126,10 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+
+UNFOLD = unfold.UNFOLD
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
+FORMAT_MODULE_PATH = "config.formats"
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

@@ -1,0 +1,97 @@
+"""How the admin looks: its name, its colours, and what stands in the sidebar."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+
+def _may(*permissions: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: request.user.has_perms(permissions)
+
+
+def _list(title: str, icon: str, app: str, model: str) -> dict[str, Any]:
+    """The changelist of a model, for whoever may see it."""
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{app}_{model}_changelist"),
+        "permission": _may(f"{app}.view_{model}"),
+    }
+
+
+def _group(title: str, *items: dict[str, Any]) -> dict[str, Any]:
+    return {"title": title, "separator": True, "items": list(items)}
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Boxoffice",
+    "SITE_HEADER": "Boxoffice",
+    "SITE_SYMBOL": "confirmation_number",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("ordering/ticket.svg")},
+    ],
+    "SHOW_VIEW_ON_SITE": False,
+    "SITE_URL": None,
+    "BORDER_RADIUS": "6px",
+    "STYLES": [lambda request: static("ordering/admin.css")],
+    "DASHBOARD_CALLBACK": "ordering.admin.front_page.dashboard",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .014 254.604)",
+            "100": "oklch(93.2% .032 255.585)",
+            "200": "oklch(88.2% .059 254.128)",
+            "300": "oklch(80.9% .105 251.813)",
+            "400": "oklch(70.7% .165 254.624)",
+            "500": "oklch(62.3% .214 259.815)",
+            "600": "oklch(54.6% .245 262.881)",
+            "700": "oklch(48.8% .243 264.376)",
+            "800": "oklch(42.4% .199 265.638)",
+            "900": "oklch(37.9% .146 265.522)",
+            "950": "oklch(28.2% .091 267.935)",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": False,
+        "navigation": [
+            {
+                "items": [
+                    {"title": "Is everything well?", "icon": "monitor_heart", "link": reverse_lazy("admin:index")},
+                ],
+            },
+            _group(
+                "Business",
+                _list("Orders", "receipt_long", "ordering", "ordersummary"),
+                _list("Customers", "group", "ordering", "customerprofile"),
+                _list("Conferences", "event_seat", "ordering", "conferenceonsale"),
+                _list("Sales by day", "payments", "ordering", "salesofday"),
+            ),
+            _group(
+                "Read models",
+                _list("Projections", "view_list", "projections", "generation"),
+            ),
+            _group(
+                "Log",
+                _list("Events", "history", "eventstore", "storedevent"),
+                _list("Subscribers", "rss_feed", "eventstore", "subscriberrow"),
+                _list("Parked events", "local_parking", "eventstore", "parkedevent"),
+            ),
+            _group(
+                "Processes",
+                _list("Sagas", "account_tree", "sagas", "instance"),
+                _list("Commands", "outbox", "sagas", "outgoing"),
+                _list("Timers", "timer", "sagas", "timer"),
+                _list("Deliveries", "mail", "sagas", "delivery"),
+            ),
+            _group(
+                "Access",
+                _list("Users", "person", "auth", "user"),
+                _list("Groups", "groups", "auth", "group"),
+                _list("Tokens", "key", "knox", "authtoken"),
+                _list("Done by staff", "policy", "admin", "logentry"),
+            ),
+        ],
+    },
+}

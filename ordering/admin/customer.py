@@ -1,0 +1,44 @@
+"""Customers, each with the orders that they placed last."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+
+from eventstore.admin import KeysetAdmin
+from eventstore.panels import history
+from ordering.admin.look import ReadTableAdmin
+from ordering.admin.order import as_id
+from ordering.models import CustomerProfile, OrderSummary
+
+SHOWN = 25
+
+
+@admin.register(CustomerProfile)
+class CustomerAdmin(KeysetAdmin, ReadTableAdmin):
+    keyset = "registered_at"
+    when_empty = "Nobody has registered yet."
+    list_display = ["name", "email", "registered_at"]
+    search_fields = ["email"]
+    search_help_text = "an email address or an id"
+    change_form_outer_after_template = "admin/ordering/customer.html"
+    fields = [("name", "email", "birth_date"), ("shown_address", "registered_at"), "customer_id"]
+
+    def matching(self, term: str) -> Q:
+        return Q(email=term.lower()) | Q(email=term) if "@" in term else Q(pk=as_id(term))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        customer_id = as_id(object_id)
+        orders = OrderSummary.objects.filter(customer_id=customer_id)[:SHOWN]
+        context = {"orders": orders, "history": history(customer_id), "orders_of": f"customer_id={customer_id}"}
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    @admin.display(description="address")
+    def shown_address(self, customer: CustomerProfile) -> str:
+        address = customer.address
+        if not address:
+            return "none"
+        return f"{address['street']}, {address['postal_code']} {address['city']}, {address['country']}"

@@ -1,0 +1,96 @@
+"""A real browser before a real site with a real worker; nobody talks to any other machine."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from config.bundled.valkey import free_port
+from tests.integration.processes import program, worker
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.fail(f"The tests need a browser at {CHROMIUM}: apt-get install chromium", pytrace=False)
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Playwright keeps an event loop in this thread, which Django would take for our own.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        with playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as launched:
+            yield launched
+
+
+@pytest.fixture(scope="module")
+def site(browser, django_db_setup, django_db_blocker) -> Iterator[str]:
+    """The address of a site that sold a little, whose log a worker follows."""
+    from django.db import connections
+
+    from eventstore.testing import reset
+    from tests.integration import shop
+
+    with django_db_blocker.unblock(), ExitStack() as running:
+        reset()
+        running.enter_context(worker())
+        ada, conference = shop.customer(), shop.conference_on_sale()
+        shop.pay(shop.order(ada, conference, 2), 2)
+        shop.order(ada, conference)
+        port = free_port()
+        server = ("granian", "--interface=asginl", "--host=127.0.0.1", f"--port={port}", "config.asgi:application")
+        Path(os.environ["BOXOFFICE_HOME"], "static").mkdir(parents=True, exist_ok=True)
+        running.enter_context(program("-m", *server, ready="Started worker"))
+        yield f"http://127.0.0.1:{port}"
+        connections.close_all()
+
+
+@pytest.fixture
+def page(browser, site) -> Iterator[Page]:
+    """A new page. The test fails when it asks another machine for anything, or when a script complains."""
+    faults: list[str] = []
+    here = urlsplit(site).netloc
+    context = browser.new_context(base_url=site, viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+
+    def request(asked):
+        if urlsplit(asked.url).scheme in {"http", "https"} and urlsplit(asked.url).netloc != here:
+            faults.append(f"asked for {asked.url}")
+
+    context.on("request", request)
+    page.on("console", lambda said: faults.append(f"said {said.text}") if said.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(f"threw {error}"))
+    yield page
+    context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def log_in(page):
+    """Somebody of the staff with these permissions, at the front page."""
+
+    def enter(*permissions: str, superuser: bool = False):
+        from django.contrib.auth.models import Permission, User
+
+        name = f"staff-{os.urandom(4).hex()}"
+        user = User.objects.create_user(name, password=PASSWORD, is_staff=True, is_superuser=superuser)
+        for each in permissions:
+            app, codename = each.split(".")
+            user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+        page.goto("/admin/")
+        page.get_by_label("Username").fill(name)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_selector("#verdict")
+        return user
+
+    return enter

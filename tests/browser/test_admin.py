@@ -1,0 +1,137 @@
+"""The admin as the people see it who run a site."""
+
+from contextlib import contextmanager
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import transaction
+from playwright.sync_api import expect
+
+from eventstore.models import SubscriberRow
+from eventstore.subscribers import registry
+from ordering.models import OrderSummary
+from projections.models import Generation
+
+PROJECTIONS = "/admin/projections/generation/"
+NAME = "order-summaries"
+MAY_REBUILD = ("projections.view_generation", "projections.rebuild_projection")
+
+
+@contextmanager
+def somebody_reads_the_table():
+    """A transaction that has read the orders, so that the table can't be swapped until it ends."""
+    with transaction.atomic("owner"):
+        OrderSummary.objects.using("owner").first()
+        yield
+
+
+@pytest.fixture
+def rebuild(page, log_in):
+    """Ask for a rebuild of the orders, up to the page that shows its progress."""
+
+    def begin():
+        user = log_in(*MAY_REBUILD)
+        page.goto(PROJECTIONS)
+        page.locator(f"[data-projection={NAME}]").get_by_role("link", name="Rebuild").click()
+        expect(page.get_by_text("ordering_ordersummary")).to_be_visible()
+        page.get_by_role("button", name="Yes, rebuild it").click()
+        expect(page.get_by_text("has begun")).to_be_visible()
+        return user
+
+    return begin
+
+
+def test_the_front_page_says_that_all_is_well_and_shows_every_subscriber(page, log_in):
+    log_in(superuser=True)
+    expect(page.locator("#verdict")).to_contain_text("All is well")
+    for subscriber in registry:
+        row = page.locator(f"[data-subscriber='{subscriber.name}']")
+        expect(row).to_contain_text("running")
+        expect(row).to_contain_text("nothing")
+    expect(page.get_by_role("link", name="Sales today")).to_contain_text("199.00 EUR")
+
+
+def test_the_front_page_tells_by_itself_what_goes_wrong_and_when_it_is_mended(page, log_in):
+    log_in(superuser=True)
+    halted = SubscriberRow.objects.filter(name=NAME)
+    halted.update(status="halted", last_error="ZeroDivisionError")
+    try:
+        expect(page.locator("#verdict")).to_contain_text(f"{NAME} has halted: ZeroDivisionError")
+    finally:
+        halted.update(status="running", last_error="")
+    expect(page.locator("#verdict")).to_contain_text("All is well")
+
+
+def test_a_rebuild_is_confirmed_then_watched_until_it_is_live(page, rebuild):
+    with somebody_reads_the_table():
+        user = rebuild()
+        progress = page.locator(f"[data-rebuild={NAME}]")
+        expect(progress).to_contain_text("100.0 %")
+        expect(progress).to_contain_text("waits to swap its table")
+        expect(progress).to_contain_text(user.username)
+    expect(progress).to_have_count(0)
+    expect(page.locator("#projections")).to_contain_text("Last rebuild: done")
+    generation = Generation.objects.filter(projection=NAME, status="live").get()
+    assert generation.requested_by == user.username
+    assert [entry.get_change_message() for entry in LogEntry.objects.filter(user=user)] == ["Asked for a rebuild."]
+
+
+def test_a_rebuild_can_be_cancelled(page, rebuild):
+    with somebody_reads_the_table():
+        rebuild()
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator("#projections")).to_contain_text("Last rebuild: cancelled")
+    assert OrderSummary.objects.count() == 2
+
+
+def test_without_the_permission_there_is_no_rebuild(page, log_in):
+    log_in("projections.view_generation")
+    page.goto(PROJECTIONS)
+    expect(page.locator(f"[data-projection={NAME}]")).to_be_visible()
+    expect(page.get_by_role("link", name="Rebuild")).to_have_count(0)
+    before = Generation.objects.count()
+    (cookie,) = [each for each in page.context.cookies() if each["name"] == "csrftoken"]
+    answer = page.context.request.post(
+        f"{PROJECTIONS}rebuild/{NAME}/", headers={"X-CSRFToken": cookie["value"]}, max_redirects=0
+    )
+    assert answer.status == 403
+    assert Generation.objects.count() == before
+
+
+def test_a_conference_is_scheduled_and_listed(page, log_in):
+    log_in("ordering.view_conferenceonsale", "ordering.add_conferenceonsale")
+    page.goto("/admin/ordering/conferenceonsale/add/")
+    page.get_by_label("Name").first.fill("DjangoCon Lisbon")
+    page.get_by_label("Sales open").fill("2030-01-01T09:00")
+    page.get_by_label("Sales close").fill("2030-07-01T09:00")
+    page.get_by_label("Starts").fill("2030-06-01T09:00")
+    page.get_by_role("button", name="Add a seat type").click()
+    for row, (code, name, price, seats) in enumerate(
+        (("std", "Standard", "199", "80"), ("stu", "Student", "79", "20"))
+    ):
+        fields = page.locator(".seat-row").nth(row)
+        fields.get_by_label("Code").fill(code)
+        fields.get_by_label("Name").fill(name)
+        fields.get_by_label("Price").fill(price)
+        fields.get_by_label("Seats").fill(seats)
+    page.get_by_role("button", name="Schedule").click()
+    expect(page.get_by_role("alert")).to_contain_text("invalid-sales-window")
+    page.get_by_label("Sales close").fill("2030-05-01T09:00")
+    page.get_by_role("button", name="Schedule").click()
+    expect(page.get_by_text("20 of 20 left")).to_be_visible()
+    expect(page.locator("table.history")).to_contain_text("conference.scheduled")
+    page.goto("/admin/ordering/conferenceonsale/")
+    expect(page.locator("#result_list")).to_contain_text("DjangoCon Lisbon")
+    expect(page.locator("#result_list")).to_contain_text("100 of 100 left")
+
+
+def test_an_order_is_found_by_its_number_and_shows_its_history(page, log_in):
+    number = OrderSummary.objects.get(status="confirmed").number
+    log_in("ordering.view_ordersummary")
+    page.goto("/admin/ordering/ordersummary/")
+    page.locator("#searchbar").fill(number)
+    page.locator("#searchbar").press("Enter")
+    expect(page.locator("#result_list tbody tr")).to_have_count(1)
+    page.get_by_role("link", name=number).click()
+    expect(page.locator("table.history summary")).to_have_text(["order.placed", "order.confirmed"])
+    expect(page.get_by_text("2 × standard at 99.50 EUR")).to_be_visible()

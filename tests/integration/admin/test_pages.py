@@ -1,0 +1,176 @@
+"""Every page answers, to those who may see it, without counting what grows."""
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from unfold.admin import ModelAdmin
+
+from eventstore.models import StoredEvent
+from ordering.models import ConferenceOnSale, CustomerProfile, OrderSummary
+from projections.models import Generation
+from tests.integration import shop
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+PROJECTIONS = "/admin/projections/generation/"
+GROWING = ("eventstore_event", "ordering_ordersummary", "ordering_customerprofile", "sagas_", "projections_")
+RECORDED = {
+    "seats-TOTAL_FORMS": "1",
+    "seats-INITIAL_FORMS": "0",
+    "seats-0-code": "std",
+    "seats-0-name": "Standard",
+    "seats-0-price": "10",
+    "seats-0-capacity": "5",
+    "seats-0-max_per_order": "2",
+    "conference_id": "0190b3a0-0000-7000-8000-000000000001",
+    "name": "PyCon",
+    "starts_at": "2030-06-01T09:00",
+    "opens_at": "2030-01-01T09:00",
+    "closes_at": "2030-05-01T09:00",
+    "currency": "EUR",
+}
+
+
+@pytest.fixture
+def staff(client):
+    """Logs somebody of the staff in, with these permissions."""
+
+    def enter(*permissions: str, superuser: bool = False) -> User:
+        user = User.objects.create_user("ada", is_staff=True, is_superuser=superuser)
+        for each in permissions:
+            app, codename = each.split(".")
+            user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+        client.force_login(user)
+        return user
+
+    return enter
+
+
+@pytest.fixture
+def sold():
+    ada, conference = shop.customer(), shop.conference_on_sale()
+    for _ in range(27):
+        shop.order(ada, conference)
+
+
+def test_every_list_and_every_first_row_is_shown(client, staff, sold):
+    staff(superuser=True)
+    for model, shown in admin.site._registry.items():
+        assert isinstance(shown, ModelAdmin), model
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        with CaptureQueriesContext(connection) as asked:
+            assert client.get(reverse(f"{name}_changelist")).status_code == 200, model
+        counted = [each["sql"] for each in asked if "COUNT(*)" in each["sql"]]
+        assert not [query for query in counted if any(table in query for table in GROWING)], counted
+        if first := model._default_manager.first():
+            assert client.get(reverse(f"{name}_change", args=[first.pk])).status_code == 200, model
+
+
+def test_the_log_is_paged_by_position(client, staff, sold):
+    staff("eventstore.view_storedevent")
+    url = reverse("admin:eventstore_storedevent_changelist")
+    newest = client.get(url).context["cl"]
+    assert newest.newest == ""
+    older = client.get(url + newest.older).context["cl"]
+    assert newest.result_list[-1].position == older.result_list[0].position + 1
+    assert older.newest == "?"
+    trace = StoredEvent.objects.get(position=4).correlation_id
+    traced = client.get(url, {"correlation_id": trace, "of": "payment"}).context["cl"].result_list
+    assert {(event.correlation_id, event.category) for event in traced} == {(trace, "payment")}
+
+
+def test_orders_are_paged_by_the_time_they_were_placed(client, staff, sold):
+    staff("ordering.view_ordersummary")
+    url = reverse("admin:ordering_ordersummary_changelist")
+    newest = client.get(url).context["cl"]
+    older = client.get(url + newest.older).context["cl"]
+    assert (len(newest.result_list), len(older.result_list), older.older) == (25, 2, "")
+
+
+@pytest.mark.parametrize("by", ["number", "pk", "customer_id", "conference_id", "email"])
+def test_an_order_is_found_by(client, staff, by):
+    order = OrderSummary.objects.get(pk=shop.order(shop.customer(), shop.conference_on_sale()))
+    shop.order(shop.customer(), shop.conference_on_sale())
+    staff("ordering.view_ordersummary")
+    term = CustomerProfile.objects.get(pk=order.customer_id).email if by == "email" else getattr(order, by)
+    found = client.get(reverse("admin:ordering_ordersummary_changelist"), {"q": term}).context["cl"]
+    assert found.result_list == [order]
+
+
+def test_nobody_writes_a_read_table_by_hand(client, staff):
+    order = shop.order(shop.customer(), shop.conference_on_sale())
+    staff(superuser=True)
+    assert client.get(reverse("admin:ordering_ordersummary_add")).status_code == 403
+    assert client.post(reverse("admin:ordering_ordersummary_change", args=[order]), {"number": "1"}).status_code == 403
+    assert client.post(reverse("admin:ordering_ordersummary_delete", args=[order])).status_code == 403
+
+
+@pytest.mark.parametrize("action", ["rebuild", "cancel"])
+def test_only_who_may_rebuild_can_begin_or_cancel_one(client, staff, action):
+    staff("projections.view_generation")
+    assert client.post(f"{PROJECTIONS}{action}/order-summaries/").status_code == 403
+    assert not Generation.objects.exists()
+
+
+def test_a_second_rebuild_of_a_projection_is_refused_in_words(client, staff):
+    staff("projections.view_generation", "projections.rebuild_projection")
+    url = f"{PROJECTIONS}rebuild/order-summaries/"
+    client.post(url)
+    said = [str(message) for message in client.post(url, follow=True).context["messages"]]
+    assert "This projection is being rebuilt already." in said
+    assert Generation.objects.count() == 1
+    client.post(f"{PROJECTIONS}cancel/order-summaries/")
+    assert Generation.objects.get().cancelling
+    assert [entry.get_change_message() for entry in LogEntry.objects.order_by("id")] == [
+        "Asked for a rebuild.",
+        "Asked for the rebuild to be cancelled.",
+    ]
+
+
+def test_a_rebuild_of_what_is_no_projection_is_not_found(client, staff):
+    staff("projections.rebuild_projection")
+    assert client.post(f"{PROJECTIONS}rebuild/nobody/").status_code == 404
+
+
+def test_a_page_that_asks_again_is_loaded_anew_once_its_reader_is_logged_out(client):
+    for url in ("/admin/status/", f"{PROJECTIONS}panel/"):
+        answer = client.get(url)
+        assert (answer.status_code, answer.headers["HX-Refresh"]) == (200, "true")
+
+
+def test_scheduling_takes_a_permission(client, staff):
+    staff("ordering.view_conferenceonsale")
+    assert client.post("/admin/ordering/conferenceonsale/add/", RECORDED).status_code == 403
+    assert not StoredEvent.objects.exists()
+
+
+def test_a_form_that_is_sent_twice_schedules_once(client, staff):
+    user = staff("ordering.view_conferenceonsale", "ordering.add_conferenceonsale")
+    for _ in range(2):
+        answer = client.post("/admin/ordering/conferenceonsale/add/", RECORDED)
+        assert answer.status_code == 302
+        assert RECORDED["conference_id"] in answer.url
+    events = list(StoredEvent.objects.values_list("type", "actor"))
+    assert events == [("conference.scheduled", f"staff:{user.pk}"), ("seats.added", f"staff:{user.pk}")]
+    assert LogEntry.objects.count() == 1
+
+
+def test_what_a_rule_refuses_is_said_at_the_form(client, staff):
+    staff("ordering.add_conferenceonsale")
+    answer = client.post("/admin/ordering/conferenceonsale/add/", RECORDED | {"closes_at": "2030-07-01T09:00"})
+    assert "invalid-sales-window" in answer.context["form"].errors["closes_at"][0]
+
+
+def test_seats_are_added_on_the_terms_that_they_have(client, staff):
+    conference = shop.conference_on_sale(10)
+    staff("ordering.view_conferenceonsale", "ordering.change_conferenceonsale")
+    url = reverse("admin:ordering_add_seats", args=[conference])
+    seats = {"code": "standard", "name": "Standard", "price": "99.50", "capacity": "5", "max_per_order": "10"}
+    form = {f"seats-{name}": value for name, value in seats.items()}
+    assert "seat-type-differs" in client.post(url, form | {"seats-price": "1"}).context["form"].errors["code"][0]
+    assert client.post(url, form).status_code == 302
+    assert ConferenceOnSale.objects.get().seat_types["standard"]["available"] == 15

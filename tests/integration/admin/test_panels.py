@@ -1,0 +1,125 @@
+"""What the panels say, whoever shows it."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from eventstore import panels, store
+from eventstore.models import ParkedEvent, SubscriberRow
+from eventstore.subscribers import registry
+from ordering.admin import front_page
+from projections import panels as projection_panels
+from projections.models import Generation
+from sagas import panels as saga_panels
+from sagas.models import Delivery
+from tests.integration import shop
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+def status_of(name):
+    return next(status for status in panels.subscribers() if status.name == name)
+
+
+def said_of(name):
+    return [trouble.text for trouble in status_of(name).troubles()]
+
+
+def test_before_anything_happened_every_subscriber_is_unstarted():
+    assert panels.subscribers() == []
+    assert panels.unstarted([]) == [subscriber.name for subscriber in registry]
+    assert front_page.status()["findings"] == []
+
+
+def test_after_a_sale_those_that_requests_feed_are_up_with_the_log():
+    shop.pay(shop.order(shop.customer(), shop.conference_on_sale()))
+    orders = status_of("order-summaries")
+    assert (orders.state, orders.lag, orders.checkpoint) == ("running", 0, store.head())
+    assert orders.processed == 4
+    assert list(orders.troubles()) == []
+
+
+def test_how_far_one_is_behind_is_said_in_events_and_in_time():
+    shop.conference_on_sale()
+    sales = status_of("sales-by-day")
+    assert sales.lag == store.head() == 2
+    assert 0 < sales.lag_seconds < 10
+    assert status_of("seat-availability").lag_seconds == 0
+
+
+def test_parked_events_and_those_that_wait_behind_them_are_told_apart():
+    shop.customer()
+    for position, error in ((1, "ValueError"), (2, ""), (3, "")):
+        ParkedEvent.objects.create(subscriber_id="order-summaries", key="k", position=position, error=error)
+    assert said_of("order-summaries") == ["could not apply 1 event; 2 more wait behind"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"status": "halted", "last_error": "KeyError: 'x'"}, "has halted: KeyError: 'x'"),
+        ({"status": "paused"}, "is paused"),
+        ({"failures": 3, "last_error": "deadlock"}, "has failed 3 times in a row: deadlock"),
+        ({"version": 7}, "is at version 1 in the code and at 7 in the database"),
+        ({"wanted": "others"}, "wants other events than it was fed"),
+    ],
+)
+def test_what_is_wrong_with_a_subscriber_is_said_in_words(change, said):
+    shop.customer()
+    SubscriberRow.objects.filter(name="order-summaries").update(**change)
+    assert said_of("order-summaries") == [said]
+
+
+def test_a_rebuild_shows_its_progress():
+    shop.customer()
+    Generation.objects.create(
+        projection="order-summaries",
+        version=1,
+        wanted="",
+        checkpoint=500,
+        target=1000,
+        processed=300,
+        requested_by="ada",
+        started_at=timezone.now() - timedelta(seconds=10),
+    )
+    (progress,) = [each.rebuild for each in projection_panels.projections() if each.rebuild]
+    assert progress.percent == 50
+    assert progress.rate == pytest.approx(30, rel=0.1)
+    assert progress.seconds_left == pytest.approx(10, rel=0.1)
+    assert (progress.requested_by, progress.doing) == ("ada", "reads the log")
+
+
+def test_a_failed_rebuild_is_a_trouble_until_another_goes_well():
+    failed = {"projection": "order-summaries", "version": 1, "wanted": "", "target": 1}
+    Generation.objects.create(status="failed", error="KeyError", **failed)
+    assert [trouble.text for trouble in projection_panels.troubles()] == ["could not be rebuilt: KeyError"]
+    Generation.objects.create(status="live", **failed)
+    assert projection_panels.troubles() == []
+
+
+def test_deliveries_that_ended_badly_are_counted():
+    Delivery.objects.create(effect="mail.welcome", position=1, status="failed")
+    Delivery.objects.create(effect="mail.welcome", position=2, status="in doubt")
+    found = saga_panels.processes()
+    assert (found.deliveries_failed, found.deliveries_in_doubt) == (1, 1)
+    assert {trouble.about for trouble in found.troubles()} == {"deliveries"}
+
+
+def test_the_front_page_never_counts_the_log():
+    shop.order(shop.customer(), shop.conference_on_sale())
+    with CaptureQueriesContext(
+        connection,
+    ) as asked:
+        found = front_page.status()
+    assert [(count.status, count.number) for count in found["orders"]] == [("awaiting_payment", "1")]
+    assert not [each["sql"] for each in asked if "COUNT(" in each["sql"].upper() and "eventstore_event" in each["sql"]]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.42, "0.4 s"), (90, "90 s"), (600, "10 min"), (7300, "2 h"), (400000, "5 d")]
+)
+def test_durations_are_said_as_people_say_them(seconds, said):
+    assert panels.duration(seconds) == said
