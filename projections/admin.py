@@ -96,7 +96,7 @@ class GenerationAdmin(KeysetAdmin):
         except RebuildRunning as refusal:
             messages.error(request, str(refusal))
         else:
-            tasks.ring(generation.pk)
+            tasks.ring(generation)
             self._record(request, generation, "Asked for a rebuild.")
             messages.success(request, f"The rebuild of {name} has begun. The live table serves readers meanwhile.")
         return redirect(PAGE)

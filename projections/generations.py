@@ -181,11 +181,11 @@ def _swap_now(generation_id: int, projection: Projection[Any], using: str) -> bo
 
 
 def _retire_live(projection: Projection[Any], checkpoint: int, using: str) -> Generation:
-    """The generation that is live now, marked as old. Of older ones nothing is kept."""
+    """The generation that is live now, marked as old. Of older ones only the record is kept."""
     own = Generation.objects.using(using).filter(projection=projection.name)
     for older in own.filter(status=Generation.Status.OLD):
         _drop(older, using)
-        older.delete(using=using)
+    own.filter(status=Generation.Status.OLD).update(status=Generation.Status.DROPPED)
     live = own.filter(status=Generation.Status.LIVE).first() or Generation(
         projection=projection.name, version=projection.version, wanted=projection.wanted, target=0
     )

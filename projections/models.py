@@ -24,6 +24,7 @@ class Generation(models.Model):
         BUILDING = "building"
         LIVE = "live"
         OLD = "old"
+        DROPPED = "dropped"
         CANCELLED = "cancelled"
         FAILED = "failed"
 

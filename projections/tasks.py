@@ -10,21 +10,23 @@ from projections.models import Generation
 @shared_task(name="projections.tasks.rebuild")
 def rebuild(generation_id: int) -> None:
     """Fill a generation for a while; what is left then is rung for again."""
-    doorbell.answer(_bell(generation_id))
+    generation = Generation.objects.get(pk=generation_id)
+    doorbell.answer(_bell(generation))
     if not generations.build(generation_id):
-        ring(generation_id)
+        ring(generation)
 
 
 @shared_task(name="projections.tasks.tick")
 def tick() -> None:
     """Take up rebuilds whose worker died or whose bell was lost."""
     for generation in Generation.objects.filter(status=Generation.Status.BUILDING):
-        ring(generation.pk)
+        ring(generation)
 
 
-def ring(generation_id: int) -> None:
-    doorbell.ring(_bell(generation_id), rebuild.name, generation_id)
+def ring(generation: Generation) -> None:
+    """Let a worker take up a rebuild."""
+    doorbell.ring(_bell(generation), rebuild.name, generation.pk)
 
 
-def _bell(generation_id: int) -> str:
-    return f"rebuild {generation_id}"
+def _bell(generation: Generation) -> str:
+    return f"rebuild {generation.projection}"

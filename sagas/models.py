@@ -130,7 +130,10 @@ class Delivery(models.Model):
         indexes = [
             models.Index(
                 fields=["due_at"], condition=Q(status__in=["pending", "waiting", "running"]), name="sagas_delivery_due"
-            )
+            ),
+            models.Index(
+                fields=["status"], condition=Q(status__in=["failed", "in doubt"]), name="sagas_delivery_unhappy"
+            ),
         ]
 
     def __str__(self) -> str:

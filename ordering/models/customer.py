@@ -17,7 +17,10 @@ class CustomerProfile(ReadModel):
 
     class Meta:
         ordering = ["-registered_at", "-customer_id"]
-        indexes = [models.Index(fields=["-registered_at", "-customer_id"], name="ordering_customer_newest")]
+        indexes = [
+            models.Index(fields=["-registered_at", "-customer_id"], name="ordering_customer_newest"),
+            models.Index(fields=["email"], name="ordering_customer_email"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -97,6 +97,7 @@ class Sale(Saga[SaleState], name="sale"):
     @on(OrderExpired, key="order_id")
     def expired(self, state: SaleState, event: OrderExpired, meta: Meta) -> Iterator[Step]:
         state.closed = True
+        yield Cancel(PAYMENT_WINDOW)
         yield from self._give_seats_back(state)
 
     @on(OrderCancelled, key="order_id")

@@ -113,7 +113,7 @@ def test_a_rebuild_goes_on_after_its_worker_was_killed():
     generation = generations.begin("order-summaries", requested_by="test")
     with closing(raw.connect()) as reader, worker() as victim, clock():
         reader.execute("SELECT * FROM ordering_ordersummary")
-        tasks.ring(generation.pk)
+        tasks.ring(generation)
         eventually(lambda: Generation.objects.get(pk=generation.pk).waits_for)
         victim.kill()
         reader.rollback()
