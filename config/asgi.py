@@ -4,4 +4,8 @@ from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-application = get_asgi_application()
+site = get_asgi_application()
+
+from ordering.api.limits import BodyLimit  # noqa: E402 - needs Django to be set up
+
+application = BodyLimit(site)
