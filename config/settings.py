@@ -133,7 +133,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["ordering.api.parsers.Json"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "ordering.api.schema.Contract",
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "ordering.api.problems.handle",
     "URL_FORMAT_OVERRIDE": None,
@@ -197,6 +197,7 @@ LOGGING = logs.configure(json=env.str("LOG_FORMAT", default="") == "json", level
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_CORRELATION_ID = True  # ours: the tracing middleware stands before
 
 # The business.
 PAYMENT_PROVIDER = env.str("PAYMENT_PROVIDER", default="sandbox")

@@ -55,6 +55,7 @@ class Conferences(View):
 
     @extend_schema(operation_id="conferences_list", parameters=[PageQuery], responses=ConferencePage)
     def get(self, request: Request) -> Response:
+        """All conferences, the next one first."""
         return page(request, ConferenceOnSale.objects.all(), _show, **self.asked)
 
 
@@ -63,6 +64,7 @@ class OneConference(View):
 
     @extend_schema(responses={200: ConferenceShape, 202: PendingShape})
     def get(self, request: Request, conference_id: UUID) -> Response:
+        """A conference, and how many seats are left."""
         row = ConferenceOnSale.objects.filter(pk=conference_id).first()
         if row is None:
             repository.get(ConferenceSeats, conference_id)

@@ -70,13 +70,12 @@ class ChangedShape(CustomerShape):
 
 
 class Customers(View):
-    """Registering is open to anyone."""
-
     permission_classes = [AllowAny]
     throttle_classes = [RegistrationThrottle]
 
     @extend_schema(request=RegisterShape, responses={201: CustomerShape})
     def post(self, request: Request) -> Response:
+        """Registers a customer; open to anyone. The password goes to the login, never into an event."""
         values = shaped(RegisterShape, request.data)
         password = values.pop("password", None)
         customer_id = values.pop("id", None) or new_id()
@@ -96,6 +95,7 @@ class OneCustomer(View):
 
     @extend_schema(responses={200: CustomerShape, 202: PendingShape})
     def get(self, request: Request, customer_id: UUID) -> Response:
+        """What is known of a customer."""
         self.caller.must_see(customer_id)
         repository.get(Customer, customer_id)
         profile = CustomerProfile.objects.filter(pk=customer_id).first()

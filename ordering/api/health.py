@@ -24,7 +24,7 @@ def alive(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """503 without a database, or an unmigrated one. What works without the rest is *degraded*, and ready all the same."""
+    """503 without a database that is migrated. Without the rest it is *degraded*, and ready all the same."""
     try:
         missing = _missing_migrations()
         halted = [] if missing else list(SubscriberRow.objects.filter(status="halted").values_list("name", flat=True))
@@ -66,7 +66,8 @@ def _broker_answers() -> bool:
     """One attempt, within the time limits that the settings give to whoever publishes."""
     try:
         with current_app.connection_for_write() as connection:
-            connection.connect()
+            transport = connection.transport
+            transport.close_connection(transport.establish_connection())
     except Exception as error:  # whatever the transport raises
         log.warning("broker_unreachable", error=type(error).__name__)
         return False

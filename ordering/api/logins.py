@@ -35,13 +35,16 @@ def open_for(customer_id: UUID, password: str | None) -> None:
     user.set_password(password)
     try:
         with transaction.atomic():
-            _vacate(user.username)
+            stale = _vacate(user.username)
             user.save()
             CustomerAccount.objects.create(user=user, customer_id=customer_id)
     except IntegrityError:
         # The same call, made twice at once.
         if not _opened(customer_id, password):
             raise
+        return
+    if stale:
+        follow(stale)
 
 
 def follow(customer_id: UUID) -> None:

@@ -40,7 +40,7 @@ class PlaceShape(Shape):
     id = Identifier(required=False)
     customer_id = Identifier()
     conference_id = Identifier()
-    lines = serializers.ListSerializer(child=LineShape(), allow_empty=False, max_length=MOST_LINES)
+    lines: Any = LineShape(many=True, allow_empty=False, max_length=MOST_LINES)  # type: ignore[call-arg]
 
 
 class CancelShape(Shape):
@@ -145,10 +145,11 @@ class Orders(OrderView):
 
     @extend_schema(operation_id="orders_list", parameters=[OrderQuery], responses=OrderPage)
     def get(self, request: Request) -> Response:
+        """The orders that the caller may see, the newest first."""
         rows = OrderSummary.objects.all()
         if not self.caller.sees_all:
             rows = rows.filter(customer_id=self.caller.customer_id) if self.caller.customer_id else rows.none()
-        how = {name: self.asked.pop(name, None) for name in ("limit", "cursor")}
+        how = {name: self.asked.pop(name) for name in ("limit", "cursor")}
         return page(request, rows.filter(**self.asked), self.show, **how)
 
     @extend_schema(request=PlaceShape, responses={201: OrderShape})
@@ -167,6 +168,7 @@ class Orders(OrderView):
 class OneOrder(OrderView):
     @extend_schema(responses={200: OrderShape, 202: PendingShape})
     def get(self, request: Request, order_id: UUID) -> Response:
+        """An order as it stands."""
         self.order(order_id)
         row = OrderSummary.objects.filter(pk=order_id).first()
         if row is None:

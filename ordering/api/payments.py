@@ -41,8 +41,6 @@ class ReceivedShape(Shape):
 
 
 class Webhook(View):
-    """Open to anyone, because the signature says who it is."""
-
     authentication_classes = []
     permission_classes = [AllowAny]
 
@@ -52,6 +50,7 @@ class Webhook(View):
         parameters=[OpenApiParameter("X-Signature", str, "header", description="hex HMAC-SHA256 of the body")],
     )
     def post(self, request: Request, provider: str) -> Response:
+        """What a provider reports; its signature says who it is."""
         return receive(provider, request.headers, body_of(request._request), status=200)
 
 

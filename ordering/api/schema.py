@@ -1,12 +1,10 @@
-"""The contract as OpenAPI 3.1, and its page; nothing of it is fetched from elsewhere."""
+"""How the contract is written as OpenAPI 3.1."""
 
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import build_bearer_security_scheme_object
-from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2, OpenApiYamlRenderer2
-from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularAPIView
 
 from ordering.api.problems import MEDIA_TYPE
 
@@ -41,16 +39,21 @@ class TokenScheme(OpenApiAuthenticationExtension):
         return build_bearer_security_scheme_object(header_name="Authorization", token_prefix="Token")
 
 
-@extend_schema(exclude=True)
-class SchemaView(SpectacularAPIView):
-    """JSON, unless YAML is asked for."""
+class Contract(AutoSchema):
+    """Shapes are called what they are shapes of."""
 
-    renderer_classes = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2]
+    def _get_serializer_name(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> str:
+        name: str = super()._get_serializer_name(serializer, direction, bypass_extensions)
+        return name.replace("Shape", "")
 
 
 def with_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Every operation may answer a problem."""
-    result["components"].setdefault("schemas", {})["Problem"] = PROBLEM
+    """Every operation may answer a problem, and no body has fields that nobody knows."""
+    schemas = result["components"]["schemas"]
+    for name, schema in schemas.items():
+        if name.endswith("Request"):
+            schema["additionalProperties"] = False
+    schemas["Problem"] = PROBLEM
     for path in result["paths"].values():
         for operation in path.values():
             operation["responses"]["default"] = {

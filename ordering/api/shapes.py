@@ -6,6 +6,8 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
+LONGEST_LOGIN = 150
+
 
 class Shape(serializers.Serializer[Any]):
     """An object that has these fields and no others."""
@@ -37,13 +39,14 @@ class Text(serializers.CharField):
 class Email(serializers.EmailField):
     """An address that can also name a login, which has at most 150 characters."""
 
-    default_error_messages = {"max_length": "Ensure this field has no more than 150 characters."}
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=LONGEST_LOGIN, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
-        if len(data.strip().casefold()) > 150:
-            self.fail("max_length")
+        if len(data.strip().casefold()) > LONGEST_LOGIN:
+            self.fail("max_length", max_length=LONGEST_LOGIN)
         return super().to_internal_value(data)
 
 
@@ -73,7 +76,9 @@ class MoneyShape(Shape):
 class PageQuery(Shape):
     """How to ask for a page of a list."""
 
-    cursor = serializers.CharField(required=False, max_length=500, help_text="from `next` of the page before")
+    cursor = serializers.CharField(
+        required=False, max_length=500, default=None, help_text="from `next` of the page before"
+    )
     limit = serializers.IntegerField(required=False, min_value=1, max_value=200, default=50)
 
 

@@ -3,16 +3,15 @@
 from django.http import Http404
 from django.urls import path, re_path
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
+from ordering.api import docs
 from ordering.api.auth import Token
 from ordering.api.conferences import Conferences, OneConference
 from ordering.api.customers import Customers, OneCustomer
 from ordering.api.orders import Cancellation, History, OneOrder, Orders, StatusMail
 from ordering.api.payments import SandboxPayment, Webhook
-from ordering.api.schema import SchemaView
 from ordering.api.views import View
 
 
@@ -40,7 +39,7 @@ urlpatterns = [
     path("orders/<uuid:order_id>/history", History.as_view()),
     path("webhooks/payments/<str:provider>", Webhook.as_view()),
     path("sandbox/payments/<uuid:payment_id>", SandboxPayment.as_view(), name="sandbox-payment"),
-    path("schema", SchemaView.as_view(), name="schema"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="schema")),
+    path("schema", docs.Schema.as_view(), name="schema"),
+    path("docs", docs.Page.as_view()),
     re_path("", Nothing.as_view()),
 ]

@@ -25,6 +25,7 @@ class View(APIView):
     """A call of the API. `query` is the shape of what may follow the question mark."""
 
     query: type[Shape] = Shape
+    http_method_names = ["get", "head", "post", "patch", "delete"]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
