@@ -1,11 +1,13 @@
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from ordering.api import health
+from ordering.api.views import Nothing
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("ordering.api.urls")),
+    re_path("^api/", Nothing.as_view()),
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("metrics", health.measured),

@@ -1,10 +1,6 @@
 """The API: what can be called, at a glance."""
 
-from django.http import Http404
-from django.urls import path, re_path
-from drf_spectacular.utils import extend_schema
-from rest_framework.permissions import AllowAny
-from rest_framework.request import Request
+from django.urls import path
 
 from ordering.api import docs
 from ordering.api.auth import Token
@@ -12,19 +8,6 @@ from ordering.api.conferences import Conferences, OneConference
 from ordering.api.customers import Customers, OneCustomer
 from ordering.api.orders import Cancellation, History, OneOrder, Orders, StatusMail
 from ordering.api.payments import SandboxPayment, Webhook
-from ordering.api.views import View
-
-
-@extend_schema(exclude=True)
-class Nothing(View):
-    """Whatever else is asked for."""
-
-    authentication_classes = []
-    permission_classes = [AllowAny]
-
-    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
-        raise Http404
-
 
 urlpatterns = [
     path("auth/token", Token.as_view()),
@@ -41,5 +24,4 @@ urlpatterns = [
     path("sandbox/payments/<uuid:payment_id>", SandboxPayment.as_view(), name="sandbox-payment"),
     path("schema", docs.Schema.as_view(), name="schema"),
     path("docs", docs.Page.as_view()),
-    re_path("", Nothing.as_view()),
 ]

@@ -5,9 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.http import Http404
 from django.utils.crypto import salted_hmac
 from django.utils.http import parse_etags
 from msgspec import json
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -84,6 +86,17 @@ class View(APIView):
         if tags == ["*"] or f'"{current}"' in tags:
             return current
         raise ConcurrencyConflict
+
+
+class Nothing(View):
+    """Whatever nobody has given a meaning."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+    schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        raise Http404
 
 
 def once(command: Command) -> UUID:

@@ -31,7 +31,7 @@ class Caller:
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         extra = {name.replace("_", "-"): value for name, value in headers.items()}
         content_type = extra.pop("Content-Type", "application/json")
-        content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        content: Any = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         path = path if path.startswith("/api") else V1 + path
         return self.client.generic(method, path, content, content_type, headers={**self.headers, **extra})
 

@@ -5,12 +5,11 @@ from uuid import UUID, uuid4
 import pytest
 from django.contrib.auth.models import User
 
-from eventstore import context
 from eventstore.commands import dispatch
 from eventstore.models import StoredEvent
 from ordering.api import logins
 from ordering.api.access import RegistrationThrottle
-from ordering.domain.customer import ChangeCustomer, RegisterCustomer
+from ordering.domain.customer import ChangeCustomer
 from ordering.models import CustomerAccount, CustomerProfile
 from tests.integration import shop
 from tests.integration.api import caller as callers
@@ -252,11 +251,3 @@ def test_a_weak_password_is_one_error_among_all():
     problem = assert_problem(register(email="no address", password="123", name=""), 400, "invalid")
     found = {(error["pointer"], error["code"]) for error in problem["errors"]}
     assert {("/email", "invalid"), ("/name", "blank"), ("/password", "password-too-short")} <= found
-
-
-def test_registering_somebody_twice_at_once_opens_one_login():
-    customer_id = context.new_id()
-    dispatch(RegisterCustomer(customer_id=customer_id, name="Ada", email="ada@example.org"))
-    logins.open_for(customer_id, PASSWORD)
-    logins.open_for(customer_id, PASSWORD)
-    assert User.objects.count() == 1

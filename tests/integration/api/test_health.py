@@ -5,6 +5,7 @@ import re
 import socket
 
 import pytest
+from celery import current_app
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
 from django.db import OperationalError
@@ -42,7 +43,7 @@ def test_a_subscriber_that_halted_is_named_and_everything_else_goes_on(get):
 
 
 def test_a_broker_that_is_gone_is_missed_and_everything_else_goes_on(get, monkeypatch):
-    monkeypatch.setattr(health.current_app.conf, "broker_write_url", "redis://127.0.0.1:1/0")
+    monkeypatch.setattr(current_app.conf, "broker_write_url", "redis://127.0.0.1:1/0")
     answer = get("/readyz")
     assert answer.status_code == 200
     assert answer.json()["status"] == "degraded"
@@ -113,7 +114,7 @@ def test_the_page_of_the_contract_needs_nothing_from_elsewhere(get):
 
 
 def test_an_answer_carries_what_the_contract_says_it_does(get):
-    import jsonschema
+    import jsonschema  # type: ignore[import-untyped]
 
     schema = get("/api/v1/schema").json()
     customer, caller = callers.customer()
@@ -125,6 +126,6 @@ def test_an_answer_carries_what_the_contract_says_it_does(get):
 def test_a_broker_that_is_frozen_costs_a_moment(get, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as frozen:
         url = f"redis://127.0.0.1:{frozen.getsockname()[1]}/0"
-        monkeypatch.setattr(health.current_app.conf, "broker_write_url", url)
+        monkeypatch.setattr(current_app.conf, "broker_write_url", url)
         answer = get("/readyz")
     assert answer.json()["status"] == "degraded"

@@ -5,6 +5,8 @@ import json
 import os
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -12,6 +14,7 @@ import pytest
 
 from eventstore.models import StoredEvent
 from ordering.api.limits import LARGEST
+from ordering.models import CustomerAccount
 from tests.integration import shop
 from tests.integration.api.caller import PASSWORD, V1, nothing_written, placing
 
@@ -28,7 +31,7 @@ class Http:
         content = json.dumps(body) if isinstance(body, dict) else body
         extra = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, content, {**self.headers, **extra})
-        response = connection.getresponse()
+        response: Any = connection.getresponse()
         response.content = response.read()
         connection.close()
         return response
@@ -93,6 +96,16 @@ def test_a_body_in_chunks_is_read(ada):
     customer, client = ada
     content = json.dumps(placing(customer, shop.conference_on_sale())).encode()
     assert client.call("POST", f"{V1}/orders", iter([content[:10], content[10:]])).status == 201
+
+
+def test_a_registration_that_is_sent_many_times_at_once_happens_once(site):
+    body = {"id": str(uuid4()), "name": "Ada", "email": f"{uuid4().hex}@example.org", "password": PASSWORD}
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: Http(site).call("POST", f"{V1}/customers", body), range(4)))
+    assert {answer.status for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    assert StoredEvent.objects.filter(stream_id=body["id"]).count() == 1
+    assert CustomerAccount.objects.filter(customer_id=body["id"]).count() == 1
 
 
 def test_an_order_does_not_wait_for_a_frozen_broker(sites):

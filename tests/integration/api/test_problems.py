@@ -118,7 +118,8 @@ def test_another_method_is_not_allowed(ada):
 @pytest.mark.parametrize(
     "path", ["/nothing", "/orders/17", "/orders/", "", "/", "/orders/../admin", "/api/v2/orders", "/api/"]
 )
-def test_an_unknown_url_is_not_found(ada, path):
+def test_an_unknown_url_is_not_found(ada, path, settings):
+    settings.DEBUG = True
     for method in ("GET", "POST"):
         assert_problem(ada[1].call(method, path or "/"), 404, "not-found")
         assert_problem(Caller().call(method, path or "/"), 404, "not-found")
