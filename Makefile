@@ -14,7 +14,10 @@ REQUIREMENTS := requirements.txt requirements-bundled.txt requirements-dev.txt
 STAMP = $(VENV)/.installed-$(shell { cat $(REQUIREMENTS); $(PYTHON_IN) --version; } 2>&1 | cksum | tr ' ' '-')
 
 # As a production site is configured; a new secret each time.
-PRODUCTION = HTTPS=true ALLOWED_HOSTS=boxoffice.example SECRET_KEY=$(shell $(PYTHON_IN) -c 'import secrets; print(secrets.token_urlsafe(64))')
+PRODUCTION = HTTPS=true ALLOWED_HOSTS=boxoffice.example \
+	SECRET_KEY=$(shell $(PYTHON_IN) -c 'import secrets; print(secrets.token_urlsafe(64))') \
+	DATABASE_URL=postgres://boxoffice@database.example/boxoffice \
+	DATABASE_OWNER_URL=postgres://boxoffice_owner@database.example/boxoffice
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test check
@@ -37,7 +40,7 @@ ifdef ARGS
 	@$(PYTHON_IN) -m pytest $(ARGS)
 else
 	@$(MAKE) check
-	@$(PYTHON_IN) -m pytest -n 2
+	@$(PYTHON_IN) -m pytest -n 2 --dist loadfile
 	@if $(PYTHON_IN) -m tests.servers; then \
 	    echo "Once more on this machine's own PostgreSQL and Redis:"; \
 	    BOXOFFICE_TEST_SERVERS=machine $(PYTHON_IN) -m pytest -m "not bundled" tests/integration; \

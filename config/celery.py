@@ -10,7 +10,7 @@ import socket
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_process_init
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Connection
 
@@ -43,6 +43,14 @@ app = Doorbell("boxoffice")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["worker"].add(DjangoStructLogInitStep)
+
+
+@worker_process_init.connect
+def make_ready(**kwargs: Any) -> None:
+    """In each process of the pool, after it was forked."""
+    from config.startup import prepare_to_append
+
+    prepare_to_append()
 
 
 @setup_logging.connect

@@ -1,7 +1,7 @@
 """`make run`: the whole of Boxoffice on one machine, in one terminal.
 
 Starts PostgreSQL and Valkey of its own (unless DATABASE_URL or REDIS_URL name others), prepares the database, and runs
-the site, two workers and the clock until Ctrl-C.
+the site, a worker for each queue, and the clock until Ctrl-C.
 """
 
 import argparse
@@ -135,6 +135,7 @@ def programs(home: bundled.Home, host: str, port: int) -> tuple[Program, ...]:
     return (
         Program("site", "green", site),
         Program("worker", "cyan", (*worker, "--queues=live", "--concurrency=2", "--hostname=live@%h")),
+        Program("effects", "yellow", (*worker, "--queues=effects", "--concurrency=1", "--hostname=effects@%h")),
         Program("rebuilder", "blue", (*worker, "--queues=rebuild", "--concurrency=1", "--hostname=rebuild@%h")),
         Program("clock", "magenta", (*celery, "beat", f"--schedule={home.folder('beat') / 'schedule'}", "--pidfile=")),
     )

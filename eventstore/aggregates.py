@@ -105,9 +105,7 @@ class Aggregate:
     def __init__(self, stream_id: UUID) -> None:
         self.id = stream_id
         self.version = 0
-        self.recorded: list[Event] = []
-        self.claimed: list[Claim] = []
-        self.released: list[tuple[str, str]] = []
+        self.forget_changes()
 
     @property
     def exists(self) -> bool:
@@ -134,6 +132,12 @@ class Aggregate:
     def release(self, scope: str, value: str) -> None:
         """Give a claimed value back."""
         self.released.append((scope, value))
+
+    def forget_changes(self) -> None:
+        """Nothing is new any more: it was appended, or there never was anything."""
+        self.recorded: list[Event] = []
+        self.claimed: list[Claim] = []
+        self.released: list[tuple[str, str]] = []
 
     def decide(self, command: Command, facts: Facts) -> None:
         """Run the handler of a command."""

@@ -10,7 +10,6 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from eventstore import store
-from eventstore.aggregates import Aggregate
 from eventstore.codec import missing_upcasters
 from eventstore.commands import routes
 from eventstore.events import catalogue
@@ -83,7 +82,7 @@ def _events() -> Iterable[CheckMessage]:
     for name, count in Counter(declared.stored for declared in catalogue).items():
         if count > 1:
             yield Error(f"{count} events are stored as {name!r}.", id="eventstore.E001")
-    taken = Counter(event for kind in _aggregates() for event, _ in kind.declared_evolvers())
+    taken = Counter(event for kind in routes.aggregates for event, _ in kind.declared_evolvers())
     for declared in catalogue:
         if not taken[declared] and not declared.standalone:
             yield Error(f"{declared.__name__} is taken by no handler of an aggregate.", id="eventstore.E002")
@@ -97,7 +96,7 @@ def _commands() -> Iterable[CheckMessage]:
     for name, count in Counter(command.stored for _, command in routes.listed).items():
         if count > 1:
             yield Error(f"{count} commands are stored as {name!r}.", id="eventstore.E005")
-    handled = Counter(handler.command for kind in _aggregates() for handler in kind.declared_handlers())
+    handled = Counter(handler.command for kind in routes.aggregates for handler in kind.declared_handlers())
     listed = {command for _, command in routes.listed}
     for kind, command in routes.listed:
         if command not in kind.handlers:
@@ -134,7 +133,3 @@ def _modes(names: Counter[str]) -> Iterable[CheckMessage]:
     for name, mode in getattr(settings, "EVENTSTORE_MODES", {}).items():
         if name not in names or mode not in set(Mode):
             yield Error(f"EVENTSTORE_MODES says {name}={mode}, which means nothing.", id="eventstore.E018")
-
-
-def _aggregates() -> set[type[Aggregate]]:
-    return {kind for kind, _ in routes.listed}

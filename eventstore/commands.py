@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -14,7 +15,7 @@ import msgspec
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.utils import timezone
 
-from eventstore import context, doorbell, feeding, repository, store
+from eventstore import context, doorbell, repository, store, waiting
 from eventstore.aggregates import Aggregate, Command, Handler
 from eventstore.errors import ConcurrencyConflict, StreamExists, StreamNotFound, UnknownCommand
 from eventstore.events import Event
@@ -47,12 +48,14 @@ class Routes:
     """Which aggregate handles which command, as the table of contents lists them."""
 
     def __init__(self) -> None:
+        self.aggregates: set[type[Aggregate]] = set()
         self.listed: list[tuple[type[Aggregate], type[Command]]] = []
         self._handlers: dict[type[Command], tuple[type[Aggregate], Handler]] = {}
         self._by_name: dict[str, type[Command]] = {}
 
     def add(self, table: Mapping[type[Aggregate], Sequence[type[Command]]]) -> None:
         for kind, commands in table.items():
+            self.aggregates.add(kind)
             for command in commands:
                 self.listed.append((kind, command))
                 self._by_name[command.stored] = command
@@ -82,13 +85,21 @@ class Circumstances:
 
     def __init__(self, using: str) -> None:
         self._using = using
+        self._seen: list[Aggregate] = []
 
     @property
     def now(self) -> datetime:
         return timezone.now()
 
     def look_up(self, kind: type[A], stream_id: UUID) -> A:
-        return repository.get(kind, stream_id, using=self._using)
+        aggregate = repository.get(kind, stream_id, using=self._using)
+        self._seen.append(aggregate)
+        return aggregate
+
+    def give_back(self) -> None:
+        """What was looked at was not changed, so others may have it."""
+        for aggregate in self._seen:
+            repository.memory.give(aggregate, self._using)
 
 
 def dispatch(
@@ -118,12 +129,11 @@ def dispatch(
 def carry_out(command: Command, command_id: UUID, *, if_version: int | None = None, using: str) -> Receipt:
     """Decide and append, inside a transaction that the caller holds. Everything that can wait comes first."""
     kind, handler = routes.handler(command)
-    done = store.carried_out(command_id, using=using)
+    aggregate = repository.recall(kind, command.stream_id, using=using)
+    done, since = store.take_up(command_id, aggregate.id, aggregate.version, queue=kind.hot, using=using)
     if done is not None:
         return _repeated(command, command_id, done, using)
-    if kind.hot:
-        store.lock_stream(command.stream_id, using=using)
-    aggregate = repository.load(kind, command.stream_id, using=using)
+    aggregate = repository.evolve(aggregate, since)
     loaded = aggregate.version
     if handler.creates and aggregate.exists:
         raise StreamExists
@@ -131,7 +141,11 @@ def carry_out(command: Command, command_id: UUID, *, if_version: int | None = No
         raise StreamNotFound
     if if_version is not None and if_version != loaded:
         raise ConcurrencyConflict
-    aggregate.decide(command, Circumstances(using))
+    facts = Circumstances(using)
+    try:
+        aggregate.decide(command, facts)
+    finally:
+        facts.give_back()
     changes = Changes(
         stream_id=aggregate.id,
         category=kind.category,
@@ -141,14 +155,21 @@ def carry_out(command: Command, command_id: UUID, *, if_version: int | None = No
         released=aggregate.released,
     )
     appended = store.append(changes, command_id=command_id, using=using)
-    transaction.on_commit(lambda: repository.snapshot_if_due(aggregate, loaded, using=using), using=using, robust=True)
-    return Receipt(
+    receipt = Receipt(
         command_id=command_id,
         stream_id=aggregate.id,
         position=appended.last,
         version=aggregate.version,
         recorded=tuple(aggregate.recorded),
     )
+    transaction.on_commit(partial(_keep, aggregate, loaded, using), using=using, robust=True)
+    return receipt
+
+
+def _keep(aggregate: Aggregate, loaded: int, using: str) -> None:
+    """What was committed need not be folded again the next time."""
+    repository.snapshot_if_due(aggregate, loaded, using=using)
+    repository.memory.give(aggregate, using)
 
 
 def _decided(command: Command, command_id: UUID, if_version: int | None, using: str) -> Receipt:
@@ -179,7 +200,7 @@ Settler = Callable[[UUID, int, str], bool]
 
 def _feed_and_wait(root: UUID, position: int, using: str) -> bool:
     """How a command comes to rest where nothing but subscribers follows the log."""
-    return feeding.wait(position, using=using)
+    return waiting.wait(position, using=using)
 
 
 _settlers: list[Settler] = [_feed_and_wait]
@@ -192,13 +213,8 @@ def settle_with(settler: Settler) -> None:
 
 def _settle(root: UUID, position: int, using: str) -> bool:
     settled = _settlers[-1](root, position, using)
-    for name in doorbell.quiet(registry.bells() if not settled else _async_bells(), using=using):
-        if name == SYNC_BELL:
-            doorbell.ring(name, follow_sync.name, using=using)
-        else:
-            doorbell.ring(name, follow.name, name, using=using)
+    for subscriber in registry.of(Mode.ASYNC):
+        doorbell.ring(subscriber.name, follow.name, subscriber.name, using=using)
+    if not settled:
+        doorbell.ring(SYNC_BELL, follow_sync.name, using=using)
     return settled
-
-
-def _async_bells() -> list[str]:
-    return [subscriber.name for subscriber in registry.of(Mode.ASYNC)]

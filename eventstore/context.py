@@ -1,5 +1,7 @@
 """Who asked, for what reason, in which conversation: the tracing columns fill themselves from here."""
 
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -7,6 +9,11 @@ from uuid import UUID
 
 import msgspec
 import uuid_utils.compat as uuid_utils
+
+
+def process_name() -> str:
+    """Host and process id of this process, as shown to operators."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def new_id() -> UUID:

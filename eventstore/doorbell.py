@@ -5,7 +5,7 @@ the broker gone only one attempt is made every few seconds by all of them togeth
 periodic tick.
 """
 
-from collections.abc import Iterable
+import time
 
 import structlog
 from celery import current_app
@@ -19,22 +19,22 @@ log = structlog.get_logger(__name__)
 STALE = "2 seconds"
 EXPIRES = 60
 
-_QUIET = f"bell.rung_at IS NULL OR bell.rung_at < clock_timestamp() - interval '{STALE}'"
 _MARK = f"""INSERT INTO eventstore_doorbell AS bell (name, rung_at) VALUES (%s, clock_timestamp())
-    ON CONFLICT (name) DO UPDATE SET rung_at = clock_timestamp() WHERE {_QUIET} RETURNING name"""
+    ON CONFLICT (name) DO UPDATE SET rung_at = clock_timestamp()
+    WHERE bell.rung_at IS NULL OR bell.rung_at < clock_timestamp() - interval '{STALE}' RETURNING name"""
 _CLEAR = "UPDATE eventstore_doorbell SET rung_at = NULL WHERE name = %s AND rung_at IS NOT NULL"
-_QUIET_ONES = f"""SELECT known.name FROM unnest(%s::text[]) AS known(name)
-    LEFT JOIN eventstore_doorbell AS bell USING (name) WHERE {_QUIET}"""
 
-
-def quiet(names: Iterable[str], *, using: str = DEFAULT_DB_ALIAS) -> list[str]:
-    """Those of these bells that nobody has rung yet."""
-    with store.cursor(using) as cursor:
-        return [name for (name,) in cursor.execute(_QUIET_ONES, [list(names)], prepare=True).fetchall()]
+# Who answers a bell stays for a second after the last event, so a process need not look at the mark more often.
+PAUSE = 0.5
+_looked_at: dict[str, float] = {}
 
 
 def ring(name: str, task: str, *arguments: str | int, using: str = DEFAULT_DB_ALIAS) -> None:
     """Send a task, unless this bell rings already. Never raises for a broker that is gone, and never waits for long."""
+    now = time.monotonic()
+    if now - _looked_at.get(name, -PAUSE) < PAUSE:
+        return
+    _looked_at[name] = now
     with store.cursor(using) as cursor:
         if cursor.execute(_MARK, [name], prepare=True).fetchone() is None:
             return
@@ -42,6 +42,11 @@ def ring(name: str, task: str, *arguments: str | int, using: str = DEFAULT_DB_AL
         current_app.send_task(task, args=arguments, retry=False, ignore_result=True, expires=EXPIRES)
     except (OperationalError, OSError) as error:
         log.warning("doorbell_unheard", bell=name, error=f"{type(error).__name__}: {error}")
+
+
+def forget() -> None:
+    """Look at the mark of every bell again."""
+    _looked_at.clear()
 
 
 def ring_on_commit(name: str, task: str, *arguments: str | int, using: str = DEFAULT_DB_ALIAS) -> None:

@@ -39,7 +39,7 @@ class ConcurrencyConflict(EventstoreError):
     code = "version-conflict"
 
 
-class ClaimTaken(EventstoreError):
+class ClaimTaken(DomainError):
     """Another stream holds this value, and it is to be unique."""
 
     code = "claim-taken"

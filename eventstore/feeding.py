@@ -4,8 +4,6 @@ Who feeds locks the subscribers' rows, reads the next events up to the horizon, 
 commits: one transaction. The lock is the lease, so a killed process loses nothing and repeats nothing.
 """
 
-import random
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -17,16 +15,18 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 
 from eventstore import parking, store
 from eventstore.codec import Recorded
+from eventstore.context import process_name
 from eventstore.errors import NewerSchema
+from eventstore.failures import is_infrastructure, raise_if_infrastructure, raise_if_lost
 from eventstore.parking import Parking
-from eventstore.subscribers import Mode, Subscriber, Work, registry
+from eventstore.store import Statement
+from eventstore.subscribers import Subscriber, Work
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500
 NEAR = 500
 TRIES = 10
-INFRASTRUCTURE = frozenset({"0A", "25", "40", "42", "53", "55", "57", "58"})
 
 _LIMITS = (
     "SELECT set_config('lock_timeout', '200ms', true), set_config('idle_in_transaction_session_timeout', '1s', true)"
@@ -39,7 +39,7 @@ _LOCK = """SELECT name FROM eventstore_subscriber
 _CHECKPOINTS = "SELECT name, checkpoint FROM eventstore_subscriber"
 _MOVE = """UPDATE eventstore_subscriber AS row
     SET checkpoint = greatest(row.checkpoint, new.checkpoint), processed = row.processed + new.processed, failures = 0,
-        retry_at = NULL, moved_at = clock_timestamp()
+        retry_at = NULL, moved_at = clock_timestamp(), fed_by = %s
     FROM unnest(%s::text[], %s::bigint[], %s::int[]) AS new(name, checkpoint, processed) WHERE row.name = new.name"""
 _FAILED = """UPDATE eventstore_subscriber
     SET failures = failures + 1, retry_at = clock_timestamp() + interval '1 second', last_error = %s,
@@ -67,21 +67,17 @@ class Member(NamedTuple):
 def feed(known: Sequence[Subscriber], *, using: str = DEFAULT_DB_ALIAS) -> Fed:
     """Feed those of these subscribers that nobody else is feeding, one batch, together."""
     with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
-        held = _hold(cursor, known)
-        if not held:
-            return Fed(held=False, moved=False)
-        # Statements of their own, after the lock: they see what the former holder committed.
-        checkpoints: dict[str, int] = dict(cursor.execute(_CHECKPOINTS, prepare=True).fetchall())
-        horizon = store.horizon(using=using)
-        near = _near(held, checkpoints, horizon)
+        standing = _hold(known, using)
+        near = standing.near()
         if not near:
-            return Fed(held=True, moved=False)
+            return Fed(held=bool(standing.held), moved=False)
         types = frozenset[str]().union(*(subscriber.types for subscriber in near))
-        events = store.read(min(checkpoints[s.name] for s in near), horizon, types, BATCH, using=using)
-        reached = events[-1].position if len(events) == BATCH else horizon
-        moves = _Batch(cursor, near, checkpoints, events, reached).apply()
+        begin = min(standing.checkpoints[subscriber.name] for subscriber in near)
+        events = store.read(begin, standing.horizon, types, BATCH, using=using)
+        reached = events[-1].position if len(events) == BATCH else standing.horizon
+        moves = _Batch(cursor, near, standing, events, reached).apply()
         if moves:
-            cursor.execute(_MOVE, [*map(list, zip(*moves, strict=True))], prepare=True)
+            cursor.execute(_MOVE, [process_name(), *map(list, zip(*moves, strict=True))], prepare=True)
         return Fed(held=True, moved=bool(moves))
 
 
@@ -91,25 +87,46 @@ def catch_up(known: Sequence[Subscriber], *, using: str = DEFAULT_DB_ALIAS) -> N
         pass
 
 
-def _hold(cursor: psycopg.Cursor[Any], known: Sequence[Subscriber]) -> list[Subscriber]:
-    cursor.execute(_LIMITS, prepare=True)
-    cursor.execute(_LOCK, identities(known), prepare=True)
-    names = {name for (name,) in cursor.fetchall()}
-    return [subscriber for subscriber in known if subscriber.name in names]
-
-
 def identities(known: Sequence[Subscriber]) -> list[list[Any]]:
     """Names, versions and wanted types: a process feeds only what it knows in exactly this shape."""
     return [[s.name for s in known], [s.version for s in known], [s.wanted for s in known]]
 
 
-def _near(held: Sequence[Subscriber], checkpoints: dict[str, int], horizon: int) -> list[Subscriber]:
-    """Those that are behind, but not far; if all are far, the foremost, so that it goes on without workers too."""
-    behind = [subscriber for subscriber in held if checkpoints[subscriber.name] < horizon]
-    near = [subscriber for subscriber in behind if horizon - checkpoints[subscriber.name] <= NEAR]
-    if near or not behind:
-        return near
-    return [max(behind, key=lambda subscriber: checkpoints[subscriber.name])]
+class Standing(NamedTuple):
+    """Who is ours to feed, where everybody is, how far the log is final, and which keys are held back."""
+
+    held: list[Subscriber]
+    checkpoints: dict[str, int]
+    horizon: int
+    parked: set[tuple[str, str]]
+
+    def near(self) -> list[Subscriber]:
+        """Those that are behind, but not far; if all are far, the foremost, so that it goes on without workers too."""
+        behind = [subscriber for subscriber in self.held if self.checkpoints[subscriber.name] < self.horizon]
+        near = [subscriber for subscriber in behind if self.horizon - self.checkpoints[subscriber.name] <= NEAR]
+        if near or not behind:
+            return near
+        return [max(behind, key=lambda subscriber: self.checkpoints[subscriber.name])]
+
+
+def _hold(known: Sequence[Subscriber], using: str) -> Standing:
+    """Lock what nobody else holds, and only then look: later statements see what the former holder committed."""
+    names = [subscriber.name for subscriber in known]
+    _, locked, checkpoints, horizon, parked = store.together(
+        Statement(_LIMITS),
+        Statement(_LOCK, identities(known)),
+        Statement(_CHECKPOINTS),
+        Statement(store.HORIZON, [-1]),
+        Statement(parking.KEYS, [names]),
+        using=using,
+    )
+    held = {name for (name,) in locked}
+    return Standing(
+        held=[subscriber for subscriber in known if subscriber.name in held],
+        checkpoints=dict(checkpoints),
+        horizon=horizon[0][0],
+        parked=set(parked),
+    )
 
 
 class _Batch:
@@ -119,13 +136,13 @@ class _Batch:
         self,
         cursor: psycopg.Cursor[Any],
         near: Sequence[Subscriber],
-        checkpoints: dict[str, int],
+        standing: Standing,
         events: Sequence[Recorded],
         reached: int,
     ) -> None:
-        self.cursor, self.near, self.checkpoints = cursor, near, checkpoints
+        self.cursor, self.near = cursor, near
+        self.checkpoints, self.parked = standing.checkpoints, standing.parked
         self.events, self.reached = events, reached
-        self.parked = parking.parked_keys(cursor, [subscriber.name for subscriber in near])
         self.moved: dict[str, tuple[int, int]] = {}
 
     def apply(self) -> list[tuple[str, int, int]]:
@@ -135,7 +152,7 @@ class _Batch:
                 for subscriber in self.near:
                     self._plainly(subscriber)
         except Exception as error:
-            _raise_if_lost(error)
+            raise_if_lost(error)
             self.moved = {}
             for subscriber in self.near:
                 self._alone(subscriber)
@@ -158,7 +175,7 @@ class _Batch:
 
     def _infrastructure_failed(self, subscriber: Subscriber, error: Exception) -> bool:
         """Leave this one where it is, to be tried again: nothing of this kind ever parks."""
-        _raise_if_lost(error)
+        raise_if_lost(error)
         if not is_infrastructure(error):
             return False
         self.moved.pop(subscriber.name, None)
@@ -186,13 +203,13 @@ class _Batch:
                 subscriber.apply(self.cursor, works)
             return []
         except Exception as error:
-            _raise_if_infrastructure(error)
+            raise_if_infrastructure(error)
         for index, work in enumerate(works):
             try:
                 with _savepoint(self.cursor):
                     subscriber.apply(self.cursor, [work])
             except Exception as error:
-                _raise_if_infrastructure(error)
+                raise_if_infrastructure(error)
                 self._report(subscriber, work, error)
                 return [parking.failed(work, error), *parking.behind(works[index + 1 :])]
         return []
@@ -252,7 +269,7 @@ def _savepoint(cursor: psycopg.Cursor[Any]) -> Iterator[None]:
         yield
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     except psycopg.OperationalError as error:
-        _raise_if_lost(error)
+        raise_if_lost(error)
         _rollback(cursor)
         raise
     except BaseException:
@@ -264,90 +281,3 @@ def _savepoint(cursor: psycopg.Cursor[Any]) -> Iterator[None]:
 def _rollback(cursor: psycopg.Cursor[Any]) -> None:
     cursor.execute("ROLLBACK TO feeding")
     cursor.execute("RELEASE feeding")
-
-
-def is_infrastructure(error: BaseException) -> bool:
-    """Whether the database, its resources or its schema failed, and not the event; told by SQLSTATE class, never by
-    text.
-    """
-    cause = _database_error(error)
-    return is_lost(error) or (cause is not None and (cause.sqlstate or "")[:2] in INFRASTRUCTURE)
-
-
-def is_lost(error: BaseException) -> bool:
-    """Whether the connection is gone, and with it the transaction."""
-    cause = _database_error(error)
-    if not isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
-        return False
-    return cause.sqlstate is None or cause.sqlstate.startswith("08")
-
-
-def _raise_if_lost(error: BaseException) -> None:
-    if is_lost(error):
-        raise error
-
-
-def _raise_if_infrastructure(error: Exception) -> None:
-    if is_infrastructure(error):
-        raise error
-
-
-def _database_error(error: BaseException) -> psycopg.Error | None:
-    """The error of psycopg itself, or the one that Django wrapped."""
-    for candidate in (error, error.__cause__):
-        if isinstance(candidate, psycopg.Error):
-            return candidate
-    return None
-
-
-class Bound:
-    """How long a request waits for its read models, and how it stops waiting when nothing moves.
-
-    After a wait that hit its bound, requests answer *pending* at once for a second: a frozen feeder would otherwise
-    cost every request the full bound.
-    """
-
-    def __init__(self, seconds: float = 2.0, pause: float = 1.0) -> None:
-        self.seconds, self.pause = seconds, pause
-        self._answer_at_once_until = 0.0
-
-    def forget(self) -> None:
-        """Wait in full again."""
-        self._answer_at_once_until = 0.0
-
-    def moments(self) -> Iterator[None]:
-        """Yields until the bound; the caller sleeps or works in between."""
-        begin = time.monotonic()
-        bound = 0.0 if begin < self._answer_at_once_until else self.seconds
-        yield
-        while time.monotonic() - begin < bound:
-            yield
-        if bound:
-            self._answer_at_once_until = time.monotonic() + self.pause
-
-
-bound = Bound()
-
-
-def nap() -> None:
-    time.sleep(random.uniform(0.0005, 0.0015))
-
-
-_REACHED = """SELECT NOT EXISTS (SELECT FROM eventstore_subscriber
-    WHERE status = 'running' AND (name, version, wanted) IN (SELECT * FROM unnest(%s::text[], %s::int[], %s::text[]))
-        AND checkpoint < %s AND checkpoint >= %s - 500)"""
-
-
-def wait(position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
-    """Feed, or wait for who feeds, until every sync subscriber that is near has this position. False: still pending."""
-    known = registry.of(Mode.SYNC)
-    for _ in bound.moments():
-        fed = feed(known, using=using)
-        with store.cursor(using) as cursor:
-            cursor.execute(_REACHED, [*identities(known), position, position], prepare=True)
-            row = cursor.fetchone()
-        if row and row[0]:
-            return True
-        if not fed.moved:
-            nap()
-    return False

@@ -106,6 +106,7 @@ class SubscriberRow(models.Model):
     last_error = models.TextField(blank=True, default="")
     last_error_at = models.DateTimeField(null=True, blank=True)
     moved_at = models.DateTimeField(db_default=Now())
+    fed_by = models.TextField(blank=True, default="", help_text="host and process that fed it last")
 
     class Meta:
         db_table = "eventstore_subscriber"

@@ -11,7 +11,7 @@ import psycopg
 
 from eventstore.subscribers import Work
 
-_KEYS = "SELECT DISTINCT subscriber_id, key FROM eventstore_parked WHERE subscriber_id = ANY(%s)"
+KEYS = "SELECT DISTINCT subscriber_id, key FROM eventstore_parked WHERE subscriber_id = ANY(%s)"
 _PARK = """INSERT INTO eventstore_parked (subscriber_id, key, position, error, traceback)
     SELECT %s, * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[]) ON CONFLICT DO NOTHING"""
 
@@ -23,12 +23,6 @@ class Parking(NamedTuple):
     position: int
     error: str = ""
     traceback: str = ""
-
-
-def parked_keys(cursor: psycopg.Cursor[Any], names: Sequence[str]) -> set[tuple[str, str]]:
-    """The pairs of subscriber and key that are held back."""
-    cursor.execute(_KEYS, [list(names)], prepare=True)
-    return set(cursor.fetchall())
 
 
 def park(cursor: psycopg.Cursor[Any], name: str, parked: Sequence[Parking]) -> None:

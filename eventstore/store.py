@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -10,7 +10,7 @@ import psycopg
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.crypto import salted_hmac
-from psycopg.rows import class_row
+from psycopg.rows import RowFactory, class_row, tuple_row
 
 from eventstore import context
 from eventstore.aggregates import Claim
@@ -24,16 +24,27 @@ MOST_EVENTS = 200
 STREAM_LOCKS = 20038
 COMMAND_LOCKS = 20039
 
+HORIZON = "SELECT eventstore_horizon_v1(%s)"
 _APPEND = "SELECT first, last FROM eventstore_append_v1(%s, %s, %s, %s)"
+_LOCK = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
 _COLUMNS = """position, stream_id, category, version, type, schema_version, data::text AS data, event_id,
     correlation_id, causation_id, actor, (metadata->>'root')::uuid AS root,
     coalesce((metadata->>'hops')::int, 0) AS hops, recorded_at"""
+_CARRIED_OUT = "SELECT first_position, last_position FROM eventstore_command WHERE id = %s"
 _READ = f"""SELECT {_COLUMNS} FROM eventstore_event
     WHERE position > %s AND position <= %s AND type = ANY(%s) ORDER BY position LIMIT %s"""
 _READ_STREAM = f"SELECT {_COLUMNS} FROM eventstore_event WHERE stream_id = %s AND version > %s ORDER BY version"
 _READ_ONE = f"SELECT {_COLUMNS} FROM eventstore_event WHERE position = %s"
 _READ_CAUSED = f"""SELECT {_COLUMNS} FROM eventstore_event
     WHERE position BETWEEN %s AND %s AND causation_id = %s ORDER BY position"""
+
+
+class Statement(NamedTuple):
+    """A statement with its parameters, and what becomes of its rows."""
+
+    query: str
+    parameters: Sequence[Any] = ()
+    rows: RowFactory[Any] = tuple_row
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,10 +86,13 @@ class NewEvent(msgspec.Struct):
 
 @contextmanager
 def cursor(using: str = DEFAULT_DB_ALIAS) -> Iterator[psycopg.Cursor[Any]]:
-    """A cursor of psycopg on Django's connection: hot SQL binds on the server and is prepared once a connection."""
+    """A cursor of psycopg on Django's connection: hot SQL binds on the server and is prepared once a connection.
+
+    (Django's own cursors bind on the client, where nothing can be prepared.)
+    """
     connection = connections[using]
     connection.ensure_connection()
-    with connection.connection.cursor() as raw:
+    with psycopg.Cursor(connection.connection) as raw:
         yield raw
 
 
@@ -167,8 +181,22 @@ def read_caused(command_id: UUID, appended: Appended, *, using: str = DEFAULT_DB
 def horizon(after: int = -1, *, using: str = DEFAULT_DB_ALIAS) -> int:
     """The position up to which the log is final; when nothing came after `after`, cheaper. Only on the primary."""
     with cursor(using) as raw:
-        raw.execute("SELECT eventstore_horizon_v1(%s)", [after], prepare=True)
+        raw.execute(HORIZON, [after], prepare=True)
         return int(_only(raw)[0])
+
+
+def together(*statements: Statement, using: str = DEFAULT_DB_ALIAS) -> list[list[Any]]:
+    """Run statements one after the other in one round trip; answers the rows of each. Each sees its own moment."""
+    connection = connections[using]
+    connection.ensure_connection()
+    with connection.connection.pipeline():
+        cursors = [
+            psycopg.Cursor(connection.connection, row_factory=each.rows).execute(
+                each.query, each.parameters, prepare=True
+            )
+            for each in statements
+        ]
+    return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
 
 def head(*, using: str = DEFAULT_DB_ALIAS) -> int:
@@ -178,32 +206,30 @@ def head(*, using: str = DEFAULT_DB_ALIAS) -> int:
         return int(_only(raw)[0])
 
 
-def lock_stream(stream_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> None:
-    """Queue for a stream until this transaction ends: the same lock that `append` takes, taken before loading."""
-    with cursor(using) as raw:
-        raw.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [STREAM_LOCKS, str(stream_id)], prepare=True)
+def take_up(
+    command_id: UUID, stream_id: UUID, after: int, *, queue: bool, using: str = DEFAULT_DB_ALIAS
+) -> tuple[Appended | None, list[Recorded]]:
+    """Take the lock of a command id until this transaction ends, and with `queue` that of its stream; then tell what
+    the command appended, if it ran before, and the events of its stream above a version.
 
-
-def carried_out(command_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> Appended | None:
-    """Take the lock of a command id until this transaction ends, then tell what the command appended, if it ran.
-
-    The look-up is a statement of its own, so that it sees what the former holder of the lock committed.
+    Each look-up is a statement of its own after its lock, so it sees what the former holder committed.
     """
-    with cursor(using) as raw:
-        raw.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [COMMAND_LOCKS, str(command_id)], prepare=True)
-        raw.execute(
-            "SELECT first_position, last_position FROM eventstore_command WHERE id = %s", [command_id], prepare=True
-        )
-        found = raw.fetchone()
-    return Appended(*found) if found else None
+    statements: list[Statement] = [
+        Statement(_LOCK, [COMMAND_LOCKS, str(command_id)]),
+        Statement(_CARRIED_OUT, [command_id]),
+        Statement(_READ_STREAM, [stream_id, after], class_row(Recorded)),
+    ]
+    if queue:
+        statements.insert(2, Statement(_LOCK, [STREAM_LOCKS, str(stream_id)]))
+    _, carried_out, *_, since = together(*statements, using=using)
+    return (Appended(*carried_out[0]) if carried_out else None), since
 
 
 def _recorded(query: str, parameters: Sequence[Any], using: str) -> list[Recorded]:
     connection = connections[using]
     connection.ensure_connection()
-    with connection.connection.cursor(row_factory=class_row(Recorded)) as raw:
-        found: list[Recorded] = raw.execute(query, parameters, prepare=True).fetchall()
-    return found
+    with psycopg.Cursor(connection.connection, row_factory=class_row(Recorded)) as raw:
+        return raw.execute(query, parameters, prepare=True).fetchall()
 
 
 def _only(raw: psycopg.Cursor[Any]) -> tuple[Any, ...]:

@@ -146,10 +146,6 @@ class Registry:
             if row.mode != subscriber.mode:
                 SubscriberRow.objects.using(using).filter(pk=row.pk).update(mode=subscriber.mode)
 
-    def bells(self) -> list[str]:
-        """One bell for what requests feed, one for each subscriber that workers feed."""
-        return [SYNC_BELL, *(subscriber.name for subscriber in self.of(Mode.ASYNC))]
-
 
 SYNC_BELL = "sync"
 

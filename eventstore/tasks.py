@@ -1,6 +1,7 @@
 """What workers do for the log: feed the subscribers that no request feeds, and those a request left behind."""
 
 import time
+from collections.abc import Callable
 
 from celery import shared_task
 
@@ -25,21 +26,19 @@ def follow(name: str) -> None:
     registry.make_rows()
     doorbell.answer(name)
     subscriber = registry[name]
-    begin = quiet_since = time.monotonic()
-    seen = -1
-    while time.monotonic() - begin < LONGEST and time.monotonic() - quiet_since < LINGER:
+    reached = -1
+
+    def feed() -> bool | None:
+        nonlocal reached
         head = store.head()
-        if head == seen:
-            time.sleep(POLL)
-            continue
+        if head == reached:
+            return False
         fed = feeding.feed([subscriber])
-        if not fed.held:
-            return
-        if fed.moved:
-            quiet_since = time.monotonic()
-        # Below the head something is not final yet, or more than a batch was waiting: look again.
-        seen = head if store.horizon() >= head and not fed.moved else -1
-    if time.monotonic() - begin >= LONGEST:
+        # Below the head something may not be final yet, and whoever rolls back rings no bell: look again.
+        reached = head if not fed.moved and store.horizon() >= head else -1
+        return fed.moved if fed.held else None
+
+    if linger(feed):
         doorbell.ring(name, follow.name, name)
 
 
@@ -48,7 +47,24 @@ def follow_sync() -> None:
     """Feed what requests would have fed, had they lived."""
     registry.make_rows()
     doorbell.answer(SYNC_BELL)
-    feeding.catch_up(registry.of(Mode.SYNC))
+    linger(lambda: feeding.feed(registry.of(Mode.SYNC)).moved)
+
+
+def linger(work: Callable[[], bool | None], *, poll: float = POLL) -> bool:
+    """Work until there was nothing to do for a second, or the work is somebody else's (None).
+
+    True when there was something to do for so long that others should have a turn: then the bell is to be rung again.
+    """
+    begin = quiet_since = time.monotonic()
+    while time.monotonic() - begin < LONGEST:
+        done = work()
+        if done:
+            quiet_since = time.monotonic()
+        elif done is None or time.monotonic() - quiet_since >= LINGER:
+            return False
+        else:
+            time.sleep(poll)
+    return True
 
 
 def ring_all() -> None:

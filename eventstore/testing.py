@@ -56,7 +56,7 @@ def reset() -> None:
     from django.db import connections, transaction
     from psycopg import sql
 
-    from eventstore import feeding
+    from eventstore import doorbell, repository, waiting
     from eventstore.roles import owner_alias
     from eventstore.subscribers import registry
 
@@ -74,4 +74,6 @@ def reset() -> None:
         cursor.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(names).as_string())
         cursor.execute("ALTER TABLE eventstore_event ENABLE TRIGGER eventstore_append_only")
     registry.forget_rows()
-    feeding.bound.forget()
+    repository.memory.forget()
+    doorbell.forget()
+    waiting.bound.forget()

@@ -12,7 +12,9 @@ from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.utils import timezone
 from psycopg import sql
 
-from eventstore import feeding, store
+from eventstore import store
+from eventstore.context import process_name
+from eventstore.failures import is_infrastructure, is_lost
 from eventstore.parking import describe
 from eventstore.roles import owner_alias
 from eventstore.subscribers import Work, registry
@@ -110,7 +112,7 @@ def _step(generation_id: int) -> bool | None:
                 horizon = store.horizon(generation.checkpoint, using=using)
                 caught_up = not _fold(projection, generation, horizon, BATCH, using)
         except Exception as error:
-            if feeding.is_infrastructure(error):
+            if is_infrastructure(error):
                 raise
             log.exception("rebuild_failed", projection=generation.projection, generation=generation.pk)
             _end(generation, Generation.Status.FAILED, using, describe(error))
@@ -128,7 +130,8 @@ def _fold(projection: Projection[Any], generation: Generation, upto: int, limit:
     full = len(events) == limit
     generation.checkpoint = events[-1].position if full else max(upto, generation.checkpoint)
     generation.processed += len(events)
-    generation.save(using=using, update_fields=["checkpoint", "processed"])
+    generation.built_by = process_name()
+    generation.save(using=using, update_fields=["checkpoint", "processed", "built_by"])
     return full
 
 
@@ -144,7 +147,7 @@ def _swap(generation_id: int, projection: Projection[Any]) -> bool:
             with transaction.atomic(using, durable=True):
                 return _swap_now(generation_id, projection, using)
         except (psycopg.Error, DatabaseError) as error:
-            if feeding.is_lost(error) or not feeding.is_infrastructure(error):
+            if is_lost(error) or not is_infrastructure(error):
                 raise
             _name_the_blocker(generation_id, table, using)
             time.sleep(random.uniform(0.05, 0.5))

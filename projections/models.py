@@ -37,6 +37,7 @@ class Generation(models.Model):
     cancelling = models.BooleanField(default=False)
     waits_for = models.TextField(blank=True, default="", help_text="who holds up the swap")
     error = models.TextField(blank=True, default="")
+    built_by = models.TextField(blank=True, default="", help_text="host and process that folds")
     requested_by = models.TextField(blank=True, default="")
     started_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True, blank=True)

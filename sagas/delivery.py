@@ -65,7 +65,15 @@ def deliver_one(*, using: str = DEFAULT_DB_ALIAS) -> bool:
         if not _may_act(taken, effect, recorded, using):
             return True
         until = timezone.now() + lease()
-        _update(taken, using, status=Status.RUNNING, lease_until=until, attempts=taken.attempts + 1, waits_for="")
+        _update(
+            taken,
+            using,
+            status=Status.RUNNING,
+            lease_until=until,
+            owner=context.process_name(),
+            attempts=taken.attempts + 1,
+            waits_for="",
+        )
     _act(taken, effect, recorded, until, using)
     return True
 
@@ -102,7 +110,7 @@ def _has(name: str, recorded: Recorded, using: str) -> bool:
 def _act(taken: Taken, effect: Effect, recorded: Recorded, until: Any, using: str) -> None:
     """Outside any transaction. The outcome is written only while the lease is still ours."""
     tracing = {"correlation_id": recorded.correlation_id, "causation_id": recorded.event_id, "root": None}
-    log.info("effect_begins", effect=effect.name, position=recorded.position, attempt=taken.attempts + 1)
+    log.debug("effect_begins", effect=effect.name, position=recorded.position, attempt=taken.attempts + 1)
     try:
         with context.acting(actor=f"effect:{effect.name}", **tracing):
             effect.act(recorded.event, recorded)

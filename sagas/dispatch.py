@@ -5,7 +5,7 @@ Choosing the row, deciding, appending (or recording the refusal) and marking the
 between any two steps sends nothing twice.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -13,9 +13,10 @@ import psycopg
 import structlog
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from eventstore import commands, context, doorbell, feeding, store
+from eventstore import commands, context, doorbell, feeding, store, waiting
 from eventstore.aggregates import Command
 from eventstore.errors import ConcurrencyConflict, DomainError
+from eventstore.failures import is_infrastructure
 from eventstore.subscribers import Mode, registry
 from sagas.errors import TooManyHops
 from sagas.saga import CommandRefused, refusal_stream
@@ -43,11 +44,12 @@ _FINISH = """UPDATE sagas_outgoing SET status = %s, result = %s, error = %s, att
 _RETRY = """UPDATE sagas_outgoing SET attempts = attempts + 1, error = %s,
     due_at = clock_timestamp() + %s * interval '1 second', status = %s WHERE id = %s"""
 # One statement: anything less answered too early.
-_AT_REST = """SELECT NOT EXISTS (SELECT FROM sagas_outgoing WHERE root = %(root)s AND status IN ('pending', 'parked'))
-    AND NOT EXISTS (SELECT FROM eventstore_subscriber
+_STATE = """SELECT
+    EXISTS (SELECT FROM sagas_outgoing WHERE root = %(root)s AND status IN ('pending', 'parked')),
+    EXISTS (SELECT FROM eventstore_subscriber
         WHERE status = 'running' AND (name, version, wanted) IN (
                 SELECT * FROM unnest(%(names)s::text[], %(versions)s::int[], %(wanted)s::text[]))
-            AND checkpoint >= %(position)s - 500 AND checkpoint < greatest(%(position)s,
+            AND checkpoint >= %(position)s - %(near)s AND checkpoint < greatest(%(position)s,
                 (SELECT max(result) FROM sagas_outgoing WHERE root = %(root)s)))"""
 
 
@@ -78,24 +80,41 @@ class Row(msgspec.Struct):
 def settle(root: UUID, position: int, using: str = DEFAULT_DB_ALIAS) -> bool:
     """Feed and dispatch what began with this root until it is at rest, or the bound is reached: then workers go on."""
     known = registry.of(Mode.SYNC)
-    for _ in feeding.bound.moments():
+    for _ in waiting.bound.moments():
         moved = feeding.feed(known, using=using).moved
-        sent = dispatch_one(root, using=using)
-        if not sent and at_rest(root, position, using=using):
+        state = look(root, position, using=using)
+        if state.at_rest:
             return True
+        sent = state.unfinished and dispatch_one(root, using=using)
         if not moved and not sent:
-            feeding.nap()
+            waiting.nap()
     doorbell.ring("sagas", "sagas.tasks.run", using=using)
     return False
 
 
-def at_rest(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
-    """Whether nothing of this root is left to send, and all sync subscribers have seen what it led to."""
+class State(NamedTuple):
+    """Whether commands of a root are left to send; and if not, whether everybody has seen what it led to."""
+
+    unfinished: bool
+    at_rest: bool
+
+
+def look(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> State:
+    """Where the chain that began with this root and appended at this position stands now."""
     names, versions, wanted = feeding.identities(registry.of(Mode.SYNC))
-    values = {"root": root, "position": position, "names": names, "versions": versions, "wanted": wanted}
+    values = {
+        "root": root,
+        "position": position,
+        "near": feeding.NEAR,
+        "names": names,
+        "versions": versions,
+        "wanted": wanted,
+    }
     with store.cursor(using) as cursor:
-        row = cursor.execute(_AT_REST, values, prepare=True).fetchone()
-    return bool(row and row[0])
+        row = cursor.execute(_STATE, values, prepare=True).fetchone()
+    assert row is not None
+    unfinished, behind = row
+    return State(unfinished=unfinished, at_rest=not unfinished and not behind)
 
 
 def dispatch_one(root: UUID | None = None, *, using: str = DEFAULT_DB_ALIAS) -> bool:
@@ -103,21 +122,24 @@ def dispatch_one(root: UUID | None = None, *, using: str = DEFAULT_DB_ALIAS) -> 
     with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
         found = cursor.execute(_CANDIDATES, {"root": root, "limit": CANDIDATES}, prepare=True).fetchall()
         for saga, key in found:
-            row = _take(cursor, saga, key)
+            row = _take(saga, key, using)
             if row is not None:
                 _send(cursor, row, using)
                 return True
     return False
 
 
-def _take(cursor: psycopg.Cursor[Any], saga: str, key: str) -> Row | None:
+def _take(saga: str, key: str, using: str) -> Row | None:
     """The instance's lock first, and only then, in a new statement, its lowest unfinished row."""
-    locked = cursor.execute(_LOCK, [INSTANCE_LOCKS, f"{saga}/{key}"], prepare=True).fetchone()
-    if not locked or not locked[0]:
+    locked, lowest = store.together(
+        store.Statement(_LOCK, [INSTANCE_LOCKS, f"{saga}/{key}"]),
+        store.Statement(_LOWEST, [saga, key]),
+        using=using,
+    )
+    if not locked[0][0] or not lowest:
         return None
-    values = cursor.execute(_LOWEST, [saga, key], prepare=True).fetchone()
-    row = Row(*values) if values else None
-    return row if row and row.status == "pending" and row.due else None
+    row = Row(*lowest[0])
+    return row if row.status == "pending" and row.due else None
 
 
 def _send(cursor: psycopg.Cursor[Any], row: Row, using: str) -> None:
@@ -137,7 +159,7 @@ def _send(cursor: psycopg.Cursor[Any], row: Row, using: str) -> None:
             position = _record_refusal(row, refusal, using)
             cursor.execute(_FINISH, ["refused", position, f"{refusal.code}: {refusal}", row.id], prepare=True)
         except Exception as error:
-            if feeding.is_infrastructure(error):
+            if is_infrastructure(error):
                 raise
             _postpone(cursor, row, error)
 

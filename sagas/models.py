@@ -118,6 +118,7 @@ class Delivery(models.Model):
     attempts = models.IntegerField(default=0, db_default=0)
     due_at = models.DateTimeField(db_default=Now())
     lease_until = models.DateTimeField(null=True, blank=True)
+    owner = models.TextField(blank=True, default="", db_default="", help_text="host and process that acted last")
     waits_for = models.TextField(blank=True, default="", db_default="")
     error = models.TextField(blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now())

@@ -4,6 +4,7 @@ from celery import shared_task
 
 from eventstore import doorbell, feeding
 from eventstore.subscribers import Mode, registry
+from eventstore.tasks import linger
 from sagas import delivery, dispatch, effects, timers
 from sagas.models import Delivery, Outgoing
 
@@ -22,18 +23,17 @@ def tick() -> None:
 
 @shared_task(name="sagas.tasks.run")
 def run() -> None:
-    """Feed and dispatch, whoever it began with, until nothing is left to do for us."""
+    """Feed and dispatch, whoever it began with, until nothing was left to do for a second."""
     registry.make_rows()
     doorbell.answer("sagas")
     known = registry.of(Mode.SYNC)
-    while dispatch.dispatch_one() or feeding.feed(known).moved:
-        pass
+    linger(lambda: dispatch.dispatch_one() or feeding.feed(known).moved, poll=0.02)
 
 
 @shared_task(name=effects.TASK)
 def deliver() -> None:
-    """Carry out the ledger until nothing is due."""
+    """Carry out the ledger until nothing has been due for a second."""
     registry.make_rows()
     doorbell.answer(effects.BELL)
-    while delivery.deliver_one():
-        pass
+    if linger(delivery.deliver_one, poll=0.05):
+        doorbell.ring(effects.BELL, effects.TASK)

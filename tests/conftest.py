@@ -8,18 +8,26 @@ from tests.servers import ServersPlugin
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Sets the environment of this process, and only then lets Django read its settings."""
+    """Sets the environment of a process that runs tests, and only then lets Django read its settings."""
     if hasattr(config, "workerinput"):
-        shared = config.workerinput["environment"]
+        read_settings(config.workerinput["environment"])
+        return
+    plugin = ServersPlugin()
+    config.pluginmanager.register(plugin, "boxoffice-servers")
+    if config.getoption("dist", "no") == "no":
+        read_settings(plugin.environment())
     else:
-        plugin = ServersPlugin()
-        config.pluginmanager.register(plugin, "boxoffice-servers")
-        shared = plugin.environment()
-    os.environ.update(shared)
+        # This process runs no tests, and the workers inherit its environment: with this they would read their settings
+        # before they are told where their database is.
+        os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 
+
+def read_settings(environment: dict[str, str]) -> None:
     from django.conf import settings
 
-    assert settings.DATABASES
+    assert not settings.configured, "Settings were read before the servers were known: unset DJANGO_SETTINGS_MODULE."
+    os.environ.update(environment)
+    assert settings.DATABASES["default"]["NAME"] in environment["DATABASE_URL"]
 
 
 @pytest.fixture(scope="session")

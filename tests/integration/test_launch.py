@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,7 +27,7 @@ MARK = "BOXOFFICE_TEST_RUN"
 class Running:
     """A `python -m config.run` on a free port, whose processes carry a mark in their environment."""
 
-    def __init__(self, home: bundled.Home, **environment: str) -> None:
+    def __init__(self, home: bundled.Home, environment: Mapping[str, str], output: int | None = None) -> None:
         self.home, self.mark, self.port = home, str(uuid4()), free_port()
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         self._log = home.root / f"{self.mark}.log"
@@ -42,8 +42,8 @@ class Running:
                     "PORT": str(self.port),
                     **environment,
                 },
-                stdout=log,
-                stderr=log,
+                stdout=output or log,
+                stderr=output or log,
                 start_new_session=True,
             )
 
@@ -52,7 +52,7 @@ class Running:
         return self._log.read_text(errors="replace")
 
     def wait_for_screen(self) -> str:
-        wait_until(lambda: "Ctrl-C" in self.output or self.process.poll() is not None, 90)
+        wait_until(lambda: "Ctrl-C" in self.output or self.process.poll() is not None, 150)
         assert self.process.poll() is None, self.output
         return self.output
 
@@ -87,7 +87,7 @@ def start(home: bundled.Home) -> Iterator[Callable[..., Running]]:
     started: list[Running] = []
 
     def start(**environment: str) -> Running:
-        started.append(Running(home, **environment))
+        started.append(Running(home, environment))
         return started[-1]
 
     yield start
@@ -136,6 +136,38 @@ def test_a_process_that_dies_is_started_again(start: Callable[..., Running]) -> 
     assert "clock ended by SIGKILL; it starts again in 1 s" in running.output
 
 
+def test_servers_that_the_environment_names_are_used_instead(start: Callable[..., Running]) -> None:
+    with temporary_home() as elsewhere, bundled.servers(elsewhere) as servers:
+        running = start(
+            DATABASE_URL=servers.database_url, DATABASE_OWNER_URL=servers.owner_url, REDIS_URL=servers.redis_url
+        )
+        assert servers.database_url in running.wait_for_screen()
+        assert running.get("/admin/login/") == 200
+        assert not any("postgres -D" in command or "valkey" in command for command in running.processes().values())
+        running.end()
+
+
+def test_a_closed_terminal_ends_it(home: bundled.Home) -> None:
+    """Not only is there a SIGHUP: whatever is still said then has nowhere to go."""
+    terminal, screen = os.openpty()
+    running = Running(home, {}, output=screen)
+    os.close(screen)
+    time.sleep(4)
+    os.close(terminal)
+    running.process.send_signal(signal.SIGHUP)
+    assert running.process.wait(60) == 0
+    assert running.processes() == {}
+
+
+@pytest.mark.parametrize("seconds", [0.7, 1.2, 3])
+def test_ending_it_while_it_starts_leaves_nothing_either(seconds: float) -> None:
+    with temporary_home() as fresh:
+        running = Running(fresh, {})
+        time.sleep(seconds)
+        assert running.end() in (0, -signal.SIGINT)
+        assert running.processes() == {}
+
+
 def test_the_administrator_gets_the_password_that_was_wished_for(start: Callable[..., Running]) -> None:
     running = start(BOXOFFICE_ADMIN_PASSWORD="a wish of mine")
     assert "password as in BOXOFFICE_ADMIN_PASSWORD" in running.wait_for_screen()
@@ -167,10 +199,8 @@ def test_a_home_in_use_is_refused(start: Callable[..., Running], home: bundled.H
 
 
 def test_help_names_the_environment() -> None:
-    answer = subprocess.run(
-        [sys.executable, "-m", "config.run", "--help"], cwd=BASE_DIR, capture_output=True, text=True, check=False
-    )
-    assert answer.returncode == 0
+    command = [sys.executable, "-m", "config.run", "--help"]
+    answer = subprocess.run(command, cwd=BASE_DIR, capture_output=True, text=True, check=True)
     assert "BOXOFFICE_ADMIN_PASSWORD" in answer.stdout
 
 

@@ -31,7 +31,7 @@ def read_to_the_horizon(after):
 
 
 def out_of_order(read):
-    """A appends and waits, B commits, the reader polls, A commits, the reader polls again: what it saw, and all there is."""
+    """A appends and waits, B commits, the reader polls, A commits, the reader polls: what it saw, and all there is."""
     with closing(raw.connect()) as a, closing(raw.connect()) as b:
         first = raw.append(a)
         second = raw.append(b)

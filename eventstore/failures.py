@@ -1,0 +1,40 @@
+"""Whose fault an error is: the event's, which is then parked, or the infrastructure's, which is tried again."""
+
+import psycopg
+
+# Classes of SQLSTATE: unsupported, transaction, rollback, schema and privilege, resources, locks, operator, system.
+INFRASTRUCTURE = frozenset({"0A", "25", "40", "42", "53", "55", "57", "58"})
+
+
+def is_infrastructure(error: BaseException) -> bool:
+    """Whether the database, its resources or its schema failed, and not the event; told by SQLSTATE class, never by
+    text.
+    """
+    cause = _database_error(error)
+    return is_lost(error) or (cause is not None and (cause.sqlstate or "")[:2] in INFRASTRUCTURE)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection is gone, and with it the transaction."""
+    cause = _database_error(error)
+    if not isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        return False
+    return cause.sqlstate is None or cause.sqlstate.startswith("08")
+
+
+def raise_if_lost(error: BaseException) -> None:
+    if is_lost(error):
+        raise error
+
+
+def raise_if_infrastructure(error: Exception) -> None:
+    if is_infrastructure(error):
+        raise error
+
+
+def _database_error(error: BaseException) -> psycopg.Error | None:
+    """The error of psycopg itself, or the one that Django wrapped."""
+    for candidate in (error, error.__cause__):
+        if isinstance(candidate, psycopg.Error):
+            return candidate
+    return None

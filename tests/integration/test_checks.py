@@ -1,0 +1,257 @@
+"""Every system check, on a small app that has just this one fault."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.test_portable import project, try_manage
+
+__all__ = ["project"]
+
+EVENT = """
+@event("book.burnt")
+class Burnt(Event, frozen=True, kw_only=True):
+    book_id: UUID
+"""
+COMMAND = """
+@command("book.burn", stream="book_id")
+class Burn(Command, frozen=True, kw_only=True):
+    book_id: UUID
+"""
+BROKEN = {
+    "eventstore.E001": """
+@event("book.lent")
+class LentAgain(Event, frozen=True, kw_only=True):
+    book_id: UUID
+""",
+    "eventstore.E002": EVENT,
+    "eventstore.E003": """
+class Stamp(Aggregate, category="stamp"):
+    @on(Lent)
+    def _lent(self, event): ...
+
+commands.route({Stamp: ()})
+""",
+    "eventstore.E004": EVENT.replace('"book.burnt"', '"book.burnt", version=2, standalone=True'),
+    "eventstore.E005": COMMAND.replace("book.burn", "book.lend") + "commands.route({Book: (Burn,)})",
+    "eventstore.E006": COMMAND + "commands.route({Book: (Burn,)})",
+    "eventstore.E007": COMMAND
+    + """
+class Stamp(Aggregate, category="stamp"):
+    @handles(Burn)
+    def burn(self, command, facts): ...
+
+    @handles(Burn)
+    def burn_again(self, command, facts): ...
+
+commands.route({Stamp: (Burn,)})
+""",
+    "eventstore.E008": COMMAND.replace('"book_id"', '"id"') + "commands.route({Book: (Burn,)})",
+    "eventstore.E009": COMMAND
+    + """
+class Stamp(Aggregate, category="stamp"):
+    @handles(Burn)
+    def burn(self, command, facts): ...
+
+commands.route({Stamp: ()})
+""",
+    "eventstore.E014": "subscribers.register(Shelves())",
+    "eventstore.E015": """
+from eventstore.subscribers import Rank, Subscriber
+
+class Nosy(Subscriber):
+    name, rank, types = "nosy", Rank.PROJECTION, frozenset({"book.sung"})
+    def keys(self, recorded): return ()
+    def apply(self, cursor, work): ...
+    def begins_at(self, head): return 0
+
+subscribers.register(Nosy())
+""",
+    "eventstore.E016": "Shelves.uses = ('catalogue',)",
+    "eventstore.E017": """
+Shelves.uses = ("reminders",)
+Reminders.declared_mode = subscribers.Mode.ASYNC
+""",
+    "projections.E001": """
+class Other(Projection[Shelf], name="other"):
+    model = Shelf
+
+    @projection.on(Bought, key="book_id")
+    def bought(self, row, event, meta): ...
+
+subscribers.register(Other())
+""",
+    "projections.E002": """
+class Idle(Projection[Shelf], name="idle"):
+    model = Shelf
+
+subscribers.register(Idle())
+""",
+    "projections.E003": """
+class Twice(Projection[Shelf], name="twice"):
+    model = Shelf
+
+    @projection.on(Bought, key="book_id")
+    def bought(self, row, event, meta): ...
+
+    @projection.on(Bought, key="book_id")
+    def bought_again(self, row, event, meta): ...
+
+subscribers.register(Twice())
+""",
+    "projections.E004": """
+class Keyless(Projection[Shelf], name="keyless"):
+    model = Shelf
+
+    @projection.on(Bought, key="isbn")
+    def bought(self, row, event, meta): ...
+
+subscribers.register(Keyless())
+""",
+    "sagas.E001": """
+class Late(Saga[Nothing], name="late"):
+    state = Nothing
+
+    @saga.on(Lent, key="book_id")
+    def lent(self, state, event, meta): ...
+
+subscribers.register(Late())
+""",
+    "sagas.E002": """
+class Twice(Saga[Nothing], name="twice"):
+    state = Nothing
+
+    @saga.on(Lent, key="book_id", starts=True)
+    def lent(self, state, event, meta): ...
+
+    @saga.on(Lent, key="book_id", starts=True)
+    def lent_again(self, state, event, meta): ...
+
+subscribers.register(Twice())
+""",
+    "sagas.E003": """
+class Keyless(Saga[Nothing], name="keyless"):
+    state = Nothing
+
+    @saga.on(Lent, key="isbn", starts=True)
+    def lent(self, state, event, meta): ...
+
+subscribers.register(Keyless())
+""",
+    "sagas.E004": """
+@effect("telegram", on=Reminded, after=["reminders"])
+def send_telegram(event, meta): ...
+
+subscribers.register(send_telegram)
+""",
+}
+
+TABLES = {
+    "projections.E005": ("models.Model", "book_id = models.UUIDField(primary_key=True)"),
+    "projections.E006": ("ReadModel", "title = models.TextField()"),
+    "projections.E007 relation": (
+        "ReadModel",
+        """book_id = models.UUIDField(primary_key=True)
+    shelf = models.ForeignKey(Shelf, on_delete=models.CASCADE)""",
+    ),
+    "projections.E007 generated": (
+        "ReadModel",
+        """book_id = models.UUIDField(primary_key=True)
+    big = models.IntegerField()
+    twice = models.GeneratedField(expression=models.F("big") * 2, output_field=big, db_persist=True)""",
+    ),
+    "projections.E007 clock": (
+        "ReadModel",
+        """book_id = models.UUIDField(primary_key=True)
+    touched_at = models.DateTimeField(auto_now=True)""",
+    ),
+    "projections.E007 binary": (
+        "ReadModel",
+        """book_id = models.UUIDField(primary_key=True)
+    cover = models.BinaryField()""",
+    ),
+}
+TABLE = """
+
+class Bad({base}):
+    {fields}
+"""
+PROJECTION = """
+from library.models import Bad
+
+class BadTable(Projection[Bad], name="bad-table"):
+    model = Bad
+
+    @projection.on(Bought, key="book_id")
+    def bought(self, row, event, meta): ...
+
+subscribers.register(BadTable())
+"""
+
+
+def complain(project: Path) -> str:
+    done = try_manage(project, "check")
+    assert done.returncode != 0, done.stdout
+    return done.stderr
+
+
+def add(file: Path, source: str) -> None:
+    file.write_text(file.read_text() + "\n" + source)
+
+
+@pytest.mark.parametrize("identity", BROKEN)
+def test_a_faulty_declaration_is_named(identity, project):
+    add(project / "library" / "domain.py", BROKEN[identity])
+    assert f"({identity})" in complain(project)
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_a_read_table_that_could_not_be_swapped_is_named(case, project):
+    base, fields = TABLES[case]
+    add(project / "library" / "models.py", TABLE.format(base=base, fields=fields))
+    add(project / "library" / "domain.py", PROJECTION)
+    assert f"({case.split()[0]})" in complain(project)
+
+
+def test_requests_in_a_transaction_are_refused(project):
+    add(project / "settings.py", 'DATABASES["default"]["ATOMIC_REQUESTS"] = True')
+    assert "(eventstore.E010)" in complain(project)
+
+
+def test_a_mode_for_nobody_is_named(project):
+    add(project / "settings.py", 'EVENTSTORE_MODES = {"shelfs": "async"}')
+    assert "(eventstore.E018)" in complain(project)
+
+
+def test_in_production_an_application_that_owns_the_log_is_warned_of(project):
+    assert "eventstore.W011" in try_manage(project, "check", "--deploy").stderr
+
+
+def test_a_sequence_below_its_events_or_with_a_cache_is_named(project):
+    done = try_manage(project, "migrate")
+    assert done.returncode == 0, done.stderr
+    sql = "ALTER SEQUENCE eventstore_event_position_seq CACHE 20"
+    assert try_manage(project, "shell", "-c", _execute(sql)).returncode == 0
+    assert "(eventstore.E012)" in try_manage(project, "check", "--database", "default").stderr
+    sql = "ALTER SEQUENCE eventstore_event_position_seq CACHE 1"
+    assert try_manage(project, "shell", "-c", _execute(sql)).returncode == 0
+    assert try_manage(project, "check", "--database", "default").returncode == 0
+    assert try_manage(project, "makemigrations", "library").returncode == 0
+    assert try_manage(project, "migrate").returncode == 0
+    done = try_manage(project, "lend")
+    assert done.returncode == 0, done.stderr
+    sql = "SELECT setval('eventstore_event_position_seq', 1)"
+    assert try_manage(project, "shell", "-c", _execute(sql)).returncode == 0
+    assert "(eventstore.E013)" in try_manage(project, "check", "--database", "default").stderr
+    # The next test finds the database as new.
+    sql = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
+    assert try_manage(project, "shell", "-c", _execute(sql)).returncode == 0
+
+
+def test_an_edited_sql_file_fails_its_migration(project):
+    add(project / "eventstore" / "sql" / "horizon_v1.sql", "-- edited")
+    assert "was changed after a migration installed it" in try_manage(project, "migrate").stderr
+
+
+def _execute(sql: str) -> str:
+    return f"from django.db import connection; connection.cursor().execute({sql!r})"

@@ -1,0 +1,222 @@
+"""A read model is rebuilt while people buy and others read it."""
+
+import threading
+import time
+from contextlib import closing
+from uuid import UUID
+
+import pytest
+from django.db import connection, connections
+
+from eventstore import store
+from eventstore.models import SubscriberRow
+from ordering.models import ConferenceOnSale, OrderSummary
+from projections import generations, tasks
+from projections.errors import NotRebuilding, RebuildRunning
+from projections.models import Generation
+from tests.integration import shop
+from tests.integration.eventstore import raw
+from tests.integration.processes import clock, eventually, program, worker
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+NAME = "order-summaries"
+
+
+class Reader(threading.Thread):
+    """Reads all rows again and again: none may go missing, none may show an earlier position than before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: dict[UUID, int] = {}
+        self.reads = 0
+        self.faults: list[str] = []
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        try:
+            while not self.stopping.is_set():
+                self._read()
+        except Exception as error:
+            self.faults.append(repr(error))
+        finally:
+            connections.close_all()
+
+    def _read(self) -> None:
+        now = dict(OrderSummary.objects.values_list("order_id", "as_of"))
+        self.reads += 1
+        missing = self.seen.keys() - now.keys()
+        fell = {key for key, as_of in self.seen.items() if now.get(key, as_of) < as_of}
+        if missing or fell:
+            self.faults.append(f"read {self.reads}: {len(missing)} missing, {len(fell)} fell")
+        self.seen.update(now)
+        time.sleep(0.002)
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self.join()
+
+
+def rebuild():
+    generation = generations.begin(NAME, requested_by="test")
+    tasks.ring(generation.pk)
+    return generation.pk
+
+
+def rebuild_while_ten_more_are_sold():
+    generation = rebuild()
+    eventually(lambda: status(generation) == "live", 60)
+    sold = OrderSummary.objects.count()
+    eventually(lambda: OrderSummary.objects.count() > sold + 10)
+
+
+def status(generation_id):
+    return Generation.objects.get(pk=generation_id).status
+
+
+def rows():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM ordering_ordersummary ORDER BY order_id")
+        return cursor.fetchall()
+
+
+def sell(orders=3):
+    conference = shop.conference_on_sale()
+    for _ in range(orders):
+        shop.pay(shop.order(shop.customer(), conference))
+
+
+def build(generation_id):
+    while not generations.build(generation_id):
+        pass
+
+
+def build_and_hang_up(generation_id):
+    build(generation_id)
+    connections.close_all()
+
+
+def test_readers_see_every_row_and_never_an_older_one_while_it_is_rebuilt_under_sale():
+    sell()
+    readers = [Reader() for _ in range(2)]
+    with worker(), clock(), program("manage.py", "simulate", "--orders", "1000", "--rate", "25") as sale:
+        for reader in readers:
+            reader.start()
+        eventually(lambda: OrderSummary.objects.count() > 10)
+        for _ in range(3):
+            rebuild_while_ten_more_are_sold()
+        assert sale.process.poll() is None, sale.output
+    for reader in readers:
+        reader.stop()
+        assert reader.faults == []
+        assert reader.reads > 50
+    live = rows()
+    generation = generations.begin(NAME)
+    build(generation.pk)
+    assert rows() == live
+    assert OrderSummary.objects.count() == len(live) > 40
+
+
+def test_a_rebuild_gives_the_same_rows_with_the_same_indexes_and_privileges():
+    sell()
+    before, catalogue = rows(), _catalogue()
+    build(generations.begin(NAME).pk)
+    assert rows() == before
+    assert _catalogue() == catalogue
+
+
+def test_what_was_damaged_is_mended():
+    sell()
+    whole = rows()
+    OrderSummary.objects.all().delete()
+    build(generations.begin(NAME).pk)
+    assert rows() == whole
+
+
+def test_only_one_rebuild_of_a_projection_runs_at_a_time():
+    generations.begin(NAME)
+    with pytest.raises(RebuildRunning):
+        generations.begin(NAME)
+    generations.begin("customer-profiles")
+
+
+def test_a_cancelled_rebuild_leaves_nothing_behind():
+    sell()
+    live = rows()
+    generation = generations.begin(NAME)
+    generations.cancel(NAME)
+    build(generation.pk)
+    assert status(generation.pk) == "cancelled"
+    assert rows() == live
+    assert _schemas() == []
+    with pytest.raises(NotRebuilding):
+        generations.cancel(NAME)
+
+
+def test_a_long_reader_postpones_the_swap_and_is_named():
+    sell()
+    generation = generations.begin(NAME)
+    with closing(raw.connect(application_name="a long report")) as reader:
+        reader.execute("SELECT * FROM ordering_ordersummary")
+        swapping = threading.Thread(target=build_and_hang_up, args=(generation.pk,))
+        swapping.start()
+        named = eventually(lambda: Generation.objects.get(pk=generation.pk).waits_for)
+        assert "a long report" in named
+        sell(1)
+        reader.rollback()
+        swapping.join(60)
+    assert status(generation.pk) == "live"
+    assert OrderSummary.objects.count() == 4
+
+
+def test_of_old_generations_only_the_last_is_kept():
+    sell()
+    for _ in range(3):
+        build(generations.begin(NAME).pk)
+    assert sorted(Generation.objects.values_list("status", flat=True)) == ["live", "old"]
+    assert len(_schemas()) == 1
+
+
+def test_a_projection_that_wants_other_events_is_fed_again_after_its_rebuild():
+    sell()
+    SubscriberRow.objects.filter(pk=NAME).update(wanted="other", checkpoint=5)
+    sell(1)
+    assert OrderSummary.objects.count() == 3
+    build(generations.begin(NAME).pk)
+    assert OrderSummary.objects.count() == 4
+    sell(1)
+    assert OrderSummary.objects.count() == 5
+    assert SubscriberRow.objects.get(pk=NAME).checkpoint == store.head()
+
+
+def test_a_failing_rebuild_says_why_and_leaves_the_live_rows_alone():
+    sell()
+    live = ConferenceOnSale.objects.count()
+    generation = generations.begin("seat-availability")
+    with closing(raw.connect("owner")) as owner:
+        owner.execute(f"ALTER TABLE {generation.schema}.ordering_conferenceonsale ADD CHECK (name = '')")
+        owner.commit()
+    build(generation.pk)
+    failed = Generation.objects.get(pk=generation.pk)
+    assert failed.status == "failed"
+    assert "CheckViolation" in failed.error
+    assert ConferenceOnSale.objects.count() == live
+
+
+def _catalogue():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indexname, indexdef FROM pg_indexes"
+            " WHERE schemaname = 'public' AND tablename = 'ordering_ordersummary'"
+            " UNION ALL SELECT grantee, privilege_type FROM information_schema.role_table_grants"
+            " WHERE table_schema = 'public' AND table_name = 'ordering_ordersummary'"
+            " UNION ALL SELECT tableowner, '' FROM pg_tables WHERE tablename = 'ordering_ordersummary'"
+            " AND schemaname = 'public'"
+        )
+        return sorted(cursor.fetchall())
+
+
+def _schemas():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'generation%'")
+        return cursor.fetchall()

@@ -1,0 +1,132 @@
+"""What workers do, and what is left when they die."""
+
+import os
+import time
+from contextlib import closing
+
+import pytest
+
+from eventstore import store
+from eventstore.models import StoredEvent, SubscriberRow
+from ordering.models import OrderSummary, SalesOfDay
+from projections import generations, tasks
+from projections.models import Generation
+from sagas.models import Delivery, Timer
+from tests.integration import shop
+from tests.integration.eventstore import raw
+from tests.integration.processes import clock, eventually, mail_server, worker
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+def row(name):
+    return SubscriberRow.objects.get(pk=name)
+
+
+def process_id(name):
+    return int(name.rpartition(":")[2])
+
+
+def paid_order():
+    order = shop.order(shop.customer(), shop.conference_on_sale())
+    shop.pay(order)
+    return order
+
+
+def test_an_async_read_model_is_fed_by_another_process():
+    with worker():
+        paid_order()
+        eventually(SalesOfDay.objects.exists)
+        eventually(lambda: row("sales-by-day").checkpoint == store.head())
+    assert process_id(row("sales-by-day").fed_by) != os.getpid()
+    assert process_id(row("order-summaries").fed_by) == os.getpid()
+    assert SalesOfDay.objects.get().received == shop.PRICE.amount
+
+
+def test_mails_are_sent_by_another_process_once_each():
+    with mail_server() as (server, url), worker(EMAIL_URL=url):
+        paid_order()
+        eventually(lambda: len(server.received) == 2)
+        eventually(lambda: Delivery.objects.filter(status="done").count() == 2)
+        time.sleep(1)
+    assert len({mail["Message-ID"] for mail in server.received}) == len(server.received) == 2
+    assert all(mail.is_multipart() for mail in server.received)
+    assert os.getpid() not in {process_id(owner) for owner in Delivery.objects.values_list("owner", flat=True)}
+
+
+def test_what_a_lost_bell_left_is_found_by_the_clock():
+    paid_order()
+    assert row("sales-by-day").checkpoint == 0
+    with worker(), clock():
+        eventually(lambda: row("sales-by-day").checkpoint == store.head())
+        eventually(lambda: Delivery.objects.filter(status="done").count() == 2)
+
+
+def test_a_timer_that_is_due_fires_once():
+    conference, ada = shop.conference_on_sale(), shop.customer()
+    order = shop.order(ada, conference)
+    Timer.objects.update(due_at="2000-01-01T00:00:00Z")
+    with worker(), clock():
+        eventually(lambda: OrderSummary.objects.get(pk=order).status == "expired")
+    assert Timer.objects.get().status == "fired"
+
+
+def test_a_worker_killed_while_the_mail_server_holds_its_data_sends_the_same_message_once():
+    with mail_server() as (server, url):
+        server.hold = True
+        shop.customer()
+        with worker(EMAIL_URL=url, EFFECTS_LEASE_SECONDS="3") as first, clock():
+            assert server.held.wait(30)
+            first.kill()
+        running = Delivery.objects.get()
+        assert running.status == "running"
+        server.hold = False
+        with worker(EMAIL_URL=url, EFFECTS_LEASE_SECONDS="3"), clock():
+            eventually(lambda: Delivery.objects.filter(status="done").exists())
+            time.sleep(1)
+    assert len(server.received) == 1
+    assert Delivery.objects.get().attempts == 2
+    assert Delivery.objects.get().owner != running.owner
+
+
+def test_a_worker_killed_inside_a_batch_loses_nothing_and_repeats_nothing():
+    with worker():
+        paid_order()
+        eventually(lambda: row("sales-by-day").checkpoint == store.head())
+    with closing(raw.connect()) as blocker, worker() as victim:
+        blocker.execute("SELECT * FROM ordering_salesofday FOR UPDATE")
+        paid_order()
+        eventually(lambda: _waits_for_a_row("ordering_salesofday"))
+        victim.kill()
+        blocker.rollback()
+    payment = StoredEvent.objects.filter(type="payment.accepted").latest("position")
+    assert row("sales-by-day").checkpoint < payment.position
+    with worker(), clock():
+        eventually(lambda: row("sales-by-day").checkpoint == store.head())
+    day = SalesOfDay.objects.get()
+    assert (day.payments, day.received) == (2, shop.PRICE.amount * 2)
+
+
+def test_a_rebuild_goes_on_after_its_worker_was_killed():
+    for _ in range(5):
+        paid_order()
+    generation = generations.begin("order-summaries", requested_by="test")
+    with closing(raw.connect()) as reader, worker() as victim, clock():
+        reader.execute("SELECT * FROM ordering_ordersummary")
+        tasks.ring(generation.pk)
+        eventually(lambda: Generation.objects.get(pk=generation.pk).waits_for)
+        victim.kill()
+        reader.rollback()
+    assert Generation.objects.get(pk=generation.pk).status == "building"
+    with worker(), clock():
+        eventually(lambda: Generation.objects.get(pk=generation.pk).status == "live")
+    assert OrderSummary.objects.filter(status="confirmed").count() == 5
+    assert process_id(Generation.objects.get(pk=generation.pk).built_by) != os.getpid()
+
+
+def _waits_for_a_row(table):
+    with closing(raw.connect(autocommit=True)) as observer:
+        found = observer.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s", [f"%{table}%"]
+        ).fetchone()
+    return found and found[0]

@@ -1,0 +1,32 @@
+"""Lend one book, and see all that follows from it."""
+
+from django.core.management.base import BaseCommand
+
+from eventstore.commands import dispatch
+from eventstore.context import new_id
+from eventstore.errors import DomainError
+from library import domain
+from library.models import Shelf
+from projections import generations
+from sagas import delivery
+
+
+class Command(BaseCommand):
+    def handle(self, **options):
+        book = new_id()
+        assert dispatch(domain.Buy(book_id=book, title="Ulysses")).settled
+        assert dispatch(domain.Lend(book_id=book, reader="Ada")).settled
+        try:
+            dispatch(domain.Lend(book_id=book, reader="Alan"))
+        except DomainError as refusal:
+            assert refusal.code == "already-lent"  # noqa: PT017 - this is no test, but a program
+        else:
+            raise AssertionError("lent twice")
+        generation = generations.begin("shelves")
+        assert generations.build(generation.pk)
+        shelf = Shelf.objects.get(pk=book)
+        assert (shelf.title, shelf.lent_to, shelf.reminders) == ("Ulysses", "Ada", 1)
+        while delivery.deliver_one():
+            pass
+        assert domain.sent == [book]
+        self.stdout.write("lent, reminded, rebuilt")
