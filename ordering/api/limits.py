@@ -34,8 +34,11 @@ class BodyLimit:
             await self.application(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        body = None if _announced(headers) > LARGEST else await _read(receive)
-        if body is None:
+        try:
+            body = await _read(receive, _announced(headers))
+        except ConnectionAbortedError:
+            return
+        except RequestDataTooBig:
             await _refuse(headers, send)
             return
         kept = [
@@ -64,16 +67,20 @@ def _announced(headers: dict[bytes, bytes]) -> int:
     return int(length) if length.isdigit() else 0
 
 
-async def _read(receive: Any) -> bytes | None:
-    """The whole body, or None as soon as it is too large."""
-    body = b""
-    while True:
+async def _read(receive: Any, announced: int) -> bytes:
+    """The whole body. Raises `RequestDataTooBig` as soon as that is known, ConnectionAbortedError for half a body."""
+    body, more = b"", True
+    while more:
+        if max(len(body), announced) > LARGEST:
+            raise RequestDataTooBig
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionAbortedError
         body += message.get("body", b"")
-        if len(body) > LARGEST:
-            return None
-        if not message.get("more_body", False):
-            return body
+        more = message.get("more_body", False)
+    if len(body) > LARGEST:
+        raise RequestDataTooBig
+    return body
 
 
 async def _refuse(headers: dict[bytes, bytes], send: Any) -> None:
