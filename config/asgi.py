@@ -5,6 +5,11 @@ from django.core.asgi import get_asgi_application
 from config.startup import prepare_to_append
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ.setdefault("DATABASE_POOL", "16")
 
-application = get_asgi_application()
+site = get_asgi_application()
 prepare_to_append()
+
+from ordering.api.limits import BodyLimit  # noqa: E402 - needs Django to be set up
+
+application = BodyLimit(site)

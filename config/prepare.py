@@ -6,7 +6,7 @@ import os
 
 import django
 from django.conf import settings
-from django.core.management import call_command, get_commands
+from django.core.management import call_command
 from django.db import connections
 
 from config.bundled.home import Home
@@ -20,7 +20,7 @@ def main() -> None:
     django.setup()
     call_command("migrate", database="owner", interactive=False, verbosity=0)
     ensure_admin(Home(settings.BOXOFFICE_HOME), os.environ.get("BOXOFFICE_ADMIN_PASSWORD"))
-    if "simulate" in get_commands() and not has_conferences():
+    if not has_conferences():
         call_command("simulate", demo=True)
 
 

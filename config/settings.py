@@ -43,6 +43,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "eventstore.middleware.tracing",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -83,11 +84,22 @@ def _database(variable: str, default: str) -> dict[str, Any]:
     return database | {"CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=None), "CONN_HEALTH_CHECKS": True}
 
 
+def _pooled(database: dict[str, Any], size: int) -> dict[str, Any]:
+    """Shares a few connections among the threads of a process: under ASGI every request has a thread of its own, and
+    a connection that belonged to it would be left behind.
+    """
+    pool = {"min_size": 1, "max_size": size, "timeout": 2}
+    return database | {"CONN_MAX_AGE": 0, "OPTIONS": database.get("OPTIONS", {}) | {"pool": pool}}
+
+
 _DATABASE_URL = env.str("DATABASE_URL", default="") or "postgres:///boxoffice"
 DATABASES = {
     "owner": _database("DATABASE_OWNER_URL", default=_DATABASE_URL),
     "default": _database("DATABASE_URL", default=_DATABASE_URL),
 }
+# For the site; a worker's pool of processes must not inherit a pool of connections.
+if DATABASE_POOL := env.int("DATABASE_POOL", default=0):
+    DATABASES = {alias: _pooled(database, DATABASE_POOL) for alias, database in DATABASES.items()}
 EVENTSTORE_OWNER_ALIAS = "owner"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -131,6 +143,44 @@ UNFOLD = unfold.UNFOLD
 LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 FORMAT_MODULE_PATH = "config.formats"
 
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["ordering.api.access.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["ordering.api.parsers.Json"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "ordering.api.schema.Contract",
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "ordering.api.problems.handle",
+    "URL_FORMAT_OVERRIDE": None,
+    "NUM_PROXIES": env.int("PROXIES", default=int(env.bool("BEHIND_PROXY", default=False))),
+    "DEFAULT_THROTTLE_RATES": {
+        "register": env.str("THROTTLE_REGISTER", default="120/min"),
+        "token": env.str("THROTTLE_TOKEN", default="60/min"),
+    },
+}
+# Only throttles use it. In each process its own: a brake need not be exact, and must not hang when a server does.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}},
+}
+REST_KNOX = {"TOKEN_TTL": timedelta(hours=env.int("TOKEN_HOURS", default=24))}
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "Boxoffice",
+    "DESCRIPTION": "Sells seats for conferences, and remembers everything.",
+    "VERSION": "1.0.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "ordering.api.schema.with_problems",
+    ],
+}
+
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -162,6 +212,7 @@ LOGGING = logs.configure(json=env.str("LOG_FORMAT", default="") == "json", level
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_CORRELATION_ID = True  # ours: the tracing middleware stands before
 
 # The business.
 PAYMENT_PROVIDER = env.str("PAYMENT_PROVIDER", default="sandbox")

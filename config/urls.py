@@ -1,11 +1,22 @@
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
 from ordering.admin import front_page
+from ordering.api import health
+from ordering.api.views import Nothing
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/status/", front_page.fragment, name="front-page-status"),
     path("admin/", admin.site.urls),
+    path("api/v1/", include("ordering.api.urls")),
+    re_path("^api/", Nothing.as_view()),
+    path("healthz", health.alive),
+    path("readyz", health.ready),
+    path("metrics", health.measured),
 ]
+
+handler400 = "ordering.api.problems.bad_request"
+handler404 = "ordering.api.problems.page_not_found"
+handler500 = "ordering.api.problems.server_error"

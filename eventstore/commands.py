@@ -135,7 +135,7 @@ def carry_out(command: Command, command_id: UUID, *, if_version: int | None = No
         return _repeated(command, command_id, done, using)
     aggregate = repository.evolve(aggregate, since)
     loaded = aggregate.version
-    if handler.creates and aggregate.exists:
+    if handler.creates and (aggregate.exists or since):
         raise StreamExists
     if not handler.creates and not aggregate.exists:
         raise StreamNotFound

@@ -131,9 +131,7 @@ class Delivery(models.Model):
             models.Index(
                 fields=["due_at"], condition=Q(status__in=["pending", "waiting", "running"]), name="sagas_delivery_due"
             ),
-            models.Index(
-                fields=["status"], condition=Q(status__in=["failed", "in doubt"]), name="sagas_delivery_unhappy"
-            ),
+            models.Index(fields=["status"], condition=~Q(status="done"), name="sagas_delivery_not_done"),
         ]
 
     def __str__(self) -> str:

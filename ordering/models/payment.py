@@ -10,9 +10,9 @@ class SalesOfDay(ReadModel):
     day = models.DateField()
     currency = models.CharField(max_length=3)
     payments = models.IntegerField(default=0)
-    received = models.DecimalField(max_digits=14, decimal_places=2, default=0)
+    received = models.DecimalField(max_digits=20, decimal_places=2, default=0)
     refunds = models.IntegerField(default=0)
-    refunded = models.DecimalField(max_digits=14, decimal_places=2, default=0)
+    refunded = models.DecimalField(max_digits=20, decimal_places=2, default=0)
 
     class Meta:
         verbose_name = "sales of a day"

@@ -1,0 +1,69 @@
+"""Tokens: proof that somebody knew the password, good for a while."""
+
+from django.contrib.auth import authenticate
+from drf_spectacular.utils import extend_schema
+from knox.models import AuthToken
+from rest_framework import serializers
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException
+from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+
+from ordering.api.access import LoginThrottle, TokenAuthentication
+from ordering.api.shapes import Shape, Text, shaped
+from ordering.api.views import View
+from ordering.domain.customer import normalized
+
+
+class InvalidCredentials(APIException):
+    """Says the same whether the address or the password is wrong, or the login may not be used."""
+
+    status_code = 401
+    default_code = "invalid-credentials"
+    default_detail = "There is no such login, or its password is another."
+    auth_header = "Token"
+
+
+class CredentialsShape(Shape):
+    email = Text(max_length=254, help_text="or the user name of staff")
+    password = Text(max_length=256, trim_whitespace=False)
+
+
+class TokenShape(Shape):
+    token = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
+class Token(View):
+    """A call for a token needs none, and is not hindered by one that has expired."""
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        return [TokenAuthentication()] if self._revokes else []
+
+    def get_permissions(self) -> list[BasePermission]:
+        return [IsAuthenticated() if self._revokes else AllowAny()]
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        return [] if self._revokes else [LoginThrottle()]
+
+    @extend_schema(request=CredentialsShape, responses={201: TokenShape})
+    def post(self, request: Request) -> Response:
+        """Takes as long for an address that nobody has: Django hashes the password all the same."""
+        values = shaped(CredentialsShape, request.data)
+        user = authenticate(request._request, username=normalized(values["email"]), password=values["password"])
+        if user is None:
+            raise InvalidCredentials
+        token, secret = AuthToken.objects.create(user=user)
+        return Response(TokenShape({"token": secret, "expires_at": token.expiry}).data, status=201)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request) -> Response:
+        """Revokes the token that the call was made with."""
+        request.auth.delete()
+        return Response(status=204)
+
+    @property
+    def _revokes(self) -> bool:
+        return getattr(self.request, "method", None) == "DELETE"

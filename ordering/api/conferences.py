@@ -1,0 +1,76 @@
+"""Conferences: what is on sale, for anyone to read."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from eventstore import repository
+from ordering.api.pagination import page
+from ordering.api.shapes import MoneyShape, PageQuery, PendingShape, Shape
+from ordering.api.views import View
+from ordering.domain.conference import ConferenceSeats
+from ordering.models import ConferenceOnSale
+from ordering.projections.conference import SeatAvailability
+
+
+class SalesShape(Shape):
+    opens_at = serializers.DateTimeField()
+    closes_at = serializers.DateTimeField()
+
+
+class SeatTypeShape(Shape):
+    code = serializers.CharField()
+    name = serializers.CharField()
+    price = MoneyShape()
+    capacity = serializers.IntegerField()
+    available = serializers.IntegerField()
+    max_per_order = serializers.IntegerField()
+
+
+class ConferenceShape(Shape):
+    id = serializers.UUIDField(source="conference_id")
+    name = serializers.CharField()
+    starts_at = serializers.DateTimeField()
+    sales = SalesShape(source="*")
+    seat_types = serializers.SerializerMethodField()
+
+    @extend_schema_field(SeatTypeShape(many=True))
+    def get_seat_types(self, row: ConferenceOnSale) -> Any:
+        return SeatTypeShape(row.seat_types.values(), many=True).data
+
+
+class ConferencePage(Shape):
+    results = ConferenceShape(many=True)
+    next = serializers.URLField(allow_null=True)
+
+
+class Conferences(View):
+    permission_classes = [AllowAny]
+    query = PageQuery
+
+    @extend_schema(operation_id="conferences_list", parameters=[PageQuery], responses=ConferencePage)
+    def get(self, request: Request) -> Response:
+        """All conferences, the next one first."""
+        return page(request, ConferenceOnSale.objects.all(), _show, **self.asked)
+
+
+class OneConference(View):
+    permission_classes = [AllowAny]
+
+    @extend_schema(responses={200: ConferenceShape, 202: PendingShape})
+    def get(self, request: Request, conference_id: UUID) -> Response:
+        """A conference, and how many seats are left."""
+        row = ConferenceOnSale.objects.filter(pk=conference_id).first()
+        if row is None:
+            repository.get(ConferenceSeats, conference_id)
+            return self.pending(conference_id, SeatAvailability.name)
+        return self.shown(_show(row), row.version)
+
+
+def _show(row: ConferenceOnSale) -> Any:
+    return ConferenceShape(row).data

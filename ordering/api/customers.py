@@ -1,0 +1,146 @@
+"""Customers: registering, reading, changing."""
+
+from typing import Any, cast
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.password_validation import validate_password
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from eventstore import repository, store
+from eventstore.commands import Receipt
+from eventstore.context import new_id
+from ordering.api import logins, reading
+from ordering.api.access import RegistrationThrottle
+from ordering.api.parsers import Json, MergePatch
+from ordering.api.shapes import Email, Identifier, PendingShape, Shape, Text, shaped
+from ordering.api.views import View
+from ordering.domain.customer import ChangeCustomer, Customer, RegisterCustomer
+from ordering.domain.values import Address
+from ordering.models import CustomerProfile
+from ordering.projections.customer import CustomerProfiles
+
+PROFILES = CustomerProfiles()
+
+
+class AddressShape(Shape):
+    street = Text(max_length=200)
+    postal_code = Text(max_length=20)
+    city = Text(max_length=100)
+    country = serializers.RegexField("^[A-Z]{2}$", help_text="ISO 3166, two letters")
+
+
+class RegisterShape(Shape):
+    id = Identifier(required=False)
+    name = Text(max_length=200)
+    email = Email()
+    password = Text(required=False, max_length=256, trim_whitespace=False, write_only=True)
+    birth_date = serializers.DateField(required=False, allow_null=True)
+    address = AddressShape(required=False, allow_null=True)
+
+    def validate_password(self, password: str) -> str:
+        email = str(self.initial_data.get("email", ""))
+        validate_password(password, get_user_model()(username=email, email=email))
+        return password
+
+
+class ChangeShape(Shape):
+    name = Text(required=False, max_length=200)
+    email = Email(required=False)
+    birth_date = serializers.DateField(required=False, allow_null=True)
+    address = AddressShape(required=False, allow_null=True)
+
+
+class CustomerShape(Shape):
+    id = serializers.UUIDField(source="customer_id")
+    name = serializers.CharField()
+    email = serializers.CharField()
+    birth_date = serializers.DateField(allow_null=True)
+    address = AddressShape(allow_null=True)
+    registered_at = serializers.DateTimeField()
+
+
+class ChangedShape(CustomerShape):
+    recorded = serializers.ListField(child=serializers.CharField(), help_text="the types of the events recorded")
+
+
+class Customers(View):
+    permission_classes = [AllowAny]
+    throttle_classes = [RegistrationThrottle]
+
+    @extend_schema(request=RegisterShape, responses={201: CustomerShape})
+    def post(self, request: Request) -> Response:
+        """Registers a customer; open to anyone. The password goes to the login, never into an event."""
+        values = shaped(RegisterShape, request.data)
+        password = values.pop("password", None)
+        customer_id = values.pop("id", None) or new_id()
+        logins.must_be_free(values["email"], customer_id)
+        receipt = self.create(RegisterCustomer(customer_id=customer_id, **_typed(values)))
+        logins.open_for(customer_id, password)
+        # As it was registered, even if it has changed since: a repeat is answered as the first time.
+        events = store.read_stream(customer_id)
+        profile = reading.folded(PROFILES, customer_id, events[: len(receipt.recorded)])
+        location = request.build_absolute_uri(reverse("customer", args=[customer_id]))
+        return self.written(receipt, CustomerShape(profile).data, profile.version, status=201, location=location)
+
+
+class OneCustomer(View):
+    permission_classes = [IsAuthenticated]
+    parser_classes = [Json, MergePatch]
+
+    @extend_schema(responses={200: CustomerShape, 202: PendingShape})
+    def get(self, request: Request, customer_id: UUID) -> Response:
+        """What is known of a customer."""
+        self.caller.must_see(customer_id)
+        repository.get(Customer, customer_id)
+        profile = CustomerProfile.objects.filter(pk=customer_id).first()
+        if profile is None:
+            return self.pending(customer_id, PROFILES.name)
+        return self.shown(CustomerShape(profile).data, profile.version)
+
+    @extend_schema(
+        request={"application/json": ChangeShape, "application/merge-patch+json": ChangeShape},
+        responses={200: ChangedShape},
+    )
+    def patch(self, request: Request, customer_id: UUID) -> Response:
+        """A JSON merge patch (RFC 7396): what is left out stays, null clears."""
+        self.caller.must_touch(customer_id)
+        customer = repository.get(Customer, customer_id)
+        body = _with_merged_address(request.data, customer.address)
+        values = shaped(ChangeShape, body)
+        if "email" in values:
+            logins.must_be_free(values["email"], customer_id)
+        receipt = self.send(
+            ChangeCustomer(customer_id=customer_id, **_typed(values)),
+            # What was merged with is what the decision must be made on.
+            if_version=customer.version if body is not request.data else None,
+        )
+        logins.follow(customer_id)
+        profile = _profile(customer_id, receipt)
+        recorded = [event.stored for event in receipt.recorded]
+        return self.written(receipt, {**CustomerShape(profile).data, "recorded": recorded}, profile.version)
+
+
+def _profile(customer_id: UUID, receipt: Receipt) -> CustomerProfile:
+    """The row, or while its projection is behind, what it will be."""
+    profile = CustomerProfile.objects.filter(pk=customer_id, version__gte=receipt.version).first()
+    return profile or reading.folded(PROFILES, customer_id, store.read_stream(customer_id))
+
+
+def _with_merged_address(patch: Any, address: Address | None) -> Any:
+    """The patch itself unless it changes a part of an address: then with the whole of the new one."""
+    if not isinstance(patch, dict) or not isinstance(patch.get("address"), dict) or address is None:
+        return patch
+    known = {name: getattr(address, name) for name in address.__struct_fields__}
+    merged = {name: value for name, value in {**known, **patch["address"]}.items() if value is not None}
+    return {**patch, "address": merged}
+
+
+def _typed(values: dict[str, Any]) -> dict[str, Any]:
+    address = cast("dict[str, str] | None", values.get("address"))
+    return {**values, "address": Address(**address)} if address else values

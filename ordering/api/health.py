@@ -1,0 +1,74 @@
+"""Whether this process is alive, whether it can work, and how everything is."""
+
+from functools import cache
+
+import structlog
+from celery import current_app
+from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db.migrations.loader import MigrationLoader
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+from psycopg import Error as DriverError
+
+from eventstore.models import SubscriberRow
+from ordering.api import metrics
+
+log = structlog.get_logger(__name__)
+
+
+@require_safe
+def alive(request: HttpRequest) -> JsonResponse:
+    """The process answers."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def ready(request: HttpRequest) -> JsonResponse:
+    """503 without a database that is migrated. Without the rest it is *degraded*, and ready all the same."""
+    try:
+        missing = _missing_migrations()
+        halted = [] if missing else list(SubscriberRow.objects.filter(status="halted").values_list("name", flat=True))
+    except (Error, DriverError):
+        log.warning("database_unreachable")
+        return _answer("unavailable", ["The database can't be reached."], 503)
+    if missing:
+        return _answer("unavailable", [f"The migration {name} has not been applied." for name in missing], 503)
+    reasons = [f"The subscriber {name} has halted." for name in halted]
+    if not _broker_answers():
+        reasons.append("The broker can't be reached; what workers do comes later.")
+    return _answer("degraded" if reasons else "ok", reasons, 200)
+
+
+@require_safe
+def measured(request: HttpRequest) -> HttpResponse:
+    """For Prometheus."""
+    return HttpResponse(metrics.text(), content_type=metrics.MEDIA_TYPE)
+
+
+def _answer(status: str, reasons: list[str], code: int) -> JsonResponse:
+    return JsonResponse({"status": status, "reasons": reasons}, status=code)
+
+
+def _missing_migrations() -> list[str]:
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute("SELECT app, name FROM django_migrations")
+        applied = set(cursor.fetchall())
+    return [f"{app}.{name}" for app, name in _newest_migrations() if (app, name) not in applied]
+
+
+@cache
+def _newest_migrations() -> list[tuple[str, str]]:
+    """The last migration of each app, as this code knows them."""
+    return sorted(MigrationLoader(None).graph.leaf_nodes())
+
+
+def _broker_answers() -> bool:
+    """One attempt, within the time limits that the settings give to whoever publishes."""
+    try:
+        with current_app.connection_for_write() as connection:
+            transport = connection.transport
+            transport.close_connection(transport.establish_connection())
+    except Exception as error:  # whatever the transport raises
+        log.warning("broker_unreachable", error=type(error).__name__)
+        return False
+    return True

@@ -1,0 +1,89 @@
+"""Logins of customers. They follow what the log says, and each step can be repeated: a crash between two is made good
+by the same call again, or by whoever needs the name.
+"""
+
+from uuid import UUID
+
+import structlog
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+from eventstore import repository
+from eventstore.errors import StreamExists
+from ordering.domain.customer import Customer, normalized
+from ordering.domain.errors import EmailTaken
+from ordering.models import CustomerAccount
+
+log = structlog.get_logger(__name__)
+
+
+def must_be_free(email: str, customer_id: UUID) -> None:
+    """Raises `EmailTaken` if this address names a login that is no customer's; customers have claims."""
+    if User.objects.filter(username=normalized(email), customer=None).exists():
+        raise EmailTaken
+
+
+def open_for(customer_id: UUID, password: str | None) -> None:
+    """The login of a registered customer; without a password, one that nobody can use yet.
+
+    Raises `StreamExists` if there is one already, with another password.
+    """
+    if _opened(customer_id, password):
+        return
+    email = repository.get(Customer, customer_id).email
+    user = User(username=normalized(email), email=email)
+    user.set_password(password)
+    try:
+        with transaction.atomic():
+            stale = _vacate(user.username)
+            user.save()
+            CustomerAccount.objects.create(user=user, customer_id=customer_id)
+    except IntegrityError:
+        # The same call, made twice at once.
+        if not _opened(customer_id, password):
+            raise
+        return
+    if stale:
+        follow(stale)
+
+
+def follow(customer_id: UUID) -> None:
+    """Name the login after the address that the log knows now."""
+    with transaction.atomic():
+        account = CustomerAccount.objects.select_for_update().filter(customer_id=customer_id).first()
+        if account is None:
+            return
+        email = repository.get(Customer, customer_id).email
+        user, name = account.user, normalized(email)
+        if user.username == name:
+            return
+        stale = _vacate(name)
+        user.username, user.email = name, email
+        user.save(update_fields=["username", "email"])
+    if stale:
+        follow(stale)
+
+
+def _opened(customer_id: UUID, password: str | None) -> bool:
+    account = CustomerAccount.objects.select_related("user").filter(customer_id=customer_id).first()
+    if account is None:
+        return False
+    user = account.user
+    same = user.check_password(password) if password is not None else not user.has_usable_password()
+    if not same:
+        raise StreamExists
+    return True
+
+
+def _vacate(name: str) -> UUID | None:
+    """Take a name from a login that has not followed its customer yet; answers whose it was.
+
+    The log has given the address to somebody else, so nobody who holds it can mind.
+    """
+    account = CustomerAccount.objects.select_related("user").filter(user__username=name).first()
+    if account is None:
+        return None
+    account.user.username = str(account.customer_id)
+    account.user.save(update_fields=["username"])
+    log.info("login_renamed", customer=str(account.customer_id))
+    return account.customer_id

@@ -1,0 +1,224 @@
+"""Orders: placing, reading, cancelling, and their history."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from eventstore import repository, store
+from eventstore.codec import Recorded
+from eventstore.commands import Receipt
+from eventstore.context import new_id
+from ordering.api import reading
+from ordering.api.pagination import page
+from ordering.api.shapes import Count, Identifier, MoneyShape, PageQuery, PendingShape, Shape, Text, shaped
+from ordering.api.views import View
+from ordering.domain.conference import Line
+from ordering.domain.errors import CustomerNotFound
+from ordering.domain.order import CancelOrder, Order, PlaceOrder, RequestStatusMail
+from ordering.domain.values import payment_id_of
+from ordering.models import OrderSummary
+from ordering.projections.order import OrderSummaries
+
+SUMMARIES = OrderSummaries()
+MOST_LINES = 50
+PAYABLE = {"requested", "declined"}
+
+
+class LineShape(Shape):
+    seat_type = Text(max_length=64, help_text="the code of a seat type")
+    quantity = Count(min_value=1, max_value=1000)
+
+
+class PlaceShape(Shape):
+    id = Identifier(required=False)
+    customer_id = Identifier()
+    conference_id = Identifier()
+    lines: Any = LineShape(many=True, allow_empty=False, max_length=MOST_LINES)  # type: ignore[call-arg]
+
+
+class CancelShape(Shape):
+    reason = Text(required=False, allow_blank=True, max_length=500, default="")
+
+
+class PricedLineShape(Shape):
+    seat_type = serializers.CharField()
+    quantity = serializers.IntegerField()
+    unit_price = MoneyShape()
+
+
+class PaymentShape(Shape):
+    id = serializers.UUIDField()
+    status = serializers.CharField()
+    amount = MoneyShape()
+    pay_url = serializers.URLField(allow_null=True, help_text="where to pay, while that is possible")
+
+
+class OrderShape(Shape):
+    id = serializers.UUIDField(source="order_id")
+    number = serializers.CharField()
+    customer_id = serializers.UUIDField()
+    conference_id = serializers.UUIDField()
+    status = serializers.ChoiceField(OrderSummary.Status.choices)
+    lines = PricedLineShape(many=True)
+    total = serializers.SerializerMethodField()
+    placed_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    payment = serializers.SerializerMethodField()
+
+    @extend_schema_field(MoneyShape)
+    def get_total(self, row: OrderSummary) -> Any:
+        return MoneyShape({"amount": row.total, "currency": row.currency}).data
+
+    @extend_schema_field(PaymentShape(allow_null=True))
+    def get_payment(self, row: OrderSummary) -> Any:
+        if row.payment_id is None:
+            return None
+        payable = row.status == OrderSummary.Status.AWAITING_PAYMENT and row.payment_status in PAYABLE
+        return PaymentShape(
+            {
+                "id": row.payment_id,
+                "status": row.payment_status,
+                "amount": {"amount": row.payment_amount, "currency": row.currency},
+                "pay_url": self._pay_url(row.payment_id) if payable else None,
+            }
+        ).data
+
+    def _pay_url(self, payment_id: UUID) -> str | None:
+        if settings.PAYMENT_PROVIDER != "sandbox":
+            return None
+        request: Request = self.context["request"]
+        return request.build_absolute_uri(reverse("sandbox-payment", args=[payment_id]))
+
+
+class OrderQuery(PageQuery):
+    status = serializers.ChoiceField(OrderSummary.Status.choices, required=False)
+    conference_id = Identifier(required=False)
+    customer_id = Identifier(required=False)
+
+
+class OrderPage(Shape):
+    results = OrderShape(many=True)
+    next = serializers.URLField(allow_null=True)
+
+
+class HistoryEntryShape(Shape):
+    position = serializers.IntegerField()
+    version = serializers.IntegerField()
+    type = serializers.CharField()
+    recorded_at = serializers.DateTimeField()
+    actor = serializers.CharField()
+    data = serializers.DictField()  # type: ignore[assignment]
+
+
+class HistoryShape(Shape):
+    results = HistoryEntryShape(many=True)
+
+
+class OrderView(View):
+    """What the calls about orders share."""
+
+    def order(self, order_id: UUID, *, touch: bool = False) -> Order:
+        """From its stream. Raises `StreamNotFound`, also for somebody else's."""
+        order = repository.get(Order, order_id)
+        (self.caller.must_touch if touch else self.caller.must_see)(order.customer_id)
+        return order
+
+    def show(self, row: OrderSummary) -> Any:
+        return OrderShape(row, context={"request": self.request}).data
+
+    def as_it_stands(self, receipt: Receipt, status: int, *, location: str | None = None) -> Response:
+        row = _row(receipt)
+        return self.written(receipt, self.show(row), row.version, status=status, location=location)
+
+
+class Orders(OrderView):
+    @property
+    def query(self) -> type[Shape]:  # type: ignore[override]
+        return OrderQuery if self.request.method in {"GET", "HEAD"} else Shape
+
+    @extend_schema(operation_id="orders_list", parameters=[OrderQuery], responses=OrderPage)
+    def get(self, request: Request) -> Response:
+        """The orders that the caller may see, the newest first."""
+        rows = OrderSummary.objects.all()
+        if not self.caller.sees_all:
+            rows = rows.filter(customer_id=self.caller.customer_id) if self.caller.customer_id else rows.none()
+        how = {name: self.asked.pop(name) for name in ("limit", "cursor")}
+        return page(request, rows.filter(**self.asked), self.show, **how)
+
+    @extend_schema(request=PlaceShape, responses={201: OrderShape})
+    def post(self, request: Request) -> Response:
+        """Answers the order as it stands after the sale has got as far as it gets without a payment."""
+        values = shaped(PlaceShape, request.data)
+        if not self.caller.may_act_for(values["customer_id"]):
+            raise CustomerNotFound
+        order_id = values.pop("id", None) or new_id()
+        lines = tuple(Line(**line) for line in values.pop("lines"))
+        receipt = self.create(PlaceOrder(order_id=order_id, lines=lines, **values))
+        location = request.build_absolute_uri(reverse("order", args=[order_id]))
+        return self.as_it_stands(receipt, 201, location=location)
+
+
+class OneOrder(OrderView):
+    @extend_schema(responses={200: OrderShape, 202: PendingShape})
+    def get(self, request: Request, order_id: UUID) -> Response:
+        """An order as it stands."""
+        self.order(order_id)
+        row = OrderSummary.objects.filter(pk=order_id).first()
+        if row is None:
+            return self.pending(order_id, SUMMARIES.name)
+        # Never 304: what is shown changes with the payment too, and the version is the order's alone.
+        return Response(self.show(row), headers={"ETag": f'"{row.version}"'})
+
+
+class Cancellation(OrderView):
+    @extend_schema(request=CancelShape, responses=OrderShape)
+    def post(self, request: Request, order_id: UUID) -> Response:
+        """Seats return, and money that was paid is refunded."""
+        self.order(order_id, touch=True)
+        values = shaped(CancelShape, request.data)
+        return self.as_it_stands(self.send(CancelOrder(order_id=order_id, **values)), 200)
+
+
+class StatusMail(OrderView):
+    @extend_schema(request=None, responses={202: OrderShape})
+    def post(self, request: Request, order_id: UUID) -> Response:
+        """Asks for a mail that says how the order stands."""
+        self.order(order_id, touch=True)
+        shaped(Shape, request.data)
+        return self.as_it_stands(self.send(RequestStatusMail(order_id=order_id)), 202)
+
+
+class History(OrderView):
+    @extend_schema(responses=HistoryShape)
+    def get(self, request: Request, order_id: UUID) -> Response:
+        """The events of the order, from the log itself."""
+        self.order(order_id)
+        return Response({"results": [_entry(recorded) for recorded in store.read_stream(order_id)]})
+
+
+def _entry(recorded: Recorded) -> dict[str, Any]:
+    return {
+        "position": recorded.position,
+        "version": recorded.version,
+        "type": recorded.type,
+        "recorded_at": serializers.DateTimeField().to_representation(recorded.recorded_at),
+        "actor": recorded.actor,
+        "data": msgspec.to_builtins(recorded.event),
+    }
+
+
+def _row(receipt: Receipt) -> OrderSummary:
+    """The row, or while its projection is behind, what it will be."""
+    order_id = receipt.stream_id
+    row = OrderSummary.objects.filter(pk=order_id, version__gte=receipt.version).first()
+    if row is not None:
+        return row
+    events = [*store.read_stream(order_id), *store.read_stream(payment_id_of(order_id))]
+    return reading.folded(SUMMARIES, order_id, sorted(events, key=lambda recorded: recorded.position))

@@ -1,0 +1,51 @@
+"""Lists by keyset: a page begins after the last row of the one before, however many rows there are."""
+
+import binascii
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from typing import Any
+
+from django.core.exceptions import ValidationError as InvalidValue
+from django.db.models import Model, Q, QuerySet
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
+
+
+def page(
+    request: Request, rows: QuerySet[Any], show: Callable[[Any], Any], *, limit: int, cursor: str | None
+) -> Response:
+    """A page in the order of the model, which names two fields in one direction, the second of them unique."""
+    ordering = [str(name) for name in rows.model._meta.ordering or ()]
+    if cursor is not None:
+        rows = rows.filter(_beyond(rows.model, ordering, cursor))
+    found = list(rows.order_by(*ordering)[: limit + 1])
+    shown, more = found[:limit], len(found) > limit
+    following = _following(request, shown[-1], ordering) if more else None
+    headers = {"Link": f'<{following}>; rel="next"'} if following else {}
+    return Response({"results": [show(row) for row in shown], "next": following}, headers=headers)
+
+
+def _following(request: Request, last: Model, ordering: list[str]) -> str:
+    values = [last.serializable_value(name.lstrip("-")) for name in ordering]
+    cursor = urlsafe_b64encode(json.dumps(values, default=str).encode()).decode().rstrip("=")
+    return replace_query_param(request.build_absolute_uri(), "cursor", cursor)
+
+
+def _beyond(model: type[Model], ordering: list[str], cursor: str) -> Q:
+    major, minor = (name.lstrip("-") for name in ordering)
+    step = "lt" if ordering[0].startswith("-") else "gt"
+    first, second = _values(model, [major, minor], cursor)
+    # The redundant condition is the one that an index can begin with.
+    return Q(**{f"{major}__{step}e": first}) & (Q(**{f"{major}__{step}": first}) | Q(**{f"{minor}__{step}": second}))
+
+
+def _values(model: type[Model], names: list[str], cursor: str) -> list[Any]:
+    try:
+        values = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        fields: list[Any] = [model._meta.get_field(name) for name in names]
+        return [field.to_python(value) for field, value in zip(fields, values, strict=True)]
+    except (binascii.Error, ValueError, TypeError, OverflowError, InvalidValue):
+        raise ValidationError({"cursor": [ErrorDetail("This is no cursor of ours.", "invalid")]}) from None

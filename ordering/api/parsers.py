@@ -1,0 +1,43 @@
+"""JSON in, strictly: UTF-8, of bounded size and depth."""
+
+import json
+from collections.abc import Mapping
+from typing import IO, Any, NoReturn
+
+from django.core.exceptions import RequestDataTooBig
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser
+
+from ordering.api.limits import LARGEST
+
+
+class Json(BaseParser):
+    """A JSON text of RFC 8259. Raises `ParseError`, and `RequestDataTooBig` beyond the limit."""
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        body = stream.read(LARGEST + 1)
+        if len(body) > LARGEST:
+            raise RequestDataTooBig
+        return decode(body)
+
+
+class MergePatch(Json):
+    """RFC 7396."""
+
+    media_type = "application/merge-patch+json"
+
+
+def decode(body: bytes) -> Any:
+    """The value of a JSON text. Raises `ParseError`."""
+    try:
+        return json.loads(body.decode(), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise ParseError("The body is not JSON.") from error
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)

@@ -1,0 +1,98 @@
+"""The shapes of bodies and queries: every error at once, an unknown field is one, nothing is taken for another type."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+
+LONGEST_LOGIN = 150
+
+
+class Shape(serializers.Serializer[Any]):
+    """An object that has these fields and no others."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        errors: dict[Any, Any] = {}
+        if isinstance(data, Mapping):
+            errors = {
+                name: [ErrorDetail("There is no such field.", "unknown")] for name in data if name not in self.fields
+            }
+        try:
+            value = super().to_internal_value(data)
+        except ValidationError as error:
+            raise ValidationError({**errors, **error.detail}) from None  # type: ignore[dict-item]
+        if errors:
+            raise ValidationError(errors)
+        return value
+
+
+class Text(serializers.CharField):
+    """A string, and never what merely can be written as one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Email(serializers.EmailField):
+    """An address that can also name a login, which has at most 150 characters."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=LONGEST_LOGIN, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        if len(data.strip().casefold()) > LONGEST_LOGIN:
+            self.fail("max_length", max_length=LONGEST_LOGIN)
+        return super().to_internal_value(data)
+
+
+class Identifier(serializers.UUIDField):
+    """A UUID, written as a string."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str):
+            self.fail("invalid", value=data)
+        return super().to_internal_value(data)
+
+
+class Count(serializers.IntegerField):
+    """A whole number, written as one: neither "2" nor 2.0 nor true."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return data
+
+
+class MoneyShape(Shape):
+    amount = serializers.DecimalField(max_digits=14, decimal_places=2, min_value=0)
+    currency = serializers.RegexField("^[A-Z]{3}$", help_text="ISO 4217")
+
+
+class PageQuery(Shape):
+    """How to ask for a page of a list."""
+
+    cursor = serializers.CharField(
+        required=False, max_length=500, default=None, help_text="from `next` of the page before"
+    )
+    limit = serializers.IntegerField(required=False, min_value=1, max_value=200, default=50)
+
+
+def shaped(shape: type[Shape], data: Any) -> dict[str, Any]:
+    """The values of a body or a query. Raises `ValidationError` with all that is wrong."""
+    checked = shape(data=data)
+    checked.is_valid(raise_exception=True)
+    values: dict[str, Any] = checked.validated_data
+    return values
+
+
+class PendingShape(Shape):
+    """It exists, but the read model has not got there yet."""
+
+    status = serializers.ChoiceField(["pending"])
+    position = serializers.IntegerField(help_text="what the read model has to reach")
+    read_model_position = serializers.IntegerField()

@@ -1,0 +1,82 @@
+"""Tokens."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+from knox.models import AuthToken
+
+from ordering.api.access import LoginThrottle
+from tests.integration.api.caller import PASSWORD, Caller, assert_problem
+
+pytestmark = pytest.mark.usefixtures("clean", "quick_passwords")
+
+
+@pytest.fixture
+def ada():
+    return User.objects.create_user("ada@example.org", password=PASSWORD)
+
+
+def login(email="ada@example.org", password=PASSWORD):
+    return Caller().post("/auth/token", {"email": email, "password": password})
+
+
+def test_a_password_is_exchanged_for_a_token_that_opens_doors(ada):
+    answer = login(" ADA@Example.org ")
+    assert answer.status_code == 201
+    assert set(answer.json()) == {"token", "expires_at"}
+    assert answer.json()["expires_at"].endswith("Z")
+    assert Caller(answer.json()["token"]).get("/orders").status_code == 200
+
+
+def test_a_revoked_token_opens_nothing(ada):
+    caller = Caller(login().json()["token"])
+    assert caller.delete("/auth/token").status_code == 204
+    refused = caller.get("/orders")
+    assert_problem(refused, 401, "authentication-failed")
+    assert refused.headers["WWW-Authenticate"] == "Token"
+
+
+def test_revoking_needs_a_token():
+    assert_problem(Caller().delete("/auth/token"), 401, "not-authenticated")
+
+
+def test_an_unknown_address_a_wrong_password_and_a_closed_login_are_answered_alike(ada):
+    User.objects.create_user("closed@example.org", password=PASSWORD, is_active=False)
+    User.objects.create_user("none@example.org")
+    answers = [
+        login("nobody@example.org"),
+        login(password="another"),
+        login("closed@example.org"),
+        login("none@example.org"),
+    ]
+    bodies = [assert_problem(answer, 401, "invalid-credentials") for answer in answers]
+    assert len({body["detail"] for body in bodies}) == 1
+    assert {answer.headers["WWW-Authenticate"] for answer in answers} == {"Token"}
+
+
+def test_an_expired_token_does_not_hinder_from_getting_a_new_one(ada):
+    token = login().json()["token"]
+    AuthToken.objects.update(expiry=timezone.now() - timedelta(seconds=1))
+    assert_problem(Caller(token).get("/orders"), 401, "authentication-failed")
+    again = Caller(token).post("/auth/token", {"email": "ada@example.org", "password": PASSWORD})
+    assert again.status_code == 201
+
+
+@pytest.mark.parametrize(
+    "header", ["Token", "Token a b", "Token \xe9\xff", "Token ' OR 1=1", "Basic YTpi", "Token %00"]
+)
+def test_a_header_that_is_no_token_is_refused(header):
+    response = Caller().get("/orders", Authorization=header)
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == "Token"
+
+
+def test_too_many_attempts_are_told_to_wait(ada, monkeypatch):
+    monkeypatch.setattr(LoginThrottle, "rate", "2/min", raising=False)
+    login(password="wrong")
+    login(password="wrong")
+    refused = login()
+    assert_problem(refused, 429, "throttled")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60

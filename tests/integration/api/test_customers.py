@@ -1,0 +1,253 @@
+"""Customers: registering, reading, changing, and their logins."""
+
+from uuid import UUID, uuid4
+
+import pytest
+from django.contrib.auth.models import User
+
+from eventstore.commands import dispatch
+from eventstore.models import StoredEvent
+from ordering.api import logins
+from ordering.api.access import RegistrationThrottle
+from ordering.domain.customer import ChangeCustomer
+from ordering.models import CustomerAccount, CustomerProfile
+from tests.integration import shop
+from tests.integration.api import caller as callers
+from tests.integration.api.caller import PASSWORD, Caller, assert_problem, nothing_written
+
+pytestmark = pytest.mark.usefixtures("clean", "quick_passwords")
+
+ADDRESS = {"street": "St James's Square 12", "postal_code": "SW1Y", "city": "London", "country": "GB"}
+
+
+def registering(**more):
+    return {"name": "Ada Lovelace", "email": "Ada@example.org", "password": PASSWORD, **more}
+
+
+def register(**more):
+    return Caller().post("/customers", registering(**more))
+
+
+def login(email="ada@example.org"):
+    return Caller().post("/auth/token", {"email": email, "password": PASSWORD})
+
+
+def token(email="ada@example.org"):
+    return Caller(login(email).json()["token"])
+
+
+def test_registering_answers_the_customer_and_where_it_is():
+    answer = register(birth_date="1815-12-10", address=ADDRESS)
+    assert answer.status_code == 201
+    body = answer.json()
+    assert body["registered_at"].endswith("Z")
+    assert answer.headers["Location"] == f"http://testserver/api/v1/customers/{body['id']}"
+    assert answer.headers["ETag"] == '"3"'
+    assert answer.headers["Event-Position"] == "3"
+    expected = {"name": "Ada Lovelace", "email": "Ada@example.org", "birth_date": "1815-12-10", "address": ADDRESS}
+    assert body == {"id": body["id"], "registered_at": body["registered_at"], **expected}
+    assert list(StoredEvent.objects.values_list("type", flat=True)) == [
+        "customer.registered",
+        "customer.birth-date-set",
+        "customer.address-changed",
+    ]
+    read = token().get(f"/customers/{body['id']}")
+    assert read.json() == answer.json()
+    assert read.headers["ETag"] == '"3"'
+
+
+def test_the_password_goes_to_the_login_and_nowhere_else():
+    register()
+    assert login().status_code == 201
+    for event in StoredEvent.objects.all():
+        assert PASSWORD not in str(vars(event))
+
+
+def test_without_a_password_there_is_a_login_that_nobody_can_use():
+    assert register(password=None).status_code == 400
+    body = registering()
+    del body["password"]
+    assert Caller().post("/customers", body).status_code == 201
+    assert not User.objects.get(username="ada@example.org").has_usable_password()
+
+
+def test_the_same_again_is_answered_as_the_first_time_even_after_a_change():
+    chosen = str(uuid4())
+    first = register(id=chosen)
+    assert first.json()["id"] == chosen
+    assert token().patch(f"/customers/{chosen}", {"name": "Ada King"}).status_code == 200
+    again = register(id=chosen)
+    assert again.status_code == 201
+    assert again.content == first.content
+    assert again.headers["Event-Position"] == first.headers["Event-Position"]
+    assert StoredEvent.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"name": "Another"}, {"email": "b@example.org"}, {"password": "quite another"}, {"birth_date": "1815-12-10"}],
+)
+def test_something_else_under_the_same_id_is_refused(other):
+    chosen = str(uuid4())
+    register(id=chosen)
+    with nothing_written():
+        assert_problem(register(id=chosen, **other), 409, "already-exists")
+
+
+def test_an_id_that_something_of_another_kind_has_is_taken():
+    conference = shop.conference_on_sale()
+    with nothing_written():
+        assert_problem(register(id=str(conference)), 409, "already-exists")
+
+
+def test_an_address_belongs_to_one_customer():
+    register()
+    with nothing_written():
+        assert_problem(register(email=" ADA@EXAMPLE.ORG"), 409, "email-taken")
+
+
+def test_an_address_that_names_a_login_of_staff_is_taken():
+    User.objects.create(username="ada@example.org", is_staff=True)
+    with nothing_written():
+        assert_problem(register(), 409, "email-taken")
+
+
+def test_a_registration_that_died_before_the_login_is_finished_by_the_same_call(monkeypatch):
+    chosen = str(uuid4())
+    with monkeypatch.context() as crash:
+        crash.setattr(logins, "open_for", lambda *_: 1 / 0)
+        assert_problem(register(id=chosen), 500, "internal-error")
+    assert not CustomerAccount.objects.exists()
+    with nothing_written():
+        assert register(id=chosen).status_code == 201
+    assert login().status_code == 201
+
+
+def test_each_change_is_an_event_of_its_own_and_no_change_is_none():
+    customer = register(address=ADDRESS).json()
+    ada = token()
+    change = {"name": "Ada King", "birth_date": "1815-12-10", "address": {**ADDRESS, "city": "Ockham"}}
+    answer = ada.patch(f"/customers/{customer['id']}", change)
+    assert answer.status_code == 200
+    recorded = ["customer.renamed", "customer.birth-date-set", "customer.address-changed"]
+    assert answer.json() == {**customer, **change, "recorded": recorded}
+    assert answer.headers["ETag"] == '"5"'
+    assert answer.headers["Event-Position"] == "5"
+    again = ada.patch(f"/customers/{customer['id']}", change)
+    assert StoredEvent.objects.count() == 5
+    assert again.json()["recorded"] == []
+    assert again.headers["Event-Position"] == "5"
+
+
+def test_null_clears_and_what_is_left_out_stays():
+    customer = register(address=ADDRESS, birth_date="1815-12-10").json()["id"]
+    body = token().patch(f"/customers/{customer}", {"birth_date": None}).json()
+    assert (body["birth_date"], body["address"]) == (None, ADDRESS)
+    body = token().patch(f"/customers/{customer}", {"address": None}).json()
+    assert (body["address"], body["recorded"]) == (None, ["customer.address-changed"])
+
+
+def test_a_part_of_an_address_is_merged_with_the_rest():
+    customer = register(address=ADDRESS).json()["id"]
+    patch = {"address": {"city": "Ockham"}}
+    body = token().patch(f"/customers/{customer}", patch, Content_Type="application/merge-patch+json").json()
+    assert body["address"] == {**ADDRESS, "city": "Ockham"}
+    errors = token().patch(f"/customers/{customer}", {"address": {"city": None}}).json()["errors"]
+    assert [(error["pointer"], error["code"]) for error in errors] == [("/address/city", "required")]
+
+
+def test_null_does_not_clear_a_name():
+    customer = register().json()["id"]
+    with nothing_written():
+        problem = assert_problem(token().patch(f"/customers/{customer}", {"name": None}), 400, "invalid")
+    assert [error["pointer"] for error in problem["errors"]] == ["/name"]
+
+
+def test_a_new_address_moves_the_login():
+    customer = register().json()["id"]
+    ada = token()
+    assert ada.patch(f"/customers/{customer}", {"email": "Countess@example.org"}).status_code == 200
+    assert login().status_code == 401
+    assert login("countess@example.org").status_code == 201
+
+
+def test_a_login_left_behind_by_a_crash_follows_with_the_next_call():
+    customer = register().json()["id"]
+    ada = token()
+    dispatch(ChangeCustomer(customer_id=CustomerProfile.objects.get().pk, email="countess@example.org"))
+    assert login("countess@example.org").status_code == 401
+    assert ada.patch(f"/customers/{customer}", {"email": "countess@example.org"}).json()["recorded"] == []
+    assert login("countess@example.org").status_code == 201
+
+
+def test_a_login_left_behind_does_not_stand_in_the_way_of_who_has_the_address_now():
+    register()
+    dispatch(ChangeCustomer(customer_id=CustomerProfile.objects.get().pk, email="countess@example.org"))
+    assert register(name="Ada Yonath").status_code == 201
+    assert login().status_code == 201
+    assert login("countess@example.org").status_code == 201
+
+
+def test_two_who_exchanged_their_addresses_both_get_their_logins():
+    ids = [UUID(register(email=f"{name}@example.org").json()["id"]) for name in ("a", "b")]
+    for customer, email in zip(ids, ("c", "a"), strict=True):
+        dispatch(ChangeCustomer(customer_id=customer, email=f"{email}@example.org"))
+    dispatch(ChangeCustomer(customer_id=ids[0], email="b@example.org"))
+    logins.follow(ids[0])
+    accounts = {each.customer_id: each.user.username for each in CustomerAccount.objects.select_related("user")}
+    assert accounts == {ids[0]: "b@example.org", ids[1]: "a@example.org"}
+
+
+def test_a_change_of_what_has_changed_since_is_refused():
+    customer = register().json()["id"]
+    ada = token()
+    path = f"/customers/{customer}"
+    assert ada.patch(path, {"name": "Ada King"}, If_Match='"1"').status_code == 200
+    for stale in ('"1"', '"99"', '"abc"', 'W/"2"', "nonsense"):
+        with nothing_written():
+            assert_problem(ada.patch(path, {"name": "Ada Byron"}, If_Match=stale), 412, "version-conflict")
+    assert ada.patch(path, {"name": "Ada Byron"}, If_Match='"1", "2"').status_code == 200
+    assert ada.patch(path, {"name": "Ada"}, If_Match="*").status_code == 200
+
+
+def test_who_has_this_version_already_is_told_so():
+    customer = register().json()["id"]
+    path = f"/customers/{customer}"
+    ada = token()
+    answer = ada.get(path, If_None_Match='W/"1"')
+    assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", '"1"')
+    assert ada.get(path, If_None_Match='"2"').status_code == 200
+
+
+def test_a_customer_who_cannot_be_read_yet_is_pending():
+    customer, ada = callers.customer()
+    CustomerProfile.objects.all().delete()
+    answer = ada.get(f"/customers/{customer}")
+    assert answer.status_code == 202
+    assert answer.json() == {"status": "pending", "position": 1, "read_model_position": 1}
+    assert answer.headers["Retry-After"] == "1"
+
+
+def test_a_change_is_answered_even_while_the_read_model_is_behind():
+    customer, ada = callers.customer()
+    CustomerProfile.objects.all().delete()
+    answer = ada.patch(f"/customers/{customer}", {"birth_date": None})
+    assert answer.status_code == 200
+    assert answer.json()["name"] == "Ada Lovelace"
+
+
+def test_too_many_registrations_are_told_to_wait_but_not_those_of_the_storefront(monkeypatch):
+    monkeypatch.setattr(RegistrationThrottle, "rate", "1/min", raising=False)
+    assert register().status_code == 201
+    refused = register(email="b@example.org")
+    assert_problem(refused, 429, "throttled")
+    assert int(refused.headers["Retry-After"]) >= 1
+    storefront = callers.storefront()
+    for number in range(3):
+        assert storefront.post("/customers", registering(email=f"{number}@example.org")).status_code == 201
+
+
+def test_a_weak_password_is_one_error_among_all():
+    problem = assert_problem(register(email="no address", password="123", name=""), 400, "invalid")
+    found = {(error["pointer"], error["code"]) for error in problem["errors"]}
+    assert {("/email", "invalid"), ("/name", "blank"), ("/password", "password-too-short")} <= found

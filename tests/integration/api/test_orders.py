@@ -1,0 +1,272 @@
+"""Orders: placing, reading, cancelling, their history, and how they are paid."""
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from eventstore import context
+from eventstore.commands import dispatch
+from eventstore.models import StoredEvent, SubscriberRow
+from ordering.domain.order import ExpireOrder
+from ordering.domain.values import payment_id_of
+from ordering.models import ConferenceOnSale, OrderSummary
+from tests.integration import shop
+from tests.integration.api import caller as callers
+from tests.integration.api.caller import Caller, assert_problem, nothing_written, placing
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+@pytest.fixture
+def conference():
+    return shop.conference_on_sale(capacity=10)
+
+
+@pytest.fixture
+def ada():
+    return callers.customer()
+
+
+def test_an_order_is_answered_as_it_stands_after_the_sale_ran(conference, ada):
+    customer, caller = ada
+    answer = caller.post("/orders", placing(customer, conference, 2))
+    assert answer.status_code == 201
+    order = answer.json()
+    payment_id = str(payment_id_of(UUID(order["id"])))
+    assert answer.headers["Location"] == f"http://testserver/api/v1/orders/{order['id']}"
+    assert answer.headers["ETag"] == '"1"'
+    assert int(answer.headers["Event-Position"]) == StoredEvent.objects.get(type="order.placed").position
+    assert order["placed_at"].endswith("Z")
+    assert order["expires_at"].endswith("Z")
+    assert order["number"].startswith("BX-")
+    assert {name: order[name] for name in ("customer_id", "conference_id", "status", "lines", "total", "payment")} == {
+        "customer_id": str(customer),
+        "conference_id": str(conference),
+        "status": "awaiting_payment",
+        "lines": [
+            {"seat_type": "standard", "quantity": 2, "unit_price": {"amount": "99.50", "currency": "EUR"}},
+        ],
+        "total": {"amount": "199.00", "currency": "EUR"},
+        "payment": {
+            "id": payment_id,
+            "status": "requested",
+            "amount": {"amount": "199.00", "currency": "EUR"},
+            "pay_url": f"http://testserver/api/v1/sandbox/payments/{payment_id}",
+        },
+    }
+    read = caller.get(f"/orders/{order['id']}")
+    assert read.json() == order
+    assert read.headers["ETag"] == '"1"'
+
+
+def test_an_order_that_is_paid_in_the_sandbox_is_confirmed(conference, ada):
+    customer, caller = ada
+    order = caller.post("/orders", placing(customer, conference, 2)).json()
+    paid = caller.post(order["payment"]["pay_url"].removeprefix("http://testserver"), {"outcome": "accepted"})
+    assert paid.status_code == 202
+    assert int(paid.headers["Event-Position"]) == StoredEvent.objects.get(type="payment.accepted").position
+    order = caller.get(f"/orders/{order['id']}").json()
+    assert order["status"] == "confirmed"
+    assert order["payment"]["status"] == "accepted"
+    assert order["payment"]["pay_url"] is None
+    assert caller.get(f"/conferences/{conference}").json()["seat_types"][0]["available"] == 8
+
+
+def test_a_declined_payment_can_be_tried_again(conference, ada):
+    customer, caller = ada
+    order = caller.post("/orders", placing(customer, conference)).json()
+    pay_url = order["payment"]["pay_url"].removeprefix("http://testserver")
+    assert caller.post(pay_url, {"outcome": "declined"}).status_code == 202
+    declined = caller.get(f"/orders/{order['id']}").json()
+    assert (declined["status"], declined["payment"]["status"]) == ("awaiting_payment", "declined")
+    assert caller.post(pay_url, {"outcome": "accepted"}).status_code == 202
+    assert caller.get(f"/orders/{order['id']}").json()["status"] == "confirmed"
+
+
+def test_an_order_that_awaits_no_payment_cannot_be_paid(conference, ada):
+    customer, caller = ada
+    paid, expired = (caller.post("/orders", placing(customer, conference)).json()["id"] for _ in range(2))
+    urls = [f"/sandbox/payments/{payment_id_of(UUID(each))}" for each in (paid, expired)]
+    caller.post(urls[0], {"outcome": "accepted"})
+    dispatch(ExpireOrder(order_id=UUID(expired)))
+    for url in urls:
+        with nothing_written():
+            assert_problem(caller.post(url, {"outcome": "accepted"}), 409, "order-not-payable")
+
+
+def test_an_order_of_more_seats_than_are_left_is_refused(conference, ada):
+    customer, caller = ada
+    caller.post("/orders", placing(customer, conference, 8))
+    answer = caller.post("/orders", placing(customer, conference, 3))
+    assert answer.status_code == 201
+    assert answer.json()["status"] == "refused"
+    assert answer.headers["ETag"] == '"2"'
+
+
+def test_the_same_order_again_is_answered_as_the_first_time(conference, ada):
+    customer, caller = ada
+    body = placing(customer, conference, id=str(uuid4()))
+    first = caller.post("/orders", body)
+    with nothing_written():
+        again = caller.post("/orders", body)
+        assert (again.status_code, again.json()) == (201, first.json())
+        assert again.headers["Event-Position"] == first.headers["Event-Position"]
+        other = placing(customer, conference, 2, id=body["id"])
+        assert_problem(caller.post("/orders", other), 409, "already-exists")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"conference_id": str(uuid4())}, "conference-not-found"),
+        ({"customer_id": str(uuid4())}, "customer-not-found"),
+        ({"lines": [{"seat_type": "gold", "quantity": 1}]}, "unknown-seat-type"),
+        ({"lines": [{"seat_type": "standard", "quantity": 11}]}, "too-many-seats"),
+    ],
+)
+def test_what_a_rule_refuses_is_refused_with_its_code(conference, ada, change, code):
+    customer, _ = ada
+    with nothing_written():
+        answer = callers.storefront().post("/orders", {**placing(customer, conference), **change})
+        assert_problem(answer, 409, code)
+
+
+def test_a_cancelled_order_gives_its_seats_and_its_money_back(conference, ada):
+    customer, caller = ada
+    order = caller.post("/orders", placing(customer, conference)).json()
+    caller.post(order["payment"]["pay_url"].removeprefix("http://testserver"), {"outcome": "accepted"})
+    answer = caller.post(f"/orders/{order['id']}/cancel", {"reason": "ill"})
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "refunded"
+    assert answer.headers["ETag"] == '"3"'
+    assert ConferenceOnSale.objects.get().seat_types["standard"]["available"] == 10
+    with nothing_written():
+        assert_problem(caller.post(f"/orders/{order['id']}/cancel"), 409, "order-not-cancellable")
+
+
+def test_a_stale_cancellation_is_refused(conference, ada):
+    customer, caller = ada
+    order = caller.post("/orders", placing(customer, conference)).json()["id"]
+    caller.post(f"/orders/{order}/status-mail", If_Match='"1"')
+    with nothing_written():
+        assert_problem(caller.post(f"/orders/{order}/cancel", If_Match='"1"'), 412, "version-conflict")
+    assert caller.post(f"/orders/{order}/cancel", If_Match='"2"').json()["status"] == "cancelled"
+
+
+def test_asking_for_a_status_mail_is_part_of_the_history(conference, ada):
+    customer, caller = ada
+    order = caller.post("/orders", placing(customer, conference)).json()["id"]
+    assert caller.post(f"/orders/{order}/status-mail").status_code == 202
+    placed, asked = caller.get(f"/orders/{order}/history").json()["results"]
+    assert (placed["type"], asked["type"]) == ("order.placed", "order.status-mail-requested")
+    assert (placed["version"], asked["version"]) == (1, 2)
+    assert placed["position"] < asked["position"]
+    assert asked["actor"] == f"customer:{customer}"
+    assert asked["recorded_at"].endswith("Z")
+    assert asked["data"] == {"order_id": order, "customer_id": str(customer)}
+    assert placed["data"]["total"] == {"amount": "99.50", "currency": "EUR"}
+
+
+def test_events_are_stored_with_the_correlation_id_of_the_request_and_who_asked(conference, ada):
+    customer, caller = ada
+    wish = str(uuid4())
+    answer = caller.post("/orders", placing(customer, conference), X_Correlation_Id=wish)
+    assert answer.headers["X-Correlation-Id"] == wish
+    chain = StoredEvent.objects.filter(correlation_id=wish)
+    assert [event.type for event in chain] == ["order.placed", "seats.reserved", "payment.requested"]
+    assert chain[0].actor == f"customer:{customer}"
+
+
+def test_a_correlation_id_that_is_no_uuid_is_replaced(conference, ada):
+    customer, caller = ada
+    answer = caller.post("/orders", placing(customer, conference), X_Correlation_Id="' OR 1=1 --")
+    made = UUID(answer.headers["X-Correlation-Id"])
+    assert StoredEvent.objects.filter(correlation_id=made).count() == 3
+
+
+def test_an_order_that_cannot_be_read_yet_is_pending(conference, ada):
+    customer, caller = ada
+    order = caller.post("/orders", placing(customer, conference)).json()["id"]
+    OrderSummary.objects.all().delete()
+    answer = caller.get(f"/orders/{order}")
+    assert answer.status_code == 202
+    body = answer.json()
+    assert body["status"] == "pending"
+    assert body["position"] == StoredEvent.objects.get(type="order.placed").position
+    assert body["read_model_position"] == SubscriberRow.objects.get(pk="order-summaries").checkpoint
+    assert answer.headers["Retry-After"] == "1"
+
+
+def test_an_order_is_answered_even_when_nothing_feeds_the_read_models(conference, ada):
+    customer, caller = ada
+    SubscriberRow.objects.filter(rank=1).update(status="halted")
+    answer = caller.post("/orders", placing(customer, conference))
+    assert answer.status_code == 201
+    assert answer.json()["status"] == "awaiting_payment"
+    assert not OrderSummary.objects.exists()
+    assert caller.get(f"/orders/{answer.json()['id']}").status_code == 202
+
+
+def test_what_is_not_there_is_not_found_at_once():
+    missing = context.new_id()
+    caller = callers.staff()
+    paths = [f"/orders/{missing}", f"/orders/{missing}/history", f"/customers/{missing}", f"/conferences/{missing}"]
+    for path in paths:
+        assert_problem(caller.get(path), 404, "not-found")
+
+
+def test_pages_of_orders_hold_each_order_once_the_newest_first(conference, ada):
+    customer, caller = ada
+    placed = [caller.post("/orders", placing(customer, conference)).json()["id"] for _ in range(5)]
+    OrderSummary.objects.filter(pk__in=placed[1:4]).update(placed_at=OrderSummary.objects.get(pk=placed[2]).placed_at)
+    seen, page = [], caller.get("/orders?limit=2")
+    while True:
+        seen += [order["id"] for order in page.json()["results"]]
+        following = page.json()["next"]
+        if following is None:
+            break
+        assert page.headers["Link"] == f'<{following}>; rel="next"'
+        page = caller.get(following.removeprefix("http://testserver"))
+    assert "Link" not in page.headers
+    assert sorted(seen) == sorted(placed)
+    assert (seen[0], seen[-1]) == (placed[4], placed[0])
+
+
+def test_orders_are_filtered(conference, ada):
+    customer, caller = ada
+    first, second = (caller.post("/orders", placing(customer, conference)).json()["id"] for _ in range(2))
+    caller.post(f"/orders/{first}/cancel")
+    found = caller.get(f"/orders?status=awaiting_payment&conference_id={conference}&customer_id={customer}").json()
+    assert [order["id"] for order in found["results"]] == [second]
+    assert caller.get(f"/orders?conference_id={uuid4()}").json() == {"results": [], "next": None}
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=201", "limit=x", "status=lost", "customer_id=1", "cursor=x", "cursor=WzEsMl0", "page=2"]
+)
+def test_a_list_that_is_asked_for_in_another_way_is_a_mistake(ada, query):
+    problem = assert_problem(ada[1].get(f"/orders?{query}"), 400, "invalid")
+    assert [error["pointer"] for error in problem["errors"]] == [f"/{query.partition('=')[0]}"]
+
+
+def test_conferences_are_for_anyone_to_read(conference):
+    listed = Caller().get("/conferences").json()
+    assert [each["id"] for each in listed["results"]] == [str(conference)]
+    answer = Caller().get(f"/conferences/{conference}")
+    assert answer.json() == listed["results"][0]
+    assert set(answer.json()) == {"id", "name", "starts_at", "sales", "seat_types"}
+    assert set(answer.json()["sales"]) == {"opens_at", "closes_at"}
+    assert answer.json()["seat_types"] == [
+        {
+            "code": "standard",
+            "name": "Standard",
+            "price": {"amount": "99.50", "currency": "EUR"},
+            "capacity": 10,
+            "available": 10,
+            "max_per_order": 10,
+        }
+    ]
+    etag = answer.headers["ETag"]
+    assert Caller().get(f"/conferences/{conference}", If_None_Match=etag).status_code == 304
+    ConferenceOnSale.objects.all().delete()
+    assert Caller().get(f"/conferences/{conference}").status_code == 202
