@@ -26,7 +26,7 @@ STREAM_LOCKS = 20038
 COMMAND_LOCKS = 20039
 
 HORIZON = "SELECT eventstore_horizon_v1(%s)"
-_APPEND = "SELECT first, last FROM eventstore_append_v1(%s, %s, %s, %s)"
+_APPEND = "SELECT first, last FROM eventstore_append_v1(%s, %s, %s, %s, %s)"
 _LOCK = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
 _COLUMNS = """position, stream_id, category, version, type, schema_version, data::text AS data, event_id,
     correlation_id, causation_id, actor, (metadata->>'root')::uuid AS root,
@@ -34,6 +34,7 @@ _COLUMNS = """position, stream_id, category, version, type, schema_version, data
 # A decider that freezes must not hold its stream for good, nor a caller wait for one without end.
 _LIMITS = """SELECT set_config('lock_timeout', '10s', true),
     set_config('idle_in_transaction_session_timeout', '5s', true)"""
+_VERSION = "SELECT coalesce(max(version), 0) FROM eventstore_event WHERE stream_id = %s"
 _CARRIED_OUT = "SELECT first_position, last_position FROM eventstore_command WHERE id = %s"
 _READ = f"""SELECT {_COLUMNS} FROM eventstore_event
     WHERE position > %s AND position <= %s AND type = ANY(%s) ORDER BY position LIMIT %s"""
@@ -109,6 +110,25 @@ def cursor(using: str = DEFAULT_DB_ALIAS) -> Iterator[psycopg.Cursor[Any]]:
         yield raw
 
 
+def together(*statements: Statement, using: str = DEFAULT_DB_ALIAS) -> list[list[Any]]:
+    """Run statements one after the other in one round trip; answers the rows of each. Each sees its own moment."""
+    raw = session(using)
+    if len(statements) == 1:
+        return [_run(raw, 0, statements[0]).fetchall()]
+    with raw.pipeline():
+        cursors = [_run(raw, place, statement) for place, statement in enumerate(statements)]
+    return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
+
+def _run(raw: psycopg.Connection[Any], place: int, statement: Statement) -> psycopg.Cursor[Any]:
+    """On a cursor that the connection keeps: making one costs as much as encoding and checking an event."""
+    kept: list[psycopg.Cursor[Any]] = raw.__dict__.setdefault("eventstore_cursors", [])
+    while len(kept) <= place:
+        kept.append(psycopg.Cursor(raw))
+    kept[place].row_factory = statement.rows
+    return kept[place].execute(statement.query, statement.parameters, prepare=True)
+
+
 def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAULT_DB_ALIAS) -> Appended:
     """Append to one or several streams in one call to the database, all or nothing.
 
@@ -140,26 +160,16 @@ def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAU
     ]
     if len(rows) > MOST_EVENTS:
         raise TooManyEvents
-    streams = [{"id": change.stream_id, "expected": change.expected} for change in changes]
-    held = {_hash(claim.scope, claim.value): claim for change in changes for claim in change.claimed}
-    with cursor(using) as raw:
-        try:
-            raw.execute(
-                _APPEND,
-                [
-                    _json(streams),
-                    _json(rows),
-                    _json(_claims(changes)) if _touches_claims(changes) else None,
-                    command_id,
-                ],
-                prepare=True,
-            )
-        except psycopg.errors.UniqueViolation as error:
-            raise _refusal(error, held) from error
-        except psycopg.errors.InvalidTransactionState as error:
-            raise UnsafeTransaction from error
-        first, last = _only(raw)
-    return Appended(first, last)
+    streams = _array(change.stream_id for change in changes)
+    expected = _array(change.expected for change in changes)
+    claims = _json(_claims(changes)) if any(change.claimed or change.released for change in changes) else None
+    try:
+        ((appended,),) = together(Statement(_APPEND, [streams, expected, _json(rows), claims, command_id]), using=using)
+    except psycopg.errors.UniqueViolation as error:
+        raise _refusal(error, changes) from error
+    except psycopg.errors.InvalidTransactionState as error:
+        raise UnsafeTransaction from error
+    return Appended(*appended)
 
 
 def read(after: int, upto: int, types: Iterable[str], limit: int, *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
@@ -179,11 +189,7 @@ def read_one(position: int, *, using: str = DEFAULT_DB_ALIAS) -> Recorded:
 
 def version_of(stream_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> int:
     """The version of the last event of a stream, 0 if it has none."""
-    with cursor(using) as raw:
-        raw.execute(
-            "SELECT coalesce(max(version), 0) FROM eventstore_event WHERE stream_id = %s", [stream_id], prepare=True
-        )
-        return int(_only(raw)[0])
+    return _only(Statement(_VERSION, [stream_id]), using)
 
 
 def read_caused(command_id: UUID, appended: Appended, *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
@@ -193,27 +199,12 @@ def read_caused(command_id: UUID, appended: Appended, *, using: str = DEFAULT_DB
 
 def horizon(after: int = -1, *, using: str = DEFAULT_DB_ALIAS) -> int:
     """The position up to which the log is final; when nothing came after `after`, cheaper. Only on the primary."""
-    with cursor(using) as raw:
-        raw.execute(HORIZON, [after], prepare=True)
-        return int(_only(raw)[0])
-
-
-def together(*statements: Statement, using: str = DEFAULT_DB_ALIAS) -> list[list[Any]]:
-    """Run statements one after the other in one round trip; answers the rows of each. Each sees its own moment."""
-    raw = session(using)
-    with raw.pipeline():
-        cursors = [
-            psycopg.Cursor(raw, row_factory=each.rows).execute(each.query, each.parameters, prepare=True)
-            for each in statements
-        ]
-    return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+    return _only(Statement(HORIZON, [after]), using)
 
 
 def head(*, using: str = DEFAULT_DB_ALIAS) -> int:
     """The last position that was handed out, whether or not it was committed."""
-    with cursor(using) as raw:
-        raw.execute("SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq", prepare=True)
-        return int(_only(raw)[0])
+    return _only(Statement("SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq"), using)
 
 
 def take_up(
@@ -237,22 +228,22 @@ def take_up(
 
 
 def _recorded(query: str, parameters: Sequence[Any], using: str) -> list[Recorded]:
-    with psycopg.Cursor(session(using), row_factory=class_row(Recorded)) as raw:
-        return raw.execute(query, parameters, prepare=True).fetchall()
+    (found,) = together(Statement(query, parameters, class_row(Recorded)), using=using)
+    return found
 
 
-def _only(raw: psycopg.Cursor[Any]) -> tuple[Any, ...]:
-    row = raw.fetchone()
-    assert row is not None, "the statement always answers one row"
-    return tuple(row)
+def _only(statement: Statement, using: str) -> int:
+    (((value,),),) = together(statement, using=using)
+    return int(value)
+
+
+def _array(values: Iterable[UUID | int]) -> str:
+    """An array as PostgreSQL writes it: quicker than psycopg's own, which looks at every element."""
+    return f"{{{','.join(map(str, values))}}}"
 
 
 def _json(value: object) -> str:
     return encoder.encode(value).decode()
-
-
-def _touches_claims(changes: Sequence[Changes]) -> bool:
-    return any(change.claimed or change.released for change in changes)
 
 
 def _claims(changes: Sequence[Changes]) -> list[dict[str, Any]]:
@@ -271,11 +262,12 @@ def _hash(scope: str, value: str) -> str:
     return salted_hmac(f"eventstore.claim.{scope}", value, secret=secret, algorithm="sha256").hexdigest()
 
 
-def _refusal(error: psycopg.errors.UniqueViolation, held: dict[str, Claim]) -> Exception:
+def _refusal(error: psycopg.errors.UniqueViolation, changes: Sequence[Changes]) -> Exception:
     """Which of our rules a unique violation stands for, told by the constraint's name."""
     if error.diag.constraint_name == "eventstore_event_stream_version":
         return ConcurrencyConflict()
     if error.diag.constraint_name == "eventstore_claim_pkey":
-        claim = held.get(error.diag.message_detail or "")
-        return claim.refusal if claim else ClaimTaken()
+        held = (claim for change in changes for claim in change.claimed)
+        refusals = [claim.refusal for claim in held if _hash(claim.scope, claim.value) == error.diag.message_detail]
+        return refusals[0] if refusals else ClaimTaken()
     return error

@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
         ),
         Install(
             "append_v1.sql",
-            digest="e45cce86985a543e5cb1ebaf96578a488979a05b3e46957b55de189cb72408e0",
+            digest="a9d354fc706f75bf96c995ef8a36c07f0931109b2f13b6e9404f98d2093a410b",
             reverse_sql="DROP FUNCTION eventstore_append_v1",
         ),
     ]

@@ -11,6 +11,8 @@ import msgspec
 from ordering.domain.errors import MixedCurrencies
 
 CENT = Decimal("0.01")
+CENTS = -2
+CURRENCY, COUNTRY = re.compile("[A-Z]{3}"), re.compile("[A-Z]{2}")
 LIMIT = Decimal(10) ** 12
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -26,12 +28,13 @@ class Money(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if not self.amount.is_finite() or not -LIMIT < self.amount < LIMIT:
             raise ValueError("An amount has at most twelve digits before its decimals.")
-        cents = self.amount.quantize(CENT)
-        if cents != self.amount:
-            raise ValueError("An amount has at most two decimals.")
-        if not re.fullmatch("[A-Z]{3}", self.currency):
+        if not CURRENCY.fullmatch(self.currency):
             raise ValueError("A currency is three capital letters.")
-        msgspec.structs.force_setattr(self, "amount", cents)
+        if self.amount.as_tuple().exponent != CENTS:
+            cents = self.amount.quantize(CENT)
+            if cents != self.amount:
+                raise ValueError("An amount has at most two decimals.")
+            msgspec.structs.force_setattr(self, "amount", cents)
 
     def __add__(self, other: "Money") -> "Money":
         if other.currency != self.currency:
@@ -51,7 +54,7 @@ class Address(msgspec.Struct, frozen=True):
     country: str
 
     def __post_init__(self) -> None:
-        if not re.fullmatch("[A-Z]{2}", self.country):
+        if not COUNTRY.fullmatch(self.country):
             raise ValueError("A country is two capital letters.")
 
 

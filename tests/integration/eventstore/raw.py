@@ -32,8 +32,8 @@ def append(connection: psycopg.Connection[Any]) -> int:
         "metadata": {},
     }
     row = connection.execute(
-        "SELECT last FROM eventstore_append_v1(%s, %s, NULL, NULL)",
-        [json.dumps([{"id": stream, "expected": 0}]), json.dumps([event])],
+        "SELECT last FROM eventstore_append_v1(ARRAY[%s]::uuid[], '{0}', %s, NULL, NULL)",
+        [stream, json.dumps([event])],
     ).fetchone()
     assert row
     return int(row[0])
