@@ -111,9 +111,14 @@ CELERY_TASK_DEFAULT_QUEUE = "live"
 CELERY_TASK_ROUTES = {
     "projections.tasks.rebuild": {"queue": "rebuild"},
     "sagas.tasks.deliver": {"queue": "effects"},
+    # What the clock asks for never waits behind work that takes its time.
+    "*.tasks.tick": {"queue": "clock"},
 }
-CELERY_TASK_ACKS_LATE = True
+# A message is taken and forgotten when there is somebody to work: the clock makes good a lost one, while one that is
+# held without being acknowledged ends the worker when Redis goes away.
+CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_DISABLE_PREFETCH = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # For who publishes; who consumes has others, see config.celery.

@@ -214,7 +214,7 @@ def settle_with(settler: Settler) -> None:
 def _settle(root: UUID, position: int, using: str) -> bool:
     settled = _settlers[-1](root, position, using)
     for subscriber in registry.of(Mode.ASYNC):
-        doorbell.ring(subscriber.name, follow.name, subscriber.name, using=using)
+        doorbell.remind(subscriber.name, follow.name, subscriber.name, using=using)
     if not settled:
-        doorbell.ring(SYNC_BELL, follow_sync.name, using=using)
+        doorbell.remind(SYNC_BELL, follow_sync.name, using=using)
     return settled

@@ -31,10 +31,7 @@ _looked_at: dict[str, float] = {}
 
 def ring(name: str, task: str, *arguments: str | int, using: str = DEFAULT_DB_ALIAS) -> None:
     """Send a task, unless this bell rings already. Never raises for a broker that is gone, and never waits for long."""
-    now = time.monotonic()
-    if now - _looked_at.get(name, -PAUSE) < PAUSE:
-        return
-    _looked_at[name] = now
+    _looked_at[name] = time.monotonic()
     with store.cursor(using) as cursor:
         if cursor.execute(_MARK, [name], prepare=True).fetchone() is None:
             return
@@ -44,13 +41,19 @@ def ring(name: str, task: str, *arguments: str | int, using: str = DEFAULT_DB_AL
         log.warning("doorbell_unheard", bell=name, error=f"{type(error).__name__}: {error}")
 
 
+def remind(name: str, task: str, *arguments: str | int, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Ring, unless this process did so a moment ago: whoever answered is still there."""
+    if time.monotonic() - _looked_at.get(name, -PAUSE) >= PAUSE:
+        ring(name, task, *arguments, using=using)
+
+
 def forget() -> None:
     """Look at the mark of every bell again."""
     _looked_at.clear()
 
 
-def ring_on_commit(name: str, task: str, *arguments: str | int, using: str = DEFAULT_DB_ALIAS) -> None:
-    transaction.on_commit(lambda: ring(name, task, *arguments, using=using), using=using, robust=True)
+def remind_on_commit(name: str, task: str, *arguments: str | int, using: str = DEFAULT_DB_ALIAS) -> None:
+    transaction.on_commit(lambda: remind(name, task, *arguments, using=using), using=using, robust=True)
 
 
 def answer(name: str, *, using: str = DEFAULT_DB_ALIAS) -> None:

@@ -10,7 +10,7 @@ from eventstore.subscribers import SYNC_BELL, Mode, registry
 
 LINGER = 1.0
 POLL = 0.005
-LONGEST = 20.0
+LONGEST = 3.0
 
 
 @shared_task(name="eventstore.tasks.tick")

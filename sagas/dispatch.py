@@ -91,7 +91,7 @@ def settle(root: UUID, position: int, using: str = DEFAULT_DB_ALIAS) -> bool:
         napped = not moved and not sent and not napped
         if napped:
             waiting.nap()
-    doorbell.ring("sagas", "sagas.tasks.run", using=using)
+    doorbell.remind("sagas", "sagas.tasks.run", using=using)
     return False
 
 

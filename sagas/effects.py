@@ -68,7 +68,7 @@ class Effect(Subscriber):
 
     def apply(self, cursor: psycopg.Cursor[Any], work: Sequence[Work]) -> None:
         cursor.execute(_LEDGER, [self.name, [each.recorded.position for each in work]], prepare=True)
-        doorbell.ring_on_commit(BELL, TASK)
+        doorbell.remind_on_commit(BELL, TASK)
 
     def idempotency_key(self, meta: Meta) -> UUID:
         """The same for every attempt at one event: for a Message-ID, or for a provider that recognizes repeats."""

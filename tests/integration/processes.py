@@ -102,9 +102,11 @@ def worker(*, queues: str = "live,rebuild,effects", concurrency: int = 2, **envi
 
 @contextmanager
 def clock(**environment: str) -> Iterator[Program]:
-    """Celery's beat."""
+    """Celery's beat, and the worker that does what it asks for."""
     schedule = f"{os.environ['BOXOFFICE_HOME']}/beat-{os.urandom(4).hex()}"
-    with program("-m", "celery", "-A", "config", "beat", "-s", schedule, **environment) as started:
+    celery = ("-m", "celery", "-A", "config")
+    ticker = (*celery, "worker", "-Q", "clock", "-P", "solo", "-n", f"{os.urandom(4).hex()}@%h")
+    with program(*celery, "beat", "-s", schedule, **environment), program(*ticker, **environment) as started:
         yield started
 
 
