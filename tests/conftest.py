@@ -1,10 +1,18 @@
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from pytest_django import DjangoDbBlocker
 
 from tests.servers import ServersPlugin
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,3 +60,15 @@ def clean(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
         cache.clear()
         yield
         connections.close_all()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium. Without one the tests fail: they are not to be skipped unnoticed."""
+    if not CHROMIUM.exists():
+        pytest.fail(f"The tests need a browser at {CHROMIUM}: apt-get install chromium", pytrace=False)
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Playwright keeps an event loop in this thread, which Django would take for our own.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        with playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as launched:
+            yield launched

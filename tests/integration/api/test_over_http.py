@@ -1,12 +1,10 @@
 """The real server, over real HTTP."""
 
-import http.client
 import json
 import os
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -17,32 +15,7 @@ from ordering.api.limits import LARGEST
 from ordering.models import CustomerAccount
 from tests.integration import shop
 from tests.integration.api.caller import PASSWORD, V1, nothing_written, placing
-
-
-class Http:
-    """A client that knows nothing of Django; answers the response, its body read."""
-
-    def __init__(self, site):
-        self.address = urlsplit(site).netloc
-        self.headers = {"Content-Type": "application/json"}
-
-    def call(self, method, path, body=None, **headers):
-        connection = http.client.HTTPConnection(self.address, timeout=30)
-        content = json.dumps(body) if isinstance(body, dict) else body
-        extra = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path, content, {**self.headers, **extra})
-        response: Any = connection.getresponse()
-        response.content = response.read()
-        connection.close()
-        return response
-
-    def register(self):
-        """Become a customer; answers its id."""
-        email = f"{uuid4().hex}@example.org"
-        customer = self.call("POST", f"{V1}/customers", {"name": "Ada", "email": email, "password": PASSWORD})
-        token = self.call("POST", f"{V1}/auth/token", {"email": email, "password": PASSWORD})
-        self.headers["Authorization"] = f"Token {json.loads(token.content)['token']}"
-        return json.loads(customer.content)["id"]
+from tests.integration.http_client import Http
 
 
 @pytest.fixture(scope="module")
