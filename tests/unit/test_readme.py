@@ -1,0 +1,75 @@
+"""What README and docs say can be held against the code: names, links, lines, variables, checks."""
+
+import ast
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+BASE_DIR = Path(__file__).parents[2]
+PAGES = [BASE_DIR / "README.md", *sorted((BASE_DIR / "docs").glob("*.md"))]
+DECLARATIONS = 5
+LONGEST = 20
+
+each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+
+
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"^ *```python\n(.*?)^ *```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def headings(page: Path) -> set[str]:
+    """As links name them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+@each_page
+def test_python_in_a_page_compiles_and_imports_what_exists(path):
+    for block in blocks(path):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                module = import_module(node.module)
+                assert [name.name for name in node.names if not hasattr(module, name.name)] == []
+            elif isinstance(node, ast.Import):
+                assert [import_module(name.name) for name in node.names]
+
+
+def test_the_declarations_in_the_readme_are_lines_of_the_code():
+    code = {line.strip() for path in (BASE_DIR / "ordering").rglob("*.py") for line in path.read_text().splitlines()}
+    shown = blocks(BASE_DIR / "README.md")
+    assert len(shown) == DECLARATIONS
+    for block in shown:
+        lines = block.splitlines()
+        assert len(lines) <= LONGEST
+        assert [line for line in lines if line.strip() not in code and not line.startswith("from ")] == []
+
+
+@each_page
+def test_links_lead_somewhere(path):
+    for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        assert target.exists(), link
+        assert not anchor or anchor in headings(target), link
+
+
+def test_every_variable_of_the_environment_is_explained():
+    sources = "".join((BASE_DIR / "config" / name).read_text() for name in ("settings.py", "run.py", "prepare.py"))
+    read = set(re.findall(r"""(?:env\.\w+|environ\.get|_database)\(\s*"([A-Z_]+)\"""", sources))
+    assert len(read) > 30
+    page = (BASE_DIR / "docs" / "operating.md").read_text()
+    assert {name for name in read if f"`{name}`" not in page} == set()
+
+
+def test_every_system_check_is_explained():
+    sources = "".join((BASE_DIR / app / "checks.py").read_text() for app in ("eventstore", "projections", "sagas"))
+    raised = set(re.findall(r'"((?:eventstore|projections|sagas)\.[EW]\d+)"', sources))
+    page = (BASE_DIR / "docs" / "extending.md").read_text()
+    told = set()
+    for app, letter, first, last in re.findall(r"`(\w+)\.([EW])(\d+)`(?:(?:–|, )`E(\d+)`)?", page):
+        told |= {f"{app}.{letter}{number:03}" for number in range(int(first), int(last or first) + 1)}
+    assert raised == told
