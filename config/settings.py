@@ -223,5 +223,7 @@ DJANGO_STRUCTLOG_TRUST_UPSTREAM_CORRELATION_ID = True  # ours: the tracing middl
 PAYMENT_PROVIDER = env.str("PAYMENT_PROVIDER", default="sandbox")
 PAYMENT_WEBHOOK_SECRET = env.str("PAYMENT_WEBHOOK_SECRET", default="") or SECRET_KEY
 MAIL_DOMAIN = env.str("MAIL_DOMAIN", default="boxoffice.localhost")
+# Uniqueness is kept by hashes under this key, so it outlives the other one: a new key would free every taken address.
+EVENTSTORE_CLAIM_KEY = env.str("CLAIM_KEY", default="") or SECRET_KEY
 EVENTSTORE_MODES = env.dict("SUBSCRIBER_MODES", default={})
 EFFECTS_LEASE_SECONDS = env.float("EFFECTS_LEASE_SECONDS", default=60.0)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from eventstore.errors import EventstoreError
 from eventstore.subscribers import Work
 
 KEYS = "SELECT DISTINCT subscriber_id, key FROM eventstore_parked WHERE subscriber_id = ANY(%s)"
@@ -42,7 +43,17 @@ def failed(work: Work, error: Exception) -> Parking:
 
 
 def describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:2000]
+    """What went wrong and where. Messages are left out but for those that can't hold a person's data: the database's
+    own, without its details, and ours.
+    """
+    kind = type(error).__name__
+    if isinstance(error, EventstoreError):
+        return f"{kind}: {error}"
+    cause = error if isinstance(error, psycopg.Error) else error.__cause__
+    if isinstance(cause, psycopg.Error):
+        return f"{kind}: {cause.diag.message_primary or type(cause).__name__}"
+    frames = TracebackException.from_exception(error).stack
+    return f"{kind} in {frames[-1].name}, line {frames[-1].lineno} of {frames[-1].filename}" if frames else kind
 
 
 def text(key: Hashable) -> str:

@@ -24,7 +24,7 @@ from ordering.domain.order import (
 )
 from ordering.domain.payment import AcceptPayment, DeclinePayment, Payment, RefundPayment, RequestPayment
 from ordering.effects.customer import send_welcome
-from ordering.effects.order import send_confirmation
+from ordering.effects.order import send_confirmation, send_status
 from ordering.processes.sale import Sale
 from ordering.projections.conference import SeatAvailability
 from ordering.projections.customer import CustomerProfiles
@@ -50,6 +50,7 @@ SAGAS = (Sale(),)
 EFFECTS = (
     send_welcome,
     send_confirmation,
+    send_status,
 )
 
 commands.route(COMMANDS)

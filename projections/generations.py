@@ -32,7 +32,8 @@ LONGEST = 20.0
 _LOCK_LIVE = "SELECT checkpoint FROM eventstore_subscriber WHERE name = %s FOR NO KEY UPDATE"
 _GO_LIVE = """UPDATE eventstore_subscriber
     SET checkpoint = greatest(checkpoint, %s), version = %s, wanted = %s, failures = 0, retry_at = NULL,
-        last_error = '', last_error_at = NULL, moved_at = clock_timestamp() WHERE name = %s"""
+        status = CASE status WHEN 'halted' THEN 'running' ELSE status END, last_error = '', last_error_at = NULL,
+        moved_at = clock_timestamp() WHERE name = %s"""
 _UNPARK = "DELETE FROM eventstore_parked WHERE subscriber_id = %s"
 _IN_THE_WAY = """SELECT string_agg(format('%%s (pid %%s, %%s s): %%s',
         coalesce(nullif(application_name, ''), usename), pid,

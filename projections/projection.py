@@ -42,8 +42,8 @@ class Handler(NamedTuple):
 class Projection(Subscriber, Generic[R]):
     """A read model: rows of `model`, folded from events.
 
-    Changing a handler asks for a new `version` and a rebuild. `mode` says who feeds it, `uses` names projections that
-    are fed before it, because it looks their rows up.
+    Changing a handler asks for a new `version` and a rebuild. `mode` says who feeds it; those that it `uses` are
+    fed before it, and it is never ahead of them.
     """
 
     rank = Rank.PROJECTION

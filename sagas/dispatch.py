@@ -17,6 +17,7 @@ from eventstore import commands, context, doorbell, feeding, store, waiting
 from eventstore.aggregates import Command
 from eventstore.errors import ConcurrencyConflict, DomainError
 from eventstore.failures import is_infrastructure
+from eventstore.parking import describe
 from eventstore.subscribers import Mode, registry
 from sagas.errors import TooManyHops
 from sagas.saga import CommandRefused, refusal_stream
@@ -195,7 +196,7 @@ def _postpone(cursor: psycopg.Cursor[Any], row: Row, error: Exception) -> None:
     parked = row.attempts + 1 >= TRIES or isinstance(error, TooManyHops)
     delay = 0.01 if isinstance(error, ConcurrencyConflict) else 0.25 * 2**row.attempts
     status = "parked" if parked else "pending"
-    cursor.execute(_RETRY, [f"{type(error).__name__}: {error}"[:2000], delay, status, row.id], prepare=True)
+    cursor.execute(_RETRY, [describe(error), delay, status, row.id], prepare=True)
     log.warning(
         "outgoing_parked" if parked else "outgoing_retried",
         saga=row.saga,

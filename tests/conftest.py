@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django import DjangoDbBlocker
+from redis import Redis
 
 from tests.servers import ServersPlugin
 
@@ -49,7 +50,8 @@ def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBl
 
 @pytest.fixture
 def clean(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Empty tables, and transactions that really commit: commands refuse to run inside somebody else's."""
+    """Empty tables and queues, and transactions that really commit: commands refuse to run inside somebody else's."""
+    from django.conf import settings
     from django.core.cache import cache
     from django.db import connections
 
@@ -58,6 +60,8 @@ def clean(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
     with django_db_blocker.unblock():
         reset()
         cache.clear()
+        with Redis.from_url(settings.REDIS_URL) as broker:
+            broker.flushdb()
         yield
         connections.close_all()
 

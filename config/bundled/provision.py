@@ -21,5 +21,7 @@ def ensure_database(superuser: psycopg.Connection, name: str, owner: str, applic
     database = sql.Identifier(name)
     superuser.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, sql.Identifier(owner)))
     superuser.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+    # So that a rebuild can say which query it waits for.
+    superuser.execute(sql.SQL("GRANT pg_read_all_stats TO {}").format(sql.Identifier(owner)))
     entry = sql.SQL("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}")
     superuser.execute(entry.format(database, sql.Identifier(application)))

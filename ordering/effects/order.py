@@ -1,7 +1,7 @@
 from eventstore import repository
 from eventstore.events import Meta
 from ordering.domain.customer import Customer
-from ordering.domain.order import Order, OrderConfirmed
+from ordering.domain.order import Order, OrderConfirmed, OrderStatusMailRequested
 from ordering.effects import mail
 from sagas.effects import AT_LEAST_ONCE, effect
 
@@ -20,6 +20,23 @@ def send_confirmation(event: OrderConfirmed, meta: Meta) -> None:
         name=customer.name,
         order_id=order.id,
         number=order.number,
+        lines=order.lines,
+        total=order.total,
+    )
+
+
+@effect("mail.order-status", on=OrderStatusMailRequested, delivery=AT_LEAST_ONCE, retries=8)
+def send_status(event: OrderStatusMailRequested, meta: Meta) -> None:
+    """Tell the customer how the order stood when this was asked for, or has come to stand since."""
+    order = repository.get(Order, event.order_id)
+    customer = repository.get(Customer, event.customer_id)
+    mail.send(
+        "order_status",
+        to=customer.email,
+        message_id=send_status.idempotency_key(meta),
+        name=customer.name,
+        number=order.number,
+        status=order.status,
         lines=order.lines,
         total=order.total,
     )

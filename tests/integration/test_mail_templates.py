@@ -20,6 +20,12 @@ VALUES: dict[str, dict[str, Any]] = {
         "lines": (PricedLine("standard", 2, PRICE),),
         "total": PRICE * 2,
     },
+    "order_status": {
+        "number": "BX-1234-5678",
+        "status": "confirmed",
+        "lines": (PricedLine("standard", 2, PRICE),),
+        "total": PRICE * 2,
+    },
 }
 
 

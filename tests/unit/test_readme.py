@@ -41,7 +41,7 @@ def test_the_declarations_in_the_readme_are_lines_of_the_code():
     shown = blocks(BASE_DIR / "README.md")
     assert len(shown) == DECLARATIONS
     for block in shown:
-        lines = block.splitlines()
+        lines = [line for line in block.splitlines() if line]
         assert len(lines) <= LONGEST
         assert [line for line in lines if line.strip() not in code and not line.startswith("from ")] == []
 
