@@ -34,7 +34,7 @@ _SUBSCRIBERS = """
     ) AS parked
     ORDER BY row.rank, row.name"""
 
-# The lock is that of `eventstore_horizon_v1`; who holds it keeps every reader back.
+# The announce lock of `sql/append_v1.sql`: who holds one keeps every reader back.
 _HOLDERS = """
     SELECT pid, application_name AS application, query,
         extract(epoch FROM clock_timestamp() - xact_start)::float AS seconds

@@ -1,0 +1,180 @@
+"""A command is carried out once, by the one aggregate that handles it, in a transaction of its own."""
+
+import threading
+from contextlib import closing
+
+import pytest
+from django.db import connections, transaction
+
+from eventstore import repository
+from eventstore.aggregates import Command, command
+from eventstore.commands import dispatch
+from eventstore.context import new_id
+from eventstore.errors import ConcurrencyConflict, StreamExists, StreamNotFound, UnknownCommand
+from eventstore.models import CommandRecord, Snapshot, StoredEvent
+from ordering.domain.conference import ConferenceSeats
+from ordering.domain.customer import ChangeCustomer, CustomerRenamed, RegisterCustomer
+from ordering.domain.errors import EmailTaken
+from ordering.domain.order import CancelOrder
+from ordering.models import ConferenceOnSale, OrderSummary
+from sagas.models import Outgoing
+from tests.integration import shop
+from tests.integration.eventstore import raw
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+def rename(customer, name, **options):
+    return dispatch(ChangeCustomer(customer_id=customer, name=name), **options)
+
+
+def at_once(*works):
+    """Run works in threads of their own; what they raised."""
+    errors = []
+
+    def run(work):
+        try:
+            work()
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return errors
+
+
+def test_a_repeated_command_is_answered_with_what_the_first_recorded():
+    ada, wish = shop.customer(), new_id()
+    first = rename(ada, "Ada King", command_id=wish)
+    rename(ada, "Ada Byron")
+    again = rename(ada, "Ada King", command_id=wish)
+    assert (again.position, again.version) == (first.position, first.version)
+    assert again.recorded == (CustomerRenamed(customer_id=ada, name="Ada King"),)
+    assert again.repeated
+    assert StoredEvent.objects.filter(type="customer.renamed").count() == 2
+
+
+def test_a_repeat_is_answered_even_where_the_rule_would_refuse_it_now():
+    order, wish = shop.order(shop.customer(), shop.conference_on_sale()), new_id()
+    first = dispatch(CancelOrder(order_id=order), command_id=wish)
+    assert dispatch(CancelOrder(order_id=order), command_id=wish).position == first.position
+
+
+def test_the_same_command_sent_twice_at_once_is_carried_out_once():
+    ada, wish = shop.customer(), new_id()
+    assert at_once(*[lambda: rename(ada, "Ada King", command_id=wish)] * 4) == []
+    assert StoredEvent.objects.filter(type="customer.renamed").count() == 1
+
+
+def test_a_command_that_changes_nothing_appends_nothing_and_is_remembered():
+    ada, wish = shop.customer("Ada"), new_id()
+    receipt = rename(ada, "Ada", command_id=wish)
+    assert (receipt.position, receipt.recorded, receipt.settled) == (None, (), True)
+    assert CommandRecord.objects.get(pk=wish).last_position is None
+
+
+def test_a_command_is_refused_inside_somebody_elses_transaction():
+    ada = shop.customer()
+    with pytest.raises(RuntimeError), transaction.atomic():
+        rename(ada, "Ada King")
+    assert not StoredEvent.objects.filter(type="customer.renamed").exists()
+
+
+def test_whoever_has_seen_another_version_is_refused_and_nothing_is_written():
+    ada = shop.customer()
+    rename(ada, "Ada King", if_version=1)
+    with pytest.raises(ConcurrencyConflict):
+        rename(ada, "Ada Byron", if_version=1)
+    assert StoredEvent.objects.count() == 2
+
+
+def test_many_writers_of_one_stream_conflict_and_all_get_through():
+    ada = shop.customer()
+    assert at_once(*[lambda n=n: rename(ada, f"Ada {n}") for n in range(8)]) == []
+    versions = StoredEvent.objects.filter(stream_id=ada).values_list("version", flat=True)
+    assert list(versions) == list(range(1, 10))
+
+
+def test_an_id_that_another_category_has_is_taken():
+    with closing(raw.connect()) as other:
+        position = raw.append(other)
+        other.commit()
+    taken, wish = StoredEvent.objects.get(position=position).stream_id, new_id()
+    with pytest.raises(StreamExists):
+        dispatch(RegisterCustomer(customer_id=taken, name="Ada", email="ada@example.org"), command_id=wish)
+    assert not CommandRecord.objects.filter(pk=wish).exists()
+
+
+def test_the_seats_of_a_conference_are_queued_for_and_never_oversold():
+    conference = shop.conference_on_sale(capacity=10)
+    customers = [shop.customer() for _ in range(8)]
+    assert at_once(*[lambda ada=ada: shop.order(ada, conference, 2) for ada in customers]) == []
+    row = ConferenceOnSale.objects.get(pk=conference)
+    assert row.seat_types["standard"]["available"] == 0
+    statuses = sorted(OrderSummary.objects.values_list("status", flat=True))
+    assert statuses == ["awaiting_payment"] * 5 + ["refused"] * 3
+    assert not Outgoing.objects.exclude(status="done").exists()
+    assert not Outgoing.objects.filter(attempts__gt=1).exists()
+
+
+def test_an_address_that_changes_hands_is_given_back_first():
+    ada, alan = shop.customer(), shop.customer()
+    dispatch(ChangeCustomer(customer_id=ada, email="one@example.org"))
+    with pytest.raises(EmailTaken):
+        dispatch(ChangeCustomer(customer_id=alan, email="ONE@example.org "))
+    dispatch(ChangeCustomer(customer_id=ada, email="two@example.org"))
+    assert dispatch(ChangeCustomer(customer_id=alan, email="one@example.org")).version == 2
+
+
+def test_what_is_not_there_and_what_is_there_already_are_told_apart():
+    with pytest.raises(StreamNotFound):
+        rename(new_id(), "Nobody")
+    ada = shop.customer()
+    with pytest.raises(StreamExists):
+        dispatch(RegisterCustomer(customer_id=ada, name="Ada", email="other@example.org"))
+
+
+def test_a_command_that_nobody_handles_is_refused():
+    @command("nobody.cares", stream="nobody_id")
+    class NobodyCares(Command, frozen=True, kw_only=True):
+        nobody_id: object
+
+    with pytest.raises(UnknownCommand):
+        dispatch(NobodyCares(nobody_id=new_id()))
+
+
+def test_snapshots_change_nothing_but_time(monkeypatch):
+    monkeypatch.setattr(ConferenceSeats, "snapshot_every", 2)
+    conference, ada = shop.conference_on_sale(), shop.customer()
+    for _ in range(3):
+        shop.order(ada, conference, 2)
+    assert Snapshot.objects.filter(pk=conference).exists()
+    repository.memory.forget()
+    with_snapshot = repository.get(ConferenceSeats, conference)
+    Snapshot.objects.all().delete()
+    repository.memory.forget()
+    without = repository.get(ConferenceSeats, conference)
+    assert vars(with_snapshot) == vars(without)
+    assert without.available("standard") == 94
+
+
+def test_a_snapshot_of_other_code_is_ignored(monkeypatch):
+    monkeypatch.setattr(ConferenceSeats, "snapshot_every", 2)
+    conference = shop.conference_on_sale()
+    Snapshot.objects.update(fingerprint="another", state={"nonsense": True})
+    repository.memory.forget()
+    assert repository.get(ConferenceSeats, conference).available("standard") == 100
+
+
+def test_what_is_remembered_in_memory_follows_what_other_processes_append():
+    conference, ada = shop.conference_on_sale(), shop.customer()
+    shop.order(ada, conference, 2)
+    stale = repository.get(ConferenceSeats, conference)
+    shop.order(ada, conference, 2)
+    repository.memory.give(stale, "default")
+    assert repository.get(ConferenceSeats, conference).available("standard") == 96

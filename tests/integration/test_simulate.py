@@ -1,0 +1,62 @@
+"""A simulated sale adds up."""
+
+from collections import Counter
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from ordering.models import ConferenceOnSale, OrderSummary
+from sagas.models import Delivery, Outgoing
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+def simulate(**options):
+    out = StringIO()
+    call_command("simulate", stdout=out, stderr=StringIO(), **options)
+    return out.getvalue()
+
+
+def test_every_order_ends_as_its_fate_says_and_seats_add_up():
+    summary = simulate(orders=60, seed=7)
+    assert "60 orders in" in summary
+    statuses = Counter(OrderSummary.objects.values_list("status", flat=True))
+    assert statuses.total() == 60
+    assert {"confirmed", "expired", "refused"} <= set(statuses)
+    conference = ConferenceOnSale.objects.get()
+    kept = Counter[str]()
+    for order in OrderSummary.objects.filter(status__in=["confirmed", "awaiting_payment"]):
+        for line in order.lines:
+            kept[line["seat_type"]] += line["quantity"]
+    for code, seats in conference.seat_types.items():
+        assert seats["capacity"] - seats["available"] == kept[code]
+    assert not Outgoing.objects.exclude(status="done").exists()
+    paid = OrderSummary.objects.filter(status__in=["confirmed", "refunded"]).count()
+    assert Delivery.objects.filter(effect="mail.order-confirmation").count() == paid
+
+
+def test_the_same_seed_sells_the_same_way():
+    simulate(orders=15, seed=3)
+    first = Counter(OrderSummary.objects.values_list("status", flat=True))
+    simulate(orders=15, seed=3)
+    both = Counter(OrderSummary.objects.values_list("status", flat=True))
+    assert both == Counter({status: 2 * count for status, count in first.items()})
+
+
+def test_the_demo_leaves_a_conference_on_sale_and_is_played_once():
+    simulate(demo=True)
+    conferences = ConferenceOnSale.objects.count()
+    assert conferences == 3
+    assert any(seats["available"] for each in ConferenceOnSale.objects.all() for seats in each.seat_types.values())
+    assert "nothing to fill" in simulate(demo=True)
+    assert ConferenceOnSale.objects.count() == conferences
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"orders": 0}, {"rate": -1.0}, {"conference": "01890000-0000-7000-8000-0000000000ff"}]
+)
+def test_wrong_options_are_refused(wrong):
+    with pytest.raises(CommandError):
+        simulate(**wrong)
+    assert not ConferenceOnSale.objects.exists()
