@@ -66,13 +66,14 @@ def clean(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
         connections.close_all()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium. Without one the tests fail: they are not to be skipped unnoticed."""
     if not CHROMIUM.exists():
         pytest.fail(f"The tests need a browser at {CHROMIUM}: apt-get install chromium", pytrace=False)
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        # Playwright keeps an event loop in this thread, which Django would take for our own.
+        # Playwright keeps an event loop in this thread, which Django would take for our own; and other modules need a
+        # thread without one.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         with playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as launched:
             yield launched
