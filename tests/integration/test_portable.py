@@ -1,10 +1,12 @@
 """The three apps live in any Django project: without this one, without REST framework, without Unfold."""
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 BASE_DIR = Path(__file__).parent.parent.parent
@@ -12,6 +14,12 @@ BASE_DIR = Path(__file__).parent.parent.parent
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
+    """A project of its own, on a database with nothing in it."""
+    with psycopg.connect(os.environ["SPARE_DATABASE_URL"], autocommit=True) as spare:
+        left = "nspname LIKE 'generation%' OR nspname = 'public'"
+        for (schema,) in spare.execute(f"SELECT nspname FROM pg_namespace WHERE {left}").fetchall():
+            spare.execute(f'DROP SCHEMA "{schema}" CASCADE')
+        spare.execute("CREATE SCHEMA public")
     shutil.copytree(BASE_DIR / "tests" / "portable", tmp_path, dirs_exist_ok=True)
     for app in ("eventstore", "projections", "sagas"):
         shutil.copytree(BASE_DIR / app, tmp_path / app, ignore=shutil.ignore_patterns("__pycache__"))
