@@ -40,7 +40,7 @@ class PlaceShape(Shape):
     id = Identifier(required=False)
     customer_id = Identifier()
     conference_id = Identifier()
-    lines: Any = LineShape(many=True, allow_empty=False, max_length=MOST_LINES)  # type: ignore[call-arg]
+    lines: Any = LineShape(many=True, allow_empty=False, max_length=MOST_LINES)  # type: ignore[call-arg]  # many=True makes a list
 
 
 class CancelShape(Shape):
@@ -114,7 +114,7 @@ class HistoryEntryShape(Shape):
     type = serializers.CharField()
     recorded_at = serializers.DateTimeField()
     actor = serializers.CharField()
-    data = serializers.DictField()  # type: ignore[assignment]
+    data = serializers.DictField()  # type: ignore[assignment]  # a field of that name
 
 
 class HistoryShape(Shape):
@@ -140,7 +140,7 @@ class OrderView(View):
 
 class Orders(OrderView):
     @property
-    def query(self) -> type[Shape]:  # type: ignore[override]
+    def query(self) -> type[Shape]:  # type: ignore[override]  # wider than its base
         return OrderQuery if self.request.method in {"GET", "HEAD"} else Shape
 
     @extend_schema(operation_id="orders_list", parameters=[OrderQuery], responses=OrderPage)

@@ -21,7 +21,7 @@ class Shape(serializers.Serializer[Any]):
         try:
             value = super().to_internal_value(data)
         except ValidationError as error:
-            raise ValidationError({**errors, **error.detail}) from None  # type: ignore[dict-item]
+            raise ValidationError({**errors, **error.detail}) from None  # type: ignore[dict-item]  # details nest
         if errors:
             raise ValidationError(errors)
         return value

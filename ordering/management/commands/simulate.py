@@ -67,7 +67,7 @@ class Command(BaseCommand):
 
     def _run(self, outcomes: Iterable[str], orders: int, title: str) -> None:
         columns = (TextColumn("{task.description:20}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(file=self.stderr)) as progress:  # type: ignore[arg-type]
+        with Progress(*columns, console=Console(file=self.stderr)) as progress:  # type: ignore[arg-type]  # writes like a file
             task = progress.add_task(title, total=orders)
             for _ in outcomes:
                 progress.advance(task)
@@ -79,7 +79,7 @@ class Command(BaseCommand):
             table.add_row(outcome, str(count))
         orders = outcomes.total()
         table.caption = f"{orders} orders in {seconds:.1f} s, {orders / max(seconds, 0.001):.1f} a second"
-        Console(file=self.stdout).print(table)  # type: ignore[arg-type]
+        Console(file=self.stdout).print(table)  # type: ignore[arg-type]  # the same
 
 
 def _paced(outcomes: Iterator[str], rate: float | None) -> Iterator[str]:
