@@ -14,7 +14,11 @@ from celery.signals import setup_logging, worker_process_init
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Connection
 
+from eventstore.pulse import Pulsing
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+# Whoever deploys has run the system checks; a worker that replaces a dead one is to be back at once.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 
 # Who listens is patient. With a publisher's limits an acknowledgement that found Redis frozen was given up, its place
 # stayed taken, and the worker never took a task again. A host that is really gone shows in the keep-alive.
@@ -42,15 +46,18 @@ class Doorbell(Celery):
 app = Doorbell("boxoffice")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-app.steps["worker"].add(DjangoStructLogInitStep)
+app.steps["worker"].update((DjangoStructLogInitStep, Pulsing))
 
 
 @worker_process_init.connect
 def make_ready(**kwargs: Any) -> None:
     """In each process of the pool, after it was forked."""
     from config.startup import prepare_to_append
+    from eventstore import patrol
 
     prepare_to_append()
+    if app.conf.task_default_queue in app.amqp.queues.consume_from:
+        patrol.begin()
 
 
 @setup_logging.connect

@@ -135,7 +135,7 @@ def programs(home: bundled.Home, host: str, port: int) -> tuple[Program, ...]:
     return (
         Program("site", "green", site),
         Program("worker", "cyan", (*worker, "--queues=live", "--concurrency=2", "--hostname=live@%h")),
-        Program("effects", "yellow", (*worker, "--queues=effects", "--concurrency=1", "--hostname=effects@%h")),
+        Program("effects", "yellow", (*worker, "--queues=effects", "--concurrency=3", "--hostname=effects@%h")),
         Program("rebuilder", "blue", (*worker, "--queues=rebuild", "--concurrency=1", "--hostname=rebuild@%h")),
         Program("ticker", "bright_cyan", (*worker, "--queues=clock", "--pool=solo", "--hostname=ticker@%h")),
         Program("clock", "magenta", (*celery, "beat", f"--schedule={home.folder('beat') / 'schedule'}", "--pidfile=")),

@@ -101,6 +101,7 @@ DATABASES = {
 if DATABASE_POOL := env.int("DATABASE_POOL", default=0):
     DATABASES = {alias: _pooled(database, DATABASE_POOL) for alias, database in DATABASES.items()}
 EVENTSTORE_OWNER_ALIAS = "owner"
+PROJECTIONS_LOCK = BASE_DIR / "ordering" / "projections.lock"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
@@ -109,10 +110,11 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = "live"
 CELERY_TASK_ROUTES = {
-    "projections.tasks.rebuild": {"queue": "rebuild"},
+    "projections.tasks.fill": {"queue": "rebuild"},
     "sagas.tasks.deliver": {"queue": "effects"},
     # What the clock asks for never waits behind work that takes its time.
     "*.tasks.tick": {"queue": "clock"},
+    "projections.tasks.verify_samples": {"queue": "clock"},
 }
 # A message is taken and forgotten when there is somebody to work: the clock makes good a lost one, while one that is
 # held without being acknowledged ends the worker when Redis goes away.
@@ -129,10 +131,20 @@ if CELERY_BROKER_URL.startswith("redis"):
         "max_retries": 0,
         "retry_on_timeout": False,
     }
+CELERY_BEAT_SCHEDULER = "eventstore.pulse:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     f"{app}-tick": {"task": f"{app}.tasks.tick", "schedule": timedelta(seconds=1), "options": {"expires": 5}}
     for app in ("eventstore", "projections", "sagas")
 }
+
+# A share of the keys of every projection is folded anew and compared, another share each time; 0 hours for never.
+PROJECTIONS_VERIFY_SAMPLE = env.float("VERIFY_SAMPLE", default=0.01)
+if VERIFY_HOURS := env.float("VERIFY_HOURS", default=24.0):
+    CELERY_BEAT_SCHEDULE["projections-verify"] = {
+        "task": "projections.tasks.verify_samples",
+        "schedule": timedelta(hours=VERIFY_HOURS),
+        "options": {"expires": 3600},
+    }
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -211,6 +223,7 @@ else:
 EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=10)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Boxoffice <boxoffice@localhost>")
 SERVER_EMAIL = env.str("SERVER_EMAIL", default=DEFAULT_FROM_EMAIL)
+EMAIL_SUBJECT_PREFIX = "[Boxoffice] "
 ADMINS = [(address, address) for address in env.list("ADMINS", default=[])]
 
 LOGGING = logs.configure(json=env.str("LOG_FORMAT", default="") == "json", level=env.str("LOG_LEVEL", default="INFO"))
@@ -222,8 +235,24 @@ DJANGO_STRUCTLOG_TRUST_UPSTREAM_CORRELATION_ID = True  # ours: the tracing middl
 # The business.
 PAYMENT_PROVIDER = env.str("PAYMENT_PROVIDER", default="sandbox")
 PAYMENT_WEBHOOK_SECRET = env.str("PAYMENT_WEBHOOK_SECRET", default="") or SECRET_KEY
+PROFILE_LINK_DAYS = env.int("PROFILE_LINK_DAYS", default=0)  # 0: for good
 MAIL_DOMAIN = env.str("MAIL_DOMAIN", default="boxoffice.localhost")
 # Uniqueness is kept by hashes under this key, so it outlives the other one: a new key would free every taken address.
 EVENTSTORE_CLAIM_KEY = env.str("CLAIM_KEY", default="") or SECRET_KEY
+EVENTSTORE_HALT_AT = env.int("HALT_AT", default=25)
 EVENTSTORE_MODES = env.dict("SUBSCRIBER_MODES", default={})
+EVENTSTORE_ONLY = env.list("ONLY_SUBSCRIBERS", default=[]) or None
+EVENTSTORE_TELL = env.list("TELL", default=["eventstore.telling.mail_admins"])
+EVENTSTORE_ADMIN_URL = f"{BASE_URL}/admin"
+EVENTSTORE_WATCH_SECONDS = env.float("WATCH_SECONDS", default=2.0)
+EVENTSTORE_SILENT_SECONDS = env.float("SILENT_SECONDS", default=15.0)
+EVENTSTORE_FORGOTTEN_SECONDS = env.float("FORGOTTEN_SECONDS", default=600.0)
+EVENTSTORE_STALLED_SECONDS = env.float("STALLED_SECONDS", default=30.0)
+EVENTSTORE_LASTS_SECONDS = env.float("LASTS_SECONDS", default=10.0)
+EVENTSTORE_SETTLED_SECONDS = env.float("SETTLED_SECONDS", default=60.0)
+SAGAS_BEGIN_AFTER = env.dict("SAGAS_BEGIN_AFTER", default={})
 EFFECTS_LEASE_SECONDS = env.float("EFFECTS_LEASE_SECONDS", default=60.0)
+EFFECTS_QUEUES = env.dict("EFFECTS_QUEUES", default={})
+EFFECTS_RATES = env.dict("EFFECTS_RATES", default={})
+EFFECTS_WINDOWS = env.dict("EFFECTS_WINDOWS", default={})
+EFFECTS_TIME_ZONE = env.str("EFFECTS_TIME_ZONE", default=TIME_ZONE)

@@ -67,6 +67,7 @@ UNFOLD: dict[str, Any] = {
                 _list("Customers", "group", "ordering", "customerprofile"),
                 _list("Conferences", "event_seat", "ordering", "conferenceonsale"),
                 _list("Sales by day", "payments", "ordering", "salesofday"),
+                _list("Sales by conference", "payments", "ordering", "saleofconference"),
             ),
             _group(
                 "Read models",
@@ -77,6 +78,16 @@ UNFOLD: dict[str, Any] = {
                 _list("Events", "history", "eventstore", "storedevent"),
                 _list("Subscribers", "rss_feed", "eventstore", "subscriberrow"),
                 _list("Parked events", "local_parking", "eventstore", "parkedevent"),
+                _list("Discarded events", "block", "eventstore", "discardedevent"),
+                _list("Skipped ranges", "skip_next", "eventstore", "skippedrange"),
+                _list("Warnings", "warning", "eventstore", "warned"),
+                _list("Identity", "fingerprint", "eventstore", "logidentity"),
+                _list("Done by operators", "engineering", "eventstore", "operatoraction"),
+            ),
+            _group(
+                "Watch",
+                _list("Incidents", "notification_important", "eventstore", "incident"),
+                _list("Workers", "memory", "eventstore", "pulse"),
             ),
             _group(
                 "Processes",

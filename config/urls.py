@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/status/", front_page.fragment, name="front-page-status"),
     path("admin/", admin.site.urls),
+    path("", include("ordering.pages.urls")),
     path("api/v1/", include("ordering.api.urls")),
     re_path("^api/", Nothing.as_view()),
     path("healthz", health.alive),

@@ -8,7 +8,7 @@ class EventstoreConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from eventstore import checks  # noqa: F401 - registers them
+        from eventstore import checks, control  # noqa: F401 - they register what they declare
         from eventstore.roles import grant_to_application
 
         post_migrate.connect(grant_to_application, sender=self)

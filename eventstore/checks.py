@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.utils.module_loading import import_string
 
 from eventstore import store
 from eventstore.codec import missing_upcasters
@@ -15,6 +16,7 @@ from eventstore.commands import routes
 from eventstore.events import catalogue
 from eventstore.roles import owner_alias
 from eventstore.subscribers import Mode, registry
+from eventstore.telling import channels
 
 
 @register()
@@ -34,6 +36,16 @@ def transactions(**_: Any) -> list[CheckMessage]:
         )
         for alias in connections
         if connections[alias].settings_dict["ATOMIC_REQUESTS"]
+    ]
+
+
+@register()
+def telling(**_: Any) -> list[CheckMessage]:
+    """Whoever is to tell staff of incidents exists; found out at the first incident, it would be too late."""
+    return [
+        Error(f"EVENTSTORE_TELL names {channel!r}, which can't be imported.", id="eventstore.E019")
+        for channel in channels()
+        if not _exists(channel)
     ]
 
 
@@ -126,10 +138,21 @@ def _subscribers() -> Iterable[CheckMessage]:
                 yield Error(f"{subscriber.name} uses {used!r}, which is no subscriber.", id="eventstore.E016")
             elif subscriber.mode is Mode.SYNC and registry[used].mode is Mode.ASYNC:
                 yield Error(f"{subscriber.name} is sync but uses {used}, which is async.", id="eventstore.E017")
-    yield from _modes(names)
+    yield from _configured(names)
 
 
-def _modes(names: Counter[str]) -> Iterable[CheckMessage]:
+def _configured(names: Counter[str]) -> Iterable[CheckMessage]:
     for name, mode in getattr(settings, "EVENTSTORE_MODES", {}).items():
         if name not in names or mode not in set(Mode):
             yield Error(f"EVENTSTORE_MODES says {name}={mode}, which means nothing.", id="eventstore.E018")
+    for name in getattr(settings, "EVENTSTORE_ONLY", None) or ():
+        if name not in names:
+            yield Error(f"EVENTSTORE_ONLY names {name!r}, which is no subscriber.", id="eventstore.E020")
+
+
+def _exists(path: str) -> bool:
+    try:
+        import_string(path)
+    except ImportError:
+        return False
+    return True

@@ -27,6 +27,11 @@ class Recorded(Meta, kw_only=True):
     decoded: Event | None = None
 
     @property
+    def is_newer(self) -> bool:
+        """Whether only newer code can read it. Raises `UnknownEvent`."""
+        return self.schema_version > catalogue[self.type].schema
+
+    @property
     def event(self) -> Event:
         """The event itself. Raises `UnknownEvent`, `NewerSchema` or `UnreadableEvent`."""
         if self.decoded is None:
@@ -73,6 +78,12 @@ def decode(name: str, schema_version: int, data: str | bytes) -> Event:
         return msgspec.convert(value, declared)
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
         raise UnreadableEvent(f"{name}, schema version {schema_version}: {error}") from error
+
+
+def upcasters_of(declared: type[Event]) -> dict[int, Upcaster]:
+    """The steps that lead to the schema of the running code, by the version that they begin with."""
+    versions = range(1, declared.schema)
+    return {version: _upcasters[step] for version in versions if (step := (declared.stored, version)) in _upcasters}
 
 
 def missing_upcasters() -> list[tuple[str, int]]:

@@ -7,21 +7,25 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
 import msgspec
+import structlog
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.utils import timezone
 
-from eventstore import context, doorbell, repository, store, waiting
+from eventstore import applying, context, doorbell, repository, store, waiting
 from eventstore.aggregates import Aggregate, Command, Handler
 from eventstore.errors import ConcurrencyConflict, StreamExists, StreamNotFound, UnknownCommand
 from eventstore.events import Event
+from eventstore.failures import is_infrastructure
+from eventstore.parking import describe
 from eventstore.store import Changes
 from eventstore.subscribers import SYNC_BELL, Mode, registry
-from eventstore.tasks import follow, follow_sync
+from eventstore.tasks import ASYNC_BELL, follow, follow_sync
+
+log = structlog.get_logger(__name__)
 
 A = TypeVar("A", bound=Aggregate)
 
@@ -116,11 +120,13 @@ def dispatch(
     Raises the rule's `DomainError`, `StreamNotFound`, `StreamExists`, `ConcurrencyConflict`, `UnknownCommand`; and
     RuntimeError inside a transaction of the caller, because the log promises what it acknowledged.
     """
+    applying.refuse_to("send commands")
     registry.make_rows(using=using)
     command_id = command_id or context.new_id()
     root = context.current().root or command_id
     with context.acting(root=root):
         receipt = _decided(command, command_id, if_version, using)
+    log.debug("request_committed", command=command.stored)
     if receipt.position is None:
         return msgspec.structs.replace(receipt, settled=True)
     return msgspec.structs.replace(receipt, settled=_settle(root, receipt.position, using))
@@ -162,7 +168,7 @@ def carry_out(command: Command, command_id: UUID, *, if_version: int | None = No
         version=aggregate.version,
         recorded=tuple(aggregate.recorded),
     )
-    transaction.on_commit(partial(_keep, aggregate, loaded, using), using=using, robust=True)
+    transaction.on_commit(lambda: _keep(aggregate, loaded, using), using=using, robust=True)
     return receipt
 
 
@@ -174,13 +180,19 @@ def _keep(aggregate: Aggregate, loaded: int, using: str) -> None:
 
 def _decided(command: Command, command_id: UUID, if_version: int | None, using: str) -> Receipt:
     for attempt in range(1, ATTEMPTS):
-        with suppress(ConcurrencyConflict), transaction.atomic(using, durable=True):
-            return carry_out(command, command_id, if_version=if_version, using=using)
+        with suppress(ConcurrencyConflict):
+            return _attempt(command, command_id, if_version, using)
         if if_version is not None:
             raise ConcurrencyConflict
         time.sleep(random.uniform(0, 0.002 * 2**attempt))
+    return _attempt(command, command_id, if_version, using)
+
+
+def _attempt(command: Command, command_id: UUID, if_version: int | None, using: str) -> Receipt:
     with transaction.atomic(using, durable=True):
-        return carry_out(command, command_id, if_version=if_version, using=using)
+        receipt = carry_out(command, command_id, if_version=if_version, using=using)
+        log.debug("request_carried_out", command=command.stored)
+    return receipt
 
 
 def _repeated(command: Command, command_id: UUID, done: store.Appended, using: str) -> Receipt:
@@ -212,9 +224,16 @@ def settle_with(settler: Settler) -> None:
 
 
 def _settle(root: UUID, position: int, using: str) -> bool:
-    settled = _settlers[-1](root, position, using)
-    for subscriber in registry.of(Mode.ASYNC):
-        doorbell.remind(subscriber.name, follow.name, subscriber.name, using=using)
-    if not settled:
-        doorbell.remind(SYNC_BELL, follow_sync.name, using=using)
+    """The command is committed, so it is acknowledged whatever becomes of this: workers finish what is left."""
+    try:
+        settled = _settlers[-1](root, position, using)
+        if registry.of(Mode.ASYNC):
+            doorbell.remind(ASYNC_BELL, follow.name, using=using)
+        if not settled:
+            doorbell.remind(SYNC_BELL, follow_sync.name, using=using)
+    except Exception as error:
+        if not is_infrastructure(error):
+            raise
+        log.warning("not_settled", root=str(root), position=position, error=describe(error))
+        return False
     return settled

@@ -9,10 +9,10 @@ import time
 
 import structlog
 from celery import current_app
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import DEFAULT_DB_ALIAS
 from kombu.exceptions import OperationalError
 
-from eventstore import store
+from eventstore import applying, store
 
 log = structlog.get_logger(__name__)
 
@@ -30,22 +30,39 @@ PAUSE = 0.5
 _looked_at: dict[str, float] = {}
 
 
-def ring(name: str, task: str, *arguments: str | int, using: str = DEFAULT_DB_ALIAS) -> None:
-    """Send a task, unless this bell rings already. Never raises for a broker that is gone, and never waits for long."""
+def ring(name: str, task: str, *arguments: str | int, queue: str | None = None, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Send a task, to its own queue or another, unless this bell rings already.
+
+    Never raises for a broker that is gone, and never waits for long.
+    """
     _looked_at[name] = time.monotonic()
     with store.cursor(using) as cursor:
         if cursor.execute(_MARK, [name], prepare=True).fetchone() is None:
             return
     try:
-        current_app.send_task(task, args=arguments, retry=False, ignore_result=True, expires=EXPIRES)
+        current_app.send_task(task, args=arguments, retry=False, ignore_result=True, expires=EXPIRES, queue=queue)
     except (OperationalError, OSError) as error:
         log.warning("doorbell_unheard", bell=name, error=f"{type(error).__name__}: {error}")
 
 
-def remind(name: str, task: str, *arguments: str | int, using: str = DEFAULT_DB_ALIAS) -> None:
+def remind(
+    name: str, task: str, *arguments: str | int, queue: str | None = None, using: str = DEFAULT_DB_ALIAS
+) -> None:
     """Ring, unless this process did so a moment ago: whoever answered is still there."""
     if time.monotonic() - _looked_at.get(name, -PAUSE) >= PAUSE:
-        ring(name, task, *arguments, using=using)
+        ring(name, task, *arguments, queue=queue, using=using)
+
+
+def is_heard() -> bool:
+    """Whether the broker answers: one attempt, within the time limits that a project gives to whoever publishes."""
+    try:
+        with current_app.connection_for_write() as connection:
+            transport = connection.transport
+            transport.close_connection(transport.establish_connection())
+    except Exception as error:  # whatever the transport raises
+        log.warning("broker_unreachable", error=type(error).__name__)
+        return False
+    return True
 
 
 def forget() -> None:
@@ -53,8 +70,11 @@ def forget() -> None:
     _looked_at.clear()
 
 
-def remind_on_commit(name: str, task: str, *arguments: str | int, using: str = DEFAULT_DB_ALIAS) -> None:
-    transaction.on_commit(lambda: remind(name, task, *arguments, using=using), using=using, robust=True)
+def remind_on_commit(
+    name: str, task: str, *arguments: str | int, queue: str | None = None, using: str = DEFAULT_DB_ALIAS
+) -> None:
+    """Ring once this transaction has committed. A bell that could not be rung is made good by the clock."""
+    applying.ring_on_commit(lambda: remind(name, task, *arguments, queue=queue, using=using), using=using)
 
 
 def answer(name: str, *, using: str = DEFAULT_DB_ALIAS) -> None:

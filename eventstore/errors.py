@@ -87,6 +87,12 @@ class TooManyEvents(EventstoreError):
     code = "too-many-events"
 
 
+class ActsWhileApplying(EventstoreError):
+    """A handler that applies events tried to act on the world."""
+
+    code = "acts-while-applying"
+
+
 class UnsafeTransaction(EventstoreError):
     """The log is written at READ COMMITTED and with synchronous_commit, and nothing else."""
 
@@ -97,3 +103,39 @@ class UnknownSubscriber(EventstoreError):
     """No subscriber is declared under this name."""
 
     code = "unknown-subscriber"
+
+
+class TooManyFailures(EventstoreError):
+    """So many different keys failed within a minute that the fault is not theirs."""
+
+    code = "too-many-failures"
+
+
+class Refused(EventstoreError):
+    """An operator asked for something that would do harm now."""
+
+    code = "refused"
+
+
+class Busy(Refused):
+    """Somebody else is at it: try again in a moment."""
+
+    code = "busy"
+
+
+class NothingParked(Refused):
+    """No such event is parked: it was settled meanwhile."""
+
+    code = "nothing-parked"
+
+
+class NothingToConfirm(Refused):
+    """The log is in the database that it was last confirmed to be in."""
+
+    code = "nothing-to-confirm"
+
+
+class ReasonMissing(Refused):
+    """This needs a reason, for those who look at the records later."""
+
+    code = "reason-missing"

@@ -4,39 +4,41 @@ Who feeds locks the subscribers' rows, reads the next events up to the horizon, 
 commits: one transaction. The lock is the lease, so a killed process loses nothing and repeats nothing.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import groupby
+from collections.abc import Hashable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import psycopg
 import structlog
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from eventstore import parking, store
+from eventstore import applying, parking, store
 from eventstore.codec import Recorded
 from eventstore.context import process_name
-from eventstore.errors import NewerSchema
-from eventstore.failures import is_infrastructure, raise_if_infrastructure, raise_if_lost
+from eventstore.errors import NewerSchema, TooManyFailures
+from eventstore.failures import is_infrastructure, raise_if_lost
+from eventstore.isolation import CHECKS, SAVEPOINT, isolate, savepoint, undo
 from eventstore.parking import Parking
+from eventstore.standing import Standing, hold
 from eventstore.store import Statement
-from eventstore.subscribers import Subscriber, Work
+from eventstore.subscribers import Mode, Subscriber, Work, registry
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-NEAR = 500
 TRIES = 10
+HALT_AT = 25
 
-_LIMITS = (
-    "SELECT set_config('lock_timeout', '200ms', true), set_config('idle_in_transaction_session_timeout', '1s', true)"
-)
-# FOR NO KEY UPDATE: a plain FOR UPDATE SKIP LOCKED would skip rows that an uncommitted foreign key merely points to.
-_LOCK = """SELECT name FROM eventstore_subscriber
-    WHERE status = 'running' AND (retry_at IS NULL OR retry_at <= clock_timestamp())
-        AND (name, version, wanted) IN (SELECT * FROM unnest(%s::text[], %s::int[], %s::text[]))
-    ORDER BY rank, name FOR NO KEY UPDATE SKIP LOCKED"""
-_CHECKPOINTS = "SELECT name, checkpoint FROM eventstore_subscriber"
+FEEDERS = 20045
+"""The advisory lock of whoever feeds the sync subscribers."""
+
+_TRY = "SELECT pg_try_advisory_lock(%s, 0)"
+# From now on it is the transaction that holds it: in that order, so that it is held all the time.
+_UNTIL_COMMIT = "SELECT pg_advisory_xact_lock(%s, 0), pg_advisory_unlock(%s, 0)"
+_GIVE_UP = "SELECT pg_advisory_unlock(%s, 0)"
+_PATIENCE = "SELECT set_config('lock_timeout', '100ms', true)"
+_AWAIT = "SELECT pg_advisory_xact_lock_shared(%s, 0)"
 _MOVE = """UPDATE eventstore_subscriber AS row
     SET checkpoint = greatest(row.checkpoint, new.checkpoint), processed = row.processed + new.processed, failures = 0,
         retry_at = NULL, moved_at = clock_timestamp(), fed_by = %s
@@ -46,13 +48,24 @@ _FAILED = """UPDATE eventstore_subscriber
         last_error_at = clock_timestamp(), status = CASE WHEN failures + 1 >= %s THEN 'halted' ELSE status END
     WHERE name = %s"""
 _PARKED = "UPDATE eventstore_subscriber SET last_error = %s, last_error_at = clock_timestamp() WHERE name = %s"
+_HALT = """UPDATE eventstore_subscriber SET status = 'halted', last_error = %s, last_error_at = clock_timestamp()
+    WHERE name = %s"""
+# What failed before somebody resumed the subscriber is no longer held against it.
+_FAILING = """SELECT DISTINCT key FROM eventstore_parked
+    WHERE subscriber = %s AND error <> '' AND parked_at > greatest(
+        clock_timestamp() - interval '1 minute', (SELECT resumed_at FROM eventstore_subscriber WHERE name = %s))"""
 
 
 class Fed(NamedTuple):
-    """Whether we held any row at all, and whether a checkpoint moved."""
+    """Whether we held any row at all, and whether a checkpoint moved.
+
+    `full` when the batch was, so that there may be more; `elsewhere` when we held none because somebody else feeds.
+    """
 
     held: bool
     moved: bool
+    full: bool = False
+    elsewhere: bool = False
 
 
 class Member(NamedTuple):
@@ -66,67 +79,74 @@ class Member(NamedTuple):
 
 def feed(known: Sequence[Subscriber], *, using: str = DEFAULT_DB_ALIAS) -> Fed:
     """Feed those of these subscribers that nobody else is feeding, one batch, together."""
-    with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
-        standing = _hold(known, using)
-        near = standing.near()
-        if not near:
-            return Fed(held=bool(standing.held), moved=False)
-        types = frozenset[str]().union(*(subscriber.types for subscriber in near))
-        begin = min(standing.checkpoints[subscriber.name] for subscriber in near)
-        events = store.read(begin, standing.horizon, types, BATCH, using=using)
-        reached = events[-1].position if len(events) == BATCH else standing.horizon
-        moves = _Batch(cursor, near, standing, events, reached).apply()
-        if moves:
-            cursor.execute(_MOVE, [process_name(), *map(list, zip(*moves, strict=True))], prepare=True)
-        return Fed(held=True, moved=bool(moves))
+    with transaction.atomic(using, durable=True):
+        fed = feed_within(known, using=using)
+    if fed.moved:
+        log.debug("batch_committed")
+    return fed
+
+
+def feed_within(known: Sequence[Subscriber], *first: Statement, using: str = DEFAULT_DB_ALIAS) -> Fed:
+    """`feed` as a part of a transaction that holds these rows for something else as well, or does something `first`."""
+    standing = hold(known, first, using=using)
+    near = standing.near()
+    if not near:
+        return Fed(held=bool(standing.held), moved=False)
+    types = frozenset[str]().union(*(subscriber.types for subscriber in near))
+    begin = min(standing.checkpoints[subscriber.name] for subscriber in near)
+    events, _ = store.together(store.reading(begin, standing.horizon, types, BATCH), SAVEPOINT, using=using)
+    reached = events[-1].position if len(events) == BATCH else standing.horizon
+    with store.cursor(using) as cursor:
+        moved = _Batch(cursor, near, standing, events, reached, using=using).apply()
+    if moved:
+        log.debug("batch_applied", events=len(events), upto=reached)
+    return Fed(held=True, moved=moved, full=len(events) == BATCH)
+
+
+def feed_sync(*, using: str = DEFAULT_DB_ALIAS) -> Fed:
+    """Feed the sync subscribers of this process, one batch, together; unless somebody else is at it.
+
+    The rows' own locks keep feeders apart. This lock tells in one look that there is one, and `ask_after_feeder` waits
+    for its end.
+    """
+    try:
+        ((ours,),) = store.together(Statement(_TRY, [FEEDERS]), using=using)[0]
+        if not ours:
+            return Fed(held=False, moved=False, elsewhere=True)
+        with transaction.atomic(using, durable=True):
+            until_commit = Statement(_UNTIL_COMMIT, [FEEDERS, FEEDERS])
+            fed = feed_within(registry.of(Mode.SYNC), until_commit, using=using)
+    except BaseException as error:
+        raise_if_lost(error)  # and with the connection the lock
+        store.together(Statement(_GIVE_UP, [FEEDERS]), using=using)
+        raise
+    if fed.moved:
+        log.debug("batch_committed")
+    return fed
+
+
+def ask_after_feeder(*statements: Statement, using: str = DEFAULT_DB_ALIAS) -> list[list[Any]]:
+    """Ask as soon as whoever feeds the sync subscribers now has committed; or soon, for it may have frozen.
+
+    All who wait go on together, so there is no queue of feeders: each of them would only find what the first has done.
+    """
+    # Given back before anything is asked, so that whoever asks keeps nobody from feeding. Not a lock of the session:
+    # one that is granted just as the patience ends would never be given back.
+    before = [Statement("BEGIN"), Statement(_PATIENCE), Statement(_AWAIT, [FEEDERS]), Statement("COMMIT")]
+    try:
+        return store.together(*before, *statements, using=using)[len(before) :]
+    except psycopg.Error as error:
+        raise_if_lost(error)
+        store.together(Statement("ROLLBACK"), using=using)
+        if not isinstance(error, psycopg.errors.LockNotAvailable):
+            raise
+        return store.together(*statements, using=using)
 
 
 def catch_up(known: Sequence[Subscriber], *, using: str = DEFAULT_DB_ALIAS) -> None:
     """Feed until there is nothing left to do for us."""
     while feed(known, using=using).moved:
         pass
-
-
-def identities(known: Sequence[Subscriber]) -> list[list[Any]]:
-    """Names, versions and wanted types: a process feeds only what it knows in exactly this shape."""
-    return [[s.name for s in known], [s.version for s in known], [s.wanted for s in known]]
-
-
-class Standing(NamedTuple):
-    """Who is ours to feed, where everybody is, how far the log is final, and which keys are held back."""
-
-    held: list[Subscriber]
-    checkpoints: dict[str, int]
-    horizon: int
-    parked: set[tuple[str, str]]
-
-    def near(self) -> list[Subscriber]:
-        """Those that are behind, but not far; if all are far, the foremost, so that it goes on without workers too."""
-        behind = [subscriber for subscriber in self.held if self.checkpoints[subscriber.name] < self.horizon]
-        near = [subscriber for subscriber in behind if self.horizon - self.checkpoints[subscriber.name] <= NEAR]
-        if near or not behind:
-            return near
-        return [max(behind, key=lambda subscriber: self.checkpoints[subscriber.name])]
-
-
-def _hold(known: Sequence[Subscriber], using: str) -> Standing:
-    """Lock what nobody else holds, and only then look: later statements see what the former holder committed."""
-    names = [subscriber.name for subscriber in known]
-    _, locked, checkpoints, horizon, parked = store.together(
-        Statement(_LIMITS),
-        Statement(_LOCK, identities(known)),
-        Statement(_CHECKPOINTS),
-        Statement(store.HORIZON, [-1]),
-        Statement(parking.KEYS, [names]),
-        using=using,
-    )
-    held = {name for (name,) in locked}
-    return Standing(
-        held=[subscriber for subscriber in known if subscriber.name in held],
-        checkpoints=dict(checkpoints),
-        horizon=horizon[0][0],
-        parked=set(parked),
-    )
 
 
 class _Batch:
@@ -139,39 +159,54 @@ class _Batch:
         standing: Standing,
         events: Sequence[Recorded],
         reached: int,
+        *,
+        using: str,
     ) -> None:
-        self.cursor, self.near = cursor, near
-        self.checkpoints, self.parked = standing.checkpoints, standing.parked
+        self.cursor, self.near, self.standing, self.using = cursor, near, standing, using
         self.events, self.reached = events, reached
         self.moved: dict[str, tuple[int, int]] = {}
 
-    def apply(self) -> list[tuple[str, int, int]]:
-        """Name, new checkpoint and number of events of each that moved."""
+    def apply(self) -> bool:
+        """Apply it, from the savepoint on that was set with the read, and move the checkpoints; whether any moved."""
         try:
-            with _savepoint(self.cursor):
-                for subscriber in self.near:
-                    self._plainly(subscriber)
+            for subscriber in self.near:
+                self._plainly(subscriber)
+            store.together(*CHECKS, *self._moves(), using=self.using)
         except Exception as error:
             raise_if_lost(error)
+            undo(self.cursor, using=self.using)
             self.moved = {}
             for subscriber in self.near:
                 self._alone(subscriber)
-        return [(name, upto, processed) for name, (upto, processed) in self.moved.items()]
+            store.together(*self._moves(), using=self.using)
+        return bool(self.moved)
+
+    def _moves(self) -> list[Statement]:
+        """Each that moved has its new checkpoint, and the number of its events."""
+        if not self.moved:
+            return []
+        moves = [(name, upto, processed) for name, (upto, processed) in self.moved.items()]
+        return [Statement(_MOVE, [process_name(), *map(list, zip(*moves, strict=True))])]
 
     def _alone(self, subscriber: Subscriber) -> None:
         try:
-            with _savepoint(self.cursor):
+            with self._savepoint():
                 self._plainly(subscriber)
             return
         except Exception as error:
             if self._infrastructure_failed(subscriber, error):
                 return
         try:
-            with _savepoint(self.cursor):
+            with self._savepoint():
                 self._cautiously(subscriber)
+        except TooManyFailures as error:
+            self._halt(subscriber, error)
         except Exception as error:
             if not self._infrastructure_failed(subscriber, error):
                 raise
+
+    def _savepoint(self) -> AbstractContextManager[None]:
+        return savepoint(self.cursor, using=self.using)
 
     def _infrastructure_failed(self, subscriber: Subscriber, error: Exception) -> bool:
         """Leave this one where it is, to be tried again: nothing of this kind ever parks."""
@@ -183,101 +218,116 @@ class _Batch:
         log.warning("subscriber_infrastructure_failed", subscriber=subscriber.name, error=parking.describe(error))
         return True
 
+    def _halt(self, subscriber: Subscriber, error: TooManyFailures) -> None:
+        """Park nothing, move nothing: when the fault is mended, everything is applied as if it had never been."""
+        self.moved.pop(subscriber.name, None)
+        self.cursor.execute(_HALT, [str(error), subscriber.name])
+        log.error("subscriber_halted", subscriber=subscriber.name, error=str(error))
+
     def _plainly(self, subscriber: Subscriber) -> None:
-        member = self._member(subscriber)
+        with applying.applying():
+            member = self._member(subscriber)
         if member.work:
-            subscriber.apply(self.cursor, member.work)
+            self._apply(subscriber, member.work)
         self._settle(member)
 
     def _cautiously(self, subscriber: Subscriber) -> None:
-        """Key by key, then event by event: the first bad one of a key parks the rest of that key."""
         member = self._member(subscriber, cautious=True)
-        by_key = sorted(member.work, key=lambda work: parking.text(work.key))
-        for _, works in groupby(by_key, key=lambda work: parking.text(work.key)):
-            member.queued.extend(self._one_key(subscriber, list(works)))
+        member.queued.extend(
+            isolate(
+                self.cursor,
+                lambda works: self._apply(subscriber, works),
+                member.work,
+                lambda work, error: report(subscriber, work, error),
+                using=self.using,
+            )
+        )
+        self._check_failures(subscriber, member.queued)
         self._settle(member)
 
-    def _one_key(self, subscriber: Subscriber, works: list[Work]) -> list[Parking]:
-        try:
-            with _savepoint(self.cursor):
-                subscriber.apply(self.cursor, works)
-            return []
-        except Exception as error:
-            raise_if_infrastructure(error)
-        for index, work in enumerate(works):
-            try:
-                with _savepoint(self.cursor):
-                    subscriber.apply(self.cursor, [work])
-            except Exception as error:
-                raise_if_infrastructure(error)
-                self._report(subscriber, work, error)
-                return [parking.failed(work, error), *parking.behind(works[index + 1 :])]
-        return []
+    def _apply(self, subscriber: Subscriber, work: Sequence[Work]) -> None:
+        with applying.applying() as found:
+            subscriber.apply(self.cursor, work)
+        applying.record(self.cursor, subscriber.declared, found)
 
-    def _report(self, subscriber: Subscriber, work: Work, error: Exception) -> None:
-        self.cursor.execute(_PARKED, [parking.describe(error), subscriber.name])
-        log.error(
-            "event_parked",
-            subscriber=subscriber.name,
-            key=parking.text(work.key),
-            position=work.recorded.position,
-            error=parking.describe(error),
-        )
+    def _check_failures(self, subscriber: Subscriber, queued: Sequence[Parking]) -> None:
+        failed = [parked for parked in queued if parked.error]
+        if not failed:
+            return
+        self.cursor.execute(_PARKED, [failed[-1].error, subscriber.name])
+        before = self.cursor.execute(_FAILING, [subscriber.declared, subscriber.name]).fetchall()
+        keys = {parked.key for parked in failed}.union(key for (key,) in before)
+        most: int = getattr(settings, "EVENTSTORE_HALT_AT", HALT_AT)
+        if len(keys) >= most:
+            raise TooManyFailures(
+                f"{len(keys)} different keys failed within a minute, the last with {failed[-1].error}"
+            )
 
     def _settle(self, member: Member) -> None:
-        parking.park(self.cursor, member.subscriber.name, member.queued)
-        if member.upto > self.checkpoints[member.subscriber.name]:
-            self.moved[member.subscriber.name] = (member.upto, len(member.work))
+        subscriber = member.subscriber
+        retry_in = parking.retry_in(1) if subscriber.mode is Mode.ASYNC else None
+        parking.park(self.cursor, subscriber.declared, member.queued, retry_in=retry_in)
+        if member.upto > self.standing.checkpoints[subscriber.name]:
+            self.moved[subscriber.name] = (member.upto, len(member.work))
 
     def _member(self, subscriber: Subscriber, *, cautious: bool = False) -> Member:
         """What is new to this one, up to the slowest that it uses; events of parked keys queue behind them."""
-        used = [self.moved.get(name, (self.checkpoints[name], 0))[0] for name in subscriber.uses]
+        used = [self.moved[name][0] if name in self.moved else self.standing.wholes[name] for name in subscriber.uses]
         upto = min([self.reached, *used])
+        parked = dict(self.standing.parked[subscriber.declared])
         work: list[Work] = []
         queued: list[Parking] = []
         for recorded in self.events:
             if (
-                not self.checkpoints[subscriber.name] < recorded.position <= upto
+                not self.standing.checkpoints[subscriber.name] < recorded.position <= upto
                 or recorded.type not in subscriber.types
             ):
                 continue
             try:
-                keys = [Work(key, recorded) for key in subscriber.keys(recorded)]
+                with applying.applying() if cautious else nullcontext():
+                    keys = self._keys(subscriber, recorded, parked)
             except NewerSchema:
                 upto = recorded.position - 1
                 break
             except Exception as error:
                 if not cautious:
                     raise
-                work_of_stream = Work(f"stream {recorded.stream_id}", recorded)
-                self._report(subscriber, work_of_stream, error)
-                queued.append(parking.failed(work_of_stream, error))
+                held = Work(parking.stream_key(recorded), recorded)
+                parked.setdefault(parking.stream_key(recorded), recorded.position)
+                report(subscriber, held, error)
+                queued.append(parking.failed(held, error))
                 continue
-            for one in keys:
-                if (subscriber.name, parking.text(one.key)) in self.parked:
+            for key in keys:
+                if (subscriber.declared, parking.text(key), recorded.position) in self.standing.discarded:
+                    continue
+                one = Work(key, recorded)
+                if parking.text(key) in parked:
                     queued.extend(parking.behind([one]))
                 else:
                     work.append(one)
         return Member(subscriber, upto, work, queued)
 
-
-@contextmanager
-def _savepoint(cursor: psycopg.Cursor[Any]) -> Iterator[None]:
-    """A deferred constraint would pass the savepoint and fail the commit of everybody, so it is checked here."""
-    cursor.execute("SAVEPOINT feeding")
-    try:
-        yield
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    except psycopg.OperationalError as error:
-        raise_if_lost(error)
-        _rollback(cursor)
-        raise
-    except BaseException:
-        _rollback(cursor)
-        raise
-    cursor.execute("RELEASE feeding")
+    def _keys(self, subscriber: Subscriber, recorded: Recorded, parked: dict[str, int]) -> list[Hashable]:
+        """An event whose key couldn't be told holds back the rest of its stream, but not what a shard that stands
+        further back has yet to apply before it.
+        """
+        if recorded.is_newer:
+            raise NewerSchema
+        held = parking.stream_key(recorded)
+        if (subscriber.declared, held, recorded.position) in self.standing.discarded:
+            return []
+        if parked and parked.get(held, recorded.position + 1) <= recorded.position:
+            return [held]
+        return list(dict.fromkeys(subscriber.keys(recorded)))
 
 
-def _rollback(cursor: psycopg.Cursor[Any]) -> None:
-    cursor.execute("ROLLBACK TO feeding")
-    cursor.execute("RELEASE feeding")
+def report(subscriber: Subscriber, work: Work, error: Exception, **more: Any) -> None:
+    """Say in the log that an event could not be applied."""
+    log.error(
+        "event_parked",
+        **more,
+        subscriber=subscriber.name,
+        key=parking.text(work.key),
+        position=work.recorded.position,
+        error=parking.describe(error),
+    )

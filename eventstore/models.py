@@ -1,5 +1,6 @@
 """The tables of the log and of those who follow it."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -42,6 +43,26 @@ class StoredEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.position} {self.type}"
+
+
+class LogIdentity(models.Model):
+    """Which database this log was last known to be in. A copy finds itself in another one, and may not act."""
+
+    id = models.BooleanField(primary_key=True, default=True)
+    database = models.TextField(help_text="as the server tells: cluster, database, timeline")
+    epoch = models.UUIDField(help_text="names this log: positions of another epoch mean other events")
+    confirmed_by = models.TextField(blank=True, default="")
+    confirmed_at = models.DateTimeField(db_default=ClockTimestamp())
+
+    class Meta:
+        db_table = "eventstore_identity"
+        verbose_name = "identity of the log"
+        verbose_name_plural = "identity of the log"
+        constraints = [models.CheckConstraint(condition=Q(id=True), name="eventstore_identity_one")]
+        permissions = [("confirm_identity", "Can let a copy of the log act")]
+
+    def __str__(self) -> str:
+        return str(self.epoch)
 
 
 class CommandRecord(models.Model):
@@ -94,15 +115,22 @@ class SubscriberRow(models.Model):
         HALTED = "halted"
 
     name = models.TextField(primary_key=True)
+    subscriber = models.TextField(db_index=True, help_text="as it is declared; its shards have a row each")
+    shard = models.IntegerField(default=0, help_text="which slice of the keys, from 0")
+    shards = models.IntegerField(default=1)
     rank = models.SmallIntegerField()
     mode = models.TextField()
     version = models.IntegerField()
     wanted = models.TextField(help_text="the event types that the checkpoint speaks of")
+    fingerprint = models.TextField(blank=True, default="", help_text="of the code that began what is there")
+    stale = models.TextField(blank=True, default="", help_text="why what is there may be wrong")
     checkpoint = models.BigIntegerField()
+    began_after = models.BigIntegerField(default=0, help_text="the position after which it began to follow the log")
     status = models.TextField(choices=Status, default=Status.RUNNING)
     processed = models.BigIntegerField(default=0)
     failures = models.IntegerField(default=0, help_text="of the infrastructure, in a row")
     retry_at = models.DateTimeField(null=True, blank=True)
+    resumed_at = models.DateTimeField(null=True, blank=True)
     last_error = models.TextField(blank=True, default="")
     last_error_at = models.DateTimeField(null=True, blank=True)
     moved_at = models.DateTimeField(db_default=Now())
@@ -112,6 +140,10 @@ class SubscriberRow(models.Model):
         db_table = "eventstore_subscriber"
         verbose_name = "subscriber"
         ordering = ["rank", "name"]
+        permissions = [
+            ("operate_subscriber", "Can pause, resume, split, rewind and skip subscribers"),
+            ("settle_parked", "Can retry and discard parked events"),
+        ]
         constraints = [models.CheckConstraint(condition=Q(checkpoint__gte=0), name="eventstore_subscriber_checkpoint")]
 
     def __str__(self) -> str:
@@ -121,12 +153,14 @@ class SubscriberRow(models.Model):
 class ParkedEvent(models.Model):
     """An event that a subscriber failed on, or one that waits behind it for its key."""
 
-    subscriber = models.ForeignKey(SubscriberRow, on_delete=models.CASCADE, related_name="parked")
+    subscriber = models.TextField(help_text="as it is declared, with #n for a generation that is not live")
     key = models.TextField()
     position = models.BigIntegerField()
     error = models.TextField(blank=True, default="", help_text="empty for one that only waits behind another")
     traceback = models.TextField(blank=True, default="")
-    parked_at = models.DateTimeField(db_default=Now())
+    attempts = models.IntegerField(default=1, help_text="none yet for one that only waits")
+    retry_at = models.DateTimeField(null=True, blank=True, help_text="when it is tried again without being asked")
+    parked_at = models.DateTimeField(db_default=ClockTimestamp())
 
     class Meta:
         db_table = "eventstore_parked"
@@ -135,9 +169,92 @@ class ParkedEvent(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["subscriber", "key", "position"], name="eventstore_parked_once"),
         ]
+        indexes = [
+            models.Index(fields=["subscriber", "retry_at"], condition=~Q(error=""), name="eventstore_parked_failed"),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.subscriber_id} {self.key} {self.position}"
+        return f"{self.subscriber} {self.key} {self.position}"
+
+
+class DiscardedEvent(models.Model):
+    """A parked event that staff decided to leave out; a rebuild leaves it out as well."""
+
+    subscriber = models.TextField()
+    key = models.TextField()
+    position = models.BigIntegerField()
+    error = models.TextField(blank=True, default="")
+    reason = models.TextField()
+    by = models.TextField()
+    at = models.DateTimeField(db_default=ClockTimestamp())
+
+    class Meta:
+        verbose_name = "discarded event"
+        constraints = [
+            models.UniqueConstraint(fields=["subscriber", "key", "position"], name="eventstore_discarded_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subscriber} {self.key} {self.position}"
+
+
+class SkippedRange(models.Model):
+    """Positions that a checkpoint was moved over without applying them: a gap until a rebuild closes it."""
+
+    subscriber = models.TextField(db_index=True)
+    after = models.BigIntegerField(help_text="the last position before the gap")
+    upto = models.BigIntegerField(help_text="the last position in the gap")
+    reason = models.TextField()
+    by = models.TextField()
+    at = models.DateTimeField(db_default=ClockTimestamp())
+
+    class Meta:
+        verbose_name = "skipped range"
+        constraints = [models.CheckConstraint(condition=Q(upto__gt=models.F("after")), name="eventstore_skipped_some")]
+
+    def __str__(self) -> str:
+        return f"{self.subscriber} {self.after + 1}-{self.upto}"
+
+
+class Warned(models.Model):
+    """What a handler found odd about an event that it could apply."""
+
+    subscriber = models.TextField()
+    position = models.BigIntegerField()
+    text = models.TextField()
+    at = models.DateTimeField(db_default=ClockTimestamp())
+
+    class Meta:
+        db_table = "eventstore_warning"
+        verbose_name = "warning"
+        constraints = [
+            models.UniqueConstraint(fields=["subscriber", "position", "text"], name="eventstore_warned_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class OperatorAction(models.Model):
+    """What somebody did to the running system, and how it went."""
+
+    operation = models.TextField()
+    target = models.TextField()
+    details = models.JSONField(default=dict)
+    reason = models.TextField(blank=True, default="")
+    by = models.TextField()
+    outcome = models.TextField(blank=True, default="")
+    refused = models.BooleanField(default=False)
+    at = models.DateTimeField(db_default=ClockTimestamp())
+
+    class Meta:
+        db_table = "eventstore_operation"
+        verbose_name = "operator's action"
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["target", "-id"], name="eventstore_operation_target")]
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.target}"
 
 
 class Doorbell(models.Model):
@@ -148,3 +265,74 @@ class Doorbell(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Pulse(models.Model):
+    """A process that says every few seconds that its loop turns. One that was killed leaves a pulse that grows old."""
+
+    class Kind(models.TextChoices):
+        WORKER = "worker"
+        BEAT = "beat"
+        WATCH = "watch"  # whoever looked last: the pulse of the watching itself
+
+    name = models.TextField(primary_key=True)
+    kind = models.TextField(choices=Kind)
+    queues = ArrayField(models.TextField(), default=list, blank=True)
+    process = models.TextField(help_text="host and process")
+    started_at = models.DateTimeField(db_default=ClockTimestamp())
+    beat_at = models.DateTimeField(db_default=ClockTimestamp())
+    stopped_at = models.DateTimeField(null=True, blank=True, help_text="when it said goodbye")
+
+    class Meta:
+        db_table = "eventstore_pulse"
+        verbose_name = "worker"
+        ordering = ["kind", "name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Incident(models.Model):
+    """A trouble that lasts. Before `raised_at` it may still turn out to be nothing; from then on staff are told."""
+
+    kind = models.TextField()
+    about = models.TextField()
+    text = models.TextField(help_text="as it was when it was last seen")
+    began_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    raised_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "eventstore_incident"
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "about"], condition=Q(ended_at=None), name="eventstore_incident_open_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.about}"
+
+
+class Notice(models.Model):
+    """What one channel is to tell of an incident: that it began, or that it is over. Each is told until it succeeds."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="notices")
+    channel = models.TextField(help_text="the dotted path of what tells it")
+    ended = models.BooleanField()
+    attempts = models.IntegerField(default=0)
+    tell_at = models.DateTimeField(db_default=ClockTimestamp(), help_text="not before; moved on by every attempt")
+    told_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "eventstore_notice"
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["incident", "channel", "ended"], name="eventstore_notice_once"),
+        ]
+        indexes = [models.Index(fields=["id"], condition=Q(told_at=None), name="eventstore_notice_untold")]
+
+    def __str__(self) -> str:
+        return f"{self.incident} by {self.channel}"

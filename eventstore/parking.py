@@ -3,18 +3,32 @@
 Parked rows are read and written only under the lock of the subscriber's row.
 """
 
+import random
 from collections.abc import Hashable, Iterable, Sequence
 from traceback import TracebackException
 from typing import Any, NamedTuple
 
 import psycopg
 
+from eventstore.codec import Recorded
 from eventstore.errors import EventstoreError
 from eventstore.subscribers import Work
 
-KEYS = "SELECT DISTINCT subscriber_id, key FROM eventstore_parked WHERE subscriber_id = ANY(%s)"
-_PARK = """INSERT INTO eventstore_parked (subscriber_id, key, position, error, traceback)
-    SELECT %s, * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[]) ON CONFLICT DO NOTHING"""
+KEYS = """SELECT subscriber, key, min(position) FROM eventstore_parked WHERE subscriber = ANY(%s)
+    GROUP BY subscriber, key"""
+# Only who was moved back meets with one again.
+DISCARDED = """SELECT subscriber, key, position FROM eventstore_discardedevent AS gone
+    WHERE subscriber = ANY(%s) AND position > (
+        SELECT min(checkpoint) FROM eventstore_subscriber AS row WHERE row.subscriber = gone.subscriber)"""
+_PARK = """INSERT INTO eventstore_parked (subscriber, key, position, error, traceback, attempts, retry_at)
+    SELECT %s, key, position, error, traceback, (error <> '')::int, CASE WHEN error <> '' THEN
+        clock_timestamp() + %s::float8 * interval '1 second' END
+    FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[]) AS new(key, position, error, traceback)
+    ON CONFLICT DO NOTHING"""
+
+STREAM = "stream "
+FIRST_RETRY = 1.0
+RETRIES = 5
 
 
 class Parking(NamedTuple):
@@ -26,9 +40,17 @@ class Parking(NamedTuple):
     traceback: str = ""
 
 
-def park(cursor: psycopg.Cursor[Any], name: str, parked: Sequence[Parking]) -> None:
+def park(
+    cursor: psycopg.Cursor[Any], subscriber: str, parked: Sequence[Parking], *, retry_in: float | None = None
+) -> None:
+    """Park events; failed ones are tried again in so many seconds, or when somebody asks for it."""
     if parked:
-        cursor.execute(_PARK, [name, *map(list, zip(*parked, strict=True))])
+        cursor.execute(_PARK, [subscriber, retry_in, *map(list, zip(*parked, strict=True))])
+
+
+def retry_in(attempts: int) -> float | None:
+    """Seconds until the next try after so many in vain: 1, 2, 4, 8, 16 with jitter, then it is for staff (None)."""
+    return FIRST_RETRY * 2 ** (attempts - 1) * random.uniform(0.9, 1.1) if attempts <= RETRIES else None
 
 
 def behind(works: Iterable[Work]) -> list[Parking]:
@@ -58,3 +80,8 @@ def describe(error: BaseException) -> str:
 
 def text(key: Hashable) -> str:
     return str(key)
+
+
+def stream_key(recorded: Recorded) -> str:
+    """Stands for the key of an event whose key can't be told: it holds back the rest of its stream."""
+    return f"{STREAM}{recorded.stream_id}"

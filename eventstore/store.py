@@ -1,8 +1,8 @@
 """The log: append, read, and the horizon up to which it is final. The only caller of `sql/`."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -10,22 +10,28 @@ import msgspec
 import psycopg
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.crypto import salted_hmac
-from psycopg.rows import RowFactory, class_row, tuple_row
+from psycopg.rows import RowFactory, RowMaker, tuple_row
 
-from eventstore import context
+from eventstore import applying, context
 from eventstore.aggregates import Claim
 from eventstore.codec import Recorded, encode, encoder
 from eventstore.errors import ClaimTaken, ConcurrencyConflict, TooManyEvents, UnsafeTransaction
 from eventstore.events import Event
 
 MOST_EVENTS = 200
+CHUNK = 500
+
+BY_INDEX = "SET enable_seqscan = off"
+"""Statistics of a log that just grew may tell the planner that it is small."""
 
 # The families of advisory locks; the announce has a key space of its own, in `sql/`.
 STREAM_LOCKS = 20038
 COMMAND_LOCKS = 20039
+WATCH_LOCKS = 20042
 
-HORIZON = "SELECT eventstore_horizon_v1(%s)"
+HORIZON = "SELECT eventstore_horizon_v2(%s)"
 _APPEND = "SELECT first, last FROM eventstore_append_v1(%s, %s, %s, %s, %s)"
 _LOCK = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
 _COLUMNS = """position, stream_id, category, version, type, schema_version, data::text AS data, event_id,
@@ -40,6 +46,7 @@ _READ = f"""SELECT {_COLUMNS} FROM eventstore_event
     WHERE position > %s AND position <= %s AND type = ANY(%s) ORDER BY position LIMIT %s"""
 _READ_STREAM = f"SELECT {_COLUMNS} FROM eventstore_event WHERE stream_id = %s AND version > %s ORDER BY version"
 _READ_ONE = f"SELECT {_COLUMNS} FROM eventstore_event WHERE position = %s"
+_READ_THESE = f"SELECT {_COLUMNS} FROM eventstore_event WHERE position = ANY(%s) ORDER BY position"
 _READ_CAUSED = f"""SELECT {_COLUMNS} FROM eventstore_event
     WHERE position BETWEEN %s AND %s AND causation_id = %s ORDER BY position"""
 
@@ -48,7 +55,7 @@ class Statement(NamedTuple):
     """A statement with its parameters, and what becomes of its rows."""
 
     query: str
-    parameters: Sequence[Any] = ()
+    parameters: Sequence[Any] | Mapping[str, Any] = ()
     rows: RowFactory[Any] = tuple_row
 
 
@@ -95,7 +102,10 @@ def session(using: str = DEFAULT_DB_ALIAS) -> psycopg.Connection[Any]:
     Django switches preparing off as a whole. Its own cursors bind on the client and never prepare, so with a threshold
     out of reach nothing changes for them, and a statement of ours that says `prepare=True` is planned once.
     """
-    connection = connections[using]
+    return _ready(connections[using])
+
+
+def _ready(connection: BaseDatabaseWrapper) -> psycopg.Connection[Any]:
     connection.ensure_connection()
     raw: psycopg.Connection[Any] = connection.connection
     if raw.prepare_threshold is None:
@@ -113,9 +123,7 @@ def cursor(using: str = DEFAULT_DB_ALIAS) -> Iterator[psycopg.Cursor[Any]]:
 def together(*statements: Statement, using: str = DEFAULT_DB_ALIAS) -> list[list[Any]]:
     """Run statements one after the other in one round trip; answers the rows of each. Each sees its own moment."""
     raw = session(using)
-    if len(statements) == 1:
-        return [_run(raw, 0, statements[0]).fetchall()]
-    with raw.pipeline():
+    with raw.pipeline() if len(statements) > 1 else nullcontext():
         cursors = [_run(raw, place, statement) for place, statement in enumerate(statements)]
     return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
@@ -134,8 +142,9 @@ def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAU
 
     With a `command_id` that command counts as carried out. Raises `ConcurrencyConflict` when a stream has moved on,
     a claim's refusal (`ClaimTaken` where there is none) when another stream holds a value, `InvalidEvent`,
-    `TooManyEvents` above 200 events, `UnsafeTransaction`.
+    `TooManyEvents` above 200 events, `UnsafeTransaction`, `ActsWhileApplying`.
     """
+    applying.refuse_to("record events")
     tracing = context.current()
     causation = command_id or tracing.causation_id
     metadata: dict[str, Any] = {"root": tracing.root or command_id} if tracing.root or command_id else {}
@@ -174,7 +183,37 @@ def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAU
 
 def read(after: int, upto: int, types: Iterable[str], limit: int, *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
     """At most `limit` events of these types with `after < position <= upto`, in order of position."""
-    return _recorded(_READ, [after, upto, list(types), limit], using)
+    (found,) = together(reading(after, upto, types, limit), using=using)
+    return found
+
+
+def reading(after: int, upto: int, types: Iterable[str], limit: int) -> Statement:
+    """What `read` asks, to be asked together with something else."""
+    return Statement(_READ, [after, upto, list(types), limit], _recorded_row)
+
+
+def stream(
+    after: int, upto: int, types: Iterable[str], limit: int, *, only: str = "true", using: str = DEFAULT_DB_ALIAS
+) -> Generator[Recorded]:
+    """The events that `read` gives, one by one, over a connection of its own: PostgreSQL works while the caller does.
+
+    `only` is SQL about the columns of the log, true of those to give. Memory holds a few hundred events at a time.
+    """
+    connection = connections[using].copy()
+    try:
+        raw = _ready(connection)
+        raw.execute(BY_INDEX)
+        with psycopg.Cursor(raw, row_factory=_recorded_row) as cursor:
+            parameters = [after, upto, list(types), limit]
+            yield from cursor.stream(streaming(only), parameters, binary=True, size=CHUNK)
+    finally:
+        connection.close()
+
+
+def streaming(only: str = "true") -> str:
+    """The query of `stream`: after, upto, types and limit are its parameters."""
+    return f"""SELECT {_COLUMNS} FROM eventstore_event
+        WHERE position > %s AND position <= %s AND type = ANY(%s) AND ({only}) ORDER BY position LIMIT %s"""
 
 
 def read_stream(stream_id: UUID, after: int = 0, *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
@@ -185,6 +224,11 @@ def read_stream(stream_id: UUID, after: int = 0, *, using: str = DEFAULT_DB_ALIA
 def read_one(position: int, *, using: str = DEFAULT_DB_ALIAS) -> Recorded:
     """The event at a position. Raises IndexError where there is none."""
     return _recorded(_READ_ONE, [position], using)[0]
+
+
+def read_these(positions: Sequence[int], *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
+    """The events at these positions, in order."""
+    return _recorded(_READ_THESE, [list(positions)], using)
 
 
 def version_of(stream_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> int:
@@ -219,7 +263,7 @@ def take_up(
         Statement(_LIMITS),
         Statement(_LOCK, [COMMAND_LOCKS, str(command_id)]),
         Statement(_CARRIED_OUT, [command_id]),
-        Statement(_READ_STREAM, [stream_id, after], class_row(Recorded)),
+        Statement(_READ_STREAM, [stream_id, after], _recorded_row),
     ]
     if queue:
         statements.insert(3, Statement(_LOCK, [STREAM_LOCKS, str(stream_id)]))
@@ -227,8 +271,36 @@ def take_up(
     return (Appended(*carried_out[0]) if carried_out else None), since
 
 
+def _recorded_row(_: psycopg.Cursor[Any]) -> RowMaker[Recorded]:
+    return _make_recorded
+
+
+def _make_recorded(values: Sequence[Any]) -> Recorded:
+    """In the order of `_COLUMNS`; quicker than by their names."""
+    (
+        position, stream_id, category, version, kind, schema_version, data, event_id,
+        correlation_id, causation_id, actor, root, hops, recorded_at,
+    ) = values  # fmt: skip
+    return Recorded(
+        position=position,
+        stream_id=stream_id,
+        category=category,
+        version=version,
+        type=kind,
+        schema_version=schema_version,
+        data=data,
+        event_id=event_id,
+        correlation_id=correlation_id,
+        causation_id=causation_id,
+        actor=actor,
+        root=root,
+        hops=hops,
+        recorded_at=recorded_at,
+    )
+
+
 def _recorded(query: str, parameters: Sequence[Any], using: str) -> list[Recorded]:
-    (found,) = together(Statement(query, parameters, class_row(Recorded)), using=using)
+    (found,) = together(Statement(query, parameters, _recorded_row), using=using)
     return found
 
 

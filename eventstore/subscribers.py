@@ -2,20 +2,22 @@
 that applies events to tables of its own. Projections, sagas and side effects are its kinds; `feeding` runs them all.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from enum import IntEnum, StrEnum
 from hashlib import sha256
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from eventstore import store
+from eventstore import slices, store
 from eventstore.codec import Recorded
 from eventstore.errors import UnknownSubscriber
 from eventstore.models import SubscriberRow
+from eventstore.slices import Slice
 
 
 class Mode(StrEnum):
@@ -44,10 +46,13 @@ class Subscriber(ABC):
     """Somebody who follows the log."""
 
     name: str
-    rank: ClassVar[Rank]
+    rank: Rank
     version: int = 1
     declared_mode: Mode = Mode.SYNC
     uses: Sequence[str] = ()
+    slice: Slice = slices.ALL
+    idempotent: bool = False
+    """Whether applying events once more, in order, changes nothing: only then may its checkpoint be moved back."""
 
     @property
     @abstractmethod
@@ -71,6 +76,20 @@ class Subscriber(ABC):
         return row.checkpoint == 0
 
     @property
+    def declared(self) -> str:
+        """The name under which it is declared, and under which its events are parked."""
+        return self.name
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the code that decides what it makes of events; empty where that doesn't matter later."""
+        return ""
+
+    def agrees_with(self, fingerprint: str) -> bool:
+        """Whether what code of this fingerprint made would be made alike by the running one."""
+        return fingerprint in {"", self.fingerprint}
+
+    @property
     def mode(self) -> Mode:
         """As declared, unless the configuration says otherwise; the checkpoint is the same in both."""
         modes: dict[str, str] = getattr(settings, "EVENTSTORE_MODES", {})
@@ -80,6 +99,48 @@ class Subscriber(ABC):
     def wanted(self) -> str:
         """A short name for the set of types: a checkpoint speaks only of the types it was made with."""
         return sha256(" ".join(sorted(self.types)).encode()).hexdigest()[:16]
+
+
+class Shard(Subscriber):
+    """The slice of a subscriber's keys that one row stands for; it is fed like a subscriber of its own."""
+
+    def __init__(self, whole: Subscriber, index: int, count: int) -> None:
+        self.whole, self.slice = whole, slices.shard(index, count)
+        self.name = row_name(whole.name, index, count)
+        self.rank, self.version, self.declared_mode = whole.rank, whole.version, Mode.ASYNC
+        self.uses, self.idempotent = whole.uses, whole.idempotent
+
+    @property
+    def declared(self) -> str:
+        return self.whole.name
+
+    @property
+    def fingerprint(self) -> str:
+        return self.whole.fingerprint
+
+    def agrees_with(self, fingerprint: str) -> bool:
+        return self.whole.agrees_with(fingerprint)
+
+    @property
+    def types(self) -> frozenset[str]:
+        return self.whole.types
+
+    def keys(self, recorded: Recorded) -> Iterable[Hashable]:
+        return [key for key in self.whole.keys(recorded) if self.slice.holds(key)]
+
+    def apply(self, cursor: psycopg.Cursor[Any], work: Sequence[Work]) -> None:
+        self.whole.apply(cursor, work)
+
+    def begins_at(self, head: int) -> int:
+        return self.whole.begins_at(head)
+
+    def adopts(self, row: SubscriberRow) -> bool:
+        return self.whole.adopts(row)
+
+
+def row_name(subscriber: str, index: int, count: int) -> str:
+    """What the row of a shard is called; a subscriber that isn't split has one row of its own name."""
+    return subscriber if count == 1 else f"{subscriber} {index + 1}/{count}"
 
 
 class Registry:
@@ -97,13 +158,30 @@ class Registry:
         return iter(self._declared)
 
     def __getitem__(self, name: str) -> Subscriber:
-        for subscriber in self._declared:
-            if subscriber.name == name:
-                return subscriber
+        """The subscriber of this name, or the shard of one as its row is called. Raises `UnknownSubscriber`."""
+        declared = {subscriber.name: subscriber for subscriber in self._declared}
+        if name in declared:
+            return declared[name]
+        whole, _, place = name.rpartition(" ")
+        match = re.fullmatch(r"(\d+)/(\d+)", place)
+        if whole in declared and match and 1 <= int(match[1]) <= int(match[2]):
+            return Shard(declared[whole], int(match[1]) - 1, int(match[2]))
         raise UnknownSubscriber(f"No subscriber is declared as {name!r}.")
 
+    def names(self, rank: Rank) -> list[str]:
+        """Of all of this kind, so that nobody has to look through a table for them."""
+        return [subscriber.name for subscriber in self._declared if subscriber.rank is rank]
+
+    def here(self) -> list[Subscriber]:
+        """Those that this process runs: all, unless the setting `EVENTSTORE_ONLY` names some. Nobody else is fed by it,
+        and of sagas and effects that it doesn't run it sends no command and carries nothing out.
+        """
+        only = getattr(settings, "EVENTSTORE_ONLY", None)
+        return [subscriber for subscriber in self._declared if only is None or subscriber.name in only]
+
     def of(self, mode: Mode) -> list[Subscriber]:
-        return [subscriber for subscriber in self._declared if subscriber.mode is mode]
+        """Those that this process runs and that are fed in this way."""
+        return [subscriber for subscriber in self.here() if subscriber.mode is mode]
 
     def make_rows(self, *, using: str = DEFAULT_DB_ALIAS) -> None:
         """See to it that every subscriber has its row, before this process appends anything; once a process.
@@ -122,29 +200,39 @@ class Registry:
 
     def _make_rows(self, using: str) -> None:
         head = store.head(using=using)
+        begins = {subscriber.name: subscriber.begins_at(head) for subscriber in self}
+        known = set(SubscriberRow.objects.using(using).values_list("subscriber", flat=True))
         SubscriberRow.objects.using(using).bulk_create(
             [
                 SubscriberRow(
                     name=subscriber.name,
+                    subscriber=subscriber.name,
                     rank=subscriber.rank,
                     mode=subscriber.mode,
                     version=subscriber.version,
                     wanted=subscriber.wanted,
-                    checkpoint=subscriber.begins_at(head),
+                    fingerprint=subscriber.fingerprint,
+                    checkpoint=begins[subscriber.name],
+                    began_after=begins[subscriber.name],
                 )
                 for subscriber in self
+                if subscriber.name not in known
             ],
             ignore_conflicts=True,
         )
-        rows = {row.name: row for row in SubscriberRow.objects.using(using).all()}
-        for subscriber in self:
-            row = rows[subscriber.name]
-            newer = subscriber.version > row.version or subscriber.wanted != row.wanted
-            if newer and subscriber.version >= row.version and subscriber.adopts(row):
-                row.version, row.wanted = subscriber.version, subscriber.wanted
-                row.save(using=using, update_fields=["version", "wanted"])
-            if row.mode != subscriber.mode:
-                SubscriberRow.objects.using(using).filter(pk=row.pk).update(mode=subscriber.mode)
+        for row in SubscriberRow.objects.using(using).filter(subscriber__in=[each.name for each in self]):
+            self._adopt(row, using)
+
+    def _adopt(self, row: SubscriberRow, using: str) -> None:
+        """Let a row follow the code where nothing speaks against it. One that is split is always fed by workers."""
+        subscriber = self[row.subscriber]
+        newer = subscriber.version > row.version or subscriber.wanted != row.wanted
+        if newer and subscriber.version >= row.version and subscriber.adopts(row):
+            row.version, row.wanted, row.fingerprint = subscriber.version, subscriber.wanted, subscriber.fingerprint
+            row.save(using=using, update_fields=["version", "wanted", "fingerprint"])
+        mode = subscriber.mode if row.shards == 1 else Mode.ASYNC
+        if row.mode != mode:
+            SubscriberRow.objects.using(using).filter(pk=row.pk).update(mode=mode)
 
 
 SYNC_BELL = "sync"

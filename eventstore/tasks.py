@@ -2,15 +2,33 @@
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from celery import shared_task
 
-from eventstore import doorbell, feeding, store
-from eventstore.subscribers import SYNC_BELL, Mode, registry
+from eventstore import doorbell, feeding, healing, store
+from eventstore.errors import UnknownSubscriber
+from eventstore.models import SubscriberRow
+from eventstore.subscribers import SYNC_BELL, Mode, Subscriber, registry
 
+ASYNC_BELL = "async"
 LINGER = 1.0
 POLL = 0.005
 LONGEST = 3.0
+# Seconds. What comes meanwhile is fed together: under steady load half of the time is left to whoever makes the load.
+SHORTEST_BREATH, LONGEST_BREATH = 0.005, 0.05
+# Seconds. Under load somebody is behind at any moment: only who has not moved for so long needs to be called for, and
+# who is being fed must not find its row taken by others who merely looked.
+STILL = 0.5
+# Seconds between looks at who there is to feed and what is to be tried again.
+REFRESH = 1.0
+FAR = 5_000
+"""Positions behind the log at which a subscriber gets a worker of its own, so that the others don't wait for it."""
+
+_ROWS = """SELECT name, mode, checkpoint, moved_at <= clock_timestamp() - %s * interval '1 second' AS still,
+        EXISTS (SELECT FROM eventstore_parked AS parked WHERE parked.subscriber = row.subscriber
+            AND error <> '' AND parked.retry_at <= clock_timestamp()) AS due, %s::bigint AS head
+    FROM eventstore_subscriber AS row WHERE status = 'running'"""
 
 
 @shared_task(name="eventstore.tasks.tick")
@@ -21,25 +39,29 @@ def tick() -> None:
 
 
 @shared_task(name="eventstore.tasks.follow")
-def follow(name: str) -> None:
-    """Feed one async subscriber until it has been quiet for a second, then wait for the bell again."""
+def follow() -> None:
+    """Feed the async subscribers until they have been quiet for a second, then wait for the bell again.
+
+    One task for all of them: with one for each, those that found no free process would stand still for seconds. Each is
+    fed in a transaction of its own, and one that another process feeds is passed over.
+    """
+    registry.make_rows()
+    doorbell.answer(ASYNC_BELL)
+    if linger(_Round().feed):
+        doorbell.ring(ASYNC_BELL, follow.name)
+
+
+@shared_task(name="eventstore.tasks.catch_up")
+def catch_up(name: str) -> None:
+    """Feed one async subscriber, or a shard of one, that is far behind, for a while."""
     registry.make_rows()
     doorbell.answer(name)
-    subscriber = registry[name]
-    reached = -1
-
-    def feed() -> bool | None:
-        nonlocal reached
-        head = store.head()
-        if head == reached:
-            return False
-        fed = feeding.feed([subscriber])
-        # Below the head something may not be final yet, and whoever rolls back rings no bell: look again.
-        reached = head if not fed.moved and store.horizon() >= head else -1
-        return fed.moved if fed.held else None
-
-    if linger(feed):
-        doorbell.ring(name, follow.name, name)
+    row = registry[name]
+    begun = time.monotonic()
+    while feeding.feed([row]).moved:
+        if time.monotonic() - begun > LONGEST:
+            doorbell.ring(name, catch_up.name, name)
+            return
 
 
 @shared_task(name="eventstore.tasks.follow_sync")
@@ -47,7 +69,44 @@ def follow_sync() -> None:
     """Feed what requests would have fed, had they lived."""
     registry.make_rows()
     doorbell.answer(SYNC_BELL)
-    linger(lambda: feeding.feed(registry.of(Mode.SYNC)).moved)
+    sync = registry.of(Mode.SYNC)
+    linger(lambda: take_turn() or healing.retry_due(sync))
+
+
+class _Round:
+    """Feeding the async subscribers again and again: those that are near, as of a moment ago."""
+
+    def __init__(self) -> None:
+        self._near: list[Subscriber] = []
+        self._refreshed = -REFRESH
+        self._reached = -1
+
+    def feed(self) -> bool | None:
+        healed = False
+        if time.monotonic() - self._refreshed >= REFRESH:
+            self._near = [registry[row.name] for row in _rows() if row.mode == Mode.ASYNC and not row.far]
+            healed = healing.retry_due(self._near)
+            self._refreshed = time.monotonic()
+        head = store.head()
+        if head == self._reached:
+            return healed
+        begin = time.monotonic()
+        fed = [feeding.feed([subscriber]) for subscriber in self._near]
+        moved = any(each.moved for each in fed)
+        if moved and not any(each.full for each in fed):
+            _breathe(begin)
+        # Below the head something may not be final yet, and whoever rolls back rings no bell: look again.
+        self._reached = head if not moved and store.horizon() >= head else -1
+        return moved or healed if any(each.held for each in fed) else None
+
+
+def take_turn() -> bool:
+    """Feed the sync subscribers, and leave the next turn to requests; answers whether a checkpoint moved."""
+    begin = time.monotonic()
+    fed = feeding.feed_sync()
+    if fed.moved and not fed.full:
+        _breathe(begin)
+    return fed.moved
 
 
 def linger(work: Callable[[], bool | None], *, poll: float = POLL) -> bool:
@@ -67,19 +126,82 @@ def linger(work: Callable[[], bool | None], *, poll: float = POLL) -> bool:
     return True
 
 
+def _breathe(begin: float) -> None:
+    """For as long as it took since then."""
+    time.sleep(min(max(time.monotonic() - begin, SHORTEST_BREATH), LONGEST_BREATH))
+
+
 def ring_all() -> None:
-    """Ring for every subscriber that is behind the log."""
-    behind = _behind()
-    for subscriber in registry.of(Mode.ASYNC):
-        if subscriber.name in behind:
-            doorbell.ring(subscriber.name, follow.name, subscriber.name)
-    if any(subscriber.name in behind for subscriber in registry.of(Mode.SYNC)):
-        doorbell.ring(SYNC_BELL, follow_sync.name)
+    """Ring for whoever is behind the log and not about to be fed, or has something to try again."""
+    for row in _rows():
+        if row.due or (row.behind and row.still):
+            _ring(row)
 
 
-_BEHIND = "SELECT name FROM eventstore_subscriber WHERE status = 'running' AND checkpoint < %s"
+def ring_for(subscriber: str) -> None:
+    """Ring for the rows of one subscriber."""
+    names = set(SubscriberRow.objects.filter(subscriber=subscriber).values_list("name", flat=True))
+    for row in _rows():
+        if row.name in names:
+            _ring(row)
 
 
-def _behind() -> set[str]:
+def look() -> None:
+    """Feed, up to where the log stands now, whoever is behind it and not about to be fed."""
+    registry.make_rows()
+    head = store.head()
+    left = [row for row in _rows() if row.behind and row.still]
+    if any(row.mode == Mode.SYNC for row in left):
+        feeding.catch_up(registry.of(Mode.SYNC))
+    for row in left:
+        if row.mode == Mode.ASYNC:
+            while feeding.feed([registry[row.name]]).moved and _checkpoint(row.name) < head:
+                pass
+
+
+class _Row(NamedTuple):
+    """A running row of a subscriber that this code knows, beside the log."""
+
+    name: str
+    mode: str
+    checkpoint: int
+    still: bool
+    due: bool
+    head: int
+
+    @property
+    def behind(self) -> bool:
+        return self.checkpoint < self.head
+
+    @property
+    def far(self) -> bool:
+        return self.head - self.checkpoint > FAR
+
+
+def _rows() -> list[_Row]:
     with store.cursor() as cursor:
-        return {name for (name,) in cursor.execute(_BEHIND, [store.head()], prepare=True).fetchall()}
+        found = cursor.execute(_ROWS, [STILL, store.head()], prepare=True).fetchall()
+    return [_Row(*row) for row in found if _is_ours(row[0])]
+
+
+def _is_ours(name: str) -> bool:
+    """Rows of other code, older or newer, and those that this process doesn't run, are for others."""
+    try:
+        declared = registry[name].declared
+    except UnknownSubscriber:
+        return False
+    return declared in {subscriber.name for subscriber in registry.here()}
+
+
+def _checkpoint(name: str) -> int:
+    found = SubscriberRow.objects.filter(pk=name).values_list("checkpoint", flat=True).first()
+    return found if found is not None else store.head()
+
+
+def _ring(row: _Row) -> None:
+    if row.mode == Mode.SYNC:
+        doorbell.ring(SYNC_BELL, follow_sync.name)
+    elif row.far:
+        doorbell.ring(row.name, catch_up.name, row.name)
+    else:
+        doorbell.ring(ASYNC_BELL, follow.name)

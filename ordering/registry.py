@@ -29,7 +29,7 @@ from ordering.processes.sale import Sale
 from ordering.projections.conference import SeatAvailability
 from ordering.projections.customer import CustomerProfiles
 from ordering.projections.order import OrderSummaries
-from ordering.projections.payment import SalesByDay
+from ordering.projections.payment import SalesByConference, SalesByDay
 
 COMMANDS = {
     Customer: (RegisterCustomer, ChangeCustomer),
@@ -43,6 +43,7 @@ PROJECTIONS = (
     SeatAvailability(),
     OrderSummaries(),
     SalesByDay(),
+    SalesByConference(),
 )
 
 SAGAS = (Sale(),)

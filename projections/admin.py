@@ -1,61 +1,60 @@
-"""The page of the projections: where each stands, its rebuild with progress, and the generations there were.
+"""The page of the projections: where each stands, what is being folded, and the generations there were.
 
-The buttons are views of their own, because Django's change form is atomic and a rebuild begins in transactions of its
-own. A page that has htmx refreshes itself; without it, it is refreshed by hand.
+What is done about them are operations, each with the page that asks whether it is meant. A page that has htmx refreshes
+itself; without it, it is refreshed by hand.
 """
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import redirect
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
-from django.views.decorators.http import require_POST
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
-from eventstore import store
 from eventstore.admin import KeysetAdmin, polled
-from projections import generations, panels, tasks
-from projections.errors import NotRebuilding, RebuildRunning, UnknownProjection
-from projections.models import Generation
+from projections import panels
+from projections.control import REBUILD, VERIFY
+from projections.models import Difference, Generation
 
-MAY_REBUILD = "projections.rebuild_projection"
-PAGE = "admin:projections_generation_changelist"
+SHOWN = 50
+"""Differences on the page of a generation."""
 
 
 @admin.register(Generation)
 class GenerationAdmin(KeysetAdmin):
     """The projections above, the history of their generations below."""
 
-    when_empty = "No projection was ever rebuilt: each has the one generation that it began with."
+    when_empty = "No projection was ever rebuilt or verified: each has the one generation that it began with."
     change_list_template = "projections/admin/projections.html"
-    list_display = ["id", "projection", "version", "status", "processed", "requested_by", "started_at", "finished_at"]
-    list_filter = ["status"]
+    list_display = ["id", "projection", "purpose", "status", "found", "requested_by", "started_at", "finished_at"]
+    list_filter = ["purpose", "status"]
     fields = [
-        ("projection", "version", "status"),
-        ("checkpoint", "target", "processed"),
-        ("requested_by", "built_by", "waits_for"),
-        ("started_at", "finished_at"),
+        ("projection", "purpose", "status"),
+        ("version", "fingerprint", "target"),
+        ("requested_by", "started_at", "finished_at"),
+        ("throttle", "waits_for"),
+        "scope",
         "error",
+        "parts_of_it",
+        "found",
+        "differing_rows",
     ]
 
     def get_urls(self) -> list[URLPattern]:
         site = self.admin_site
-        return [
-            path("panel/", polled(site, site.admin_view(self.panel_view)), name="projections_panel"),
-            path("rebuild/<str:name>/", site.admin_view(self.rebuild_view), name="projections_rebuild"),
-            path("cancel/<str:name>/", site.admin_view(require_POST(self.cancel_view)), name="projections_cancel"),
-            *super().get_urls(),
-        ]
+        panel = polled(site, site.admin_view(self.panel_view))
+        return [path("panel/", panel, name="projections_panel"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         shown = {"title": "Projections", **self._panel(request), **(extra_context or {})}
         return super().changelist_view(request, shown)
 
     def panel_view(self, request: HttpRequest) -> HttpResponse:
-        """The panel alone. When a rebuild has begun or ended since the page was made, the whole page is made anew."""
+        """The panel alone. When something has begun or ended since the page was made, the whole page is made anew."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         panel = self._panel(request)
@@ -63,60 +62,78 @@ class GenerationAdmin(KeysetAdmin):
             return HttpResponse(headers={"HX-Refresh": "true"})
         return TemplateResponse(request, "projections/admin/panel.html", panel)
 
-    def rebuild_view(self, request: HttpRequest, name: str) -> HttpResponse:
-        """Says what a rebuild will touch, and begins it when that is confirmed."""
-        projection = self._permitted(request, name)
-        if request.method == "POST":
-            return self._rebuild(request, name)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"Rebuild {name}",
-            "projection": projection,
-            "table": projection.model._meta.db_table,
-            "head": store.head(),
-            "types": sorted(projection.types),
-        }
-        return TemplateResponse(request, "projections/admin/rebuild.html", context)
+    @admin.display(description="found")
+    def found(self, generation: Generation) -> str:
+        if generation.compared is None:
+            return "-"
+        differ = "no difference" if not generation.differing else f"{generation.differing:,} that differ"
+        return f"{differ} among {generation.compared:,} rows"
 
-    def cancel_view(self, request: HttpRequest, name: str) -> HttpResponse:
-        self._permitted(request, name)
-        generation = Generation.objects.filter(projection=name, status=Generation.Status.BUILDING).first()
-        try:
-            generations.cancel(name)
-        except NotRebuilding as refusal:
-            messages.warning(request, str(refusal))
-        else:
-            self._record(request, generation, "Asked for the rebuild to be cancelled.")
-            messages.success(request, f"The rebuild of {name} stops after the batch it is at.")
-        return redirect(PAGE)
+    @admin.display(description="keys")
+    def scope(self, generation: Generation) -> str:
+        if generation.keys is not None:
+            return ", ".join(generation.keys)
+        return "all" if generation.whole else "a share of them"
 
-    def _rebuild(self, request: HttpRequest, name: str) -> HttpResponseRedirect:
-        try:
-            generation = generations.begin(name, requested_by=request.user.get_username())
-        except RebuildRunning as refusal:
-            messages.error(request, str(refusal))
-        else:
-            tasks.ring(generation)
-            self._record(request, generation, "Asked for a rebuild.")
-            messages.success(request, f"The rebuild of {name} has begun. The live table serves readers meanwhile.")
-        return redirect(PAGE)
+    @admin.display(description="parts")
+    def parts_of_it(self, generation: Generation) -> SafeString:
+        lines = (
+            (part.shard + 1, part.shards, f"{part.checkpoint:,}", f"{part.processed:,}", part.built_by or "nobody yet")
+            for part in generation.parts.all()
+        )
+        return format_html_join("", "<div>{} of {}: position {}, {} events, folded by {}</div>", lines)
 
-    def _permitted(self, request: HttpRequest, name: str) -> Any:
-        if not request.user.has_perm(MAY_REBUILD):
-            raise PermissionDenied
-        try:
-            return generations.projection_named(name)
-        except UnknownProjection as unknown:
-            raise Http404(str(unknown)) from unknown
-
-    def _record(self, request: HttpRequest, generation: Model | None, what: str) -> None:
-        if generation is not None:
-            self.log_change(request, generation, what)
+    @admin.display(description="differences")
+    def differing_rows(self, generation: Generation) -> SafeString | str:
+        """Row by row and column by column: the live value, and the one that the events give."""
+        rows = list(generation.differences.all()[: SHOWN + 1])
+        if not rows:
+            return "none"
+        listed = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", map(_told, rows[:SHOWN]))
+        link = reverse("admin:projections_difference_changelist")
+        return format_html(
+            '<table class="status"><thead><tr><th>Key</th><th></th><th>Live, and as its events say</th></tr></thead>'
+            '<tbody>{}</tbody></table><p><a href="{}?generation={}">All of them</a></p>',
+            listed,
+            link,
+            generation.pk,
+        )
 
     def _panel(self, request: HttpRequest) -> dict[str, Any]:
         rows = panels.projections()
         return {
             "projections": rows,
-            "building": ",".join(str(row.rebuild.generation) for row in rows if row.rebuild),
-            "may_rebuild": request.user.has_perm(MAY_REBUILD),
+            "building": ",".join(str(each.generation) for row in rows for each in row.building),
+            "here": reverse("admin:projections_generation_changelist"),
+            "may_rebuild": request.user.has_perm(REBUILD),
+            "may_verify": request.user.has_perm(VERIFY),
         }
+
+
+@admin.register(Difference)
+class DifferenceAdmin(KeysetAdmin):
+    """Rows that were not what their events say, as verifications found them."""
+
+    when_empty = "No verification has found a difference."
+    list_display = ["key", "kind", "values", "parked", "generation"]
+    list_filter = ["kind", "parked"]
+    search_fields = ["key"]
+    search_help_text = "a key"
+    fields = ["generation", "key", "kind", "values", "parked"]
+
+    def matching(self, term: str) -> Q:
+        return Q(key=term)
+
+    @admin.display(description="live, and as its events say")
+    def values(self, difference: Difference) -> SafeString:
+        return _values(difference)
+
+
+def _told(difference: Difference) -> tuple[str, str, SafeString]:
+    why = f"{difference.kind}, for events of it are parked" if difference.parked else difference.kind
+    return difference.key, why, _values(difference)
+
+
+def _values(difference: Difference) -> SafeString:
+    columns = sorted(difference.columns.items())
+    return format_html_join("", "<div><code>{}</code>: {} · {}</div>", ((name, *both) for name, both in columns))

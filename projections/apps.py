@@ -7,4 +7,11 @@ class ProjectionsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from projections import checks  # noqa: F401 - registers them
+        from eventstore import watch
+        from projections import checks, control, panels  # noqa: F401 - they register what they declare
+
+        watch.register(
+            panels.troubles,
+            rebuild="Mend the code and rebuild again. The live table was not touched.",
+            differs="See which rows on the page of the projections, and apply the differences or rebuild.",
+        )

@@ -1,25 +1,69 @@
-"""What would make a read table impossible to fold again or to swap, judged at start-up."""
+"""What would make a read table impossible to fold again or to swap, or its code another, judged at start-up."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, register
-from django.db import models
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import DEFAULT_DB_ALIAS, models
 
-from eventstore.subscribers import registry
+from projections import lock
+from projections.dependants import dependants
+from projections.errors import UnreadableCode, UnreadableLock
+from projections.lock import Change, Difference
 from projections.models import ReadModel
 from projections.projection import Projection
 
 
 @register()
 def projections(**_: Any) -> list[CheckMessage]:
-    declared = [subscriber for subscriber in registry if isinstance(subscriber, Projection)]
+    declared = lock.declared()
     found = [message for projection in declared for message in (*_handlers(projection), *_table(projection))]
+    writers = {projection.model: projection.name for projection in declared}
+    found.extend(message for projection in declared for message in _look_ups(projection, writers))
     for model, count in Counter(projection.model for projection in declared).items():
         if count > 1:
             found.append(Error(f"{count} projections write {model.__name__}.", id="projections.E001"))
     return found
+
+
+@register()
+def locked(**_: Any) -> list[CheckMessage]:
+    """The code of each projection is that of its version in the lock file."""
+    file = lock.path()
+    if file is None:
+        return []
+    try:
+        return [_difference(each, file.name) for each in lock.compare(lock.read())]
+    except UnreadableCode as error:
+        return [Error(str(error), id="projections.E011")]
+    except UnreadableLock as error:
+        return [Error(str(error), hint="Restore it from version control.", id="projections.E012")]
+
+
+@register(Tags.database)
+def swappable(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Nothing in the database hangs on a read table."""
+    if not databases or DEFAULT_DB_ALIAS not in databases:
+        return []
+    return [
+        Error(f"The table of {projection.name} has a {found}: it can't be swapped.", id="projections.E014")
+        for projection in lock.declared()
+        for found in dependants(projection)
+    ]
+
+
+def _difference(difference: Difference, file: str) -> CheckMessage:
+    name, change = difference.name, difference.change
+    if change is Change.CODE:
+        hint = (
+            f"Raise its version, run `manage.py projections lock` and commit {file}; deploy, then rebuild {name}. "
+            f"If it folds the same rows as before, run `manage.py projections lock --same {name}` instead."
+        )
+        return Error(f"{name} {change}.", hint=hint, id="projections.E008")
+    identity = "projections.E010" if change is Change.GONE else "projections.E009"
+    hint = f"Run `manage.py projections lock` and commit {file}."
+    return Error(f"{name} {change}.", hint=hint, id=identity)
 
 
 def _handlers(projection: Projection[Any]) -> Iterable[CheckMessage]:
@@ -32,6 +76,17 @@ def _handlers(projection: Projection[Any]) -> Iterable[CheckMessage]:
         if isinstance(handler.key, str) and handler.key not in handler.event.__struct_fields__:
             yield Error(
                 f"{projection.name}: {handler.key!r} is no field of {handler.event.__name__}.", id="projections.E004"
+            )
+
+
+def _look_ups(projection: Projection[Any], writers: Mapping[type[ReadModel], str]) -> Iterable[CheckMessage]:
+    """Rows are only looked up of those that are never behind."""
+    for needed in {handler.look_up.model for handler in projection.handlers.values() if handler.look_up}:
+        writer = writers.get(needed, "no projection")
+        if writer not in projection.uses:
+            yield Error(
+                f"{projection.name} looks up {needed.__name__}, which {writer} writes, and does not use that.",
+                id="projections.E013",
             )
 
 

@@ -1,8 +1,9 @@
-"""The base of every read table, and the generations that a rebuild makes of them."""
+"""The base of every read table, and the generations of them that rebuilds and verifications make."""
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+
+from eventstore.models import ClockTimestamp
 
 
 class ReadModel(models.Model):
@@ -18,39 +19,70 @@ class ReadModel(models.Model):
 
 
 class Generation(models.Model):
-    """A second set of a projection's rows, filled beside the live one and then swapped with it."""
+    """A second set of a projection's rows, folded beside the live one: to take its place, or to be compared with it."""
+
+    class Purpose(models.TextChoices):
+        REBUILD = "rebuild"
+        ROLLBACK = "rollback"
+        VERIFY = "verify"
+        MEND = "mend"
 
     class Status(models.TextChoices):
         BUILDING = "building"
         LIVE = "live"
         OLD = "old"
+        VERIFIED = "verified"
+        MENDED = "mended"
         DROPPED = "dropped"
         CANCELLED = "cancelled"
         FAILED = "failed"
 
     projection = models.TextField()
+    purpose = models.TextField(choices=Purpose, default=Purpose.REBUILD)
     version = models.IntegerField()
     wanted = models.TextField()
+    fingerprint = models.TextField(blank=True, default="", help_text="of the code that folds it, and no other may")
     status = models.TextField(choices=Status, default=Status.BUILDING)
-    checkpoint = models.BigIntegerField(default=0)
-    target = models.BigIntegerField(help_text="the head of the log when the rebuild began")
-    processed = models.BigIntegerField(default=0)
+    made = models.BooleanField(default=False, help_text="whether its tables are there")
+    indexes = models.JSONField(
+        default=dict, blank=True, help_text="by name: the statements that make them, once the table is filled"
+    )
+    target = models.BigIntegerField(help_text="the head of the log when it was asked for")
+    keys = models.JSONField(null=True, blank=True, help_text="the only keys it is about; null for no such limit")
+    lower = models.TextField(blank=True, default="", help_text="where its slice of the keys begins")
+    upper = models.TextField(blank=True, default="", help_text="where its slice of the keys ends, empty for the end")
+    throttle = models.IntegerField(null=True, blank=True, help_text="events a second, at most")
     cancelling = models.BooleanField(default=False)
-    waits_for = models.TextField(blank=True, default="", help_text="who holds up the swap")
+    compared = models.BigIntegerField(null=True, blank=True, help_text="rows that were compared")
+    differing = models.BigIntegerField(null=True, blank=True, help_text="rows that differed")
+    waits_for = models.TextField(blank=True, default="", help_text="who holds it up at its end")
     error = models.TextField(blank=True, default="")
-    built_by = models.TextField(blank=True, default="", help_text="host and process that folds")
     requested_by = models.TextField(blank=True, default="")
-    started_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(db_default=ClockTimestamp())
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["projection"], condition=Q(status="building"), name="projections_generation_building"
-            )
+                fields=["projection"],
+                condition=Q(status="building", purpose__in=["rebuild", "rollback"]),
+                name="projections_generation_rebuilding",
+            ),
+            models.UniqueConstraint(
+                fields=["projection"],
+                condition=Q(status="building", purpose="verify"),
+                name="projections_generation_verifying",
+            ),
         ]
-        permissions = [("rebuild_projection", "Can rebuild projections")]
+        indexes = [
+            models.Index(fields=["projection", "-id"], name="projections_generation_latest"),
+            models.Index(fields=["status"], condition=Q(status="building"), name="projections_generation_active"),
+        ]
+        permissions = [
+            ("rebuild_projection", "Can rebuild projections and roll them back"),
+            ("verify_projection", "Can verify projections"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.projection} {self.pk}"
@@ -61,6 +93,52 @@ class Generation(models.Model):
         return f"generation_{self.pk}"
 
     @property
-    def share(self) -> float:
-        """How much of the log at its start has been folded, from 0 to 1."""
-        return min(1.0, self.checkpoint / self.target) if self.target else 1.0
+    def whole(self) -> bool:
+        """Whether it is about every key."""
+        return self.keys is None and not self.lower and not self.upper
+
+    @property
+    def parked_as(self) -> str:
+        """Under what name its events are parked as long as it isn't live."""
+        return f"{self.projection}#{self.pk}"
+
+
+class Part(models.Model):
+    """How far one slice of a generation's keys has come. Its lock is the lease of whoever folds it."""
+
+    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="parts")
+    shard = models.IntegerField(default=0)
+    shards = models.IntegerField(default=1)
+    checkpoint = models.BigIntegerField(default=0)
+    processed = models.BigIntegerField(default=0)
+    built_by = models.TextField(blank=True, default="", help_text="host and process that folds")
+    moved_at = models.DateTimeField(db_default=ClockTimestamp())
+
+    class Meta:
+        ordering = ["generation_id", "shard"]
+        constraints = [models.UniqueConstraint(fields=["generation", "shard"], name="projections_part_once")]
+
+    def __str__(self) -> str:
+        return f"{self.generation} {self.shard + 1}/{self.shards}"
+
+
+class Difference(models.Model):
+    """A row of the live table that is not what its events say."""
+
+    class Kind(models.TextChoices):
+        MISSING = "missing"
+        EXTRA = "extra"
+        DIFFERS = "differs"
+
+    generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="differences")
+    key = models.TextField()
+    kind = models.TextField(choices=Kind)
+    columns = models.JSONField(default=dict, help_text="by column: the live value, and the one that the events give")
+    parked = models.BooleanField(default=False, help_text="events of this key are parked, which explains it")
+
+    class Meta:
+        ordering = ["generation_id", "key"]
+        constraints = [models.UniqueConstraint(fields=["generation", "key"], name="projections_difference_once")]
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.kind}"

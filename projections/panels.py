@@ -11,20 +11,28 @@ from eventstore.subscribers import registry
 from projections.models import Generation
 from projections.projection import Projection
 
-SOON = 3.0
+Status = Generation.Status
+
+SOON = 5.0
 """Seconds within which a worker takes up a rebuild, if there is one."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """A rebuild under way. `rate` is in wanted events a second and `seconds_left` a guess, both over the whole run."""
+    """A generation that is being folded. `rate` is in wanted events a second and `seconds_left` a guess, both over the
+    whole run so far; `checkpoint` is that of the slowest of its parts.
+    """
 
     generation: int
+    projection: str
+    purpose: str
     percent: float
     processed: int
     checkpoint: int
     target: int
     rate: float
     seconds_left: float | None
+    parts: int
+    throttle: int | None
     requested_by: str
     built_by: str
     started_at: datetime
@@ -42,24 +50,33 @@ class ProjectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     table: str
     fed: SubscriberStatus | None
-    rebuild: Progress | None
+    building: list[Progress]
     last: Generation | None
+    verified: Generation | None
+    former: Generation | None
 
 
 def projections() -> list[ProjectionStatus]:
     """Every projection that this code declares, in the order they are fed."""
     fed = {status.name: status for status in panels.subscribers()}
-    building = {each.projection: each for each in Generation.objects.filter(status=Generation.Status.BUILDING)}
-    ended = Generation.objects.filter(finished_at__isnull=False).order_by("projection", "-finished_at")
-    last = {each.projection: each for each in ended.distinct("projection")}
+    building = Generation.objects.filter(status=Status.BUILDING).order_by("id").prefetch_related("parts")
+    shown = [progress(generation) for generation in building]
+    ended = [Status.LIVE, Status.MENDED, Status.CANCELLED, Status.FAILED, Status.OLD, Status.DROPPED]
+    rebuilds = _latest(purpose__in=["rebuild", "rollback", "mend"], status__in=ended, finished_at__isnull=False)
+    verified, former = (
+        _latest(purpose="verify", status__in=[Status.VERIFIED, Status.FAILED]),
+        _latest(status=Status.OLD),
+    )
     return [
         ProjectionStatus(
             name=subscriber.name,
             version=subscriber.version,
             table=subscriber.model._meta.db_table,
             fed=fed.get(subscriber.name),
-            rebuild=progress(building[subscriber.name]) if subscriber.name in building else None,
-            last=last.get(subscriber.name),
+            building=[each for each in shown if each.projection == subscriber.name],
+            last=rebuilds.get(subscriber.name),
+            verified=verified.get(subscriber.name),
+            former=former.get(subscriber.name),
         )
         for subscriber in registry
         if isinstance(subscriber, Projection)
@@ -67,38 +84,59 @@ def projections() -> list[ProjectionStatus]:
 
 
 def troubles() -> list[Trouble]:
-    """Rebuilds that failed, unless a later one went well."""
-    ended = Generation.objects.filter(status__in=["failed", "live", "cancelled"]).order_by("projection", "-id")
-    return [
-        Trouble(each.projection, f"could not be rebuilt: {each.error}", grave=False)
-        for each in ended.distinct("projection")
-        if each.status == Generation.Status.FAILED
+    """Rebuilds that failed, unless a later one went well, and rows that are not what their events say."""
+    failed = _latest(status__in=[Status.FAILED, Status.LIVE, Status.CANCELLED, Status.MENDED])
+    found = [
+        Trouble(name, f"could not be folded anew: {generation.error}", grave=False, kind="rebuild")
+        for name, generation in failed.items()
+        if generation.status == Status.FAILED
     ]
+    for name, generation in _latest(purpose="verify", status=Status.VERIFIED).items():
+        rows = generation.differing or 0
+        if rows and failed.get(name, generation).pk <= generation.pk:
+            text = f"has {rows:,} row{'s' * (rows != 1)} that are not what their events say"
+            found.append(Trouble(name, text, kind="differs"))
+    return found
 
 
 def progress(generation: Generation) -> Progress:
+    parts = list(generation.parts.all())
     elapsed = max((timezone.now() - generation.started_at).total_seconds(), 0.001)
-    through = generation.checkpoint / elapsed
+    checkpoint = min((part.checkpoint for part in parts), default=0)
+    processed = sum(part.processed for part in parts)
+    through = checkpoint / elapsed
     return Progress(
         generation=generation.pk,
-        percent=round(100 * generation.share, 1),
-        processed=generation.processed,
-        checkpoint=generation.checkpoint,
+        projection=generation.projection,
+        purpose=generation.purpose,
+        percent=round(100 * min(1.0, checkpoint / generation.target), 1) if generation.target else 100.0,
+        processed=processed,
+        checkpoint=checkpoint,
         target=generation.target,
-        rate=generation.processed / elapsed,
-        seconds_left=max(0, generation.target - generation.checkpoint) / through if through else None,
+        rate=processed / elapsed,
+        seconds_left=max(0, generation.target - checkpoint) / through if through else None,
+        parts=len(parts),
+        throttle=generation.throttle,
         requested_by=generation.requested_by,
-        built_by=generation.built_by,
+        built_by=", ".join(sorted({part.built_by for part in parts if part.built_by})),
         started_at=generation.started_at,
-        doing=_doing(generation, elapsed),
+        doing=_doing(generation, checkpoint, elapsed),
     )
 
 
-def _doing(generation: Generation, elapsed: float) -> str:
+def _latest(**conditions: object) -> dict[str, Generation]:
+    """The last generation of each projection that meets these conditions."""
+    found = Generation.objects.filter(**conditions).order_by("projection", "-id").distinct("projection")
+    return {generation.projection: generation for generation in found.prefetch_related("parts")}
+
+
+def _doing(generation: Generation, checkpoint: int, elapsed: float) -> str:
     if generation.cancelling:
         return "is being cancelled"
     if generation.waits_for:
-        return f"waits to swap its table, because of {generation.waits_for}"
-    if not generation.checkpoint and generation.target:
+        return f"waits for its turn at the table, because of {generation.waits_for}"
+    if not checkpoint and generation.target:
         return "waits for a worker of the queue that rebuilds" if elapsed > SOON else "begins"
-    return "swaps its table" if generation.checkpoint >= generation.target else "reads the log"
+    if checkpoint < generation.target:
+        return "reads the log"
+    return "compares the rows" if generation.purpose == "verify" else "goes live"

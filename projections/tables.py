@@ -4,7 +4,7 @@ Rows are instances of the model, so the author's handlers are typed, but they ar
 schema is named in every statement; no `search_path` decides where a row goes.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Any, Generic, LiteralString, TypeVar
 
 import msgspec
@@ -13,9 +13,12 @@ from django.db import connection, models
 from django.db.models.base import ModelState
 from psycopg import sql
 
+from projections.copytext import OPTIONS, Lines
 from projections.models import ReadModel
 
 R = TypeVar("R", bound=ReadModel)
+
+BLOCK = 1_000
 
 _encoder = msgspec.json.Encoder()
 
@@ -28,9 +31,14 @@ class Table(Generic[R]):
         fields = model._meta.concrete_fields
         self._names = [field.attname for field in fields]
         self._json = [field.attname for field in fields if isinstance(field, models.JSONField)]
-        self._defaults: list[tuple[str, Callable[[], Any]]] = [
-            (field.attname, field.get_default) for field in fields if field.has_default() or field.null
-        ]
+        given = [field for field in fields if field.has_default() or field.null]
+        self._made: dict[str, Callable[[], Any]] = {
+            field.attname: field.get_default for field in given if callable(field.default)
+        }
+        constant = [field for field in given if field.attname not in self._made]
+        # Nothing of the ORM's will save the rows, so they share the state that it would note in each.
+        self._state = {"_state": ModelState()}
+        self._constant = self._state | {field.attname: field.get_default() for field in constant}
         key = model._meta.pk
         self.key = key.attname
         columns = {field: sql.Identifier(field.column or field.attname) for field in fields}
@@ -50,6 +58,8 @@ class Table(Generic[R]):
             ON CONFLICT ({key}) DO UPDATE SET {replaced}""",
             parts,
         )
+        self._copy = _compile("COPY {table} ({columns}) FROM STDIN " + OPTIONS, parts)
+        self._line = Lines(model)
         self._delete = _compile("DELETE FROM {table} WHERE {key} = ANY(%s::{key_type}[])", parts)
 
     def load(self, cursor: psycopg.Cursor[Any], keys: Collection[Hashable]) -> dict[Hashable, R]:
@@ -60,15 +70,27 @@ class Table(Generic[R]):
 
     def new(self, key: Hashable) -> R:
         """A row that does not exist yet, with the defaults of its fields."""
-        values = {name: default() for name, default in self._defaults}
+        row = self.model.__new__(self.model)
+        values = row.__dict__
+        values.update(self._constant)
         values[self.key] = key
-        return self._instance(values)
+        for name, make in self._made.items():
+            values[name] = make()
+        return row
 
     def write(self, cursor: psycopg.Cursor[Any], rows: Iterable[R]) -> None:
         """Insert or replace rows, in one statement."""
         values = [{name: row.__dict__[name] for name in self._names} for row in rows]
         if values:
             cursor.execute(self._write, [_encoder.encode(values).decode()], prepare=True)
+
+    def copy(self, cursor: psycopg.Cursor[Any], rows: Sequence[R]) -> None:
+        """Insert rows that the table doesn't have, the fastest way."""
+        if not rows:
+            return
+        with cursor.copy(self._copy) as copy:
+            for begin in range(0, len(rows), BLOCK):
+                copy.write(b"".join(map(self._line, rows[begin : begin + BLOCK])))
 
     def delete(self, cursor: psycopg.Cursor[Any], keys: Collection[Hashable]) -> None:
         if keys:
@@ -78,11 +100,8 @@ class Table(Generic[R]):
         for name in self._json:
             if values[name] is not None:
                 values[name] = msgspec.json.decode(values[name])
-        return self._instance(values)
-
-    def _instance(self, values: dict[str, Any]) -> R:
         row = self.model.__new__(self.model)
-        row.__dict__.update(values, _state=ModelState())
+        row.__dict__.update(self._state, **values)
         return row
 
 

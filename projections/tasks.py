@@ -1,32 +1,57 @@
 """What workers do for projections. Rebuilds have a queue of their own, so that live work never waits behind one."""
 
 from celery import shared_task
+from django.conf import settings
 
-from eventstore import doorbell
-from projections import generations
-from projections.models import Generation
+from eventstore import doorbell, slices
+from eventstore.subscribers import registry
+from projections import filling, generations
+from projections.errors import RebuildRunning
+from projections.models import Generation, Part
+from projections.projection import Projection
+
+SAMPLE = 0.01
 
 
-@shared_task(name="projections.tasks.rebuild")
-def rebuild(generation_id: int) -> None:
-    """Fill a generation for a while; what is left then is rung for again."""
-    generation = Generation.objects.get(pk=generation_id)
-    doorbell.answer(_bell(generation))
-    if not generations.build(generation_id):
-        ring(generation)
+@shared_task(name="projections.tasks.fill")
+def fill(part_id: int) -> None:
+    """Fold a part of a generation for a while; what is left then is rung for again."""
+    part = Part.objects.select_related("generation").filter(pk=part_id).first()
+    if part is None:
+        return
+    doorbell.answer(_bell(part))
+    if not filling.build(part_id):
+        _ring(part)
 
 
 @shared_task(name="projections.tasks.tick")
 def tick() -> None:
-    """Take up rebuilds whose worker died or whose bell was lost."""
-    for generation in Generation.objects.filter(status=Generation.Status.BUILDING):
-        ring(generation)
+    """Take up the generations whose worker died or whose bell was lost."""
+    for part in Part.objects.filter(generation__status=Generation.Status.BUILDING).select_related("generation"):
+        _ring(part)
+
+
+@shared_task(name="projections.tasks.verify_samples")
+def verify_samples() -> None:
+    """Begin to verify a share of the keys of every projection, another one each time."""
+    share: float = getattr(settings, "PROJECTIONS_VERIFY_SAMPLE", SAMPLE)
+    for subscriber in registry:
+        if isinstance(subscriber, Projection):
+            try:
+                ring(generations.verify(subscriber.name, only=slices.some(share), requested_by="schedule"))
+            except RebuildRunning:
+                continue
 
 
 def ring(generation: Generation) -> None:
-    """Let a worker take up a rebuild."""
-    doorbell.ring(_bell(generation), rebuild.name, generation.pk)
+    """Let workers take up a generation."""
+    for part in generation.parts.select_related("generation"):
+        _ring(part)
 
 
-def _bell(generation: Generation) -> str:
-    return f"rebuild {generation.projection}"
+def _ring(part: Part) -> None:
+    doorbell.ring(_bell(part), fill.name, part.pk)
+
+
+def _bell(part: Part) -> str:
+    return f"{part.generation.parked_as} {part.shard}"

@@ -1,5 +1,8 @@
 from django.apps import AppConfig
 
+KEEP_TIME = 0.2
+"""Seconds by which a timer may be late because nobody looked."""
+
 
 class SagasConfig(AppConfig):
     name = "sagas"
@@ -7,8 +10,12 @@ class SagasConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from eventstore import commands
-        from sagas import checks  # noqa: F401 - registers them
+        from eventstore import commands, patrol, signals, watch
+        from sagas import checks, control, panels, tasks, waiting  # noqa: F401 - they register what they declare
         from sagas.dispatch import settle
 
         commands.settle_with(settle)
+        signals.moved.connect(waiting.hear)
+        patrol.register(tasks.keep_time, every=KEEP_TIME)
+        patrol.register(tasks.look, every=1.0)
+        watch.register(panels.troubles, **panels.ADVICE)

@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
 from eventstore.subscribers import Rank, registry
+from sagas import windows
 from sagas.effects import Effect
 from sagas.saga import Saga
 
@@ -28,9 +30,52 @@ def _saga(saga: Saga[Any]) -> Iterable[CheckMessage]:
     for event, count in Counter(handler.event for handler in saga.declared_handlers()).items():
         if count > 1:
             yield Error(f"{saga.name} has {count} handlers of {event.__name__}.", id="sagas.E002")
+    yield from _former(saga)
     for handler in saga.handlers.values():
         if handler.key not in handler.event.__struct_fields__:
             yield Error(f"{saga.name}: {handler.key!r} is no field of {handler.event.__name__}.", id="sagas.E003")
+
+
+def _former(saga: Saga[Any]) -> Iterable[CheckMessage]:
+    versions = [saga.version, *(kind.version for kind in saga.former)]
+    if len(set(versions)) < len(versions) or max(versions) > saga.version:
+        yield Error(f"The former versions of {saga.name} are not each another one below its own.", id="sagas.E005")
+    if any(kind.name != saga.name for kind in saga.former):
+        yield Error(f"A former version of {saga.name} has another name.", id="sagas.E006")
+
+
+@register()
+def configured(**_: Any) -> list[CheckMessage]:
+    """What settings say of effects and sagas means something."""
+    found: list[CheckMessage] = []
+    names = {subscriber.name for subscriber in registry if subscriber.rank in (Rank.SAGA, Rank.EFFECT)}
+    for setting in ("SAGAS_BEGIN_AFTER", "EFFECTS_QUEUES", "EFFECTS_RATES"):
+        found += [
+            Error(f"{setting} names {name!r}, which is no saga and no effect.", id="sagas.E007")
+            for name in getattr(settings, setting, {})
+            if name not in names
+        ]
+    for setting, number in (("SAGAS_BEGIN_AFTER", int), ("EFFECTS_RATES", float)):
+        found += [
+            Error(f"{setting} says {name}={value}, which is no number.", id="sagas.E008")
+            for name, value in getattr(settings, setting, {}).items()
+            if not _is_number(value, number)
+        ]
+    for pattern, text in getattr(settings, "EFFECTS_WINDOWS", {}).items():
+        try:
+            windows.parse(text)
+        except ValueError:
+            found.append(
+                Error(f"EFFECTS_WINDOWS says {pattern}={text}; a window is such as 08:00-21:00.", id="sagas.E009")
+            )
+    return found
+
+
+def _is_number(value: object, kind: type[int] | type[float]) -> bool:
+    try:
+        return kind(str(value)) >= 0
+    except ValueError:
+        return False
 
 
 def _effect(effect: Effect) -> Iterable[CheckMessage]:

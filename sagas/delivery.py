@@ -5,8 +5,11 @@ does: nobody knows whether it happened, so the row is *in doubt* and staff decid
 """
 
 import random
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import psycopg
@@ -14,36 +17,62 @@ import structlog
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from eventstore import context, store
+from eventstore import applying, context, doorbell, identity, store
 from eventstore.codec import Recorded
-from eventstore.models import ClockTimestamp, ParkedEvent, SubscriberRow
-from eventstore.parking import describe, text
-from eventstore.subscribers import registry
-from sagas.effects import AT_MOST_ONCE, Effect
+from eventstore.events import Event
+from eventstore.failures import is_infrastructure
+from eventstore.models import ClockTimestamp
+from eventstore.parking import describe
+from eventstore.subscribers import Mode, registry
+from eventstore.tasks import ASYNC_BELL, follow
+from sagas import dispatch, waiting, windows
+from sagas.dispatch import MOST_HOPS
+from sagas.effects import AT_MOST_ONCE, Done, Effect, delivering
+from sagas.errors import PermanentFailure, TemporaryFailure, TooManyHops
 from sagas.models import Delivery
 
 log = structlog.get_logger(__name__)
 
 Status = Delivery.Status
 
-WAIT = timedelta(milliseconds=200)
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 600.0
+"""Seconds between two attempts, which double from the first to the longest, with jitter."""
 
-_TAKE = """SELECT id, effect, position, status, attempts FROM sagas_delivery
-    WHERE effect = ANY(%s) AND due_at <= clock_timestamp()
+PLACES = 20044
+"""The family of advisory locks of those who carry out an effect: so many at once, in all processes together."""
+
+BURST = 0.2
+"""Seconds by which an effect with a rate may be early, so that it need not be looked at for every single turn."""
+
+_TAKE = """SELECT id, position, copy, status, attempts, clock_timestamp() AS now FROM sagas_delivery
+    WHERE effect = %s AND due_at <= clock_timestamp()
         AND (status IN ('pending', 'waiting') OR status = 'running' AND lease_until <= clock_timestamp())
-    ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED"""
+    ORDER BY due_at, position LIMIT 1 FOR UPDATE SKIP LOCKED"""
+_PLACE = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
+_LEAVE = "SELECT pg_advisory_unlock(%s, hashtext(%s))"
+_TURN = """INSERT INTO sagas_pace AS pace (effect, free_at)
+    VALUES (%(effect)s, clock_timestamp() + make_interval(secs => %(pause)s))
+    ON CONFLICT (effect) DO UPDATE
+        SET free_at = greatest(pace.free_at, clock_timestamp()) + make_interval(secs => %(pause)s)
+        WHERE pace.free_at <= clock_timestamp() + make_interval(secs => %(burst)s)
+    RETURNING effect"""
 
 
 class Taken(msgspec.Struct):
     """A row of the ledger that is ours for the length of its lease."""
 
     id: int
-    effect: str
     position: int
+    copy: int
     status: str
     attempts: int
+    now: datetime
+
+
+def effects_here() -> list[Effect]:
+    """The effects that this process carries out."""
+    return [subscriber for subscriber in registry.here() if isinstance(subscriber, Effect)]
 
 
 def lease() -> timedelta:
@@ -52,80 +81,119 @@ def lease() -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def deliver_one(*, using: str = DEFAULT_DB_ALIAS) -> bool:
-    """Carry out the next row that is due. False if there is none."""
-    effects = {subscriber.name: subscriber for subscriber in registry if isinstance(subscriber, Effect)}
+@contextmanager
+def place(effect: Effect, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[bool]:
+    """One of the few places at an effect, for as long as this lasts; False if others have them all."""
+    places = [f"{effect.name}/{number}" for number in range(effect.at_once)]
+    with store.cursor(using) as cursor:
+        ours = next((each for each in places if cursor.execute(_PLACE, [PLACES, each]).fetchone() == (True,)), None)
+    try:
+        yield ours is not None
+    finally:
+        if ours is not None:
+            _leave(ours, using)
+
+
+def deliver_one(effect: Effect, *, using: str = DEFAULT_DB_ALIAS) -> bool:
+    """Carry out the next row of an effect that is due. False if there is none, or if nothing may be sent from here."""
+    applying.refuse_to("carry out side effects")
+    if identity.is_fenced(using=using):
+        return False
+    waiting.wake(effect, using=using)
     with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
-        taken = _take(cursor, list(effects))
+        taken = _take(cursor, effect)
         if taken is None:
             return False
-        effect = effects[taken.effect]
         recorded = store.read_one(taken.position, using=using)
-        if not _may_act(taken, effect, recorded, using):
+        if (held := _held(taken, effect, recorded, using)) is not None:
+            _update(taken, using, **held)
             return True
+        if not _has_turn(cursor, effect):
+            return False
         taken.attempts += 1
-        _update(
-            taken,
-            using,
-            status=Status.RUNNING,
-            lease_until=_in(lease()),
-            owner=context.process_name(),
-            attempts=taken.attempts,
-            waits_for="",
-        )
+        running = {"status": Status.RUNNING, "lease_until": _in(lease()), "waits_for": ""}
+        _update(taken, using, owner=context.process_name(), attempts=taken.attempts, **running)
+        log.debug("effect_taken", effect=effect.name, position=taken.position)
     _act(taken, effect, recorded, using)
     return True
 
 
-def _take(cursor: psycopg.Cursor[Any], names: list[str]) -> Taken | None:
-    row = cursor.execute(_TAKE, [names], prepare=True).fetchone()
+def _take(cursor: psycopg.Cursor[Any], effect: Effect) -> Taken | None:
+    row = cursor.execute(_TAKE, [effect.name], prepare=True).fetchone()
     return Taken(*row) if row else None
 
 
-def _may_act(taken: Taken, effect: Effect, recorded: Recorded, using: str) -> bool:
+def _held(taken: Taken, effect: Effect, recorded: Recorded, using: str) -> dict[str, Any] | None:
+    """What is to be written down instead of acting, if anything keeps us from it."""
     if taken.status == Status.RUNNING and effect.delivery is AT_MOST_ONCE:
-        _update(taken, using, status=Status.IN_DOUBT, error="Whoever acted has died; it may or may not have happened.")
-        return False
-    waits_for = [name for name in effect.after if not _has(name, recorded, using)]
-    if waits_for:
-        _update(taken, using, status=Status.WAITING, due_at=_in(WAIT), waits_for=", ".join(waits_for))
-        return False
-    return True
+        return {"status": Status.IN_DOUBT, "error": "Whoever acted has died; it may or may not have happened."}
+    if recorded.hops > MOST_HOPS:
+        return {"status": Status.FAILED, "finished_at": ClockTimestamp(), "error": describe(TooManyHops())}
+    if (opens := windows.opens_at(effect.name, taken.now)) is not None:
+        return {"status": Status.WAITING, "due_at": opens, "waits_for": f"{opens:%H:%M}"}
+    return waiting.what_for(effect, recorded, using)
 
 
-def _has(name: str, recorded: Recorded, using: str) -> bool:
-    """Whether a read model shows an event: it doesn't want it, or has passed it with nothing of its keys parked."""
-    projection = registry[name]
-    if recorded.type not in projection.types:
+def _has_turn(cursor: psycopg.Cursor[Any], effect: Effect) -> bool:
+    """Whether an effect with a rate may act now; then the next may a little later."""
+    if effect.rate is None:
         return True
-    if not SubscriberRow.objects.using(using).filter(pk=name, checkpoint__gte=recorded.position).exists():
-        return False
-    keys = [text(key) for key in projection.keys(recorded)]
-    parked = ParkedEvent.objects.using(using).filter(subscriber=name, key__in=keys, position__lte=recorded.position)
-    return not parked.exists()
+    asked = {"effect": effect.name, "pause": 1 / effect.rate, "burst": BURST}
+    return cursor.execute(_TURN, asked, prepare=True).fetchone() is not None
 
 
 def _act(taken: Taken, effect: Effect, recorded: Recorded, using: str) -> None:
     """Outside any transaction. The outcome is written only while this attempt is still the last one."""
-    tracing = {"correlation_id": recorded.correlation_id, "causation_id": recorded.event_id, "root": None}
     log.debug("effect_begins", effect=effect.name, position=recorded.position, attempt=taken.attempts)
-    try:
-        with context.acting(actor=f"effect:{effect.name}", **tracing):
-            effect.act(recorded.event, recorded)
-    except Exception as error:
-        outcome = _failed(taken, effect, error)
-    else:
-        outcome = {"status": Status.DONE, "finished_at": ClockTimestamp(), "error": ""}
-    running = Delivery.objects.using(using).filter(pk=taken.id, status=Status.RUNNING, attempts=taken.attempts)
-    running.update(**outcome)
+    tracing = {"correlation_id": recorded.correlation_id, "causation_id": recorded.event_id, "root": recorded.root}
+    with context.acting(actor=f"effect:{effect.name}", hops=recorded.hops + 1, **tracing), delivering(taken.copy):
+        done: Done = None
+        try:
+            done = effect.act(recorded.event, recorded)
+            log.debug("effect_acted", effect=effect.name, position=recorded.position)
+            outcome = {"status": Status.DONE, "finished_at": ClockTimestamp(), "error": ""}
+        except Exception as error:
+            outcome = _failed(taken, effect, error)
+        try:
+            _note(taken, effect, recorded, outcome, done, using=using)
+        except Exception as error:
+            if done is None or is_infrastructure(error):
+                raise
+            # It has acted, so it is not for a machine to try that again.
+            outcome = {"status": Status.IN_DOUBT, "error": describe(error)}
+            _note(taken, effect, recorded, outcome, None, using=using)
     log.info("effect_ended", effect=effect.name, position=recorded.position, status=str(outcome["status"]))
 
 
+def _note(taken: Taken, effect: Effect, recorded: Recorded, outcome: dict[str, Any], done: Done, *, using: str) -> None:
+    """Write down what became of an attempt, with the events that tell it, if it is still the last one."""
+    running = Delivery.objects.using(using).filter(pk=taken.id, status=Status.RUNNING, attempts=taken.attempts)
+    with transaction.atomic(using, durable=True):
+        if running.update(**outcome) and done:
+            _record(effect.idempotency_key(recorded), [done] if isinstance(done, Event) else done, using)
+        log.debug("effect_noted", effect=effect.name, position=recorded.position)
+
+
+def _record(stream: UUID, told: Sequence[Event], using: str) -> None:
+    """Append what an effect has to tell, and have it heard: by sagas too, which then may send commands."""
+    store.append(store.Changes(stream_id=stream, category="effect", expected=0, events=told), using=using)
+    doorbell.remind_on_commit(dispatch.BELL, dispatch.TASK, using=using)
+    if registry.of(Mode.ASYNC):
+        doorbell.remind_on_commit(ASYNC_BELL, follow.name, using=using)
+
+
 def _failed(taken: Taken, effect: Effect, error: Exception) -> dict[str, Any]:
-    if taken.attempts > effect.retries:
+    """What becomes of a row whose attempt raised."""
+    for_good = isinstance(error, PermanentFailure) or taken.attempts > effect.retries
+    certain = isinstance(error, PermanentFailure | TemporaryFailure)
+    if effect.delivery is AT_MOST_ONCE and not certain:
+        return {"status": Status.IN_DOUBT, "error": describe(error)}
+    if for_good:
         return {"status": Status.FAILED, "finished_at": ClockTimestamp(), "error": describe(error)}
-    delay = min(LONGEST_RETRY, FIRST_RETRY * 2 ** (taken.attempts - 1)) * random.uniform(0.8, 1.2)
-    return {"status": Status.PENDING, "due_at": _in(timedelta(seconds=delay)), "error": describe(error)}
+    delay = timedelta(seconds=min(LONGEST_RETRY, FIRST_RETRY * 2 ** (taken.attempts - 1)) * random.uniform(0.8, 1.2))
+    if isinstance(error, TemporaryFailure) and error.after is not None:
+        delay = max(delay, error.after)
+    return {"status": Status.PENDING, "due_at": _in(delay), "error": describe(error)}
 
 
 def _in(delay: timedelta) -> Any:
@@ -135,3 +203,13 @@ def _in(delay: timedelta) -> Any:
 
 def _update(taken: Taken, using: str, **values: Any) -> None:
     Delivery.objects.using(using).filter(pk=taken.id).update(**values)
+
+
+def _leave(ours: str, using: str) -> None:
+    """Where the connection is lost, so is the place."""
+    try:
+        with store.cursor(using) as cursor:
+            cursor.execute(_LEAVE, [PLACES, ours])
+    except Exception as error:
+        if not is_infrastructure(error):
+            raise

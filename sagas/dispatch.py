@@ -5,6 +5,8 @@ Choosing the row, deciding, appending (or recording the refusal) and marking the
 between any two steps sends nothing twice.
 """
 
+from collections.abc import Iterator
+from enum import Enum
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,45 +15,63 @@ import psycopg
 import structlog
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from eventstore import commands, context, doorbell, feeding, store, waiting
+from eventstore import applying, commands, context, doorbell, identity, standing, store, waiting
 from eventstore.aggregates import Command
 from eventstore.errors import ConcurrencyConflict, DomainError
-from eventstore.failures import is_infrastructure
+from eventstore.failures import is_infrastructure, raise_if_lost
+from eventstore.isolation import SAVEPOINT, undo
 from eventstore.parking import describe
-from eventstore.subscribers import Mode, registry
+from eventstore.subscribers import Mode, Rank, registry
 from sagas.errors import TooManyHops
 from sagas.saga import CommandRefused, refusal_stream
 
 log = structlog.get_logger(__name__)
 
 INSTANCE_LOCKS = 20041
+BELL, TASK = "sagas", "sagas.tasks.run"
 MOST_HOPS = 50
 TRIES = 8
+PUT_OFF = 1.0
+"""Seconds until a command is tried again that the infrastructure kept from being sent."""
+
 CANDIDATES = 20
 
 # Pending, waiting for a retry and parked rows are all unfinished: each holds back what comes after it.
-_CANDIDATES = """SELECT saga, key FROM sagas_outgoing AS row
-    WHERE status = 'pending' AND due_at <= clock_timestamp() AND (%(root)s::uuid IS NULL OR root = %(root)s)
+# Looked up by one pass over what is unfinished: whatever the planner believes to be there, no plan of it is a bad one.
+_DUE = """SELECT saga, key FROM (
+        SELECT DISTINCT ON (saga, key) saga, key, id, status, due_at FROM sagas_outgoing
+        WHERE status IN ('pending', 'parked') AND saga = ANY(%(sagas)s) ORDER BY saga, key, id) AS lowest
+    WHERE status = 'pending' AND due_at <= clock_timestamp() ORDER BY id LIMIT %(limit)s"""
+_DUE_OF_ROOT = """SELECT saga, key FROM sagas_outgoing AS row
+    WHERE root = %(root)s AND status = 'pending' AND due_at <= clock_timestamp() AND saga = ANY(%(sagas)s)
         AND NOT EXISTS (SELECT FROM sagas_outgoing AS earlier WHERE earlier.saga = row.saga AND earlier.key = row.key
             AND earlier.status IN ('pending', 'parked') AND earlier.id < row.id)
     ORDER BY id LIMIT %(limit)s"""
+_OVERDUE = """SELECT EXISTS (SELECT FROM sagas_outgoing
+    WHERE status = 'pending' AND due_at <= clock_timestamp() - interval '1 second' AND saga = ANY(%s))"""
 _LOCK = "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))"
+# The lowest one or none: while somebody else writes to it, the next one is not to be taken for it.
 _LOWEST = """SELECT id, saga, key, command_id, type, data, status, attempts, due_at <= clock_timestamp() AS due,
         root, hops, correlation_id, causation_id, actor
-    FROM sagas_outgoing WHERE saga = %s AND key = %s AND status IN ('pending', 'parked')
-    ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"""
+    FROM sagas_outgoing WHERE id = (
+        SELECT min(id) FROM sagas_outgoing WHERE saga = %s AND key = %s AND status IN ('pending', 'parked'))
+    FOR UPDATE SKIP LOCKED"""
 _FINISH = """UPDATE sagas_outgoing SET status = %s, result = %s, error = %s, attempts = attempts + 1,
     finished_at = clock_timestamp() WHERE id = %s"""
 _RETRY = """UPDATE sagas_outgoing SET attempts = attempts + 1, error = %s,
     due_at = clock_timestamp() + %s * interval '1 second', status = %s WHERE id = %s"""
+_POSTPONE = """UPDATE sagas_outgoing SET error = %s, due_at = clock_timestamp() + %s * interval '1 second'
+    WHERE id = %s AND status = 'pending'"""
 # One statement: anything less answered too early.
 _STATE = """SELECT
-    EXISTS (SELECT FROM sagas_outgoing WHERE root = %(root)s AND status IN ('pending', 'parked')),
-    EXISTS (SELECT FROM eventstore_subscriber
-        WHERE status = 'running' AND (name, version, wanted) IN (
-                SELECT * FROM unnest(%(names)s::text[], %(versions)s::int[], %(wanted)s::text[]))
-            AND checkpoint >= %(position)s - %(near)s AND checkpoint < greatest(%(position)s,
-                (SELECT max(result) FROM sagas_outgoing WHERE root = %(root)s)))"""
+    EXISTS (SELECT FROM sagas_outgoing
+        WHERE root = %(root)s AND status IN ('pending', 'parked') AND saga = ANY(%(sagas)s)),
+    coalesce(bool_or(checkpoint >= %(position)s - %(near)s), false),
+    coalesce(bool_or(checkpoint < %(position)s - %(near)s), false)
+    FROM eventstore_subscriber WHERE status = 'running'
+        AND (name, version, wanted) IN (
+            SELECT * FROM unnest(%(names)s::text[], %(versions)s::int[], %(wanted)s::text[]))
+        AND checkpoint < greatest(%(position)s, (SELECT max(result) FROM sagas_outgoing WHERE root = %(root)s))"""
 
 
 class Row(msgspec.Struct):
@@ -80,64 +100,126 @@ class Row(msgspec.Struct):
 
 def settle(root: UUID, position: int, using: str = DEFAULT_DB_ALIAS) -> bool:
     """Feed and dispatch what began with this root until it is at rest, or the bound is reached: then workers go on."""
-    known = registry.of(Mode.SYNC)
-    napped = False
+    turn = waiting.Turn(using)
     for _ in waiting.bound.moments():
-        # Whoever held the subscribers has probably fed our events too: after a nap, look before trying again.
-        moved = not napped and feeding.feed(known, using=using).moved
-        state = look(root, position, using=using)
-        if state.at_rest:
+        turn.feed()
+        state, instances = look(root, position, turn)
+        if state is State.AT_REST:
             return True
-        sent = state.unfinished and dispatch_one(root, using=using)
-        napped = not moved and not sent and not napped
-        if napped:
-            waiting.nap()
-    doorbell.remind("sagas", "sagas.tasks.run", using=using)
+        if state is State.FAR_BEHIND:
+            break
+        if not _dispatch(iter(instances), using):
+            turn.wait()
+    doorbell.remind(BELL, TASK, using=using)
     return False
 
 
-class State(NamedTuple):
-    """Whether commands of a root are left to send; and if not, whether everybody has seen what it led to."""
-
-    unfinished: bool
-    at_rest: bool
+Instance = tuple[str, str]
+"""A saga's name and a key of it."""
 
 
-def look(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> State:
-    """Where the chain that began with this root and appended at this position stands now."""
-    names, versions, wanted = feeding.identities(registry.of(Mode.SYNC))
+class State(Enum):
+    """Whether commands of a root are left to send; if not, whether a sync subscriber that is near has yet to see what
+    it led to, or only one that is too far behind to be waited for, or nobody.
+    """
+
+    UNFINISHED = "unfinished"
+    BEHIND = "behind"
+    FAR_BEHIND = "far behind"
+    AT_REST = "at rest"
+
+
+class Found(NamedTuple):
+    """Where a chain stands, and the first instances that have a command of it to send now."""
+
+    state: State
+    due: list[Instance]
+
+
+def look(root: UUID, position: int, turn: waiting.Turn) -> Found:
+    """Where the chain stands that began with this root and appended at this position, as soon as it is our turn."""
+    names, versions, wanted = standing.identities(registry.of(Mode.SYNC))
     values = {
         "root": root,
+        "sagas": sagas_here(),
         "position": position,
-        "near": feeding.NEAR,
+        "near": standing.NEAR,
         "names": names,
         "versions": versions,
         "wanted": wanted,
+        "limit": CANDIDATES,
     }
+    (row,), due = turn.ask(store.Statement(_STATE, values), store.Statement(_DUE_OF_ROOT, values))
+    found = dict(zip((State.UNFINISHED, State.BEHIND, State.FAR_BEHIND), row, strict=True))
+    state = next((state for state, is_so in found.items() if is_so), State.AT_REST)
+    return Found(state, [] if identity.is_fenced(using=turn.using) else due)
+
+
+def is_overdue(*, using: str = DEFAULT_DB_ALIAS) -> bool:
+    """Whether a command of a saga could have been sent for a second, and nobody did."""
     with store.cursor(using) as cursor:
-        row = cursor.execute(_STATE, values, prepare=True).fetchone()
-    assert row is not None
-    unfinished, behind = row
-    return State(unfinished=unfinished, at_rest=not unfinished and not behind)
+        return cursor.execute(_OVERDUE, [sagas_here()], prepare=True).fetchone() == (True,)
 
 
-def dispatch_one(root: UUID | None = None, *, using: str = DEFAULT_DB_ALIAS) -> bool:
-    """Send the next command that is due, of one root or of any. False if there is none that we could take."""
-    with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
-        found = cursor.execute(_CANDIDATES, {"root": root, "limit": CANDIDATES}, prepare=True).fetchall()
-        for saga, key in found:
-            row = _take(saga, key, using)
+def sagas_here() -> list[str]:
+    """The names of the sagas whose commands this process sends."""
+    return [subscriber.name for subscriber in registry.here() if subscriber.rank is Rank.SAGA]
+
+
+def dispatch_one(*, using: str = DEFAULT_DB_ALIAS) -> bool:
+    """Send the next command that is due. False if there is none that we could take.
+
+    Nothing is sent from a copy of the log. When the infrastructure fails, the command is put off by a second and never
+    parked; a lost connection raises, and so does a handler that applies events.
+    """
+    return _dispatch(iter(due(using=using)), using)
+
+
+def dispatch_some(*, using: str = DEFAULT_DB_ALIAS) -> int:
+    """Send commands that are due, each as `dispatch_one` does, a few of them after one look; answers how many."""
+    instances = iter(due(using=using))
+    sent = 0
+    while _dispatch(instances, using):
+        sent += 1
+    return sent
+
+
+def due(*, using: str = DEFAULT_DB_ALIAS) -> list[Instance]:
+    """The first instances that have a command to send now; none in a copy of the log."""
+    if identity.is_fenced(using=using):
+        return []
+    with store.cursor(using) as cursor:
+        # Not prepared: a plan from when the table was small would be kept while a burst fills it.
+        return cursor.execute(_DUE, {"sagas": sagas_here(), "limit": CANDIDATES}).fetchall()
+
+
+def _dispatch(instances: Iterator[Instance], using: str) -> bool:
+    """Send the next command of the first of these instances that has one still, and that nobody else is at."""
+    applying.refuse_to("send commands")
+    row: Row | None = None
+    try:
+        with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
+            row = next(filter(None, (_take(saga, key, using) for saga, key in instances)), None)
             if row is not None:
+                log.debug("command_taken", saga=row.saga, key=row.key, command=row.type)
                 _send(cursor, row, using)
-                return True
-    return False
+    except Exception as error:
+        raise_if_lost(error)
+        if row is None or not is_infrastructure(error):
+            raise
+        _put_off(row, error, using)
+    else:
+        if row is not None:
+            log.debug("command_committed", saga=row.saga, key=row.key, command=row.type)
+    return row is not None
 
 
 def _take(saga: str, key: str, using: str) -> Row | None:
-    """The instance's lock first, and only then, in a new statement, its lowest unfinished row."""
-    locked, lowest = store.together(
+    """The instance's lock first, and only then, in a new statement, its lowest unfinished row; then a savepoint."""
+    locked, lowest, _ = store.together(
         store.Statement(_LOCK, [INSTANCE_LOCKS, f"{saga}/{key}"]),
         store.Statement(_LOWEST, [saga, key]),
+        SAVEPOINT,
         using=using,
     )
     if not locked[0][0] or not lowest:
@@ -156,16 +238,20 @@ def _send(cursor: psycopg.Cursor[Any], row: Row, using: str) -> None:
     ):
         try:
             _count_hops(row)
-            with transaction.atomic(using):
-                receipt = commands.carry_out(row.command, row.command_id, using=using)
-            cursor.execute(_FINISH, ["done", receipt.position, "", row.id], prepare=True)
+            receipt = commands.carry_out(row.command, row.command_id, using=using)
         except DomainError as refusal:
+            undo(cursor, using=using)
             position = _record_refusal(row, refusal, using)
+            log.debug("command_refused", saga=row.saga, key=row.key, command=row.type)
             cursor.execute(_FINISH, ["refused", position, f"{refusal.code}: {refusal}", row.id], prepare=True)
         except Exception as error:
             if is_infrastructure(error):
                 raise
+            undo(cursor, using=using)
             _postpone(cursor, row, error)
+        else:
+            log.debug("command_carried_out", saga=row.saga, key=row.key, command=row.type)
+            cursor.execute(_FINISH, ["done", receipt.position, "", row.id], prepare=True)
 
 
 def _count_hops(row: Row) -> None:
@@ -187,6 +273,13 @@ def _record_refusal(row: Row, refusal: DomainError, using: str) -> int | None:
         stream_id=stream_id, category="saga", expected=store.version_of(stream_id, using=using), events=[event]
     )
     return store.append(changes, command_id=row.command_id, using=using).last
+
+
+def _put_off(row: Row, error: Exception, using: str) -> None:
+    """Nobody's fault: it is tried again in a second, however often."""
+    log.warning("outgoing_put_off", saga=row.saga, key=row.key, command=row.type, error=describe(error))
+    with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
+        cursor.execute(_POSTPONE, [describe(error), PUT_OFF, row.id], prepare=True)
 
 
 def _postpone(cursor: psycopg.Cursor[Any], row: Row, error: Exception) -> None:

@@ -2,14 +2,17 @@
 ledger; `delivery` carries the rows out. They have no replay: whatever is rebuilt, no effect hears of it.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import StrEnum
 from typing import Any, TypeVar
 from uuid import UUID, uuid5
 
 import psycopg
+from django.conf import settings
 
-from eventstore import doorbell
+from eventstore import applying, doorbell
 from eventstore.codec import Recorded
 from eventstore.events import Event, Meta
 from eventstore.models import SubscriberRow
@@ -18,11 +21,13 @@ from eventstore.subscribers import Rank, Subscriber, Work
 E = TypeVar("E", bound=Event)
 
 NAMESPACE = UUID("0a3c9c0e-7d3b-5f0a-8a55-1f1d7a0e6b41")
-BELL = "effects"
 TASK = "sagas.tasks.deliver"
 
 _LEDGER = """INSERT INTO sagas_delivery (effect, position)
     SELECT %s, * FROM unnest(%s::bigint[]) ON CONFLICT DO NOTHING"""
+
+Done = Event | Sequence[Event] | None
+"""What a side effect may answer: events that tell what it did."""
 
 
 class Promise(StrEnum):
@@ -36,7 +41,11 @@ AT_LEAST_ONCE, AT_MOST_ONCE = Promise.AT_LEAST_ONCE, Promise.AT_MOST_ONCE
 
 
 class Effect(Subscriber):
-    """One function with its event, its promise, and the read models that must have the event before it acts."""
+    """One function with its event, its promise, and the read models that must have the event before it acts.
+
+    `queue` is the one whose workers carry it out, `at_once` how many of them at a time, so that one whose provider is
+    slow leaves the others to the rest. `rate` is how often it acts in a second at most, all workers together.
+    """
 
     rank = Rank.EFFECT
 
@@ -44,18 +53,44 @@ class Effect(Subscriber):
         self,
         name: str,
         event: type[Event],
-        act: Callable[[Any, Meta], None],
+        act: Callable[[Any, Meta], Done],
         *,
         after: Sequence[str],
         delivery: Promise,
         retries: int,
+        queue: str | None,
+        at_once: int,
+        rate: float | None,
     ) -> None:
-        self.name, self.event, self.act = name, event, act
+        self.name, self.event, self._act = name, event, act
         self.after, self.delivery, self.retries = tuple(after), delivery, retries
+        self._queue, self.at_once, self._rate = queue, at_once, rate
+
+    def act(self, event: Event, meta: Meta) -> Done:
+        """Act, once. Raises whatever the function raises; `ActsWhileApplying` within a handler that applies events."""
+        applying.refuse_to("carry out side effects")
+        return self._act(event, meta)
 
     @property
     def types(self) -> frozenset[str]:
         return frozenset({self.event.stored})
+
+    @property
+    def queue(self) -> str | None:
+        """As `EFFECTS_QUEUES` says, else as declared; None for the one that all share."""
+        queues: dict[str, str] = getattr(settings, "EFFECTS_QUEUES", {})
+        return queues.get(self.name, self._queue)
+
+    @property
+    def rate(self) -> float | None:
+        """As `EFFECTS_RATES` says, else as declared."""
+        rates: dict[str, float] = getattr(settings, "EFFECTS_RATES", {})
+        rate = rates.get(self.name, self._rate)
+        return float(rate) if rate else None
+
+    @property
+    def bell(self) -> str:
+        return f"effect {self.name}"
 
     def keys(self, recorded: Recorded) -> Iterable[Hashable]:
         return (recorded.stream_id,)
@@ -68,11 +103,19 @@ class Effect(Subscriber):
 
     def apply(self, cursor: psycopg.Cursor[Any], work: Sequence[Work]) -> None:
         cursor.execute(_LEDGER, [self.name, [each.recorded.position for each in work]], prepare=True)
-        doorbell.remind_on_commit(BELL, TASK)
+        doorbell.remind_on_commit(self.bell, TASK, self.name, queue=self.queue)
+
+    def ring(self) -> None:
+        """Let a worker look at the ledger of this effect."""
+        doorbell.ring(self.bell, TASK, self.name, queue=self.queue)
 
     def idempotency_key(self, meta: Meta) -> UUID:
-        """The same for every attempt at one event: for a Message-ID, or for a provider that recognizes repeats."""
-        return uuid5(NAMESPACE, f"{self.name}/{meta.event_id}")
+        """The same for every attempt at one event: for a Message-ID, or for a provider that recognizes repeats.
+
+        When staff have it done once more, deliberately, it is another one.
+        """
+        copy = _copy.get()
+        return uuid5(NAMESPACE, f"{self.name}/{meta.event_id}" + (f"/{copy}" if copy else ""))
 
 
 def effect(
@@ -82,12 +125,34 @@ def effect(
     after: Sequence[str] = (),
     delivery: Promise = AT_LEAST_ONCE,
     retries: int = 8,
-) -> Callable[[Callable[[E, Meta], None]], Effect]:
-    """Declare a side effect of an event. `after` names projections that must have the event first; `retries` bounds the
-    attempts after the first, with back-off. It uses what the event says, never a read model's data.
+    queue: str | None = None,
+    at_once: int = 1,
+    rate: float | None = None,
+) -> Callable[[Callable[[E, Meta], Done]], Effect]:
+    """Declare a side effect of an event. It uses what the event says, never a read model's data.
+
+    `after` names projections that must have the event first; `retries` bounds the attempts after the first, with
+    back-off. It raises `PermanentFailure` when trying again is no use, `TemporaryFailure` when it is and certainly
+    nothing has happened; of any other error nobody knows whether it has. Events that it answers are recorded once,
+    with what became of it.
     """
 
-    def declare(act: Callable[[E, Meta], None]) -> Effect:
-        return Effect(name, on, act, after=after, delivery=delivery, retries=retries)
+    def declare(act: Callable[[E, Meta], Done]) -> Effect:
+        return Effect(
+            name, on, act, after=after, delivery=delivery, retries=retries, queue=queue, at_once=at_once, rate=rate
+        )
 
     return declare
+
+
+_copy: ContextVar[int] = ContextVar("sagas_copy", default=0)
+
+
+@contextmanager
+def delivering(copy: int) -> Iterator[None]:
+    """Which of its copies is being delivered, as staff ordered them; 0 is the first."""
+    token = _copy.set(copy)
+    try:
+        yield
+    finally:
+        _copy.reset(token)

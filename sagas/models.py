@@ -1,10 +1,12 @@
-"""What sagas remember: their instances, the commands they have yet to send, the timers they set, and the ledger of
-effects.
+"""What sagas remember: their instances and the stories of these, the commands they send, the timers they set, and the
+ledger of effects.
 """
 
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+
+from eventstore.models import ClockTimestamp
 
 
 class Instance(models.Model):
@@ -27,6 +29,26 @@ class Instance(models.Model):
         return f"{self.saga} {self.key}"
 
 
+class Transition(models.Model):
+    """One sentence of an instance's story: which event led to which state, and what was to follow."""
+
+    saga = models.TextField()
+    key = models.TextField()
+    position = models.BigIntegerField(help_text="of the event")
+    type = models.TextField(help_text="of the event")
+    version = models.IntegerField(help_text="of the rules that it was judged by")
+    state = models.JSONField()
+    ended = models.BooleanField()
+    steps = models.JSONField(help_text="commands that were sent, timers that were set and cancelled, the end")
+    at = models.DateTimeField(db_default=ClockTimestamp())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["saga", "key", "position"], name="sagas_transition_once")]
+
+    def __str__(self) -> str:
+        return f"{self.saga} {self.key} at {self.position}"
+
+
 class Outgoing(models.Model):
     """A command that a saga decided to send. Those of one instance go in order, one at a time."""
 
@@ -35,6 +57,7 @@ class Outgoing(models.Model):
         DONE = "done"
         REFUSED = "refused"
         PARKED = "parked"
+        ABANDONED = "abandoned"
 
     saga = models.TextField()
     key = models.TextField()
@@ -57,6 +80,7 @@ class Outgoing(models.Model):
     class Meta:
         verbose_name = "outgoing command"
         verbose_name_plural = "outgoing commands"
+        permissions = [("settle_command", "Can retry and abandon commands of sagas")]
         indexes = [
             models.Index(
                 fields=["saga", "key", "id"],
@@ -64,6 +88,11 @@ class Outgoing(models.Model):
                 name="sagas_outgoing_unfinished",
             ),
             models.Index(fields=["root"], name="sagas_outgoing_root"),
+            models.Index(
+                fields=["status", "id"],
+                condition=Q(status__in=["refused", "abandoned"]),
+                name="sagas_outgoing_refused",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -90,8 +119,10 @@ class Timer(models.Model):
     causation_id = models.UUIDField()
     actor = models.TextField()
     created_at = models.DateTimeField(db_default=Now())
+    fired_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        permissions = [("settle_timer", "Can move and cancel timers")]
         indexes = [
             models.Index(fields=["due_at"], condition=Q(status="waiting"), name="sagas_timer_due"),
             models.Index(fields=["saga", "key"], condition=Q(status="waiting"), name="sagas_timer_instance"),
@@ -111,9 +142,11 @@ class Delivery(models.Model):
         DONE = "done"
         FAILED = "failed"
         IN_DOUBT = "in doubt"
+        ABANDONED = "abandoned"
 
     effect = models.TextField()
     position = models.BigIntegerField()
+    copy = models.IntegerField(default=0, db_default=0, help_text="counts how often staff had it done once more")
     status = models.TextField(choices=Status, default=Status.PENDING, db_default=Status.PENDING)
     attempts = models.IntegerField(default=0, db_default=0)
     due_at = models.DateTimeField(db_default=Now())
@@ -126,13 +159,29 @@ class Delivery(models.Model):
 
     class Meta:
         verbose_name_plural = "deliveries"
-        constraints = [models.UniqueConstraint(fields=["effect", "position"], name="sagas_delivery_once")]
+        permissions = [
+            ("settle_delivery", "Can retry and abandon deliveries, and say what became of those in doubt"),
+            ("resend_delivery", "Can have what was delivered delivered once more"),
+        ]
+        constraints = [models.UniqueConstraint(fields=["effect", "position", "copy"], name="sagas_delivery_once")]
         indexes = [
             models.Index(
-                fields=["due_at"], condition=Q(status__in=["pending", "waiting", "running"]), name="sagas_delivery_due"
+                fields=["effect", "due_at", "position"],
+                condition=Q(status__in=["pending", "waiting", "running"]),
+                name="sagas_delivery_due",
             ),
-            models.Index(fields=["status"], condition=~Q(status="done"), name="sagas_delivery_not_done"),
+            models.Index(fields=["effect", "status"], condition=~Q(status="done"), name="sagas_delivery_not_done"),
         ]
 
     def __str__(self) -> str:
         return f"{self.effect} of {self.position}"
+
+
+class Pace(models.Model):
+    """From when on an effect with a rate may act again."""
+
+    effect = models.TextField(primary_key=True)
+    free_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.effect

@@ -9,6 +9,16 @@ from psycopg.rows import class_row
 from eventstore import store
 from eventstore.panels import LATE, MOST_COUNTED, Trouble, duration
 
+SHOWN = 20
+"""Errors that are told apart."""
+
+ADVICE = {
+    "commands": "Look at the error under Commands and mend the cause, then let them be sent again.",
+    "in doubt": "Find out under Deliveries whether they happened, and say so.",
+    "failed": "Look at the error under Deliveries and mend the cause, then let them be tried again.",
+}
+"""What staff are told to do, by kind of trouble."""
+
 
 class Processes(msgspec.Struct, frozen=True, kw_only=True):
     """How much waits. Ages are in seconds, of the oldest; None where there is nothing."""
@@ -26,13 +36,15 @@ class Processes(msgspec.Struct, frozen=True, kw_only=True):
     def troubles(self) -> list[Trouble]:
         found = []
         if self.commands_parked:
-            found.append(Trouble("commands", f"{self.commands_parked:,} parked: each holds up its saga"))
+            text = f"{self.commands_parked:,} parked: each holds up its saga"
+            found.append(Trouble("commands", text, kind="commands"))
         if (self.commands_age or 0) > LATE:
             found.append(Trouble("commands", f"the oldest has waited {duration(self.commands_age or 0)} to be sent"))
         if self.deliveries_in_doubt:
-            found.append(Trouble("deliveries", f"{self.deliveries_in_doubt:,} in doubt: did they happen or not?"))
+            text = f"{self.deliveries_in_doubt:,} in doubt: did they happen or not?"
+            found.append(Trouble("deliveries", text, kind="in doubt"))
         if self.deliveries_failed:
-            found.append(Trouble("deliveries", f"{self.deliveries_failed:,} failed for good"))
+            found.append(Trouble("deliveries", f"{self.deliveries_failed:,} failed for good", kind="failed"))
         if (self.deliveries_age or 0) > 6 * LATE:
             found.append(Trouble("deliveries", f"the oldest is overdue by {duration(self.deliveries_age or 0)}"))
         if (self.timers_next or 0) < -LATE:
@@ -65,9 +77,46 @@ _PROCESSES = """
         (SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float FROM timers) AS timers_next"""
 
 
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """One error, and how many commands of a saga, or deliveries of an effect, it has in this state."""
+
+    subscriber: str
+    status: str
+    error: str
+    rows: int
+
+
+_FAULTS = """SELECT subscriber, status, error, count(*) AS rows FROM ({rows} LIMIT %(most)s) AS faults
+    GROUP BY subscriber, status, error ORDER BY count(*) DESC, subscriber, status, error LIMIT %(shown)s"""
+_PARKED = _FAULTS.format(rows="SELECT saga AS subscriber, status, error FROM sagas_outgoing WHERE status = 'parked'")
+_TROUBLED = _FAULTS.format(
+    rows="SELECT effect AS subscriber, status, error FROM sagas_delivery WHERE status IN ('failed', 'in doubt')"
+)
+
+
+def parked_commands() -> list[Fault]:
+    """The most frequent errors of commands that are parked."""
+    return _faults(_PARKED)
+
+
+def troubled_deliveries() -> list[Fault]:
+    """The most frequent errors of deliveries that have failed or are in doubt."""
+    return _faults(_TROUBLED)
+
+
 def processes(*, using: str = DEFAULT_DB_ALIAS) -> Processes:
     with store.cursor(using) as cursor:
         counting = cursor.connection.cursor(row_factory=class_row(Processes))
         found = counting.execute(_PROCESSES, {"most": MOST_COUNTED}).fetchone()
     assert found is not None, "the statement always answers one row"
     return found
+
+
+def troubles() -> list[Trouble]:
+    return processes().troubles()
+
+
+def _faults(query: str) -> list[Fault]:
+    with store.cursor() as cursor:
+        counting = cursor.connection.cursor(row_factory=class_row(Fault))
+        return counting.execute(query, {"most": MOST_COUNTED, "shown": SHOWN}).fetchall()

@@ -1,39 +1,73 @@
-"""What workers do for sagas and effects."""
+"""What workers do for sagas and effects: when they are called, and what their processes look after by themselves."""
 
+import structlog
 from celery import shared_task
 
-from eventstore import doorbell, feeding
-from eventstore.subscribers import Mode, registry
-from eventstore.tasks import linger
-from sagas import delivery, dispatch, effects, timers
-from sagas.models import Delivery, Outgoing
+from eventstore import doorbell
+from eventstore.subscribers import registry
+from eventstore.tasks import linger, take_turn
+from sagas import delivery, dispatch, effects, timers, waiting
+from sagas.effects import Effect
+
+log = structlog.get_logger(__name__)
 
 
 @shared_task(name="sagas.tasks.tick")
 def tick() -> None:
     """Fire the timers that are due, and take up whatever a dead process or a lost bell left behind."""
     registry.make_rows()
-    while timers.fire() == timers.BATCH:
-        pass
-    if Outgoing.objects.filter(status=Outgoing.Status.PENDING).exists():
-        doorbell.ring("sagas", run.name)
-    if Delivery.objects.filter(status__in=["pending", "waiting", "running"]).exists():
-        doorbell.ring(effects.BELL, effects.TASK)
+    keep_time()
+    if dispatch.is_overdue():
+        doorbell.ring(dispatch.BELL, dispatch.TASK)
+    for effect in delivery.effects_here():
+        waiting.wake(effect)
+        if waiting.is_due(effect):
+            effect.ring()
 
 
-@shared_task(name="sagas.tasks.run")
+@shared_task(name=dispatch.TASK)
 def run() -> None:
-    """Feed and dispatch, whoever it began with, until nothing was left to do for a second."""
+    """Feed and dispatch, whoever it began with, until nothing was left to do for a second.
+
+    Not forever, only because there is always something under load: what is not overdue its own request is about to do.
+    """
     registry.make_rows()
-    doorbell.answer("sagas")
-    known = registry.of(Mode.SYNC)
-    linger(lambda: dispatch.dispatch_one() or feeding.feed(known).moved, poll=0.02)
+    doorbell.answer(dispatch.BELL)
+    if linger(_go_on, poll=0.02) and dispatch.is_overdue():
+        doorbell.ring(dispatch.BELL, dispatch.TASK)
 
 
 @shared_task(name=effects.TASK)
-def deliver() -> None:
-    """Carry out the ledger until nothing has been due for a second."""
+def deliver(name: str) -> None:
+    """Carry out the ledger of one effect until nothing of it has been due for a second, if it has a place free.
+
+    Where this process doesn't run it the bell goes on ringing, until the clock rings it again for somebody who does.
+    """
     registry.make_rows()
-    doorbell.answer(effects.BELL)
-    if linger(delivery.deliver_one, poll=0.05):
-        doorbell.ring(effects.BELL, effects.TASK)
+    effect = registry[name]
+    if not isinstance(effect, Effect) or effect not in registry.here():
+        log.info("effect_of_others", effect=name)
+        return
+    doorbell.answer(effect.bell)
+    with delivery.place(effect) as ours:
+        more = ours and linger(lambda: delivery.deliver_one(effect), poll=0.05)
+    if more:
+        effect.ring()
+
+
+def keep_time() -> None:
+    """Fire what is due, and have it sent."""
+    if timers.fire_all():
+        doorbell.ring(dispatch.BELL, dispatch.TASK)
+
+
+def look() -> None:
+    """Send what is overdue, as it is with the broker away."""
+    while dispatch.is_overdue() and _go_on():
+        pass
+
+
+def _go_on() -> bool:
+    """Send a few commands, and let everybody hear of what they led to. False if there was nothing to do for us."""
+    sent = dispatch.dispatch_some()
+    return take_turn() or sent > 0

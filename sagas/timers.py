@@ -2,17 +2,23 @@
 theirs.
 """
 
+import structlog
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from eventstore import store
+from eventstore import applying, identity, store
+from sagas.dispatch import sagas_here
+
+log = structlog.get_logger(__name__)
 
 BATCH = 500
 
 _FIRE = """WITH due AS (
-        SELECT id FROM sagas_timer WHERE status = 'waiting' AND due_at <= clock_timestamp()
+        SELECT id FROM sagas_timer
+        WHERE status = 'waiting' AND due_at <= clock_timestamp() AND saga = ANY(%s)
         ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
     ), fired AS (
-        UPDATE sagas_timer SET status = 'fired' WHERE id IN (SELECT id FROM due) RETURNING *
+        UPDATE sagas_timer SET status = 'fired', fired_at = clock_timestamp() WHERE id IN (SELECT id FROM due)
+        RETURNING *
     )
     INSERT INTO sagas_outgoing (saga, key, command_id, type, data, root, hops, correlation_id, causation_id, actor)
     SELECT saga, key, command_id, type, data, command_id, 0, correlation_id, causation_id, actor
@@ -20,6 +26,25 @@ _FIRE = """WITH due AS (
 
 
 def fire(*, using: str = DEFAULT_DB_ALIAS) -> int:
-    """Move the timers that are due into the outgoing commands; answers how many. Each begins a chain of its own."""
+    """Move timers that are due into the outgoing commands, a batch; answers how many. Each begins a chain of its own.
+
+    None in a copy of the log.
+    """
+    applying.refuse_to("fire timers")
+    if identity.is_fenced(using=using):
+        return 0
     with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
-        return cursor.execute(_FIRE, [BATCH], prepare=True).rowcount
+        fired = cursor.execute(_FIRE, [sagas_here(), BATCH], prepare=True).rowcount
+        if fired:
+            log.debug("timers_fired", timers=fired)
+    if fired:
+        log.debug("timers_committed", timers=fired)
+    return fired
+
+
+def fire_all(*, using: str = DEFAULT_DB_ALIAS) -> int:
+    """All that are due."""
+    total = 0
+    while fired := fire(using=using):
+        total += fired
+    return total

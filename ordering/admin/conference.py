@@ -27,7 +27,7 @@ from ordering.admin.order import as_id
 from ordering.admin.schedule import ConferenceForm, SeatTypeForm, SeatTypes
 from ordering.admin.words import money, seats
 from ordering.domain.conference import AddSeats, ScheduleConference
-from ordering.models import ConferenceOnSale, OrderSummary
+from ordering.models import ConferenceOnSale, OrderSummary, SaleOfConference
 
 SHOWN = 10
 READABLE_WITHIN = 2.0
@@ -44,7 +44,21 @@ class ConferenceAdmin(ReadTableAdmin):
     search_help_text = "the id of a conference"
     change_form_outer_before_template = "admin/ordering/conference_acts.html"
     change_form_outer_after_template = "admin/ordering/conference.html"
-    fields = [("name", "starts_at", "opens_at", "closes_at"), "seat_bars", "conference_id"]
+    fields = [("name", "starts_at", "opens_at", "closes_at"), "seat_bars", "sales", "conference_id"]
+
+    @admin.display(description="sales")
+    def sales(self, conference: ConferenceOnSale) -> SafeString:
+        return format_html_join(
+            "; ",
+            "{} received in {} payments, {} refunded in {}",
+            [
+                (
+                    *(money(each["total_received"], each["currency"]), each["payments"]),
+                    *(money(each["total_refunded"], each["currency"]), each["refunds"]),
+                )
+                for each in SaleOfConference.objects.sums(conference.pk)
+            ],
+        )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("ordering.add_conferenceonsale")

@@ -1,5 +1,6 @@
 """The front page answers "is everything well?" in one look, and keeps answering while it stays open."""
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,8 +11,9 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from eventstore import panels as log_panels
+from eventstore import presence
 from eventstore.admin import polled
-from eventstore.panels import SubscriberStatus, Trouble
+from eventstore.panels import Trouble
 from ordering.models import OrderSummary, SalesOfDay
 from projections import panels as projection_panels
 from projections.models import Generation
@@ -25,7 +27,11 @@ PLACES = {
     "deliveries": "admin:sagas_delivery_changelist",
     "timers": "admin:sagas_timer_changelist",
     "log": "admin:eventstore_storedevent_changelist",
+    "worker": "admin:eventstore_pulse_changelist",
+    "beat": "admin:eventstore_pulse_changelist",
 }
+
+FENCED = "admin:eventstore_logidentity_changelist"
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -58,18 +64,23 @@ fragment = polled(admin.site, admin.site.admin_view(_fragment))
 
 def status() -> dict[str, Any]:
     subscribers, log, processes = log_panels.subscribers(), log_panels.log(), saga_panels.processes()
-    troubles = [
-        *log.troubles(),
-        *(trouble for subscriber in subscribers for trouble in subscriber.troubles()),
-        *processes.troubles(),
-        *projection_panels.troubles(),
+    workers = presence.everybody()
+    findings = [
+        *_found(presence.troubles(workers), lambda _: reverse("admin:eventstore_pulse_changelist")),
+        *_found(log.troubles(), lambda _: reverse(FENCED if log.fenced else PLACES["log"])),
+        *_found(processes.troubles()),
+        *_found(
+            (trouble for subscriber in subscribers for trouble in subscriber.troubles()),
+            lambda name: reverse("admin:eventstore_subscriber", args=[name]),
+        ),
+        *_found(projection_panels.troubles(), lambda _: reverse("admin:projections_generation_changelist")),
     ]
-    kinds = {subscriber.name: subscriber for subscriber in subscribers}
     return {
-        "findings": sorted((_located(trouble, kinds) for trouble in troubles), key=lambda each: not each.grave),
+        "findings": sorted(findings, key=lambda each: not each.grave),
         "subscribers": subscribers,
         "unstarted": log_panels.unstarted(subscribers),
         "log": log,
+        "workers": workers,
         "processes": processes,
         "rebuilding": list(Generation.objects.filter(status=Generation.Status.BUILDING)),
         "sales": list(SalesOfDay.objects.filter(day=datetime.now(UTC).date())),
@@ -78,13 +89,10 @@ def status() -> dict[str, Any]:
     }
 
 
-def _located(trouble: Trouble, subscribers: dict[str, SubscriberStatus]) -> Finding:
-    place = PLACES.get(trouble.about)
-    if place is None:
-        known = subscribers.get(trouble.about)
-        is_projection = known is None or known.kind == "projection"
-        place = f"admin:{'projections_generation' if is_projection else 'eventstore_subscriberrow'}_changelist"
-    return Finding(trouble.about, trouble.text, trouble.grave, reverse(place))
+def _found(
+    troubles: Iterable[Trouble], place: Callable[[str], str] = lambda about: reverse(PLACES[about])
+) -> list[Finding]:
+    return [Finding(trouble.about, trouble.text, trouble.grave, place(trouble.about)) for trouble in troubles]
 
 
 def _orders_of_today() -> list[Count]:

@@ -1,21 +1,34 @@
-"""Orders: found, filtered, and read with their history."""
+"""Orders: found, filtered, read with their history, and the one thing that staff do about them, which is a command.
+
+It is a view of its own, for Django's change form is atomic and a command needs a transaction of its own.
+"""
 
 from typing import Any
 from uuid import UUID
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from eventstore.admin import KeysetAdmin
+from eventstore.commands import dispatch
+from eventstore.context import acting, new_id
+from eventstore.errors import ConcurrencyConflict, DomainError
 from eventstore.panels import history
 from ordering.admin.look import ReadTableAdmin
 from ordering.admin.words import link, money, tag
+from ordering.domain.order import RequestStatusMail
 from ordering.models import ConferenceOnSale, CustomerProfile, OrderSummary
 
 LISTED = 50
+REQUEST_STATUS_MAIL = "ordering.request_status_mail"
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -43,6 +56,12 @@ class ConferenceFilter(admin.SimpleListFilter):
         return queryset.filter(conference_id=as_id(self.value())) if self.value() else queryset
 
 
+class OnceForm(forms.Form):
+    """The id of a command, made before it is sent: a form that is sent twice is carried out once."""
+
+    command_id = forms.UUIDField()
+
+
 @admin.register(OrderSummary)
 class OrderAdmin(KeysetAdmin, ReadTableAdmin):
     keyset = "placed_at"
@@ -51,6 +70,7 @@ class OrderAdmin(KeysetAdmin, ReadTableAdmin):
     list_filter = [StatusFilter, ConferenceFilter, ("placed_at", admin.DateFieldListFilter)]
     search_fields = ["number"]
     search_help_text = "a number, an email address or an id"
+    change_form_outer_before_template = "admin/ordering/order_acts.html"
     change_form_outer_after_template = "admin/ordering/history.html"
     fields = [
         ("number", "shown_status", "placed_at", "expires_at"),
@@ -71,11 +91,58 @@ class OrderAdmin(KeysetAdmin, ReadTableAdmin):
         id_ = as_id(term)
         return Q(number=term.upper()) | Q(pk=id_) | Q(customer_id=id_) | Q(conference_id=id_)
 
+    def get_urls(self) -> list[URLPattern]:
+        mail_url = path(
+            "<uuid:order_id>/status-mail/",
+            self.admin_site.admin_view(self.status_mail_view),
+            name="ordering_status_mail",
+        )
+        return [mail_url, *super().get_urls()]
+
+    def status_mail_view(self, request: HttpRequest, order_id: UUID) -> HttpResponse:
+        """Asks whether it is meant; the answer sends the command."""
+        if not request.user.has_perm(REQUEST_STATUS_MAIL):
+            raise PermissionDenied
+        order = get_object_or_404(OrderSummary, pk=order_id)
+        back = reverse("admin:ordering_ordersummary_change", args=[order_id])
+        form = OnceForm(request.POST)
+        if request.method == "POST" and form.is_valid():
+            self._ask_for_mail(request, order, form.cleaned_data["command_id"])
+            return redirect(back)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Send a status mail: {order.number}",
+            "verb": "Send it",
+            "foreseen": [
+                "The customer gets a mail that says how this order stands. The order's history keeps who asked."
+            ],
+            "hidden": [("command_id", new_id())],
+            "back": back,
+        }
+        return TemplateResponse(request, "eventstore/admin/confirm.html", context)
+
+    def _ask_for_mail(self, request: HttpRequest, order: OrderSummary, command_id: UUID) -> None:
+        command = RequestStatusMail(order_id=order.pk)
+        try:
+            with acting(actor=f"staff:{request.user.pk}"):
+                receipt = dispatch(command, command_id=command_id)
+        except (DomainError, ConcurrencyConflict) as refusal:
+            messages.error(request, f"{refusal} ({refusal.code})")
+            return
+        if receipt.repeated:
+            messages.info(request, "This mail was asked for already.")
+            return
+        self.log_change(request, order, f"Sent {command.stored}.")
+        messages.success(request, f"A mail about {order.number} is on its way to the customer.")
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = {"history": history(as_id(object_id)), **(extra_context or {})}
-        return super().change_view(request, object_id, form_url, context)
+        context = {
+            "history": history(as_id(object_id)),
+            "may_request_mail": request.user.has_perm(REQUEST_STATUS_MAIL),
+        }
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     @admin.display(description="status")
     def shown_status(self, order: OrderSummary) -> SafeString:

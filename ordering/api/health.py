@@ -3,13 +3,13 @@
 from functools import cache
 
 import structlog
-from celery import current_app
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.migrations.loader import MigrationLoader
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 from psycopg import Error as DriverError
 
+from eventstore import doorbell, identity
 from eventstore.models import SubscriberRow
 from ordering.api import metrics
 
@@ -27,14 +27,13 @@ def ready(request: HttpRequest) -> JsonResponse:
     """503 without a database that is migrated. Without the rest it is *degraded*, and ready all the same."""
     try:
         missing = _missing_migrations()
-        halted = [] if missing else list(SubscriberRow.objects.filter(status="halted").values_list("name", flat=True))
+        reasons = [] if missing else _troubles()
     except (Error, DriverError):
         log.warning("database_unreachable")
         return _answer("unavailable", ["The database can't be reached."], 503)
     if missing:
         return _answer("unavailable", [f"The migration {name} has not been applied." for name in missing], 503)
-    reasons = [f"The subscriber {name} has halted." for name in halted]
-    if not _broker_answers():
+    if not doorbell.is_heard():
         reasons.append("The broker can't be reached; what workers do comes later.")
     return _answer("degraded" if reasons else "ok", reasons, 200)
 
@@ -49,6 +48,14 @@ def _answer(status: str, reasons: list[str], code: int) -> JsonResponse:
     return JsonResponse({"status": status, "reasons": reasons}, status=code)
 
 
+def _troubles() -> list[str]:
+    halted = SubscriberRow.objects.filter(status="halted").values_list("name", flat=True)
+    reasons = [f"The subscriber {name} has halted." for name in halted]
+    if identity.is_fenced():
+        reasons.append("The log is fenced: it is a copy, or was moved, so nothing is sent until staff let it act.")
+    return reasons
+
+
 def _missing_migrations() -> list[str]:
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute("SELECT app, name FROM django_migrations")
@@ -60,15 +67,3 @@ def _missing_migrations() -> list[str]:
 def _newest_migrations() -> list[tuple[str, str]]:
     """The last migration of each app, as this code knows them."""
     return sorted(MigrationLoader(None).graph.leaf_nodes())
-
-
-def _broker_answers() -> bool:
-    """One attempt, within the time limits that the settings give to whoever publishes."""
-    try:
-        with current_app.connection_for_write() as connection:
-            transport = connection.transport
-            transport.close_connection(transport.establish_connection())
-    except Exception as error:  # whatever the transport raises
-        log.warning("broker_unreachable", error=type(error).__name__)
-        return False
-    return True

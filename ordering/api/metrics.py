@@ -9,8 +9,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from eventstore import store
-from eventstore.models import ParkedEvent, SubscriberRow
+from eventstore import gaps, identity, panels, presence, store
+from eventstore.errors import UnknownSubscriber
+from eventstore.models import Incident, Pulse, SubscriberRow
+from eventstore.panels import SubscriberStatus
 from sagas.models import Delivery, Outgoing, Timer
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
@@ -20,7 +22,7 @@ UNFINISHED = {"pending", "parked"}
 def text() -> bytes:
     """Everything, measured now."""
     registry = CollectorRegistry(auto_describe=False)
-    for collector in (Log(), Subscribers(), Work()):
+    for collector in (Log(), Subscribers(), Work(), Watch()):
         registry.register(collector)
     return generate_latest(registry)
 
@@ -32,6 +34,8 @@ class Log(Collector):
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily("boxoffice_log_head", "The last position handed out.", store.head())
         yield GaugeMetricFamily("boxoffice_log_horizon", "The position up to which the log is final.", store.horizon())
+        fenced = identity.is_fenced()
+        yield GaugeMetricFamily("boxoffice_log_fenced", "1 in a copy, from which nothing is sent.", float(fenced))
 
 
 class Subscribers(Collector):
@@ -46,17 +50,24 @@ class Subscribers(Collector):
         lag = GaugeMetricFamily("boxoffice_subscriber_lag", "Positions between it and the horizon.", labels=labels)
         status = GaugeMetricFamily("boxoffice_subscriber_status", "1 for what it is.", labels=[*labels, "status"])
         processed = CounterMetricFamily("boxoffice_subscriber_processed", "Events applied.", labels=labels)
-        parked = GaugeMetricFamily("boxoffice_subscriber_parked", "Events waiting for staff.", labels=labels)
+        parked = GaugeMetricFamily(
+            "boxoffice_subscriber_parked", "Events that failed, and those behind them.", labels=[*labels, "waits"]
+        )
+        warnings = GaugeMetricFamily("boxoffice_subscriber_warnings", "Remarks of its handlers.", labels=labels)
+        missing = GaugeMetricFamily("boxoffice_subscriber_gap", "Events missing.", labels=[*labels, "why"])
         horizon = store.horizon()
-        waiting = dict(ParkedEvent.objects.values_list("subscriber").annotate(Count("pk")))
-        for row in SubscriberRow.objects.all():
+        for row in panels.subscribers():
             checkpoint.add_metric([row.name], row.checkpoint)
             lag.add_metric([row.name], max(0, horizon - row.checkpoint))
             for each in SubscriberRow.Status:
                 status.add_metric([row.name, each], row.status == each)
             processed.add_metric([row.name], row.processed)
-            parked.add_metric([row.name], waiting.get(row.name, 0))
-        yield from (checkpoint, lag, status, processed, parked)
+            for waits, events in (("staff", row.for_staff), ("retry", row.retrying), ("behind", row.behind)):
+                parked.add_metric([row.name, waits], events)
+            warnings.add_metric([row.name], row.warnings)
+            for why, events in _missing(row).items():
+                missing.add_metric([row.name, why], events)
+        yield from (checkpoint, lag, status, processed, parked, warnings, missing)
 
 
 class Work(Collector):
@@ -77,6 +88,37 @@ class Work(Collector):
                 deliveries.add_metric([status], counted.get(status, 0))
         waiting = Timer.objects.filter(status=Timer.Status.WAITING).count()
         yield from (outgoing, deliveries, GaugeMetricFamily("boxoffice_timers_waiting", "Timers set.", waiting))
+
+
+class Watch(Collector):
+    """Who is at work, and what staff have been told of."""
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        said = "Seconds since it said that its loop turns."
+        workers = GaugeMetricFamily("boxoffice_worker_pulse_age_seconds", said, labels=["worker", "queues"])
+        beats = GaugeMetricFamily("boxoffice_beat_pulse_age_seconds", said, labels=["beat"])
+        for each in presence.everybody():
+            if each.kind == Pulse.Kind.WORKER:
+                workers.add_metric([each.name, ",".join(each.queues)], each.age)
+            else:
+                beats.add_metric([each.name], each.age)
+        incidents = GaugeMetricFamily("boxoffice_incidents", "Troubles that last.", labels=["kind"])
+        lasting = Incident.objects.filter(ended_at=None, raised_at__isnull=False).order_by()
+        for kind, number in lasting.values_list("kind").annotate(Count("pk")):
+            incidents.add_metric([kind], number)
+        yield from (workers, beats, incidents)
+
+
+def _missing(row: SubscriberStatus) -> dict[str, int]:
+    """Events by why they are missing, each counted no further than panels count."""
+    try:
+        skipped = gaps.skipped(row.name).count
+    except UnknownSubscriber:
+        skipped = 0
+    return {"pending": row.pending, "parked": row.failed + row.behind, "skipped": skipped}
 
 
 def _by_status(rows: QuerySet[Any]) -> dict[str, int]:

@@ -11,7 +11,6 @@ import msgspec
 from ordering.domain.errors import MixedCurrencies
 
 CENT = Decimal("0.01")
-CENTS = -2
 CURRENCY, COUNTRY = re.compile("[A-Z]{3}"), re.compile("[A-Z]{2}")
 LIMIT = Decimal(10) ** 12
 
@@ -30,7 +29,7 @@ class Money(msgspec.Struct, frozen=True):
             raise ValueError("An amount has at most twelve digits before its decimals.")
         if not CURRENCY.fullmatch(self.currency):
             raise ValueError("A currency is three capital letters.")
-        if self.amount.as_tuple().exponent != CENTS:
+        if not self.amount.same_quantum(CENT):
             cents = self.amount.quantize(CENT)
             if cents != self.amount:
                 raise ValueError("An amount has at most two decimals.")

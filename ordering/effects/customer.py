@@ -1,16 +1,19 @@
 from eventstore.events import Meta
 from ordering.domain.customer import CustomerRegistered
+from ordering.domain.mail import MailSent
 from ordering.effects import mail
+from ordering.pages.links import profile_url
 from sagas.effects import AT_LEAST_ONCE, effect
 
 
 @effect("mail.welcome", on=CustomerRegistered, after=["customer-profiles"], delivery=AT_LEAST_ONCE, retries=8)
-def send_welcome(event: CustomerRegistered, meta: Meta) -> None:
+def send_welcome(event: CustomerRegistered, meta: Meta) -> MailSent:
     """Greet a new customer, once the profile that the mail speaks of can be read."""
     mail.send(
         "welcome",
         to=event.email,
         message_id=send_welcome.idempotency_key(meta),
         name=event.name,
-        customer_id=event.customer_id,
+        profile_url=profile_url(event.customer_id),
     )
+    return mail.sent(send_welcome, meta)

@@ -1,13 +1,14 @@
 from eventstore import repository
 from eventstore.events import Meta
 from ordering.domain.customer import Customer
+from ordering.domain.mail import MailSent
 from ordering.domain.order import Order, OrderConfirmed, OrderStatusMailRequested
 from ordering.effects import mail
 from sagas.effects import AT_LEAST_ONCE, effect
 
 
 @effect("mail.order-confirmation", on=OrderConfirmed, delivery=AT_LEAST_ONCE, retries=8)
-def send_confirmation(event: OrderConfirmed, meta: Meta) -> None:
+def send_confirmation(event: OrderConfirmed, meta: Meta) -> MailSent:
     """Tell the customer that the seats are theirs. Whose they are is read from the log itself, never from a read
     model.
     """
@@ -23,10 +24,11 @@ def send_confirmation(event: OrderConfirmed, meta: Meta) -> None:
         lines=order.lines,
         total=order.total,
     )
+    return mail.sent(send_confirmation, meta)
 
 
 @effect("mail.order-status", on=OrderStatusMailRequested, delivery=AT_LEAST_ONCE, retries=8)
-def send_status(event: OrderStatusMailRequested, meta: Meta) -> None:
+def send_status(event: OrderStatusMailRequested, meta: Meta) -> MailSent:
     """Tell the customer how the order stood when this was asked for, or has come to stand since."""
     order = repository.get(Order, event.order_id)
     customer = repository.get(Customer, event.customer_id)
@@ -40,3 +42,4 @@ def send_status(event: OrderStatusMailRequested, meta: Meta) -> None:
         lines=order.lines,
         total=order.total,
     )
+    return mail.sent(send_status, meta)

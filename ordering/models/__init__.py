@@ -3,6 +3,6 @@
 from ordering.models.conference import ConferenceOnSale
 from ordering.models.customer import CustomerAccount, CustomerProfile
 from ordering.models.order import OrderSummary
-from ordering.models.payment import SalesOfDay
+from ordering.models.payment import SaleOfConference, SalesOfDay
 
-__all__ = ["ConferenceOnSale", "CustomerAccount", "CustomerProfile", "OrderSummary", "SalesOfDay"]
+__all__ = ["ConferenceOnSale", "CustomerAccount", "CustomerProfile", "OrderSummary", "SaleOfConference", "SalesOfDay"]

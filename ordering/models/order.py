@@ -33,6 +33,7 @@ class OrderSummary(ReadModel):
     class Meta:
         verbose_name = "order"
         ordering = ["-placed_at", "-order_id"]
+        permissions = [("request_status_mail", "Can ask for mails that say how an order stands")]
         indexes = [
             models.Index(fields=["-placed_at", "-order_id"], name="ordering_order_newest"),
             models.Index(fields=["customer_id", "-placed_at", "-order_id"], name="ordering_order_customer"),

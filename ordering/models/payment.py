@@ -1,6 +1,52 @@
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
 from django.db import models
+from django.db.models import Count, Q, Sum
 
 from projections.models import ReadModel
+
+
+class Sales(models.Manager["SaleOfConference"]):
+    """Payments, and their sums."""
+
+    def sums(self, conference_id: UUID) -> Iterable[Mapping[str, Any]]:
+        """Number and sum of what was received for a conference and of what has gone back, by currency."""
+        grouped = self.filter(conference_id=conference_id).order_by("currency").values("currency")
+        return grouped.annotate(
+            payments=Count("payment_id"),
+            total_received=Sum("received"),
+            refunds=Count("payment_id", filter=Q(refunded_at__isnull=False)),
+            total_refunded=Sum("refunded"),
+        )
+
+
+class SaleOfConference(ReadModel):
+    """One payment, what has gone back of it, and the conference that it is for."""
+
+    payment_id = models.UUIDField(primary_key=True)
+    order_id = models.UUIDField()
+    conference_id = models.UUIDField()
+    currency = models.CharField(max_length=3)
+    received = models.DecimalField(max_digits=20, decimal_places=2, default=0)
+    refunded = models.DecimalField(max_digits=20, decimal_places=2, default=0)
+    received_at = models.DateTimeField()
+    refunded_at = models.DateTimeField(null=True, blank=True)
+
+    objects = Sales()
+
+    class Meta:
+        verbose_name = "sale of a conference"
+        verbose_name_plural = "sales by conference"
+        ordering = ["-received_at", "-payment_id"]
+        indexes = [
+            models.Index(fields=["-received_at", "-payment_id"], name="ordering_sale_newest"),
+            models.Index(fields=["conference_id", "currency"], name="ordering_sale_conference"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.received} {self.currency}"
 
 
 class SalesOfDay(ReadModel):

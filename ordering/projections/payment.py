@@ -1,8 +1,9 @@
-"""Writes `SalesOfDay`."""
+"""Writes `SalesOfDay` and `SaleOfConference`."""
 
 from eventstore.events import Meta
 from ordering.domain.payment import PaymentAccepted, PaymentRefunded
-from ordering.models import SalesOfDay
+from ordering.models import OrderSummary, SaleOfConference, SalesOfDay
+from projections.errors import RowMissing
 from projections.projection import ASYNC, Projection, on
 
 
@@ -24,3 +25,20 @@ class SalesByDay(Projection[SalesOfDay], name="sales-by-day", version=1, mode=AS
         row.day, row.currency = meta.recorded_at.date(), event.amount.currency
         row.refunds += 1
         row.refunded += event.amount.amount
+
+
+class SalesByConference(
+    Projection[SaleOfConference], name="sales-by-conference", version=1, mode=ASYNC, uses=["order-summaries"]
+):
+    model = SaleOfConference
+
+    @on(PaymentAccepted, key="payment_id", look_up=(OrderSummary, "order_id"))
+    def accepted(self, row: SaleOfConference, event: PaymentAccepted, meta: Meta, order: OrderSummary | None) -> None:
+        if order is None:
+            raise RowMissing
+        row.order_id, row.conference_id = event.order_id, order.conference_id
+        row.received, row.currency, row.received_at = event.amount.amount, event.amount.currency, meta.recorded_at
+
+    @on(PaymentRefunded, key="payment_id")
+    def refunded(self, row: SaleOfConference, event: PaymentRefunded, meta: Meta) -> None:
+        row.refunded, row.refunded_at = event.amount.amount, meta.recorded_at

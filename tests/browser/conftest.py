@@ -3,20 +3,26 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page
 
-from config.bundled.valkey import free_port
-from tests.integration.processes import program, worker
+from tests.integration.processes import MailServer, clock, mail_server, server, worker
 
 PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture(scope="module")
-def site(browser, django_db_setup, django_db_blocker) -> Iterator[str]:
+def mails() -> Iterator[MailServer]:
+    """The mail server of the site, which can be told to misbehave."""
+    with mail_server() as (mails, url), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMAIL_URL", url)
+        yield mails
+
+
+@pytest.fixture(scope="module")
+def site(browser, mails, django_db_setup, django_db_blocker) -> Iterator[str]:
     """The address of a site that sold a little, whose log a worker follows."""
     from django.db import connections
 
@@ -26,14 +32,11 @@ def site(browser, django_db_setup, django_db_blocker) -> Iterator[str]:
     with django_db_blocker.unblock(), ExitStack() as running:
         reset()
         running.enter_context(worker())
+        running.enter_context(clock())
         ada, conference = shop.customer(), shop.conference_on_sale()
         shop.pay(shop.order(ada, conference, 2), 2)
         shop.order(ada, conference)
-        port = free_port()
-        server = ("granian", "--interface=asginl", "--host=127.0.0.1", f"--port={port}", "config.asgi:application")
-        Path(os.environ["BOXOFFICE_HOME"], "static").mkdir(parents=True, exist_ok=True)
-        running.enter_context(program("-m", *server, ready="Started worker"))
-        yield f"http://127.0.0.1:{port}"
+        yield running.enter_context(server())
         connections.close_all()
 
 

@@ -3,16 +3,16 @@
 from contextlib import contextmanager
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.db import transaction
 from playwright.sync_api import expect
 
-from eventstore.models import SubscriberRow
+from eventstore.models import OperatorAction, SubscriberRow
 from eventstore.subscribers import registry
 from ordering.models import OrderSummary
 from projections.models import Generation
 
 PROJECTIONS = "/admin/projections/generation/"
+OPERATE = "/admin/eventstore/subscriberrow/operate/"
 NAME = "order-summaries"
 MAY_REBUILD = ("projections.view_generation", "projections.rebuild_projection")
 
@@ -34,8 +34,8 @@ def rebuild(page, log_in):
         page.goto(PROJECTIONS)
         page.locator(f"[data-projection={NAME}]").get_by_role("link", name="Rebuild").click()
         expect(page.get_by_text("ordering_ordersummary")).to_be_visible()
-        page.get_by_role("button", name="Yes, rebuild it").click()
-        expect(page.get_by_text("has begun")).to_be_visible()
+        page.get_by_role("button", name="Yes, rebuild").click()
+        expect(page.get_by_text("is being folded")).to_be_visible()
         return user
 
     return begin
@@ -67,19 +67,20 @@ def test_a_rebuild_is_confirmed_then_watched_until_it_is_live(page, rebuild):
         user = rebuild()
         progress = page.locator(f"[data-rebuild={NAME}]")
         expect(progress).to_contain_text("100.0 %")
-        expect(progress).to_contain_text("waits to swap its table")
+        expect(progress).to_contain_text("waits for its turn at the table")
         expect(progress).to_contain_text(user.username)
     expect(progress).to_have_count(0)
     expect(page.locator("#projections")).to_contain_text("Last rebuild: done")
     generation = Generation.objects.filter(projection=NAME, status="live").get()
     assert generation.requested_by == user.username
-    assert [entry.get_change_message() for entry in LogEntry.objects.filter(user=user)] == ["Asked for a rebuild."]
+    assert OperatorAction.objects.filter(by=user.username, operation="rebuild", target=NAME, refused=False).count() == 1
 
 
 def test_a_rebuild_can_be_cancelled(page, rebuild):
     with somebody_reads_the_table():
         rebuild()
-        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("link", name="Cancel").click()
+        page.get_by_role("button", name="Yes, cancel").click()
         expect(page.locator("#projections")).to_contain_text("Last rebuild: cancelled")
     assert OrderSummary.objects.count() == 2
 
@@ -92,7 +93,9 @@ def test_without_the_permission_there_is_no_rebuild(page, log_in):
     before = Generation.objects.count()
     (cookie,) = [each for each in page.context.cookies() if each["name"] == "csrftoken"]
     answer = page.context.request.post(
-        f"{PROJECTIONS}rebuild/{NAME}/", headers={"X-CSRFToken": cookie["value"]}, max_redirects=0
+        f"/admin/eventstore/subscriberrow/operate/rebuild/{NAME}/",
+        headers={"X-CSRFToken": cookie["value"]},
+        max_redirects=0,
     )
     assert answer.status == 403
     assert Generation.objects.count() == before

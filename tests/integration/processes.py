@@ -1,8 +1,10 @@
-"""Real processes beside the test's: a Celery worker, the clock, a mail server that can be told to misbehave."""
+"""Real processes beside the test's: a site, a Celery worker, the clock, a mail server that can be told to misbehave."""
 
 import asyncio
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -23,13 +25,13 @@ from config.bundled.valkey import free_port
 BASE_DIR = Path(__file__).parent.parent.parent
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 30, what: str = "") -> Any:
-    """What the condition answers, as soon as it is true; fails when it is not in time."""
+def eventually(condition: Callable[[], Any], seconds: float = 30, what: str = "", *, pause: float = 0.02) -> Any:
+    """What the condition answers, as soon as it is true; fails when it is not in time. `pause` spares what is slow."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if answer := condition():
             return answer
-        time.sleep(0.02)
+        time.sleep(pause)
     raise AssertionError(f"not within {seconds} s: {what or condition}")
 
 
@@ -81,13 +83,15 @@ def program(*arguments: str, ready: str = "", **environment: str) -> Iterator[Pr
 
 
 @contextmanager
-def worker(*, queues: str = "live,rebuild,effects", concurrency: int = 2, **environment: str) -> Iterator[Program]:
-    """A Celery worker with a pool of processes, as `make run` starts it."""
+def worker(
+    *, queues: str = "live,rebuild,effects", concurrency: int = 2, app: str = "config", **environment: str
+) -> Iterator[Program]:
+    """A Celery worker with a pool of processes, as `make run` starts it; of the app in another module if need be."""
     arguments = (
         "-m",
         "celery",
         "-A",
-        "config",
+        app,
         "worker",
         "-Q",
         queues,
@@ -101,44 +105,95 @@ def worker(*, queues: str = "live,rebuild,effects", concurrency: int = 2, **envi
 
 
 @contextmanager
-def clock(**environment: str) -> Iterator[Program]:
+def clock(*, app: str = "config", **environment: str) -> Iterator[Program]:
     """Celery's beat, and the worker that does what it asks for."""
     schedule = f"{os.environ['BOXOFFICE_HOME']}/beat-{os.urandom(4).hex()}"
-    celery = ("-m", "celery", "-A", "config")
+    celery = ("-m", "celery", "-A", app)
     ticker = (*celery, "worker", "-Q", "clock", "-P", "solo", "-n", f"{os.urandom(4).hex()}@%h")
     with program(*celery, "beat", "-s", schedule, **environment), program(*ticker, **environment) as started:
         yield started
 
 
+@contextmanager
+def server(port: int = 0, **environment: str) -> Iterator[str]:
+    """The site as `make run` serves it, at this port if it is said; yields its address."""
+    port = port or free_port()
+    Path(os.environ["BOXOFFICE_HOME"], "static").mkdir(parents=True, exist_ok=True)
+    granian = ("granian", "--interface=asginl", "--host=127.0.0.1", f"--port={port}", "config.asgi:application")
+    with program("-m", *granian, ready="Started worker", **environment):
+        yield f"http://127.0.0.1:{port}"
+
+
 class MailServer:
-    """Takes mail over SMTP. While `hold` is set, DATA stays without an answer."""
+    """Takes mail over SMTP, unless it is told to misbehave.
+
+    `replies` are what it says instead of OK, by command: RCPT, or DATA (when it has got it all). While `hold` is set,
+    DATA stays without an answer, and ever so for mail to `slow` domains. If it `hangs_up` it takes the mail and closes
+    the connection without a word; if it `resets`, nobody gets as far as a greeting.
+    """
 
     def __init__(self) -> None:
         self.received: list[EmailMessage] = []
+        self.replies: dict[str, str] = {}
         self.held = threading.Event()
-        self.hold = False
+        self.hold = self.hangs_up = self.resets = False
+        self.slow: set[str] = set()
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if "RCPT" in self.replies:
+            return self.replies["RCPT"]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
-        if self.hold:
+        if self._holds(envelope):
             self.held.set()
-            while self.hold:
+            while self._holds(envelope):
                 await asyncio.sleep(0.05)
             return "451 Never mind"
+        if "DATA" in self.replies:
+            return self.replies["DATA"]
         assert isinstance(envelope.content, bytes)
         message = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(message, EmailMessage)
         self.received.append(message)
+        if self.hangs_up:
+            assert isinstance(server.transport, asyncio.Transport)
+            server.transport.abort()
         return "250 OK"
+
+    def _holds(self, envelope: Envelope) -> bool:
+        return self.hold or any(to.rpartition("@")[2] in self.slow for to in envelope.rcpt_tos)
+
+
+class _Connection(SMTP):
+    """One that its server may reset at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self.event_handler.resets:
+            at_once = struct.pack("ii", 1, 0)
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+            assert isinstance(transport, asyncio.Transport)
+            transport.abort()
+
+
+class _Controller(Controller):
+    def factory(self) -> SMTP:
+        return _Connection(self.handler, **self.SMTP_kwargs)
 
 
 @contextmanager
-def mail_server() -> Iterator[tuple[MailServer, str]]:
-    """A running mail server, and the EMAIL_URL that leads to it."""
+def mail_server(port: int = 0) -> Iterator[tuple[MailServer, str]]:
+    """A running mail server, at this port if it is said, and the EMAIL_URL that leads to it."""
     server = MailServer()
-    controller = Controller(server, hostname="127.0.0.1", port=free_port())
+    controller = _Controller(server, hostname="127.0.0.1", port=port or free_port())
     controller.start()
     try:
         yield server, f"smtp://127.0.0.1:{controller.port}"
     finally:
         server.hold = False
+        server.slow.clear()
         controller.stop()

@@ -32,9 +32,9 @@ def conference_on_sale(capacity: int = 100) -> UUID:
     return conference_id
 
 
-def customer(name: str = "Ada Lovelace") -> UUID:
+def customer(name: str = "Ada Lovelace", domain: str = "example.org") -> UUID:
     customer_id = new_id()
-    dispatch(RegisterCustomer(customer_id=customer_id, name=name, email=f"{customer_id.hex}@example.org"))
+    dispatch(RegisterCustomer(customer_id=customer_id, name=name, email=f"{customer_id.hex}@{domain}"))
     return customer_id
 
 

@@ -24,6 +24,8 @@ def test_without_a_name_the_benchmarks_are_listed():
     answer = run()
     assert answer.returncode == 0
     assert "append" in answer.stdout
+    assert "lag" in answer.stdout
+    assert "timers" in answer.stdout
 
 
 @pytest.mark.bundled
@@ -39,3 +41,88 @@ def test_the_append_benchmark_answers_one_json_object():
         assert {f"{name}_8{unit}" for unit in ("", "_p50_ms", "_p99_ms")} <= found["figures"].keys()
     assert all(figure > 0 for figure in found["figures"].values())
     assert "fsync on, synchronous_commit on" in found["measured"]["PostgreSQL"]
+
+
+@pytest.mark.bundled
+def test_the_lag_benchmark_answers_one_json_object():
+    answer = run("lag", "--json", "--rounds", "1", "--seconds", "0.5")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found.keys() == {"ratios", "figures", "measured"}
+    for part in ("", "redis_down_"):
+        p50, p99, longest = (found["figures"][f"{part}{figure}_ms"] for figure in ("p50", "p99", "max"))
+        assert 0 < p50 <= p99 <= longest
+        assert {f"{part}rate", f"{part}from_due_p99_ms"} <= found["figures"].keys()
+    assert {f"sync_{clients}_{unit}_ms" for clients in (1, 8) for unit in ("p50", "p99")} <= found["figures"].keys()
+    assert "ms" in found["measured"]["looked every"]
+
+
+@pytest.mark.bundled
+def test_the_rebuild_benchmark_answers_one_json_object():
+    answer = run("rebuild", "--json", "--rounds", "1", "--events", "1000", "2000", "--peer-events", "500")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found.keys() == {"ratios", "figures", "measured"}
+    ratios = {"vs_loop", "vs_peer", "memory_2m_vs_500k", "rate_2m_vs_500k", "two_shards_vs_one"}
+    assert found["ratios"].keys() == ratios
+    for log in ("adjacent_500k", "adjacent_2m", "scattered_500k", "scattered_2m"):
+        assert {f"{name}_{log}" for name in ("rebuild", "loop", "vs_loop")} <= found["figures"].keys()
+    assert all(figure > 0 for figure in found["figures"].values())
+    assert found["measured"]["positions_apart"] == {"adjacent": 0, "scattered": 10_000}
+
+
+@pytest.mark.bundled
+@pytest.mark.timeout(900)  # eight clients and two installations, perhaps on a machine that has other work
+def test_the_sale_benchmark_answers_one_json_object():
+    answer = run("sale", "--json", "--rounds", "1", "--seconds", "0.2")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found.keys() == {"ratios", "figures", "measured"}
+    assert found["ratios"].keys() == {"cost_vs_plain", "cost_vs_plain_apart"}
+    for contender in ("sale", "plain", "sale_apart", "plain_apart"):
+        assert {f"{contender}{unit}" for unit in ("", "_p50_ms", "_p99_ms")} <= found["figures"].keys()
+    for clients in ("", "_8"):
+        p50, p99 = (found["figures"][f"to_awaiting_payment{clients}_{unit}_ms"] for unit in ("p50", "p99"))
+        assert 0 < p50 <= p99
+    assert found["figures"]["plain_transactions"] == 5
+    assert all(figure > 0 for figure in found["figures"].values())
+    assert "fsync on, synchronous_commit on" in found["measured"]["PostgreSQL"]
+
+
+@pytest.mark.bundled
+def test_the_sale_benchmark_says_where_the_time_of_a_sale_goes():
+    answer = run("sale", "--profile", "--sales", "2")
+    assert answer.returncode == 0, answer.stderr
+    for part in ("round_trips", "transactions", "commits_ms", "encode_ms", "decode_ms", "fold_ms"):
+        assert part in answer.stdout
+    assert "INSERT plain_order" in answer.stdout
+
+
+@pytest.mark.bundled
+def test_the_drill_keeps_its_promises():
+    answer = run("drill", "--json", "--events", "5000", "--seconds", "1")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found.keys() == {"ratios", "figures", "measured"}
+    figures = found["figures"]
+    assert 0 <= figures["catch_up_950_from_ready_s"] < figures["catch_up_950_s"] < 20
+    for name in ("verify_s", "verify_rows_per_s", "rebuild_s", "rebuild_events_per_s", "writes_per_s", "reads"):
+        assert figures[name] > 0
+    assert figures["longest_read_ms"] > 0
+    assert {"catch_up_950_s", "writes", "reads"} <= found["measured"]["meaning"].keys()
+
+
+@pytest.mark.bundled
+def test_the_timers_benchmark_answers_one_json_object():
+    answer = run("timers", "--json", "--rounds", "1", "--timers", "20", "--seconds", "1")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found.keys() == {"ratios", "figures", "measured"}
+    figures = found["figures"]
+    for part in ("", "steady_", "redis_down_"):
+        for what in ("fired", "sent"):
+            assert 0 < figures[f"{part}{what}_p50_ms"] <= figures[f"{part}{what}_p99_ms"]
+        assert figures[f"{part}fired_p50_ms"] < figures[f"{part}sent_p50_ms"]
+    for which in ("welcome_after_recovery_first", "welcome_after_recovery"):
+        assert 0 < figures[f"{which}_ms"] <= figures[f"{which}_max_ms"]
+    assert {"fired", "sent", "orders"} <= found["measured"]["meaning"].keys()

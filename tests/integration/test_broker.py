@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from config import bundled
+from config.bundled.valkey import Valkey
 from eventstore import store
 from eventstore.models import SubscriberRow
-from ordering.models import OrderSummary
+from ordering.models import OrderSummary, SalesOfDay
 from sagas.models import Delivery
 from tests.integration.processes import clock, eventually, program, worker
 from tests.servers import temporary_home
@@ -53,3 +54,20 @@ def test_orders_are_sold_while_the_broker_refuses_and_while_it_is_frozen(valkey)
         sell_without_broker(url)
         valkey.valkey.start()
         eventually(everything_caught_up, 60)
+
+
+@pytest.mark.parametrize("lose", [Valkey.kill, Valkey.freeze])
+def test_async_read_models_are_fed_while_the_broker_is_away(valkey, lose):
+    url = valkey.redis_url
+    with worker(REDIS_URL=url):
+        lose(valkey.valkey)
+        sell_without_broker(url)
+        eventually(lambda: SubscriberRow.objects.get(pk="sales-by-day").checkpoint == store.head(), 10)
+    assert SalesOfDay.objects.get().payments == SALES
+
+
+def test_a_worker_stops_when_it_is_asked_to_though_the_broker_is_gone(valkey):
+    with worker(REDIS_URL=valkey.redis_url) as stopped:
+        valkey.valkey.kill()
+        stopped.process.terminate()
+        assert stopped.process.wait(30) == 0

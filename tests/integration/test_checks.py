@@ -108,6 +108,17 @@ class Keyless(Projection[Shelf], name="keyless"):
 
 subscribers.register(Keyless())
 """,
+    "projections.E013": """
+from library.models import Card
+
+class Cards(Projection[Card], name="cards"):
+    model = Card
+
+    @projection.on(Lent, key="book_id", look_up=(Shelf, "book_id"))
+    def lent(self, row, event, meta, shelf): ...
+
+subscribers.register(Cards())
+""",
     "sagas.E001": """
 class Late(Saga[Nothing], name="late"):
     state = Nothing
@@ -138,6 +149,24 @@ class Keyless(Saga[Nothing], name="keyless"):
 
 subscribers.register(Keyless())
 """,
+    "sagas.E005": """
+class Reminders2(Saga[Nothing], name="patient", former=(Reminders,)):
+    state = Nothing
+
+    @saga.on(Lent, key="book_id", starts=True)
+    def lent(self, state, event, meta): ...
+
+subscribers.register(Reminders2())
+""",
+    "sagas.E006": """
+class Patient(Saga[Nothing], name="patient", version=2, former=(Reminders,)):
+    state = Nothing
+
+    @saga.on(Lent, key="book_id", starts=True)
+    def lent(self, state, event, meta): ...
+
+subscribers.register(Patient())
+""",
     "sagas.E004": """
 @effect("telegram", on=Reminded, after=["reminders"])
 def send_telegram(event, meta): ...
@@ -145,6 +174,21 @@ def send_telegram(event, meta): ...
 subscribers.register(send_telegram)
 """,
 }
+
+MISCONFIGURED = {
+    "eventstore.E020": 'EVENTSTORE_ONLY = ["shelfs"]',
+    "sagas.E007 sagas": 'SAGAS_BEGIN_AFTER = {"reminder": 0}',
+    "sagas.E007 effects": 'EFFECTS_QUEUES = {"notes": "slow"}',
+    "sagas.E008 position": 'SAGAS_BEGIN_AFTER = {"reminders": "yesterday"}',
+    "sagas.E008 rate": 'EFFECTS_RATES = {"note": "-1"}',
+    "sagas.E009": 'EFFECTS_WINDOWS = {"note": "8-21"}',
+}
+
+CARD = """
+
+class Card(ReadModel):
+    book_id = models.UUIDField(primary_key=True)
+"""
 
 TABLES = {
     "projections.E005": ("models.Model", "book_id = models.UUIDField(primary_key=True)"),
@@ -201,8 +245,15 @@ def add(file: Path, source: str) -> None:
 
 @pytest.mark.parametrize("identity", BROKEN)
 def test_a_faulty_declaration_is_named(identity, project):
+    add(project / "library" / "models.py", CARD)
     add(project / "library" / "domain.py", BROKEN[identity])
     assert f"({identity})" in complain(project)
+
+
+@pytest.mark.parametrize("case", MISCONFIGURED)
+def test_a_setting_that_means_nothing_is_named(case, project):
+    add(project / "settings.py", MISCONFIGURED[case])
+    assert f"({case.split()[0]})" in complain(project)
 
 
 @pytest.mark.parametrize("case", TABLES)

@@ -27,7 +27,8 @@ class Queue:
         self.broker = servers.valkey
         self._notes = home / "notes"
         self._notes.touch()
-        self._app = Doorbell("publisher")
+        # Not the current app: bells that later tests ring would go to this broker.
+        self._app = Doorbell("publisher", set_as_current=False)
         self._app.config_from_object(settings, namespace="CELERY")
         self._app.conf.update(broker_url=servers.redis_url)
         command = [

@@ -47,6 +47,14 @@ def test_machines_get_json_lines(logger: str) -> None:
     assert (line["event"], line["level"], line["logger"]) == ("sold out", "warning", "seats")
 
 
+def test_what_opens_a_profile_stands_in_no_line() -> None:
+    code = "from django.test import Client; Client(SERVER_NAME='localhost').get('/profile/a-token')"
+    lines = python(code, LOG_LEVEL="DEBUG").stderr
+    assert "request='GET /profile/…'" in lines
+    assert "Not Found: /profile/…" in lines
+    assert "a-token" not in lines
+
+
 def test_people_get_readable_lines_without_the_values_of_variables() -> None:
     code = """
 import structlog

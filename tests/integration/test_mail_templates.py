@@ -13,7 +13,7 @@ from ordering.effects import mail
 
 PRICE = Money(Decimal("99.50"), "EUR")
 VALUES: dict[str, dict[str, Any]] = {
-    "welcome": {"customer_id": uuid4()},
+    "welcome": {"profile_url": "https://boxoffice.example/profile/a-token"},
     "order_confirmation": {
         "order_id": uuid4(),
         "number": "BX-1234-5678",
@@ -60,3 +60,12 @@ def test_a_confirmation_names_the_order_its_seats_and_its_total(settings):
         assert "standard" in text
         assert "99.50 EUR each" in text
         assert "199.00 EUR" in text
+
+
+def test_a_welcome_leads_to_the_profile_from_both_parts(settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    mail.send("welcome", to="a@b.example", message_id=uuid4(), name="Ada", **VALUES["welcome"])
+    sent, html = the_one_sent()
+    url = VALUES["welcome"]["profile_url"]
+    assert url in sent.body.splitlines()
+    assert f'href="{url}"' in html

@@ -1,12 +1,16 @@
 """The whole sale through the command path."""
 
+from datetime import timedelta
+
 import pytest
 
 from eventstore.commands import dispatch
 from eventstore.models import StoredEvent, SubscriberRow
+from eventstore.testing import only_handlers
 from ordering.domain.order import CancelOrder, ExpireOrder
 from ordering.models import ConferenceOnSale, OrderSummary
 from sagas.models import Delivery, Outgoing, Timer
+from sagas.testing import bring_to_rest, let_pass
 from tests.integration import shop
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -79,6 +83,33 @@ def test_a_payment_that_comes_too_late_is_refunded():
     shop.pay(order)
     assert status_of(order) == "expired"
     assert OrderSummary.objects.get(pk=order).payment_status == "refunded"
+
+
+@pytest.mark.parametrize("seats", [1, 3])
+def test_a_payment_of_another_amount_is_refunded_and_confirms_nothing(seats):
+    conference, ada = shop.conference_on_sale(), shop.customer()
+    order = shop.order(ada, conference, 2)
+    shop.pay(order, seats)
+    assert status_of(order) == "awaiting_payment"
+    assert OrderSummary.objects.get(pk=order).payment_status == "refunded"
+    let_pass(timedelta(hours=1))
+    bring_to_rest(deliver=False)
+    assert status_of(order) == "expired"
+    assert available(conference) == 100
+
+
+def test_a_payment_for_an_order_that_ends_before_it_can_be_confirmed_is_refunded():
+    conference, ada = shop.conference_on_sale(), shop.customer()
+    order = shop.order(ada, conference)
+    with only_handlers("order-summaries"):
+        shop.pay(order)
+        dispatch(ExpireOrder(order_id=order))
+    bring_to_rest(deliver=False)
+    assert status_of(order) == "expired"
+    assert OrderSummary.objects.get(pk=order).payment_status == "refunded"
+    assert available(conference) == 100
+    refused = StoredEvent.objects.get(type="saga.command-refused")
+    assert (refused.data["command"], refused.data["code"]) == ("order.confirm", "order-not-payable")
 
 
 def test_everything_that_follows_from_a_request_carries_its_correlation():

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psycopg
 import pytest
+
+from tests.integration.copying import empty
 
 BASE_DIR = Path(__file__).parent.parent.parent
 
@@ -15,11 +16,7 @@ BASE_DIR = Path(__file__).parent.parent.parent
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project of its own, on a database with nothing in it."""
-    with psycopg.connect(os.environ["SPARE_DATABASE_URL"], autocommit=True) as spare:
-        left = "nspname LIKE 'generation%' OR nspname = 'public'"
-        for (schema,) in spare.execute(f"SELECT nspname FROM pg_namespace WHERE {left}").fetchall():
-            spare.execute(f'DROP SCHEMA "{schema}" CASCADE')
-        spare.execute("CREATE SCHEMA public")
+    empty(os.environ["SPARE_DATABASE_URL"])
     shutil.copytree(BASE_DIR / "tests" / "portable", tmp_path, dirs_exist_ok=True)
     for app in ("eventstore", "projections", "sagas"):
         shutil.copytree(BASE_DIR / app, tmp_path / app, ignore=shutil.ignore_patterns("__pycache__"))
@@ -43,3 +40,9 @@ def test_a_bare_project_runs_a_domain_of_its_own_on_the_three_apps(project):
     manage(project, "migrate")
     assert "lent, reminded, rebuilt" in manage(project, "lend")
     assert "No changes detected" in manage(project, "makemigrations", "--check", "eventstore", "projections", "sagas")
+
+
+def test_a_bare_project_holds_its_own_subscribers_to_the_contract(project):
+    manage(project, "makemigrations", "library")
+    manage(project, "migrate")
+    assert "the contract is kept" in manage(project, "keep")

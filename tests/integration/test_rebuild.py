@@ -9,10 +9,10 @@ import pytest
 from django.db import connection, connections
 
 from eventstore import feeding, store
-from eventstore.models import SubscriberRow
+from eventstore.models import ParkedEvent, SubscriberRow
 from eventstore.subscribers import Mode, registry
 from ordering.models import ConferenceOnSale, OrderSummary
-from projections import generations, tasks
+from projections import filling, generations, schemas, tasks
 from projections.errors import NotRebuilding, RebuildRunning
 from projections.models import Generation
 from tests.integration import shop
@@ -59,7 +59,7 @@ class Reader(threading.Thread):
 
 
 def rebuild():
-    generation = generations.begin(NAME, requested_by="test")
+    generation = generations.rebuild(NAME, requested_by="test")
     tasks.ring(generation)
     return generation.pk
 
@@ -92,8 +92,7 @@ def sell(orders=3):
 
 
 def build(generation_id):
-    while not generations.build(generation_id):
-        pass
+    filling.complete(Generation.objects.get(pk=generation_id))
 
 
 def build_and_hang_up(generation_id):
@@ -122,7 +121,7 @@ def test_readers_see_every_row_and_never_an_older_one_while_it_is_rebuilt_under_
     # The sale was killed, so its last events may not have been fed.
     feeding.catch_up(registry.of(Mode.SYNC))
     live = rows()
-    generation = generations.begin(NAME)
+    generation = generations.rebuild(NAME)
     build(generation.pk)
     assert rows() == live
     assert OrderSummary.objects.count() == len(live) > 40
@@ -131,30 +130,71 @@ def test_readers_see_every_row_and_never_an_older_one_while_it_is_rebuilt_under_
 def test_a_rebuild_gives_the_same_rows_with_the_same_indexes_and_privileges():
     sell()
     before, catalogue = rows(), _catalogue()
-    build(generations.begin(NAME).pk)
+    build(generations.rebuild(NAME).pk)
     assert rows() == before
     assert _catalogue() == catalogue
+
+
+def test_a_table_is_filled_without_the_indexes_that_only_readers_need():
+    sell()
+    generation = made()
+    assert _indexes(generation.schema) == ["ordering_ordersummary_pkey"]
+    assert len(generation.indexes) == len(_indexes("public")) - 1 > 3
+
+
+def test_a_worker_that_died_while_it_made_indexes_is_followed_by_one_that_makes_the_others():
+    sell()
+    catalogue = _catalogue()
+    generation = made()
+    with closing(raw.connect("owner")) as owner:
+        owner.execute(schemas.missing_indexes(generation)[1])
+        owner.commit()
+    assert len(_indexes(generation.schema)) == 2
+    build(generation.pk)
+    assert status(generation.pk) == "live"
+    assert _catalogue() == catalogue
+
+
+def test_indexes_are_not_made_while_somebody_folds():
+    sell()
+    generation = made(parts=2)
+    ours, theirs = generation.parts.all()
+    with closing(raw.connect("owner")) as elsewhere:
+        elsewhere.execute("SELECT FROM projections_part WHERE id = %s FOR UPDATE", [theirs.pk])
+        assert not filling.build(ours.pk)
+        assert len(_indexes(generation.schema)) == 1
+    build(generation.pk)
+    assert status(generation.pk) == "live"
+    assert OrderSummary.objects.count() == 3
+
+
+def test_what_is_only_compared_needs_no_indexes():
+    sell()
+    OrderSummary.objects.update(number="damaged")
+    verified = filling.complete(generations.verify(NAME))
+    assert (verified.status, verified.differing) == ("verified", 3)
+    assert len(_indexes(verified.schema)) == 1
 
 
 def test_what_was_damaged_is_mended():
     sell()
     whole = rows()
     OrderSummary.objects.all().delete()
-    build(generations.begin(NAME).pk)
+    build(generations.rebuild(NAME).pk)
     assert rows() == whole
 
 
 def test_only_one_rebuild_of_a_projection_runs_at_a_time():
-    generations.begin(NAME)
+    generations.rebuild(NAME)
     with pytest.raises(RebuildRunning):
-        generations.begin(NAME)
-    generations.begin("customer-profiles")
+        generations.rebuild(NAME)
+    generations.rebuild("customer-profiles")
 
 
 def test_a_cancelled_rebuild_leaves_nothing_behind():
     sell()
     live = rows()
-    generation = generations.begin(NAME)
+    generation = generations.rebuild(NAME)
     generations.cancel(NAME)
     build(generation.pk)
     assert status(generation.pk) == "cancelled"
@@ -166,7 +206,7 @@ def test_a_cancelled_rebuild_leaves_nothing_behind():
 
 def test_a_long_reader_postpones_the_swap_and_is_named():
     sell()
-    generation = generations.begin(NAME)
+    generation = generations.rebuild(NAME)
     with closing(raw.connect(application_name="a long report")) as reader:
         reader.execute("SELECT * FROM ordering_ordersummary")
         swapping = threading.Thread(target=build_and_hang_up, args=(generation.pk,))
@@ -183,7 +223,7 @@ def test_a_long_reader_postpones_the_swap_and_is_named():
 def test_of_old_generations_only_the_last_is_kept():
     sell()
     for _ in range(3):
-        build(generations.begin(NAME).pk)
+        build(generations.rebuild(NAME).pk)
     statuses = Generation.objects.order_by("-id").values_list("status", flat=True)
     assert sorted(statuses) == ["dropped", "dropped", "live", "old"]
     assert len(_schemas()) == 1
@@ -194,25 +234,58 @@ def test_a_projection_that_wants_other_events_is_fed_again_after_its_rebuild():
     SubscriberRow.objects.filter(pk=NAME).update(wanted="other", checkpoint=5)
     sell(1)
     assert OrderSummary.objects.count() == 3
-    build(generations.begin(NAME).pk)
+    build(generations.rebuild(NAME).pk)
     assert OrderSummary.objects.count() == 4
     sell(1)
     assert OrderSummary.objects.count() == 5
     assert SubscriberRow.objects.get(pk=NAME).checkpoint == store.head()
 
 
-def test_a_failing_rebuild_says_why_and_leaves_the_live_rows_alone():
-    sell()
-    live = ConferenceOnSale.objects.count()
-    generation = generations.begin("seat-availability")
+def made(parts=1):
+    """A generation whose table is there, still empty."""
+    generation = generations.rebuild(NAME, parts=parts)
+    filling.make(generation, generations.projection_named(NAME))
+    return generation
+
+
+def spoil(generation):
+    """Makes a generation's table refuse every row."""
+    filling.make(generation, generations.projection_named(generation.projection))
     with closing(raw.connect("owner")) as owner:
         owner.execute(f"ALTER TABLE {generation.schema}.ordering_conferenceonsale ADD CHECK (name = '')")
         owner.commit()
+
+
+def test_a_failing_rebuild_says_why_and_leaves_the_live_rows_alone(settings):
+    settings.EVENTSTORE_HALT_AT = 1
+    sell()
+    live = ConferenceOnSale.objects.count()
+    generation = generations.rebuild("seat-availability")
+    spoil(generation)
     build(generation.pk)
     failed = Generation.objects.get(pk=generation.pk)
     assert failed.status == "failed"
     assert "CheckViolation" in failed.error
     assert ConferenceOnSale.objects.count() == live
+    assert not ParkedEvent.objects.exists()
+    assert _schemas() == []
+
+
+def test_what_a_rebuild_cannot_fold_is_parked_with_its_key():
+    conference = shop.conference_on_sale()
+    generation = generations.rebuild("seat-availability")
+    spoil(generation)
+    shop.order(shop.customer(), conference)
+    build(generation.pk)
+    assert status(generation.pk) == "live"
+    parked = ParkedEvent.objects.filter(subscriber="seat-availability")
+    assert set(parked.values_list("key", flat=True)) == {str(conference)}
+    assert "CheckViolation" in parked.earliest("position").error
+    assert not ParkedEvent.objects.exclude(subscriber="seat-availability").exists()
+    # And the next one mends it, table and all.
+    build(generations.rebuild("seat-availability").pk)
+    assert not ParkedEvent.objects.filter(subscriber="seat-availability").exists()
+    assert ConferenceOnSale.objects.count() == 1
 
 
 def _catalogue():
@@ -226,6 +299,14 @@ def _catalogue():
             " AND schemaname = 'public'"
         )
         return sorted(cursor.fetchall())
+
+
+def _indexes(schema):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indexname FROM pg_indexes WHERE schemaname = %s AND tablename = 'ordering_ordersummary'", [schema]
+        )
+        return sorted(name for (name,) in cursor.fetchall())
 
 
 def _schemas():

@@ -8,6 +8,7 @@ import pytest
 
 from eventstore import store
 from eventstore.models import StoredEvent, SubscriberRow
+from eventstore.tasks import follow
 from ordering.models import OrderSummary, SalesOfDay
 from projections import generations, tasks
 from projections.models import Generation
@@ -43,14 +44,30 @@ def test_an_async_read_model_is_fed_by_another_process():
     assert SalesOfDay.objects.get().received == shop.PRICE.amount
 
 
+def test_one_task_feeds_all_async_subscribers(settings):
+    settings.EVENTSTORE_MODES = {"customer-profiles": "async"}
+    paid_order()
+    assert {row(name).checkpoint for name in ("customer-profiles", "sales-by-day")} == {0}
+    follow()
+    assert {row(name).checkpoint for name in ("customer-profiles", "sales-by-day")} == {store.head()}
+
+
 def test_mails_are_sent_by_another_process_once_each():
     with mail_server() as (server, url), worker(EMAIL_URL=url):
         paid_order()
         eventually(lambda: len(server.received) == 2)
         eventually(lambda: Delivery.objects.filter(status="done").count() == 2)
+        eventually(lambda: not SubscriberRow.objects.filter(checkpoint__lt=store.head()).exists(), 5)
         time.sleep(1)
     assert len({mail["Message-ID"] for mail in server.received}) == len(server.received) == 2
     assert all(mail.is_multipart() for mail in server.received)
+    told = StoredEvent.objects.filter(type="mail.sent")
+    assert sorted(event.data["message_id"] for event in told) == sorted(mail["Message-ID"] for mail in server.received)
+    for event in told:
+        about = StoredEvent.objects.get(position=event.data["position"])
+        assert (about.event_id, str(about.stream_id)) == (event.causation_id, event.data["stream_id"])
+        assert event.correlation_id == about.correlation_id
+        assert "@example.org" not in str(event.data)
     assert os.getpid() not in {process_id(owner) for owner in Delivery.objects.values_list("owner", flat=True)}
 
 
@@ -110,7 +127,7 @@ def test_a_worker_killed_inside_a_batch_loses_nothing_and_repeats_nothing():
 def test_a_rebuild_goes_on_after_its_worker_was_killed():
     for _ in range(5):
         paid_order()
-    generation = generations.begin("order-summaries", requested_by="test")
+    generation = generations.rebuild("order-summaries", requested_by="test")
     with closing(raw.connect()) as reader, worker() as victim, clock():
         reader.execute("SELECT * FROM ordering_ordersummary")
         tasks.ring(generation)
@@ -121,7 +138,7 @@ def test_a_rebuild_goes_on_after_its_worker_was_killed():
     with worker(), clock():
         eventually(lambda: Generation.objects.get(pk=generation.pk).status == "live")
     assert OrderSummary.objects.filter(status="confirmed").count() == 5
-    assert process_id(Generation.objects.get(pk=generation.pk).built_by) != os.getpid()
+    assert process_id(generation.parts.get().built_by) != os.getpid()
 
 
 def _waits_for_a_row(table):

@@ -3,13 +3,12 @@
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 
-from eventstore.models import StoredEvent
+from eventstore.models import OperatorAction, StoredEvent
 from ordering.models import ConferenceOnSale, CustomerProfile, OrderSummary
 from projections.models import Generation
 from tests.integration import shop
@@ -17,6 +16,7 @@ from tests.integration import shop
 pytestmark = pytest.mark.usefixtures("clean")
 
 PROJECTIONS = "/admin/projections/generation/"
+OPERATE = "/admin/eventstore/subscriberrow/operate/"
 GROWING = ("eventstore_event", "ordering_ordersummary", "ordering_customerprofile", "sagas_", "projections_")
 RECORDED = {
     "seats-TOTAL_FORMS": "1",
@@ -33,21 +33,6 @@ RECORDED = {
     "closes_at": "2030-05-01T09:00",
     "currency": "EUR",
 }
-
-
-@pytest.fixture
-def staff(client):
-    """Logs somebody of the staff in, with these permissions."""
-
-    def enter(*permissions: str, superuser: bool = False) -> User:
-        user = User.objects.create_user("ada", is_staff=True, is_superuser=superuser)
-        for each in permissions:
-            app, codename = each.split(".")
-            user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
-        client.force_login(user)
-        return user
-
-    return enter
 
 
 @pytest.fixture
@@ -112,28 +97,30 @@ def test_nobody_writes_a_read_table_by_hand(client, staff):
 @pytest.mark.parametrize("action", ["rebuild", "cancel"])
 def test_only_who_may_rebuild_can_begin_or_cancel_one(client, staff, action):
     staff("projections.view_generation")
-    assert client.post(f"{PROJECTIONS}{action}/order-summaries/").status_code == 403
+    assert client.post(f"{OPERATE}{action}/order-summaries/").status_code == 403
     assert not Generation.objects.exists()
 
 
 def test_a_second_rebuild_of_a_projection_is_refused_in_words(client, staff):
     staff("projections.view_generation", "projections.rebuild_projection")
-    url = f"{PROJECTIONS}rebuild/order-summaries/"
-    client.post(url)
-    said = [str(message) for message in client.post(url, follow=True).context["messages"]]
-    assert "This projection is being rebuilt already." in said
+    url = f"{OPERATE}rebuild/order-summaries/"
+    client.post(url, {"parts": 1})
+    again = client.post(url, {"parts": 1})
+    assert "This projection is being rebuilt, or verified, already." in again.content.decode()
     assert Generation.objects.count() == 1
-    client.post(f"{PROJECTIONS}cancel/order-summaries/")
+    client.post(f"{OPERATE}cancel/order-summaries/")
     assert Generation.objects.get().cancelling
-    assert [entry.get_change_message() for entry in LogEntry.objects.order_by("id")] == [
-        "Asked for a rebuild.",
-        "Asked for the rebuild to be cancelled.",
+    actions = OperatorAction.objects.order_by("id").values_list("operation", "target", "refused")
+    assert list(actions) == [
+        ("rebuild", "order-summaries", False),
+        ("rebuild", "order-summaries", True),
+        ("cancel", "order-summaries", False),
     ]
 
 
 def test_a_rebuild_of_what_is_no_projection_is_not_found(client, staff):
     staff("projections.rebuild_projection")
-    assert client.post(f"{PROJECTIONS}rebuild/nobody/").status_code == 404
+    assert client.post(f"{OPERATE}rebuild/nobody/").status_code == 404
 
 
 def test_a_page_that_asks_again_is_loaded_anew_once_its_reader_is_logged_out(client):

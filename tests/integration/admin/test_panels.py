@@ -7,12 +7,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from eventstore import panels, store
+from eventstore import gaps, panels, store
+from eventstore.control import Split
 from eventstore.models import ParkedEvent, SubscriberRow
+from eventstore.operations import perform
 from eventstore.subscribers import registry
 from ordering.admin import front_page
 from projections import panels as projection_panels
-from projections.models import Generation
+from projections.models import Generation, Part
 from sagas import panels as saga_panels
 from sagas.models import Delivery
 from tests.integration import shop
@@ -53,8 +55,58 @@ def test_how_far_one_is_behind_is_said_in_events_and_in_time():
 def test_parked_events_and_those_that_wait_behind_them_are_told_apart():
     shop.customer()
     for position, error in ((1, "ValueError"), (2, ""), (3, "")):
-        ParkedEvent.objects.create(subscriber_id="order-summaries", key="k", position=position, error=error)
+        ParkedEvent.objects.create(subscriber="order-summaries", key="k", position=position, error=error)
     assert said_of("order-summaries") == ["could not apply 1 event; 2 more wait behind"]
+
+
+def test_what_is_tried_again_by_itself_needs_an_eye_and_not_a_hand():
+    shop.customer()
+    soon = timezone.now() + timedelta(seconds=8)
+    ParkedEvent.objects.create(subscriber="order-summaries", key="k", position=1, error="ValueError", retry_at=soon)
+    (trouble,) = status_of("order-summaries").troubles()
+    assert (trouble.text, trouble.grave) == ("tries 1 event again", False)
+    ParkedEvent.objects.create(subscriber="order-summaries", key="l", position=2, error="ValueError")
+    parked = status_of("order-summaries")
+    assert (parked.failed, parked.for_staff, parked.retrying) == (2, 1, 1)
+    assert said_of("order-summaries") == ["could not apply 1 event"]
+
+
+def test_events_parked_by_a_generation_that_is_not_live_are_not_those_of_the_live_one():
+    shop.customer()
+    ParkedEvent.objects.create(subscriber="order-summaries#7", key="k", position=1, error="ValueError")
+    assert said_of("order-summaries") == []
+    assert status_of("order-summaries").failed == 0
+
+
+def test_a_split_subscriber_is_one_and_stands_where_its_slowest_shard_does():
+    shop.customer()
+    shop.customer()
+    perform(Split(subscriber="sales-by-day", shards=2), by="ada")
+    SubscriberRow.objects.filter(name="sales-by-day 1/2").update(checkpoint=2, processed=5)
+    SubscriberRow.objects.filter(name="sales-by-day 2/2").update(checkpoint=1, processed=3, status="halted")
+    split = status_of("sales-by-day")
+    assert (split.checkpoint, split.processed, split.state) == (1, 8, "halted")
+    assert [(place.shard, place.checkpoint, place.status) for place in split.places] == [
+        (0, 2, "running"),
+        (1, 1, "halted"),
+    ]
+
+
+def test_events_that_a_subscriber_does_not_want_are_not_counted_as_waiting_for_it():
+    conference = shop.conference_on_sale()
+    shop.order(shop.customer(), conference)
+    sales = status_of("sales-by-day")
+    assert sales.lag == store.head()
+    assert (sales.pending, sales.uncounted) == (0, False)
+
+
+def test_counting_what_waits_ends_at_a_bound():
+    shop.pay(shop.order(shop.customer(), shop.conference_on_sale()))
+    assert gaps.pending("sales-by-day", most=1).count == 1
+    assert not gaps.pending("sales-by-day", most=1).more
+    SubscriberRow.objects.filter(name="order-summaries").update(checkpoint=0)
+    pending = gaps.pending("order-summaries", most=2)
+    assert (pending.count, pending.more) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +117,8 @@ def test_parked_events_and_those_that_wait_behind_them_are_told_apart():
         ({"failures": 3, "last_error": "deadlock"}, "has failed 3 times in a row: deadlock"),
         ({"version": 7}, "is at version 1 in the code and at 7 in the database"),
         ({"wanted": "others"}, "wants other events than it was fed"),
+        ({"stale": "customer-profiles was rebuilt"}, "is stale: customer-profiles was rebuilt"),
+        ({"fingerprint": "other"}, "is stale: its code has changed since its rows were made"),
     ],
 )
 def test_what_is_wrong_with_a_subscriber_is_said_in_words(change, said):
@@ -75,17 +129,17 @@ def test_what_is_wrong_with_a_subscriber_is_said_in_words(change, said):
 
 def test_a_rebuild_shows_its_progress():
     shop.customer()
-    Generation.objects.create(
+    generation = Generation.objects.create(
         projection="order-summaries",
         version=1,
         wanted="",
-        checkpoint=500,
         target=1000,
-        processed=300,
         requested_by="ada",
         started_at=timezone.now() - timedelta(seconds=10),
     )
-    (progress,) = [each.rebuild for each in projection_panels.projections() if each.rebuild]
+    Part.objects.create(generation=generation, shard=0, shards=2, checkpoint=500, processed=100)
+    Part.objects.create(generation=generation, shard=1, shards=2, checkpoint=700, processed=200)
+    (progress,) = [found for each in projection_panels.projections() for found in each.building]
     assert progress.percent == 50
     assert progress.rate == pytest.approx(30, rel=0.1)
     assert progress.seconds_left == pytest.approx(10, rel=0.1)
@@ -95,7 +149,7 @@ def test_a_rebuild_shows_its_progress():
 def test_a_failed_rebuild_is_a_trouble_until_another_goes_well():
     failed = {"projection": "order-summaries", "version": 1, "wanted": "", "target": 1}
     Generation.objects.create(status="failed", error="KeyError", **failed)
-    assert [trouble.text for trouble in projection_panels.troubles()] == ["could not be rebuilt: KeyError"]
+    assert [trouble.text for trouble in projection_panels.troubles()] == ["could not be folded anew: KeyError"]
     Generation.objects.create(status="live", **failed)
     assert projection_panels.troubles() == []
 

@@ -59,6 +59,38 @@ for model in admin.site._registry:
             pages.append(reverse(f"{name}_change", args=[first.pk]))
         for page in pages:
             assert client.get(page).status_code == 200, page
+from eventstore.models import ParkedEvent
+name = "shelves"
+subscriber = reverse("admin:eventstore_subscriber", args=[name])
+assert client.get(subscriber).status_code == 200
+for operation, said in (("pause", {}), ("verify", {}), ("verify", {"share": 1}), ("resume", {})):
+    url = reverse("admin:eventstore_operate", args=[operation, name])
+    assert client.get(url, said).status_code == 200, (operation, said)
+    if said or operation != "verify":
+        assert client.post(url, said, follow=True).redirect_chain == [(subscriber, 302)], (operation, said)
+parked = ParkedEvent.objects.create(subscriber=name, key="k", position=1, error="KeyError", traceback="here")
+assert "KeyError" in client.get(subscriber).content.decode()
+for action in ("retry_selected", "discard_selected"):
+    chosen = {"action": action, "_selected_action": [parked.pk]}
+    page = client.post(reverse("admin:eventstore_parkedevent_changelist"), chosen)
+    assert "Yes, " in page.content.decode(), action
+from sagas.models import Delivery, Instance, Outgoing
+saga = Instance.objects.all()[0]
+page = client.get(reverse("admin:sagas_story", args=[saga.saga, saga.key])).content.decode()
+assert 'data-step="send"' in page and "Commands that are not through" not in page
+Outgoing.objects.update(status="parked", error="KeyError")
+Delivery.objects.update(status="in doubt", error="KeyError")
+for row, actions in (
+    (Outgoing.objects.all()[0], ("retry_selected", "abandon_selected")),
+    (Delivery.objects.all()[0], ("happened_selected", "send_selected_again")),
+):
+    listed = reverse(f"admin:sagas_{row._meta.model_name}_changelist")
+    assert "by error" in client.get(listed).content.decode()
+    assert "/operate/" in client.get(f"{listed}{row.pk}/change/").content.decode()
+    for action in actions:
+        page = client.post(listed, {"action": action, "_selected_action": [row.pk]})
+        assert "Yes, " in page.content.decode(), action
+assert "Let this log act" not in client.get(reverse("admin:eventstore_logidentity_changelist")).content.decode()
 page = client.get(reverse("admin:projections_generation_changelist")).content.decode()
 for word in sys.argv[1:]:
     assert word in page, word

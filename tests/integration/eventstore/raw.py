@@ -37,3 +37,8 @@ def append(connection: psycopg.Connection[Any]) -> int:
     ).fetchone()
     assert row
     return int(row[0])
+
+
+def announce(connection: psycopg.Connection[Any], position: int) -> None:
+    """What a writer does that read the sequence at this position, and was held up before it took its lock."""
+    connection.execute("SELECT pg_advisory_xact_lock_shared((20037::bigint << 48) | %s)", [position])

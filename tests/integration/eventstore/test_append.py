@@ -1,6 +1,8 @@
 """One call appends to one or several streams, all or nothing."""
 
+from contextlib import closing
 from datetime import date
+from functools import partial
 
 import pytest
 from django.db import connection, transaction
@@ -13,8 +15,14 @@ from eventstore.store import Changes
 from ordering.domain.customer import CustomerBirthDateSet, CustomerRegistered
 from ordering.domain.errors import EmailTaken
 from ordering.domain.order import OrderConfirmed, OrderExpired
+from tests.integration.eventstore import raw
+from tests.integration.eventstore.beside import Beside
+from tests.integration.eventstore.probes import waiting_for
+from tests.integration.processes import eventually
 
 pytestmark = pytest.mark.usefixtures("clean")
+
+CLAIM_LOCKS = 20040
 
 
 def confirmed(stream, expected=0, **kwargs):
@@ -74,6 +82,60 @@ def test_two_streams_can_not_hold_one_claim():
         store.append(confirmed(other, claimed=[Claim("email", "ada@example.org", ClaimTaken())]))
     store.append(confirmed(one, expected=1, released=[("email", "ada@example.org")]))
     store.append(confirmed(other, claimed=[Claim("email", "ada@example.org", EmailTaken())]))
+
+
+def claiming(*values):
+    stream = context.new_id()
+    return confirmed(stream, claimed=[Claim("email", value, ClaimTaken()) for value in values])
+
+
+def test_of_two_who_claim_a_value_at_the_same_moment_one_is_refused_and_holds_nobody_back_while_it_waits():
+    with transaction.atomic():
+        store.append(claiming("one"))
+        waiting = Beside(lambda: store.append(claiming("one")))
+        eventually(lambda: waiting_for("eventstore_append_v1"))
+        assert announced() == 1
+    assert type(waiting.outcome()) is ClaimTaken
+    assert StoredEvent.objects.count() == 1
+
+
+def announced():
+    """How many writers hold back the readers of the log at this moment."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid::bigint >> 16 = 20037
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+        )
+        return cursor.fetchone()[0]
+
+
+def hold_all_locks(family, names):
+    """A session that holds these locks until it is closed, so that whoever wants one of them has to queue for it."""
+    holder = raw.connect()
+    for name in names:
+        holder.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [family, name])
+    return holder
+
+
+def append_both_ways(one, other, family, names):
+    """Two appends that touch the same in opposite orders, set off at the same moment; what they raised."""
+    with closing(hold_all_locks(family, names)):
+        both = [Beside(partial(store.append, *way)) for way in (one, other)]
+        eventually(lambda: waiting_for("eventstore_append_v1", sessions=2))
+    return [type(each.outcome()) for each in both]
+
+
+def test_two_that_append_to_the_same_streams_in_opposite_orders_do_not_lock_each_other_out():
+    one, other = context.new_id(), context.new_id()
+    ways = [confirmed(one), confirmed(other)], [confirmed(other), confirmed(one)]
+    errors = append_both_ways(*ways, store.STREAM_LOCKS, [str(one), str(other)])
+    assert sorted(errors, key=str) == [type(None), ConcurrencyConflict]
+
+
+def test_two_that_claim_the_same_values_in_opposite_orders_do_not_lock_each_other_out():
+    ways = [claiming("one", "other")], [claiming("other", "one")]
+    errors = append_both_ways(*ways, CLAIM_LOCKS, [store._hash("email", value) for value in ("one", "other")])
+    assert sorted(errors, key=str) == [type(None), ClaimTaken]
 
 
 def test_a_claimed_value_is_stored_as_a_keyed_hash_only():

@@ -12,7 +12,8 @@ from eventstore.commands import dispatch
 from eventstore.context import new_id
 from eventstore.errors import ConcurrencyConflict, StreamExists, StreamNotFound, UnknownCommand
 from eventstore.models import CommandRecord, Snapshot, StoredEvent
-from ordering.domain.conference import ConferenceSeats
+from eventstore.testing.subscribers import given
+from ordering.domain.conference import AddSeats, ConferenceSeats, SeatsAdded, SeatType
 from ordering.domain.customer import ChangeCustomer, CustomerRenamed, RegisterCustomer
 from ordering.domain.errors import EmailTaken
 from ordering.domain.order import CancelOrder
@@ -46,6 +47,20 @@ def at_once(*works):
     for thread in threads:
         thread.join()
     return errors
+
+
+def test_a_snapshot_that_can_not_be_kept_fails_no_command():
+    conference, user = shop.conference_on_sale(), connections["default"].settings_dict["USER"]
+    more = SeatType("standard", "Standard", shop.PRICE, 1, 10)
+    given(conference, *[SeatsAdded(conference_id=conference, seat_type=more)] * 97, category="conference")
+    with closing(raw.connect("owner", autocommit=True)) as owner:
+        owner.execute(f'REVOKE INSERT ON eventstore_snapshot FROM "{user}"')
+        try:
+            receipt = dispatch(AddSeats(conference_id=conference, seat_type=more))
+        finally:
+            owner.execute(f'GRANT INSERT ON eventstore_snapshot TO "{user}"')
+    assert (receipt.version, receipt.settled) == (100, True)
+    assert not Snapshot.objects.exists()
 
 
 def test_a_repeated_command_is_answered_with_what_the_first_recorded():

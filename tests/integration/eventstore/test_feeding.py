@@ -1,21 +1,28 @@
 """One bad event, one bad subscriber, one dead feeder: what happens to the others."""
 
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 
 import psycopg
 import pytest
 from django.db import connections
 
-from eventstore import feeding, store
+from eventstore import feeding, standing, store, waiting
 from eventstore.commands import dispatch
 from eventstore.context import new_id
 from eventstore.models import ParkedEvent, SubscriberRow
 from eventstore.subscribers import Mode, Rank, Subscriber, registry
-from ordering.domain.customer import ChangeCustomer, RegisterCustomer
+from ordering.domain.customer import ChangeCustomer, CustomerRenamed, RegisterCustomer
 from ordering.models import CustomerProfile
 from tests.integration.eventstore import raw
+from tests.integration.eventstore.beside import Beside
+from tests.integration.eventstore.probes import waiting_for
+from tests.integration.processes import eventually
+
+AT_THE_GATE = "AND (SELECT 1 FROM pg_advisory_xact_lock_shared(77)) = 1"
+"""A condition that a statement waits for after it has begun, and so after it has taken its snapshot."""
 
 
 class Probe(Subscriber):
@@ -206,16 +213,104 @@ def test_while_somebody_else_feeds_a_command_waits_for_its_bound_and_then_answer
     assert probe.seen() == [1, 2, 3]
 
 
+def test_who_waits_for_a_feeder_in_vain_asks_all_the_same_and_keeps_nobody_from_feeding(clean):
+    question = store.Statement("SELECT 1")
+    with closing(raw.connect()) as feeder:
+        feeder.execute("SELECT pg_advisory_xact_lock(%s, 0)", [feeding.FEEDERS])
+        assert feeding.ask_after_feeder(question) == [[(1,)]]
+        feeder.rollback()
+        assert feeding.ask_after_feeder(question) == [[(1,)]]
+        assert feeder.execute("SELECT pg_try_advisory_lock(%s, 0)", [feeding.FEEDERS]).fetchone() == (True,)
+
+
+def test_who_is_cancelled_while_waiting_for_a_feeder_leaves_a_connection_that_works(clean):
+    with closing(raw.connect()) as feeder, connections["default"].cursor() as cursor:
+        feeder.execute("SELECT pg_advisory_xact_lock(%s, 0)", [feeding.FEEDERS])
+        cursor.execute("SET statement_timeout = '20ms'")
+        try:
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                feeding.ask_after_feeder(store.Statement("SELECT 1"))
+        finally:
+            cursor.execute("RESET statement_timeout")
+    assert feeding.ask_after_feeder(store.Statement("SELECT 1")) == [[(1,)]]
+
+
+def test_who_fails_to_feed_keeps_nobody_else_from_it(probe):
+    """The lock that says who feeds is not left behind by an attempt that came to nothing."""
+    with closing(raw.connect("owner")) as other:
+        other.execute("LOCK TABLE eventstore_parked IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            feeding.feed_sync()
+    register("Ada")
+    with closing(raw.connect()) as anybody:
+        assert anybody.execute("SELECT pg_try_advisory_lock(%s, 0)", [feeding.FEEDERS]).fetchone() == (True,)
+    assert probe.seen() == [1]
+
+
+def test_after_a_wait_that_hit_its_bound_commands_do_not_wait_for_a_while(probe, monkeypatch):
+    with closing(raw.connect()) as frozen:
+        frozen.execute("SELECT * FROM eventstore_subscriber FOR NO KEY UPDATE")
+        monkeypatch.setattr(waiting.bound, "seconds", 0.2)
+        monkeypatch.setattr(waiting.bound, "pause", 300.0)
+        assert not register("Ada").settled
+        monkeypatch.setattr(waiting.bound, "seconds", 60.0)
+        begun = time.monotonic()
+        assert not register("Alan").settled
+        assert time.monotonic() - begun < 30
+        frozen.rollback()
+    # Whoever finds that it moves again is answered in full.
+    assert register("Annie").settled
+
+
+def test_when_the_horizon_falls_back_nobody_goes_back_and_nothing_is_applied_twice(probe_table):
+    with registered(Probe("first")) as first, registered(Probe("second", uses=("first",))) as second:
+        ada = register("Ada").stream_id
+        SubscriberRow.objects.filter(pk="second").update(status="paused")
+        rename(ada, "Ada King")
+        SubscriberRow.objects.filter(pk="second").update(status="running")
+        with closing(raw.connect()) as held_up:
+            raw.announce(held_up, 0)
+            assert store.horizon() == 0
+            feeding.catch_up([first, second])
+            assert (row("first").checkpoint, row("second").checkpoint) == (2, 1)
+        feeding.catch_up([first, second])
+        assert first.seen() == second.seen() == [1, 2]
+
+
+def test_who_takes_over_from_another_feeder_sees_what_that_one_parked(probe, monkeypatch):
+    """It locks first and looks then: what was seen before belongs to a moment when the other one had not committed."""
+    SubscriberRow.objects.filter(pk="probe").update(status="paused")
+    bad, good = register("Poison").stream_id, register("Good").stream_id
+    SubscriberRow.objects.filter(pk="probe").update(status="running")
+    with closing(raw.connect()) as gate:
+        gate.execute("SELECT pg_advisory_lock(77)")
+        with monkeypatch.context() as patch:
+            patch.setattr(standing, "_LIMITS", "SELECT 1")
+            patch.setattr(standing, "_LOCK", standing._LOCK.replace("ORDER BY", f"{AT_THE_GATE} ORDER BY"))
+            slow = Beside(lambda: feeding.feed([probe]))
+            eventually(lambda: waiting_for("pg_advisory_xact_lock_shared"))
+        probe.poison = {"Poison"}
+        feeding.feed([probe])
+        assert (parked(), probe.seen()) == ([(str(bad), 1)], [2])
+        probe.poison = set()
+        better = [CustomerRenamed(customer_id=bad, name="Better")]
+        store.append(store.Changes(stream_id=bad, category="customer", expected=1, events=better))
+    assert slow.outcome() is None
+    assert (parked(), probe.seen(good)) == ([(str(bad), 1), (str(bad), 3)], [2])
+    assert probe.seen(bad) == []
+
+
 def test_a_foreign_key_to_a_subscribers_row_does_not_keep_feeders_out(probe):
     register("Ada")
-    with closing(raw.connect()) as other:
-        other.execute(
-            "INSERT INTO eventstore_parked (subscriber_id, key, position, error, traceback)"
-            " VALUES ('probe', 'x', 0, '', '')"
-        )
-        assert register("Alan").settled
-        with suppress(psycopg.Error):
-            other.rollback()
+    with closing(raw.connect("owner")) as owner:
+        owner.autocommit = True
+        owner.execute("CREATE TABLE pointing (name text REFERENCES eventstore_subscriber)")
+        try:
+            with owner.transaction(force_rollback=True):
+                owner.execute("INSERT INTO pointing VALUES ('probe')")
+                assert register("Alan").settled
+        finally:
+            owner.execute("DROP TABLE pointing")
     assert probe.seen() == [1, 2]
 
 
@@ -226,13 +321,17 @@ def test_a_process_that_knows_another_version_feeds_nothing(probe):
     assert row("probe").checkpoint == 0
 
 
-def test_who_is_far_behind_is_left_to_the_workers(probe, monkeypatch):
-    monkeypatch.setattr(feeding, "NEAR", 3)
+def test_who_is_far_behind_is_left_to_the_workers_and_the_command_answers_pending_at_once(probe, monkeypatch):
+    monkeypatch.setattr(standing, "NEAR", 3)
     SubscriberRow.objects.filter(pk="probe").update(status="paused")
     for number in range(5):
         register(f"Customer {number}")
     SubscriberRow.objects.filter(pk="probe").update(status="running")
-    register("Late")
+    monkeypatch.setattr(waiting.bound, "seconds", 60.0)
+    begun = time.monotonic()
+    assert not register("Late").settled
+    assert time.monotonic() - begun < 30
     assert row("probe").checkpoint == 0
     feeding.catch_up(registry.of(Mode.SYNC))
+    assert waiting.wait(6)
     assert probe.seen() == [1, 2, 3, 4, 5, 6]

@@ -64,6 +64,46 @@ def test_the_first_event_of_an_empty_log_holds_the_horizon_at_zero():
         assert store.horizon() == 2
 
 
+def test_an_empty_log_is_final_up_to_nothing_so_whoever_looked_before_the_first_event_gets_it():
+    looked_up_to = store.horizon()
+    assert (looked_up_to, store.head()) == (0, 0)
+    with closing(raw.connect()) as a:
+        first = raw.append(a)
+        a.commit()
+    assert read_to_the_horizon(looked_up_to) == [first]
+
+
+@pytest.mark.parametrize("begin", [2**31 - 2, 2**32 - 2, 2**33, 2**40])
+def test_a_log_of_any_length_holds_its_horizon_exactly(begin):
+    """A key of 32 bits would wrap around, and send the readers far below or far above where they stand."""
+    with closing(raw.connect("owner", autocommit=True)) as owner:
+        owner.execute("SELECT setval('eventstore_event_position_seq', %s)", [begin])
+    with closing(raw.connect()) as a, closing(raw.connect()) as b:
+        for number in range(3):
+            assert raw.append(a) == begin + 2 * number + 1
+            assert raw.append(b) == begin + 2 * number + 2
+            b.commit()
+            assert store.horizon() == begin + 2 * number
+            a.commit()
+            assert store.horizon() == begin + 2 * number + 2
+
+
+def test_a_writer_that_was_held_up_before_it_announced_moves_the_horizon_back():
+    """It had read the sequence and not yet taken its lock. Nothing is lost, for it takes its positions only now; but
+    whoever remembers the horizon has to remember the greatest.
+    """
+    with closing(raw.connect()) as a, closing(raw.connect()) as b:
+        for _ in range(3):
+            raw.append(b)
+        b.commit()
+        assert store.horizon() == 3
+        raw.announce(a, 1)
+        assert store.horizon() == 1
+        later = raw.append(a)
+        a.commit()
+    assert store.horizon() == later == 4
+
+
 def test_a_writer_that_rolls_back_lets_the_horizon_go():
     with closing(raw.connect()) as a:
         raw.append(a)

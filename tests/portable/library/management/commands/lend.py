@@ -7,7 +7,8 @@ from eventstore.context import new_id
 from eventstore.errors import DomainError
 from library import domain
 from library.models import Shelf
-from projections import generations
+from projections import filling, generations
+from projections.testing import assert_rebuild_equals_live, project
 from sagas import delivery
 
 
@@ -22,11 +23,14 @@ class Command(BaseCommand):
             assert refusal.code == "already-lent"  # noqa: PT017 - this is no test, but a program
         else:
             raise AssertionError("lent twice")
-        generation = generations.begin("shelves")
-        assert generations.build(generation.pk)
+        assert_rebuild_equals_live("shelves")
+        generation = generations.rebuild("shelves")
+        assert filling.complete(generation).status == "live"
         shelf = Shelf.objects.get(pk=book)
         assert (shelf.title, shelf.lent_to, shelf.reminders) == ("Ulysses", "Ada", 1)
-        while delivery.deliver_one():
+        events = domain.Bought(book_id=book, title="Ulysses"), domain.Lent(book_id=book, reader="Ada")
+        assert project(domain.Shelves, *events)[book].lent_to == "Ada"
+        while delivery.deliver_one(domain.send_note):
             pass
         assert domain.sent == [book]
         self.stdout.write("lent, reminded, rebuilt")

@@ -1,17 +1,20 @@
 """Given events, when a command, then events: the domain is tested without a database."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TypeVar
-from uuid import UUID
+from typing import Any, TypeVar
+from uuid import UUID, uuid5
 
 from eventstore.aggregates import Aggregate, Command
+from eventstore.codec import Recorded, encode
 from eventstore.errors import StreamExists, StreamNotFound
 from eventstore.events import Event
 
 A = TypeVar("A", bound=Aggregate)
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+STREAM = UUID(int=0)
 
 
 class StandIn:
@@ -48,10 +51,58 @@ def when(
     return aggregate.recorded
 
 
+def as_recorded(*events: Event | Recorded) -> list[Recorded]:
+    """Events as the log would tell them, one after the other; those that `recorded` made stay as they are."""
+    return [
+        each if isinstance(each, Recorded) else recorded(each, position=position)
+        for position, each in enumerate(events, 1)
+    ]
+
+
+def recorded(event: Event, **meta: Any) -> Recorded:
+    """An event with what the log knows of it, where a test wants that otherwise: the first of its stream, at noon."""
+    position: int = meta.get("position", 1)
+    identity = uuid5(STREAM, str(position))
+    known: dict[str, Any] = {
+        "position": position,
+        "stream_id": STREAM,
+        "category": "",
+        "version": position,
+        "type": event.stored,
+        "schema_version": event.schema,
+        "event_id": identity,
+        "correlation_id": identity,
+        "causation_id": None,
+        "actor": "",
+        "root": None,
+        "hops": 0,
+        "recorded_at": NOON,
+    }
+    return Recorded(data=encode(event), **known | meta)
+
+
+@contextmanager
+def only_handlers(*names: str) -> Iterator[None]:
+    """Nobody but these subscribers follows the log in this process: projections, sagas and effects by their names.
+
+    Whoever is left out is not fed, and goes on from where it stood; programs that a test starts are told by
+    `EVENTSTORE_ONLY`. Raises `UnknownSubscriber`.
+    """
+    from django.test import override_settings
+
+    from eventstore.subscribers import registry
+
+    for name in names:
+        registry[name]
+    with override_settings(EVENTSTORE_ONLY=list(names)):
+        yield
+
+
 def reset() -> None:
     """Empty the tables of every app, the log too, as the owner: nobody else may, which is the point of the log.
 
-    Leaves what migrations made (content types, permissions), drops what rebuilds made. For tests alone.
+    Leaves what migrations made (content types, permissions, where the log is), drops what rebuilds made. For tests
+    alone.
     """
     from django.db import connections, transaction
     from psycopg import sql
@@ -61,7 +112,7 @@ def reset() -> None:
     from eventstore.subscribers import registry
 
     using = owner_alias()
-    kept = {"django_content_type", "auth_permission"}
+    kept = {"django_content_type", "auth_permission", "eventstore_identity"}
     tables = [
         name for name in connections[using].introspection.django_table_names(only_existing=True) if name not in kept
     ]

@@ -1,0 +1,80 @@
+"""Who follows the log: all of them on one page, and a page for each."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+
+from eventstore import panels
+from eventstore.admin.lists import ReadOnlyAdmin
+from eventstore.admin.operate import OperateView
+from eventstore.control import Discard, Retry
+from eventstore.errors import UnknownSubscriber
+from eventstore.models import SubscriberRow
+from eventstore.operations import Operation, operations
+from eventstore.particulars import SHOWN, particulars
+
+
+@admin.register(SubscriberRow)
+class SubscriberAdmin(ReadOnlyAdmin):
+    """Where everybody is who follows the log, and what can be done about each."""
+
+    def get_urls(self) -> list[URLPattern]:
+        site = self.admin_site
+        operating = site.admin_view(OperateView.as_view(site=site))
+        return [
+            path("of/<str:name>/", site.admin_view(self.page_view), name="eventstore_subscriber"),
+            path("operate/<str:operation>/<str:subscriber>/", operating, name="eventstore_operate"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        self._must_see(request)
+        found = panels.subscribers()
+        context = {"title": "Subscribers", "subscribers": found, "unstarted": panels.unstarted(found)}
+        return self._page(request, "eventstore/admin/subscriber_list.html", context)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page of the subscriber that a row belongs to."""
+        row = SubscriberRow.objects.filter(pk=unquote(object_id)).first()
+        return self.page_view(request, row.subscriber if row else unquote(object_id))
+
+    def page_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        self._must_see(request)
+        try:
+            found = particulars(name)
+        except UnknownSubscriber as unknown:
+            raise Http404(str(unknown)) from unknown
+        may = request.user.has_perm
+        context = {
+            "title": name,
+            "name": name,
+            "about": found,
+            "each": found.status,
+            "offers": [(kind.name, kind.verb) for kind in _offered(name) if may(kind.permission)],
+            "may_retry": may(Retry.permission),
+            "may_discard": may(Discard.permission),
+            "shown": SHOWN,
+            "here": request.path,
+        }
+        return self._page(request, "eventstore/admin/subscriber.html", context)
+
+    def _must_see(self, request: HttpRequest) -> None:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+
+    def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+        shown = {**self.admin_site.each_context(request), "opts": self.opts, **context}
+        return TemplateResponse(request, template, shown)
+
+
+def _offered(name: str) -> list[type[Operation]]:
+    """The operations that make sense now. Nothing can be done to a subscriber that this code doesn't know."""
+    rows = list(SubscriberRow.objects.filter(subscriber=name))
+    return [kind for kind in operations if kind.concerns(name) and kind.offered(rows)]

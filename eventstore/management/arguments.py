@@ -1,0 +1,72 @@
+"""What somebody typed, judged once it is parsed: so programs are told of it like of any other refusal."""
+
+from argparse import ArgumentParser
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.db.models import Model, QuerySet
+from django.utils import timezone
+
+from eventstore.errors import Refused, UnknownSubscriber
+from eventstore.subscribers import Rank, registry
+
+M = TypeVar("M", bound=Model)
+
+MEANT: dict[type, str] = {
+    int: "a whole number",
+    float: "a number",
+    datetime: "a time, such as 2030-01-31T12:00",
+}
+
+
+def add_limit(parser: ArgumentParser) -> None:
+    parser.add_argument("--limit", default=50, metavar="N", help="show at most so many (%(default)s)")
+
+
+def limit(options: dict[str, Any]) -> int:
+    """At least one. Raises `Refused`."""
+    most: int = value("--limit", options["limit"], int)
+    if most < 1:
+        raise Refused("--limit: at least 1.")
+    return most
+
+
+def value(option: str, text: Any, kind: type) -> Any:
+    """What was typed for an option, as a value of this kind; a time without a zone is one of Django's. What a program
+    passed is taken as it is. Raises `Refused`.
+    """
+    if not isinstance(text, str):
+        return text
+    try:
+        return _moment(text) if kind is datetime else kind(text)
+    except ValueError as error:
+        raise Refused(f"{option}: {text!r} is not {MEANT[kind]}.") from error
+
+
+def one_of(option: str, text: str | None, known: Collection[str]) -> str | None:
+    """One of these words, or nothing. Raises `Refused`."""
+    if text is not None and text not in known:
+        raise Refused(f"{option}: {text!r} is none of {', '.join(known)}.")
+    return text
+
+
+def named(name: str, rank: Rank) -> str:
+    """The name of a subscriber of this kind. Raises `UnknownSubscriber`."""
+    ranks = {subscriber.name: subscriber.rank for subscriber in registry}
+    wanted = rank.name.lower()
+    if name not in ranks:
+        raise UnknownSubscriber(f"No {wanted} is declared as {name!r}.")
+    if ranks[name] is not rank:
+        raise UnknownSubscriber(f"{name!r} is no {wanted}, it is one of the {ranks[name].name.lower()}s.")
+    return name
+
+
+def of_subscriber(name: str | None, rank: Rank, rows: QuerySet[M], field: str) -> QuerySet[M]:
+    """Those of these rows that belong to a subscriber of this kind, if one is named. Raises `UnknownSubscriber`."""
+    return rows if name is None else rows.filter(**{field: named(name, rank)})
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else timezone.make_aware(moment)

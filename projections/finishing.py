@@ -1,0 +1,238 @@
+"""The end of a generation that has caught up: swapped in, compared, or copied from; or given up.
+
+The order of locks is that of everybody: live rows, the generation's row, its parts, tables. What is short happens under
+all of them; whoever reads a table meanwhile never waits for more than a moment, and what can't be had is tried again.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+import structlog
+from django.db import DatabaseError, transaction
+
+from eventstore import leases, signals, store
+from eventstore.errors import Busy, TooManyFailures
+from eventstore.failures import is_infrastructure, is_lost
+from eventstore.leases import Lease
+from eventstore.models import ParkedEvent, SkippedRange, Warned
+from eventstore.parking import STREAM, describe
+from eventstore.roles import owner_alias
+from eventstore.subscribers import Subscriber, registry
+from projections import comparing, schemas
+from projections.errors import BeginAgain, StreamHeld
+from projections.folding import Folding, final, limit
+from projections.generations import close, discard, judge_discards, lock
+from projections.models import Generation, Part
+from projections.projection import AnyProjection
+
+log = structlog.get_logger(__name__)
+
+Status, Purpose = Generation.Status, Generation.Purpose
+
+BATCH = 500
+NEAR = 5_000
+"""Positions that a part may still be behind, for they are folded while nobody feeds."""
+
+WITHIN = 30.0
+"""Seconds to find a moment in which nobody holds the live table; then others have a turn, and it is tried again."""
+
+_GO_LIVE = """UPDATE eventstore_subscriber
+    SET checkpoint = greatest(checkpoint, %s), version = %s, wanted = %s, fingerprint = %s, stale = '', failures = 0,
+        retry_at = NULL, status = CASE status WHEN 'halted' THEN 'running' ELSE status END, last_error = '',
+        last_error_at = NULL, moved_at = clock_timestamp() WHERE subscriber = %s"""
+_NOW_STALE = "UPDATE eventstore_subscriber SET stale = %s WHERE subscriber = ANY(%s) AND checkpoint > 0"
+
+
+def finish(generation: Generation, projection: AnyProjection) -> bool:
+    """End a generation, if all its parts have caught up. False when it is to be tried again."""
+    using = owner_alias()
+    try:
+        if not _near(generation, projection, using):
+            return False
+        swapped = generation.purpose in {Purpose.REBUILD, Purpose.ROLLBACK}
+        if swapped and not (_index(generation, using) and _near(generation, projection, using)):
+            return False
+    except BeginAgain as error:
+        fail(generation, projection, str(error))
+        return True
+    if generation.purpose == Purpose.VERIFY:
+        return _try(generation, projection, lambda: comparing.compare(generation, projection, _catch_up))
+    schemas.analyze(projection.model, generation)
+    end = _swap if swapped else _mend
+    return _try(generation, projection, lambda: end(generation, projection, using))
+
+
+def cancel(generation: Generation, projection: AnyProjection) -> None:
+    """Give up a generation, as somebody asked. One that was made before, to be rolled back to, is kept."""
+    with transaction.atomic(owner_alias(), durable=True):
+        locked = lock(generation, owner_alias())
+        if locked.status == Status.BUILDING:
+            if locked.purpose == Purpose.ROLLBACK:
+                close(locked, Status.OLD)
+            else:
+                discard(locked, projection, Status.CANCELLED)
+
+
+def fail(generation: Generation, projection: AnyProjection, error: str) -> None:
+    """Give up a generation, because of an error. The live rows are as they were."""
+    log.error("generation_failed", projection=projection.name, generation=generation.pk, error=error)
+    with transaction.atomic(owner_alias(), durable=True):
+        locked = lock(generation, owner_alias())
+        if locked.status == Status.BUILDING:
+            locked.error = error
+            if locked.purpose == Purpose.ROLLBACK:
+                close(locked, Status.OLD)
+            else:
+                discard(locked, projection, Status.FAILED)
+
+
+def _near(generation: Generation, projection: AnyProjection, using: str) -> bool:
+    """Whether little is left to fold for any part. Raises `BeginAgain`."""
+    parts = Part.objects.using(using).filter(generation=generation)
+    return all(part.checkpoint >= limit(projection, generation, part, using) - NEAR for part in parts)
+
+
+def _index(generation: Generation, using: str) -> bool:
+    """Make the indexes, one a transaction, while nobody folds. False when somebody does, or it is to end."""
+    parts = Part.objects.using(using).filter(generation=generation)
+    while schemas.missing_indexes(generation):
+        with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
+            held = parts.select_for_update(skip_locked=True)
+            generation.refresh_from_db(using=using)
+            if len(held) < parts.count() or generation.status != Status.BUILDING or generation.cancelling:
+                return False
+            # Another worker may have made some until we held the parts.
+            for statement in schemas.missing_indexes(generation)[:1]:
+                cursor.execute(statement)
+    return True
+
+
+def _try(generation: Generation, projection: AnyProjection, end: Callable[[], None]) -> bool:
+    """Until the locks are free for a moment: readers come first."""
+    begun = time.monotonic()
+    while time.monotonic() - begun < WITHIN:
+        try:
+            end()
+        except (psycopg.Error, DatabaseError, Busy) as error:
+            if is_lost(error):
+                raise
+            if not isinstance(error, Busy) and not is_infrastructure(error):
+                fail(generation, projection, describe(error))
+                return True
+            _name_the_blocker(generation, projection)
+            time.sleep(random.uniform(0.05, 0.5))
+        except (TooManyFailures, BeginAgain) as error:
+            fail(generation, projection, str(error))
+            return True
+        else:
+            signals.moved.send(sender=Subscriber, subscriber=projection.name)
+            return True
+    return False
+
+
+def _name_the_blocker(generation: Generation, projection: AnyProjection) -> None:
+    blocker = schemas.in_the_way(projection.model)
+    Generation.objects.using(owner_alias()).filter(pk=generation.pk).update(waits_for=blocker)
+    log.info("generation_waits", generation=generation.pk, waits_for=blocker)
+
+
+def _hold(
+    cursor: psycopg.Cursor[Any], generation: Generation, projection: AnyProjection, using: str
+) -> tuple[list[Lease], Generation] | None:
+    """Live rows, generation and parts, in this order. None when the generation has ended, or is to."""
+    held = leases.hold(cursor, projection, same_code=False, patience="100ms")
+    locked = lock(generation, using)
+    if locked.status != Status.BUILDING or locked.cancelling:
+        return None
+    judge_discards(locked)
+    return held, locked
+
+
+def _swap(generation: Generation, projection: AnyProjection, using: str) -> None:
+    with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
+        found = _hold(cursor, generation, projection, using)
+        if found is None:
+            return
+        held, new = found
+        # The horizon can fall back a little, so the tail reads to whichever is greatest.
+        parts = Part.objects.using(using).filter(generation=new)
+        stands = [*(lease.checkpoint for lease in held), *parts.values_list("checkpoint", flat=True)]
+        upto = max(final(projection, -1, using), *stands)
+        for part in parts:
+            _catch_up(cursor, projection, new, part, upto)
+        old = _retire(projection, held, using)
+        schemas.swap(cursor, projection.model, new, old)
+        _exchange_notes(projection.name, new, old, using)
+        identity = [projection.version, projection.wanted, new.fingerprint]
+        cursor.execute(_GO_LIVE, [upto, *identity, projection.name])
+        users = [each.name for each in registry if projection.name in each.uses]
+        cursor.execute(_NOW_STALE, [f"uses {projection.name}, which was rebuilt since", users])
+        new.made = False
+        close(new, Status.LIVE)
+    log.info("generation_live", projection=projection.name, generation=new.pk, checkpoint=upto)
+
+
+def _catch_up(
+    cursor: psycopg.Cursor[Any], projection: AnyProjection, generation: Generation, part: Part, upto: int
+) -> None:
+    """Fold what is left for a part, which is little."""
+    using = owner_alias()
+    while part.checkpoint < upto:
+        events = store.read(part.checkpoint, upto, projection.types, BATCH, using=using)
+        if Folding(projection, generation, part, using).apply(cursor, events) is not None:
+            raise Busy("An event has come that only newer code can read.")
+        part.checkpoint = events[-1].position if len(events) == BATCH else upto
+        part.processed += len(events)
+    part.save(using=using, update_fields=["checkpoint", "processed"])
+
+
+def _retire(projection: AnyProjection, held: Sequence[Lease], using: str) -> Generation:
+    """The generation that is live now, as the old one. Of older ones, and of what was compared with it, only the record
+    is kept.
+    """
+    own = Generation.objects.using(using).filter(projection=projection.name)
+    for older in own.filter(status=Status.OLD):
+        discard(older, projection, Status.DROPPED)
+    for verified in own.filter(status=Status.VERIFIED, made=True):
+        discard(verified, projection, Status.VERIFIED)
+    live = own.filter(status=Status.LIVE).first() or Generation(projection=projection.name, target=0)
+    live.version, live.wanted, live.fingerprint = held[0].version, held[0].wanted, held[0].fingerprint
+    live.status, live.made = Status.OLD, True
+    live.save(using=using)
+    live.parts.all().delete()
+    Part.objects.using(using).bulk_create(
+        Part(generation=live, shard=lease.shard, shards=lease.shards, checkpoint=lease.checkpoint) for lease in held
+    )
+    return live
+
+
+def _exchange_notes(name: str, new: Generation, old: Generation, using: str) -> None:
+    """What is parked, remarked and skipped goes where its rows go."""
+    for model in (ParkedEvent, Warned, SkippedRange):
+        model._default_manager.using(using).filter(subscriber=name).update(subscriber=old.parked_as)
+        model._default_manager.using(using).filter(subscriber=new.parked_as).update(subscriber=name)
+
+
+def _mend(generation: Generation, projection: AnyProjection, using: str) -> None:
+    """Put the rows of the keys in question in place of the live ones, with what is parked of them."""
+    with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
+        found = _hold(cursor, generation, projection, using)
+        if found is None:
+            return
+        held, locked = found
+        comparing.stand_together(cursor, projection, locked, held, _catch_up)
+        keys = comparing.keys_in_question(locked)
+        comparing.copy_rows(cursor, projection, locked, keys)
+        parked = ParkedEvent.objects.using(using).filter(key__in=keys)
+        # Those of the live rows, applied in these, would be applied once more when they are retried. Those of these
+        # rows may be of one of the keys, and would be lost.
+        both = [projection.name, locked.parked_as]
+        if ParkedEvent.objects.using(using).filter(subscriber__in=both, key__startswith=STREAM).exists():
+            raise StreamHeld
+        parked.filter(subscriber=projection.name).delete()
+        parked.filter(subscriber=locked.parked_as).update(subscriber=projection.name)
+        discard(locked, projection, Status.MENDED)
+    log.info("rows_mended", projection=projection.name, generation=locked.pk, keys=len(keys))

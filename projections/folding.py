@@ -1,0 +1,161 @@
+"""What a part of a generation makes of events: which keys are its business, and where those go that can't be folded."""
+
+from collections.abc import Hashable, Sequence
+from functools import partial
+from typing import Any
+
+import psycopg
+import structlog
+from django.conf import settings
+from django.db.models import Min
+
+from eventstore import applying, feeding, parking, store
+from eventstore.codec import Recorded
+from eventstore.errors import TooManyFailures
+from eventstore.failures import raise_if_infrastructure
+from eventstore.isolation import isolate, savepoint
+from eventstore.models import DiscardedEvent, ParkedEvent, SubscriberRow
+from eventstore.parking import Parking
+from eventstore.slices import ALL, Slice
+from eventstore.subscribers import Work, row_name
+from projections.errors import SplitMeanwhile
+from projections.generations import COMPARED, slice_of, slice_of_part
+from projections.models import Generation, Part
+from projections.projection import AnyProjection
+from projections.tables import Table
+
+log = structlog.get_logger(__name__)
+
+
+def limit(projection: AnyProjection, generation: Generation, part: Part, using: str) -> int:
+    """How far a part may go: what is to be compared with live rows is never ahead of them, and no rows are ever ahead
+    of those that they use. Raises `SplitMeanwhile`.
+    """
+    if generation.purpose not in COMPARED:
+        return final(projection, part.checkpoint, using)
+    name = row_name(generation.projection, part.shard, part.shards)
+    live = SubscriberRow.objects.using(using).filter(pk=name).values_list("checkpoint", flat=True).first()
+    if live is None:
+        raise SplitMeanwhile
+    return live
+
+
+def final(projection: AnyProjection, after: int, using: str) -> int:
+    """How far the log is final, and folded into all that a projection uses."""
+    horizon = store.horizon(after, using=using)
+    if not projection.uses:
+        return horizon
+    rows = SubscriberRow.objects.using(using).filter(subscriber__in=projection.uses)
+    return min(horizon, rows.aggregate(lowest=Min("checkpoint"))["lowest"] or 0)
+
+
+class Folding:
+    """One transaction's work on a part, whose row it holds: it knows which keys wait, and which events are left out."""
+
+    def __init__(self, projection: AnyProjection, generation: Generation, part: Part, using: str) -> None:
+        self.projection, self.generation, self.using = projection, generation, using
+        self.table = Table(projection.model, generation.schema)
+        self.slice = slice_of(generation).within(slice_of_part(part))
+        self.keys = frozenset(generation.keys) if generation.keys is not None else None
+        parked = ParkedEvent.objects.using(using).filter(subscriber=generation.parked_as)
+        self.parked = set(parked.values_list("key", flat=True).distinct())
+        discarded = DiscardedEvent.objects.using(using).filter(subscriber=projection.name)
+        self.discarded = set(discarded.values_list("key", "position"))
+        self.queued: list[Parking] = []
+
+    @property
+    def slice_or_none(self) -> Slice | None:
+        return None if self.slice == ALL else self.slice
+
+    @property
+    def admits_all(self) -> bool:
+        """Whether nothing but its slice keeps an event from being folded, so that `admits` need not be asked."""
+        return self.keys is None and not self.parked and not self.discarded
+
+    def admits(self, key: Hashable, recorded: Recorded) -> bool:
+        """Whether an event is to be folded into the row of a key. One of a parked key queues behind it."""
+        text = parking.text(key)
+        if not self._concerns(text) or self._is_discarded(text, recorded):
+            return False
+        held = next((each for each in (text, parking.stream_key(recorded)) if each in self.parked), None)
+        if held is not None:
+            self.queued.extend(parking.behind([Work(held, recorded)]))
+        return held is None
+
+    def apply(self, cursor: psycopg.Cursor[Any], events: Sequence[Recorded]) -> int | None:
+        """Fold events, one by one where need be. Answers the position before one that only newer code can read.
+
+        Raises `TooManyFailures` when so many keys can't be folded that something else is wrong.
+        """
+        works, stopped = self._works(events)
+        try:
+            with savepoint(cursor, using=self.using):
+                self._fold(cursor, works)
+        except Exception as error:
+            raise_if_infrastructure(error)
+            fold = partial(self._fold, cursor)
+            parked = isolate(cursor, fold, works, self._report, using=self.using)
+            self.queued.extend(parked)
+            self.parked.update(each.key for each in parked)
+        self.settle(cursor)
+        return stopped
+
+    def settle(self, cursor: psycopg.Cursor[Any]) -> None:
+        """Park what is queued."""
+        parking.park(cursor, self.generation.parked_as, self.queued)
+        errors = [each.error for each in self.queued if each.error]
+        if errors:
+            self._check_failures(cursor, errors[-1])
+        self.queued = []
+
+    def _fold(self, cursor: psycopg.Cursor[Any], works: Sequence[Work]) -> None:
+        with applying.applying() as found:
+            self.projection.fold(cursor, self.table, works)
+        applying.record(cursor, self.generation.parked_as, found)
+
+    def _works(self, events: Sequence[Recorded]) -> tuple[list[Work], int | None]:
+        works: list[Work] = []
+        for recorded in events:
+            if recorded.is_newer:
+                return works, recorded.position - 1
+            try:
+                with applying.applying():
+                    keys = list(self.projection.keys(recorded))
+            except Exception as error:
+                self._hold_stream(recorded, error)
+                continue
+            works.extend(Work(key, recorded) for key in keys if self.admits(key, recorded))
+        return works, None
+
+    def _hold_stream(self, recorded: Recorded, error: Exception) -> None:
+        """Nobody knows the key of this event, so every part holds back the rest of its stream."""
+        stream = parking.stream_key(recorded)
+        if self._is_discarded(stream, recorded):
+            return
+        work = Work(stream, recorded)
+        self._report(work, error)
+        self.queued.append(parking.failed(work, error))
+        self.parked.add(stream)
+
+    def _concerns(self, key: str) -> bool:
+        return (self.keys is None or key in self.keys) and self.slice.holds(key)
+
+    def _is_discarded(self, key: str, recorded: Recorded) -> bool:
+        """Under its key, or under its stream when its key couldn't be told."""
+        if not self.discarded:
+            return False
+        return not self.discarded.isdisjoint(
+            {(key, recorded.position), (parking.stream_key(recorded), recorded.position)}
+        )
+
+    def _check_failures(self, cursor: psycopg.Cursor[Any], error: str) -> None:
+        most: int = getattr(settings, "EVENTSTORE_HALT_AT", feeding.HALT_AT)
+        failing = cursor.execute(_FAILING, [self.generation.parked_as]).fetchone()
+        if failing and failing[0] >= most:
+            raise TooManyFailures(f"{failing[0]} different keys can't be folded, one of them for {error}")
+
+    def _report(self, work: Work, error: Exception) -> None:
+        feeding.report(self.projection, work, error, generation=self.generation.pk)
+
+
+_FAILING = "SELECT count(DISTINCT key) FROM eventstore_parked WHERE subscriber = %s AND error <> ''"

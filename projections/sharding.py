@@ -1,0 +1,68 @@
+"""A part of a projection's keys, so that several workers fill one table side by side, each with rows of its own.
+
+A key belongs to the slice that the MD5 of its text falls into. Python and PostgreSQL agree on it, so that a worker
+reads from the log what it folds and hardly anything else.
+"""
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg import sql
+
+from eventstore.slices import ALL, Slice
+from projections.projection import Handler, Projection
+
+
+def condition(projection: Projection[Any], part: Slice, keys: Collection[str] | None = None) -> sql.Composable:
+    """SQL that is true of the events which may concern the keys of a slice, or the few `keys` that are asked for.
+
+    It speaks of the keys that are plain fields, whose JSON is the text of the key. It lets pass the events of handlers
+    whose key is a function, and those of another schema version, whose fields an upcaster has yet to make: so what it
+    lets pass is for `Slice.holds` to judge again.
+    """
+    if part == ALL and keys is None:
+        return sql.SQL("true")
+    alike: dict[tuple[str, int], list[str]] = {}
+    for handler in projection.handlers.values():
+        name = _stored_field(handler)
+        if name is not None:
+            alike.setdefault((name, handler.event.schema), []).append(handler.event.stored)
+    if not alike:
+        return sql.SQL("true")
+    arms = [
+        _arm(schema, types if set(types) != projection.types else [], _within(field, part, keys))
+        for (field, schema), types in sorted(alike.items())
+    ]
+    return sql.SQL("CASE {} ELSE true END").format(sql.SQL(" ").join(arms))
+
+
+def _arm(schema: int, types: list[str], within: sql.Composable) -> sql.Composable:
+    """What holds of events in this schema version, of these types or of all that are read."""
+    known = sql.SQL("schema_version = {}").format(sql.Literal(schema))
+    if types:
+        known = sql.SQL("{} AND type IN ({})").format(known, sql.SQL(", ").join(map(sql.Literal, sorted(types))))
+    # Not false: a field that is left out of the JSON has its default, which only Python knows.
+    return sql.SQL("WHEN {} THEN ({}) IS NOT FALSE").format(known, within)
+
+
+def _within(field: str, part: Slice, keys: Collection[str] | None) -> sql.Composable:
+    if keys is not None:
+        return sql.SQL("data->>{} = ANY({})").format(sql.Literal(field), sql.Literal(sorted(keys)))
+    digest = sql.SQL('md5(data->>{}) COLLATE "C"').format(sql.Literal(field))
+    within = sql.SQL("{} >= {}").format(digest, sql.Literal(part.lower))
+    if part.upper is not None:
+        within = sql.SQL("{} AND {} < {}").format(within, digest, sql.Literal(part.upper))
+    return within
+
+
+def _stored_field(handler: Handler) -> str | None:
+    """The name in JSON of the field that is the key, if `str` gives what JSON holds: of texts, ids, whole numbers.
+
+    Not so of others: True is `true` in JSON, a moment has a T, a decimal may be written in another way.
+    """
+    for field in msgspec.structs.fields(handler.event):
+        if field.name == handler.key and field.type in (str, UUID, int):
+            return field.encode_name
+    return None

@@ -1,0 +1,125 @@
+"""The ledger of side effects."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from eventstore.admin import event_link
+from eventstore.operations import Operation
+from eventstore.subscribers import Rank, registry
+from sagas import panels
+from sagas.admin.rows import ErrorFilter, RowAdmin, SagaFilter
+from sagas.control import LEDGER, RESEND, AbandonDelivery, ItHappened, Resend, RetryDelivery, SendAgain
+from sagas.errors import NoSuchEvent
+from sagas.ledger import Fate, fates
+from sagas.models import Delivery
+from sagas.panels import Fault
+from sagas.waiting import FAR
+
+
+class EffectFilter(SagaFilter):
+    title = parameter_name = "effect"
+    rank = Rank.EFFECT
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(RowAdmin):
+    """Newest first; above them what failed and what is in doubt, by error."""
+
+    actions = ["retry_selected", "abandon_selected", "happened_selected", "send_selected_again"]
+    change_list_template = "sagas/admin/deliveries.html"
+    when_empty = "No event has called for a side effect yet."
+    owner = "effect"
+    asks_for = "delivery"
+    needs_a_hand = [Delivery.Status.FAILED, Delivery.Status.IN_DOUBT]
+    labels = {
+        RetryDelivery: "Retry",
+        ItHappened: "It happened",
+        SendAgain: "Send again",
+        AbandonDelivery: "Abandon",
+        Resend: "Resend",
+    }
+    list_display = ["id", "effect", "at", "how", "attempts", "waits_for", "next_look", "finished_at", "shortly"]
+    list_filter = [EffectFilter, "status", ErrorFilter]
+    search_fields = ["position"]
+    search_help_text = "the position of an event: what every effect made of it"
+    fields = [
+        ("effect", "at", "copy"),
+        ("how", "attempts", "owner"),
+        ("waits_for", "next_look", "lease_until"),
+        ("created_at", "finished_at"),
+        "error",
+        "others",
+    ]
+
+    def matching(self, term: str) -> Q:
+        return Q(effect__in=registry.names(Rank.EFFECT), position=_position(term))
+
+    def faults(self) -> Sequence[Fault]:
+        return panels.troubled_deliveries()
+
+    def fault_labels(self, status: str) -> Mapping[type[Operation], str]:
+        if status == Delivery.Status.IN_DOUBT:
+            return {ItHappened: "All happened", SendAgain: "Send all again"}
+        return {RetryDelivery: "Retry all of it", AbandonDelivery: "Abandon all of it"}
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        asked = request.GET.get("q", "").strip()
+        shown = {"asked": asked, "fates": _fates(asked), **(extra_context or {})}
+        return super().changelist_view(request, shown)
+
+    def has_settle_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(LEDGER)
+
+    def has_resend_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(RESEND)
+
+    @admin.action(description="Retry the selected that failed", permissions=["settle"])
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self.settle_each(request, queryset, RetryDelivery)
+
+    @admin.action(description="Abandon the selected", permissions=["settle"])
+    def abandon_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self.settle_each(request, queryset, AbandonDelivery)
+
+    @admin.action(description="The selected in doubt happened", permissions=["settle"])
+    def happened_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self.settle_each(request, queryset, ItHappened)
+
+    @admin.action(description="Send the selected in doubt again", permissions=["resend"])
+    def send_selected_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self.settle_each(request, queryset, SendAgain)
+
+    @admin.display(description="event")
+    def at(self, row: Delivery) -> SafeString:
+        return event_link(row.position)
+
+    @admin.display(description="due")
+    def next_look(self, row: Delivery) -> Any:
+        if row.finished_at or row.status == Delivery.Status.IN_DOUBT:
+            return "-"
+        return "once that has come so far" if row.due_at == FAR else row.due_at
+
+    @admin.display(description="of the same event")
+    def others(self, row: Delivery) -> SafeString:
+        url = reverse("admin:sagas_delivery_changelist")
+        return format_html('<a href="{}?q={}">What every effect made of it</a>', url, row.position)
+
+
+def _position(term: str) -> int:
+    """What is no position at all finds nothing."""
+    return int(term) if term.isdecimal() and len(term) < 19 else -1
+
+
+def _fates(asked: str) -> Sequence[Fate]:
+    """What every effect made of an event, if one is asked for."""
+    try:
+        return fates(_position(asked)) if asked else []
+    except NoSuchEvent:
+        return []

@@ -1,0 +1,120 @@
+"""Sagas: their instances, and the story of each."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from eventstore.admin import KeysetAdmin, event_link, tag
+from eventstore.admin.acting import Offer
+from eventstore.admin.lists import SimpleListFilter
+from eventstore.subscribers import Rank, registry
+from sagas import stories
+from sagas.admin.commands import OutgoingAdmin
+from sagas.admin.rows import SagaFilter, offered
+from sagas.admin.timers import TimerAdmin, said_of
+from sagas.errors import UnknownInstance
+from sagas.models import Instance
+from sagas.stories import Armed, Sent
+
+
+class LeftFilter(SimpleListFilter):
+    """By what an instance has left to do."""
+
+    title, parameter_name = "what is left to do", "left"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("unfinished", "A command to send, or a timer that waits"), ("parked", "Held up by a parked command")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "unfinished":
+            return stories.unfinished(queryset)
+        return stories.held_up(queryset) if self.value() == "parked" else queryset
+
+
+@admin.register(Instance)
+class InstanceAdmin(KeysetAdmin):
+    """The last that began first."""
+
+    when_empty = "No saga has begun yet: it does with the first event that starts one."
+    list_display = ["key", "saga", "waits", "state_in_brief", "at", "started_at", "moved_at"]
+    list_filter = [SagaFilter, LeftFilter]
+    search_fields = ["key"]
+    search_help_text = "the key of an instance, such as the id of an order"
+
+    def get_urls(self) -> list[URLPattern]:
+        story = self.admin_site.admin_view(self.story_view)
+        return [path("story/<str:saga>/<path:key>/", story, name="sagas_story"), *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return stories.instances()
+
+    def matching(self, term: str) -> Q:
+        return Q(saga__in=registry.names(Rank.SAGA), key=term)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The story of the instance that has this id."""
+        id_ = unquote(object_id)
+        row = Instance.objects.filter(pk=int(id_) if id_.isdecimal() else 0).first()
+        if row is None:
+            raise Http404("There is no such instance.")
+        return self.story_view(request, row.saga, row.key)
+
+    def story_view(self, request: HttpRequest, saga: str, key: str) -> HttpResponse:
+        """The last chapters, or with `before` in the address those before a position."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        before = request.GET.get("before", "")
+        try:
+            story = stories.story(saga, key, before=int(before) if before.isdecimal() else None)
+        except UnknownInstance as unknown:
+            raise Http404(str(unknown)) from unknown
+        if before and not before.isdecimal():
+            return redirect(request.path)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"{saga} {key}",
+            "story": story,
+            "commands": [(each, _offers(request, saga, each)) for each in story.commands],
+            "timers": [(each, _offers(request, saga, each)) for each in story.timers],
+            "before": before,
+            "here": request.path,
+        }
+        return TemplateResponse(request, "sagas/admin/story.html", context)
+
+    @admin.display(description="waits for")
+    def waits(self, row: Any) -> SafeString:
+        parked = tag("parked") if row.parked else ""
+        rest = (
+            f"{row.pending:,} to send" if row.pending else "",
+            f"{row.timers:,} timer{'s' * (row.timers != 1)}" if row.timers else "",
+            "ended" if row.ended else "",
+        )
+        words = format_html_join(", ", "{}", ((each,) for each in rest if each))
+        return format_html("{} {}", parked, words) if parked else words
+
+    @admin.display(description="state")
+    def state_in_brief(self, row: Any) -> str:
+        return stories.brief(stories.ordered(row.saga, row.state))[:160]
+
+    @admin.display(description="last event")
+    def at(self, row: Instance) -> SafeString:
+        return event_link(row.position)
+
+
+def _offers(request: HttpRequest, saga: str, row: Sent | Armed) -> list[Offer]:
+    """What this user may do to a command or a timer."""
+    if isinstance(row, Sent):
+        return offered(request, OutgoingAdmin.labels, saga, row.status, lambda _: {"command": row.id})
+    return offered(request, TimerAdmin.labels, saga, row.status, lambda kind: said_of(kind, row.id, row.due_at))

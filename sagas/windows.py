@@ -1,0 +1,52 @@
+"""When an effect may act: not at night, say.
+
+The setting `EFFECTS_WINDOWS` names effects, or patterns of names, each with the hours of the day between which it acts,
+such as `{"mail.*": "08:00-21:00"}`; the first that fits counts. They are hours of `EFFECTS_TIME_ZONE`, else of Django's
+`TIME_ZONE`. A window may go over midnight.
+"""
+
+from datetime import datetime, time, timedelta
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+
+class Window(NamedTuple):
+    """The hours of a day in which an effect may act, from `opens` until before `closes`."""
+
+    opens: time
+    closes: time
+
+    def holds(self, moment: time) -> bool:
+        if self.opens <= self.closes:
+            return self.opens <= moment < self.closes
+        return moment >= self.opens or moment < self.closes
+
+
+def parse(text: str) -> Window:
+    """A window as it is configured. Raises ValueError."""
+    opens, _, closes = text.partition("-")
+    window = Window(time.fromisoformat(opens.strip()), time.fromisoformat(closes.strip()))
+    if window.opens == window.closes or window.opens.tzinfo or window.closes.tzinfo:
+        raise ValueError(f"{text} is no time at all, or names a time zone.")
+    return window
+
+
+def window_of(effect: str) -> Window | None:
+    """The window of an effect; None if it may act at any time."""
+    windows: dict[str, str] = getattr(settings, "EFFECTS_WINDOWS", {})
+    return next((parse(text) for pattern, text in windows.items() if fnmatchcase(effect, pattern)), None)
+
+
+def opens_at(effect: str, now: datetime) -> datetime | None:
+    """When an effect may act next, if it may not at this moment; both are moments with a time zone."""
+    window = window_of(effect)
+    if window is None:
+        return None
+    local = now.astimezone(ZoneInfo(getattr(settings, "EFFECTS_TIME_ZONE", None) or settings.TIME_ZONE))
+    if window.holds(local.time()):
+        return None
+    today = local.replace(hour=window.opens.hour, minute=window.opens.minute, second=0, microsecond=0)
+    return today if today > local else today + timedelta(days=1)

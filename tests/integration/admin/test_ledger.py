@@ -1,0 +1,201 @@
+"""What operators see of the ledger of side effects, and what they may do about it; and who may do what."""
+
+import pytest
+from django.core import mail
+from django.urls import reverse
+
+from eventstore.models import StoredEvent
+from eventstore.operations import operations, perform
+from sagas.control import RetryDelivery
+from sagas.models import Delivery, Outgoing, Timer
+from sagas.testing import bring_to_rest
+from sagas.waiting import FAR
+from tests.integration import shop, troubles
+from tests.integration.admin.reading import (
+    COMMANDS,
+    LEDGER,
+    PERMISSIONS,
+    SEE,
+    SETTLE,
+    TIMERS,
+    WHY,
+    actions,
+    labels,
+    listed,
+    offered,
+    selected,
+    story,
+    text,
+    url,
+)
+from tests.integration.troubles import WELCOME
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+@pytest.fixture
+def mend():
+    """The log refuses to record that seats were reserved, until it is mended."""
+    with troubles.refused("seats.reserved") as mend:
+        yield mend
+
+
+@pytest.fixture
+def order():
+    """One that waits for its payment."""
+    return shop.order(shop.customer(), shop.conference_on_sale())
+
+
+def test_mails_that_failed_are_retried_all_of_one_error_from_the_list(client, staff):
+    troubles.failed_mails(2)
+    staff(*SEE, "sagas.settle_delivery")
+    ((fault, (again, give_up)),) = client.get(LEDGER).context["faults"]
+    assert (fault.subscriber, fault.status, fault.rows) == (WELCOME, "failed", 2)
+    assert (again.label, give_up.label) == ("Retry all of it", "Abandon all of it")
+    assert f"{WELCOME}: 2 deliveries are tried again" in text(client.get(again.url))
+    client.post(again.url, {"error": fault.error})
+    bring_to_rest()
+    assert len(mail.outbox) == 2
+    assert actions() == [("retry-delivery", WELCOME, "ada", "", False)]
+
+
+@pytest.mark.parametrize(
+    ("action", "reason", "status"),
+    [("retry_selected", "", "done"), ("abandon_selected", "a test customer", "abandoned")],
+)
+def test_selected_mails_that_failed_are_settled(client, staff, action, reason, status):
+    first, second = troubles.failed_mails(2)
+    staff(*SEE, "sagas.settle_delivery")
+    chosen = selected(action, [first])
+    assert "1 selected" in text(client.post(LEDGER, chosen))
+    client.post(LEDGER, chosen | {"confirmed": "yes", "reason": reason})
+    bring_to_rest()
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.status, second.status) == (status, "failed")
+    assert [(each[3], each[4]) for each in actions()] == [(reason, False)]
+
+
+@pytest.mark.parametrize(("action", "sent"), [("happened_selected", 0), ("send_selected_again", 1)])
+def test_selected_mails_in_doubt_are_settled_by_who_found_out(client, staff, action, sent):
+    doubtful, other = troubles.in_doubt(2)
+    staff(*SEE, *PERMISSIONS)
+    client.post(LEDGER, selected(action, [doubtful], confirmed="yes", **WHY))
+    bring_to_rest()
+    doubtful.refresh_from_db()
+    other.refresh_from_db()
+    assert (doubtful.status, other.status, len(mail.outbox)) == ("done", "in doubt", sent)
+
+
+def test_what_was_sent_is_sent_once_more_from_its_page(client, staff):
+    shop.customer()
+    bring_to_rest()
+    done = Delivery.objects.get()
+    page = f"{LEDGER}{done.pk}/change/"
+    staff(*SEE, "sagas.resend_delivery")
+    assert labels(client, page) == ["Resend"]
+    answer = client.post(url("resend", WELCOME), {"delivery": done.pk, "next": page} | WHY, follow=True)
+    assert answer.redirect_chain == [(page, 302)]
+    bring_to_rest()
+    assert len(mail.outbox) == 2
+    assert actions() == [("resend", WELCOME, "ada", "a customer called", False)]
+
+
+def test_a_delivery_that_waits_says_for_what_and_until_when(client, staff):
+    customer = shop.customer()
+    Delivery.objects.update(status="waiting", waits_for="customer-profiles", due_at=FAR)
+    staff(*SEE)
+    page = text(client.get(f"{LEDGER}{Delivery.objects.get().pk}/change/"))
+    assert "customer-profiles" in page
+    assert "once that has come so far" in page
+    event = StoredEvent.objects.get(stream_id=customer)
+    assert reverse("admin:eventstore_storedevent_change", args=[event.position]) in page
+
+
+def test_searching_for_an_event_tells_what_every_effect_made_of_it(client, staff):
+    shop.customer()
+    staff(*SEE)
+    found = {fate.effect: fate for fate in client.get(LEDGER, {"q": "1"}).context["fates"]}
+    assert [each.status for each in found[WELCOME].deliveries] == ["pending"]
+    assert found["mail.order-confirmation"].why_none == "does not want it"
+    assert client.get(LEDGER, {"q": "77"}).context["fates"] == []
+    assert client.get(LEDGER, {"q": "x"}).context["fates"] == []
+
+
+def test_deliveries_are_filtered_by_effect_status_and_error(client, staff):
+    (failed,) = troubles.failed_mails(1)
+    shop.customer()
+    staff(*SEE)
+    assert listed(client, LEDGER, effect=WELCOME, status__exact="failed") == [failed]
+    assert listed(client, LEDGER, error=failed.error) == [failed]
+    assert listed(client, LEDGER, effect="mail.order-status") == []
+
+
+def test_the_page_of_an_effect_offers_what_can_be_done_about_its_ledger(client, staff):
+    shop.customer()
+    staff(superuser=True)
+    assert offered(client, WELCOME) == {"pause"}
+    troubles.failed_mails(2)
+    assert offered(client, WELCOME) == {"pause", "retry-delivery", "abandon-delivery"}
+    shown = text(client.get(url("abandon-delivery", WELCOME)))
+    assert "3 deliveries are never tried again" in shown
+    perform(RetryDelivery(subscriber=WELCOME), by="bob")
+    troubles.in_doubt()
+    assert offered(client, WELCOME) == {"pause", "it-happened", "send-again"}
+
+
+def test_who_may_only_look_sees_no_button(client, staff, mend):
+    (order,) = troubles.parked_orders()
+    failed, *_ = troubles.failed_mails()
+    staff(*SEE, "eventstore.view_subscriberrow")
+    parked, timer = Outgoing.objects.get(status="parked"), Timer.objects.get()
+    pages = [story(order), COMMANDS, TIMERS, LEDGER]
+    pages += [f"{COMMANDS}{parked.pk}/change/", f"{TIMERS}{timer.pk}/change/", f"{LEDGER}{failed.pk}/change/"]
+    pages += [reverse("admin:eventstore_subscriber", args=[name]) for name in ("sale", WELCOME)]
+    for page in pages:
+        shown = text(client.get(page))
+        assert "/operate/" not in shown, page
+        assert "_selected_action" not in shown, page
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        *("retry-command", "abandon-command", "move-timer", "cancel-timer", "retry-delivery", "abandon-delivery"),
+        *("it-happened", "send-again", "resend"),
+    ],
+)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_each_operation_asks_for_its_own_permission(client, staff, order, operation, method):
+    staff(*SEE, *(PERMISSIONS - {operations[operation].permission}))
+    target = "sale" if operation.endswith(("command", "timer")) else WELCOME
+    said_of_it = {"command": 1, "timer": 1, "delivery": 1, "due_at": "2031-01-01T00:00", **WHY}
+    assert getattr(client, method)(url(operation, target), said_of_it).status_code == 403
+    assert actions() == []
+
+
+@pytest.mark.parametrize(
+    ("address", "action", "permission"),
+    [
+        (COMMANDS, "retry_selected", SETTLE),
+        (COMMANDS, "abandon_selected", SETTLE),
+        (LEDGER, "retry_selected", "sagas.settle_delivery"),
+        (LEDGER, "happened_selected", "sagas.settle_delivery"),
+        (LEDGER, "send_selected_again", "sagas.resend_delivery"),
+    ],
+)
+def test_each_action_on_what_is_selected_asks_for_its_own_permission(client, staff, mend, address, action, permission):
+    troubles.parked_orders()
+    troubles.failed_mails()
+    rows = [Outgoing.objects.get(status="parked")] if address == COMMANDS else list(Delivery.objects.all())
+    staff(*SEE, *(PERMISSIONS - {permission}))
+    client.post(address, selected(action, rows, confirmed="yes", **WHY))
+    assert actions() == []
+
+
+def test_operations_on_effects_are_not_found_for_sagas_nor_the_other_way_round(client, staff, order):
+    staff(superuser=True)
+    assert client.get(url("retry-command", WELCOME)).status_code == 404
+    assert client.get(url("resend", "sale")).status_code == 404
+    assert client.get(url("rebuild", "sale")).status_code == 404
+    assert client.get(url("confirm", "sale")).status_code == 404

@@ -1,0 +1,161 @@
+"""A bell says that there is something, costs next to nothing, and is never rung for what was rolled back."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+
+from config import bundled
+from config.bundled.valkey import Valkey
+from config.celery import Doorbell, app
+from eventstore import doorbell, tasks
+from eventstore.models import SubscriberRow
+from eventstore.subscribers import SYNC_BELL
+from eventstore.testing import only_handlers
+from ordering.effects.customer import send_welcome
+from sagas import dispatch
+from sagas import tasks as sagas
+from sagas.models import Delivery, Outgoing
+from tests.integration import shop
+from tests.integration.eventstore import raw
+from tests.integration.eventstore.beside import Beside
+from tests.integration.eventstore.probes import query, waiting_for
+from tests.integration.processes import eventually
+from tests.integration.sagas.outgoing import decided, lines
+from tests.servers import temporary_home
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+BELL, TASK = "a bell", "tests.nobody"
+AT_MOST = 10 * 0.25
+"""Seconds that ringing may cost a request here: ten times what it may cost one where nothing else runs."""
+
+
+@pytest.fixture
+def valkey(clean: None) -> Iterator[Valkey]:
+    """The broker of this thread, while a test takes it away."""
+    with temporary_home() as home, bundled.servers(home, postgres=False) as servers:
+        elsewhere = Doorbell("elsewhere", set_as_current=False)
+        elsewhere.config_from_object(settings, namespace="CELERY")
+        elsewhere.conf.update(broker_url=servers.redis_url)
+        elsewhere.set_current()
+        try:
+            yield servers.valkey
+        finally:
+            app.set_current()
+
+
+def is_marked(bell: str = BELL) -> bool:
+    return bool(query("SELECT 1 FROM eventstore_doorbell WHERE name = %s AND rung_at IS NOT NULL", bell))
+
+
+def letters() -> int:
+    """How many messages wait in the queue that nobody listens to."""
+    with current_app.connection_for_write() as connection:
+        channel: Any = connection.default_channel  # of the Redis transport
+        return int(channel.client.llen(settings.CELERY_TASK_DEFAULT_QUEUE))
+
+
+@contextmanager
+def took() -> Iterator[Callable[[], float]]:
+    """How many seconds what is done within has taken."""
+    begun = time.monotonic()
+    yield lambda: time.monotonic() - begun
+
+
+def standing() -> list[list[tuple[object, ...]]]:
+    """What would be otherwise if anybody had looked what there is to do."""
+    return [
+        list(SubscriberRow.objects.order_by("name").values_list("name", "checkpoint")),
+        list(Outgoing.objects.order_by("id").values_list("status", "attempts")),
+        list(Delivery.objects.order_by("id").values_list("status", "attempts")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "bell"),
+    [
+        (tasks.follow, tasks.ASYNC_BELL),
+        (tasks.follow_sync, SYNC_BELL),
+        (lambda: tasks.catch_up("sales-by-day"), "sales-by-day"),
+        (sagas.run, dispatch.BELL),
+        (lambda: sagas.deliver(send_welcome.name), send_welcome.bell),
+    ],
+    ids=["follow", "follow_sync", "catch_up", "run", "deliver"],
+)
+def test_who_answers_clears_the_mark_before_it_looks_what_there_is(answer, bell):
+    """Guards against clearing it afterwards: what came in between has found the bell ringing, and nobody looks."""
+    decided("a")
+    with only_handlers():
+        shop.customer()
+    doorbell.ring(bell, TASK)
+    before = standing()
+    with closing(raw.connect()) as holder:
+        holder.execute("SELECT FROM eventstore_doorbell WHERE name = %s FOR UPDATE", [bell])
+        answering = Beside(answer)
+        eventually(lambda: waiting_for("UPDATE eventstore_doorbell"))
+        assert standing() == before
+        holder.rollback()
+    assert answering.outcome() is None
+    assert standing() != before
+
+
+def test_a_bell_that_rings_is_not_rung_again_until_it_was_answered():
+    for _ in range(5):
+        doorbell.ring(BELL, TASK)
+    assert letters() == 1
+    doorbell.answer(BELL)
+    doorbell.ring(BELL, TASK)
+    assert letters() == 2
+
+
+def test_a_mark_is_stale_after_two_seconds():
+    """Guards against a message that was lost with its mark left: the bell would never ring again."""
+    doorbell.ring(BELL, TASK)
+    query("UPDATE eventstore_doorbell SET rung_at = rung_at - interval '2 seconds'")
+    doorbell.ring(BELL, TASK)
+    assert letters() == 2
+
+
+def test_nothing_rings_before_the_commit_and_nothing_for_what_is_rolled_back():
+    """Guards against a worker that is called so early that there is nothing to see yet, and goes."""
+    with transaction.atomic():
+        doorbell.remind_on_commit(BELL, TASK)
+        assert (is_marked(), letters()) == (False, 0)
+    assert (is_marked(), letters()) == (True, 1)
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        doorbell.remind_on_commit("another", TASK)
+        raise ZeroDivisionError
+    assert (is_marked("another"), letters()) == (False, 1)
+
+
+@pytest.mark.parametrize("lose", [Valkey.freeze, Valkey.kill])
+def test_what_is_committed_stays_so_whatever_becomes_of_the_bell(valkey, lose):
+    lose(valkey)
+    with transaction.atomic(), took() as seconds:
+        query("INSERT INTO eventstore_doorbell (name) VALUES ('a row')")
+        doorbell.remind_on_commit(BELL, TASK)
+        doorbell.remind_on_commit("another", TASK, object())  # type: ignore[arg-type]  # no message can hold it
+    assert seconds() < 2 * AT_MOST
+    assert query("SELECT name FROM eventstore_doorbell WHERE name = 'a row'")
+
+
+@pytest.mark.parametrize("lose", [Valkey.freeze, Valkey.kill])
+def test_with_the_broker_gone_one_attempt_is_made_for_a_bell_until_its_mark_is_stale(valkey, lose):
+    """Guards against every request paying for a broker that is away."""
+    lose(valkey)
+    with lines() as said:
+        for _ in range(20):
+            with took() as seconds:
+                doorbell.ring(BELL, TASK)
+            assert seconds() < AT_MOST
+            query("UPDATE eventstore_doorbell SET rung_at = clock_timestamp()")
+        assert [line["bell"] for line in said if line["event"] == "doorbell_unheard"] == [BELL]
+        query("UPDATE eventstore_doorbell SET rung_at = rung_at - interval '2 seconds'")
+        doorbell.ring(BELL, TASK)
+        assert [line["bell"] for line in said if line["event"] == "doorbell_unheard"] == [BELL, BELL]

@@ -1,0 +1,332 @@
+"""What becomes of an event that can't be applied: it is parked under its key, and everything else goes on."""
+
+from contextlib import closing
+
+import pytest
+from django.test import override_settings
+
+from eventstore import feeding, healing
+from eventstore.context import new_id
+from eventstore.events import catalogue
+from eventstore.models import ParkedEvent, StoredEvent, Warned
+from eventstore.subscribers import Mode
+from tests.integration.eventstore import raw
+from tests.integration.eventstore.probes import (
+    TYPE,
+    Probe,
+    go_wrong,
+    mend,
+    note,
+    query,
+    registered,
+)
+
+pytestmark = pytest.mark.usefixtures("probe_tables")
+
+INFRASTRUCTURE = {
+    "a deadlock": "40P01",
+    "a serialization failure": "40001",
+    "a lock timeout": "55P03",
+    "a statement timeout": "57014",
+    "a full disk": "53100",
+    "a table that isn't there": "42P01",
+}
+
+
+def failing_with(sqlstate):
+    return f"DO $$ BEGIN RAISE EXCEPTION 'as a test wants it' USING ERRCODE = '{sqlstate}'; END $$"
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_others_go_on_and_later_events_of_the_key_wait_in_order(mode):
+    with registered(Probe(mode=mode)) as probe:
+        go_wrong("bad@2")
+        last = note("good", "bad", "good", "bad", "good", "bad")
+        probe.feed()
+        assert probe.noted() == {"good": [1, 3, 5]}
+        assert probe.parked() == {"bad": [-2, 4, 6]}
+        assert probe.row.checkpoint == last
+        mend("bad@2")
+        note("bad")
+        probe.feed()
+        assert probe.parked() == {"bad": [-2, 4, 6, 7]}
+
+
+def test_what_came_before_the_bad_event_of_a_key_is_applied_though_it_was_in_the_same_batch(one):
+    go_wrong("bad@2")
+    note("bad", "bad", "bad")
+    one.feed()
+    assert one.noted() == {"bad": [1]}
+    assert one.parked() == {"bad": [-2, 3]}
+
+
+def test_each_of_several_keys_of_an_event_parks_by_itself(one):
+    go_wrong("b")
+    note("a b c", "b c", "a")
+    one.feed()
+    assert one.noted() == {"a": [1, 3], "c": [1, 2]}
+    assert one.parked() == {"b": [-1, 2]}
+
+
+def test_a_key_that_an_event_names_twice_is_one_key(one):
+    note("a a")
+    one.feed()
+    assert one.noted() == {"a": [1]}
+
+
+def test_an_event_whose_key_cannot_be_told_holds_back_its_stream_only(one):
+    note("a", "?", "a", stream=(held := new_id()))
+    go_wrong("?")
+    note("a")
+    one.feed()
+    assert one.noted() == {"a": [1, 4]}
+    assert one.parked() == {f"stream {held}": [-2, 3]}
+    mend("?")
+    assert healing.retry("probe", [f"stream {held}"]).keys == 1
+    assert one.noted() == {"a": [1, 4, 3], "?": [2]}
+    assert one.parked() == {}
+
+
+def test_a_held_back_event_queues_where_its_key_is_parked(one):
+    go_wrong("?", "a@2")
+    note("? a", stream=(held := new_id()))
+    note("a")
+    one.feed()
+    assert one.parked() == {f"stream {held}": [-1], "a": [-2]}
+    mend("?")
+    healing.retry("probe", [f"stream {held}"])
+    assert one.parked() == {"a": [1, -2]}
+    assert one.noted() == {"?": [1]}
+    mend("a@2")
+    healing.retry("probe", ["a"])
+    assert one.noted("a") == [1, 2]
+
+
+class Lazy(Probe):
+    """Names its keys one by one, and stumbles on the way."""
+
+    def keys(self, recorded):
+        yield "a"
+        raise KeyError("the second key")
+
+
+def test_keys_that_fail_while_they_are_named_hold_back_their_stream_and_no_other_subscriber(one):
+    with registered(Lazy("lazy")) as lazy:
+        note("a")
+        feeding.catch_up([one, lazy])
+        assert one.noted() == {"a": [1]}
+        assert lazy.noted() == {}
+        assert [list(positions) for positions in lazy.parked().values()] == [[-1]]
+
+
+@pytest.mark.parametrize("sqlstate", INFRASTRUCTURE.values(), ids=INFRASTRUCTURE)
+@pytest.mark.parametrize("mode", Mode)
+def test_nothing_is_parked_for(mode, sqlstate):
+    with registered(Probe(mode=mode)) as probe:
+        go_wrong("a", statement=failing_with(sqlstate))
+        note("b", "a", "b")
+        probe.feed()
+        assert (probe.parked(), probe.noted(), probe.row.checkpoint) == ({}, {}, 0)
+        assert probe.row.failures == 1
+        mend("a")
+        query("UPDATE eventstore_subscriber SET retry_at = NULL")
+        probe.feed()
+        assert probe.noted() == {"b": [1, 3], "a": [2]}
+
+
+def test_a_deferred_constraint_that_fails_at_the_end_parks_its_key_only(one):
+    _owner("ALTER TABLE probe_noted ADD CONSTRAINT once UNIQUE (name, key) DEFERRABLE INITIALLY DEFERRED")
+    note("a", "b")
+    note("a")
+    one.feed()
+    assert one.noted() == {"a": [1], "b": [2]}
+    assert one.parked() == {"a": [-3]}
+
+
+class Deferring(Probe):
+    """Breaks a deferred constraint in one statement and mends it in the next."""
+
+    def apply(self, cursor, work):
+        super().apply(cursor, work)
+        super().apply(cursor, work)
+        cursor.execute(
+            "DELETE FROM probe_noted AS later USING probe_noted AS first"
+            " WHERE later.id > first.id AND (later.name, later.key) = (first.name, first.key)"
+        )
+
+
+def test_who_needs_a_constraint_to_be_deferred_may_follow_one_that_failed():
+    _owner("ALTER TABLE probe_noted ADD CONSTRAINT once UNIQUE (name, key) DEFERRABLE INITIALLY DEFERRED")
+    with registered(Probe("first"), Deferring("second")) as (first, second):
+        go_wrong("a")
+        note("a", "b", "c")
+        feeding.catch_up([first, second])
+        for probe in (first, second):
+            assert probe.parked() == {"a": [-1]}
+            assert probe.noted() == {"b": [2], "c": [3]}
+
+
+class WithModels(Probe):
+    """Writes with Django's models, as an author may: the cursor's connection is theirs."""
+
+    def apply(self, cursor, work):
+        super().apply(cursor, work)
+        for key, recorded in work:
+            if key == "twice":
+                for _ in range(2):
+                    Warned.objects.create(subscriber=self.name, position=recorded.position, text=key)
+
+
+def test_an_error_of_djangos_models_parks_its_event_and_rolls_back_nothing_else(one):
+    with registered(WithModels("models")) as models:
+        note("a", "twice", "a")
+        fed = feeding.feed([one, models])
+        assert fed.moved
+        assert models.row.checkpoint == one.row.checkpoint == 3
+        assert models.noted() == {"a": [1, 3]}
+        assert models.parked() == {"twice": [-2]}
+        assert not Warned.objects.exists()
+
+
+def test_a_text_of_an_error_names_places_and_no_values(one):
+    go_wrong("secret")
+    note("secret")
+    one.feed()
+    parked = ParkedEvent.objects.get()
+    assert parked.error.startswith("ValueError in apply")
+    assert "secret" not in parked.error + parked.traceback
+
+
+def test_an_event_with_a_newer_schema_stops_a_subscriber_right_there(one):
+    note("a", "b")
+    _append_newer("c")
+    note("a")
+    one.feed()
+    assert one.noted() == {"a": [1], "b": [2]}
+    assert one.row.checkpoint == 2
+    assert one.parked() == {}
+
+
+class Blind(Probe):
+    """Has keys that need no reading."""
+
+    def keys(self, recorded):
+        return [recorded.stream_id]
+
+
+@pytest.mark.parametrize("parked_before", [False, True])
+def test_it_stops_too_where_its_key_needs_no_reading_or_is_parked(parked_before):
+    stream = new_id()
+    with registered(Blind()) as probe:
+        if parked_before:
+            go_wrong(str(stream), f"{stream}@1")
+        note("a", stream=stream)
+        _append_newer("b", stream)
+        probe.feed()
+        assert probe.row.checkpoint == 1
+        assert list(probe.parked()) == ([str(stream)] if parked_before else [])
+
+
+def test_others_are_fed_beyond_a_newer_event_that_they_do_not_want(one):
+    class Other(Probe):
+        types = frozenset({"customer.registered"})
+
+    with registered(Other("other")) as other:
+        _append_newer("a")
+        feeding.catch_up([one, other])
+        assert (one.row.checkpoint, other.row.checkpoint) == (0, 1)
+
+
+def test_too_many_keys_at_once_halt_it_with_nothing_parked_and_nothing_moved(one):
+    keys = [f"key{number}" for number in range(25)]
+    go_wrong(*keys)
+    note("good")
+    one.feed()
+    note("good", *keys, "good")
+    one.feed()
+    assert one.row.status == "halted"
+    assert "25 different keys" in one.row.last_error
+    assert (one.parked(), one.noted(), one.row.checkpoint) == ({}, {"good": [1]}, 1)
+    note("good")
+    one.feed()
+    assert one.row.checkpoint == 1
+
+
+def test_one_key_less_does_not_halt_it(one):
+    keys = [f"key{number}" for number in range(24)]
+    go_wrong(*keys)
+    note(*keys, *keys)
+    one.feed()
+    assert one.row.status == "running"
+    assert len(one.parked()) == 24
+
+
+@override_settings(EVENTSTORE_HALT_AT=3)
+@pytest.mark.parametrize("mode", Mode)
+def test_keys_that_fail_one_by_one_within_a_minute_halt_it_too_though_some_were_tried_again(mode):
+    with registered(Probe(mode=mode)) as probe:
+        go_wrong("a", "b", "c")
+        for key in ("a", "b"):
+            note(key)
+            probe.feed()
+            healing.retry("probe", [key])
+        note("c")
+        probe.feed()
+        assert probe.row.status == "halted"
+        assert probe.parked() == {"a": [-1], "b": [-2]}
+
+
+@override_settings(EVENTSTORE_HALT_AT=3)
+def test_what_failed_longer_ago_is_not_counted(one):
+    go_wrong("a", "b", "c")
+    note("a", "b")
+    one.feed()
+    query("UPDATE eventstore_parked SET parked_at = parked_at - interval '61 seconds'")
+    note("c")
+    one.feed()
+    assert one.row.status == "running"
+    assert len(one.parked()) == 3
+
+
+def test_a_warning_is_kept_with_the_rows(one):
+    note("warned", "a")
+    one.feed()
+    warning = Warned.objects.get()
+    assert (warning.subscriber, warning.position, warning.text) == ("probe", 1, "odd")
+
+
+def test_what_was_rolled_back_has_warned_of_nothing(one):
+    go_wrong("warned")
+    note("warned", "a")
+    one.feed()
+    assert one.parked() == {"warned": [-1]}
+    assert not Warned.objects.exists()
+    mend("warned")
+    healing.retry("probe", ["warned"])
+    assert Warned.objects.count() == 1
+
+
+def test_a_warning_is_there_once_however_often_its_event_is_applied():
+    with registered(Probe(idempotent=True)) as probe:
+        note("warned warned2", "warned")
+        probe.feed()
+        query("UPDATE eventstore_subscriber SET checkpoint = 0")
+        probe.feed()
+        assert sorted(Warned.objects.values_list("position", flat=True)) == [1, 2]
+        assert probe.noted("warned") == [1, 2, 1, 2]
+
+
+def _owner(statement):
+    with closing(raw.connect("owner", autocommit=True)) as owner:
+        owner.execute(statement)
+
+
+def _append_newer(name, stream=None):
+    """As a process of tomorrow would."""
+    declared = catalogue[TYPE]
+    declared.schema += 1
+    try:
+        note(name, stream=stream)
+    finally:
+        declared.schema -= 1
+    assert StoredEvent.objects.latest("position").schema_version == declared.schema + 1

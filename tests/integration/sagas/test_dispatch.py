@@ -1,0 +1,175 @@
+"""Commands of one instance are sent one at a time and in order, by whoever sends them, and rest is only told when it is
+there.
+"""
+
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+from eventstore import standing, store
+from eventstore.context import new_id
+from eventstore.models import StoredEvent, SubscriberRow
+from eventstore.waiting import Turn
+from ordering.domain.customer import ChangeCustomer
+from sagas.dispatch import State, dispatch_one, look
+from sagas.models import Outgoing
+from sagas.testing import let_pass
+from tests.integration import shop
+from tests.integration.eventstore import raw
+from tests.integration.eventstore.beside import Beside
+from tests.integration.eventstore.probes import waiting_for
+from tests.integration.processes import eventually
+from tests.integration.sagas.outgoing import decided, held, lines, rename
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+LOCK = "pg_advisory_xact_lock"
+
+
+def in_order(key):
+    """Whether the commands of an instance appended in the order in which it sent them."""
+    results = [row.result or 0 for row in Outgoing.objects.filter(key=key).order_by("id")]
+    return results == sorted(results)
+
+
+def state_of(root, position):
+    return look(root, position, Turn("default")).state
+
+
+def states(*rows: Outgoing) -> list[str]:
+    return [Outgoing.objects.get(pk=row.pk).status for row in rows]
+
+
+def send_all() -> None:
+    while dispatch_one():
+        pass
+
+
+def test_while_a_command_is_carried_out_nobody_begins_the_next_one_of_its_instance():
+    """Guards against taking rows by SKIP LOCKED alone: that takes the second because the first is locked."""
+    first, second, other = decided("a"), decided("a"), decided("b")
+    with held(first):
+        sender = Beside(dispatch_one)
+        eventually(lambda: waiting_for(LOCK))
+        assert dispatch_one()
+        assert not dispatch_one()
+        assert states(first, second, other) == ["pending", "pending", "done"]
+    assert sender.outcome() is None
+    send_all()
+    assert states(first, second) == ["done", "done"]
+    assert in_order("a")
+
+
+def test_a_row_that_somebody_is_writing_to_is_not_passed_over():
+    """Guards against looking for the lowest row that is not locked: whoever puts a command off, or settles it, locks
+    its row without the instance.
+    """
+    first, second = decided("a"), decided("a")
+    with closing(raw.connect()) as writer:
+        writer.execute("UPDATE sagas_outgoing SET error = 'being put off' WHERE id = %s", [first.pk])
+        assert not dispatch_one()
+        assert states(first, second) == ["pending", "pending"]
+        writer.rollback()
+    send_all()
+    assert states(first, second) == ["done", "done"]
+
+
+def test_many_that_send_at_once_never_meet_in_one_instance_and_keep_its_order():
+    """Guards against any choice of the row that is not made under the lock of its instance."""
+    keys = [f"instance {number}" for number in range(4)]
+    rows = [decided(key) for _ in range(6) for key in keys]
+    with lines() as heard:
+        senders = [Beside(send_until(rows)) for _ in range(4)]
+        assert [sender.outcome(60) for sender in senders] == [None] * 4
+    for key in keys:
+        steps = [line["event"] for line in heard if line.get("key") == key and line["event"] in BETWEEN]
+        assert steps == BETWEEN * 6
+        assert in_order(key)
+
+
+BETWEEN = ["command_taken", "command_carried_out"]
+
+
+def send_until(rows: list[Outgoing]) -> Callable[[], None]:
+    def send() -> None:
+        while Outgoing.objects.filter(pk__in=[row.pk for row in rows], status="pending").exists():
+            dispatch_one()
+
+    return send
+
+
+@pytest.mark.parametrize(
+    ("unfinished", "goes_on"),
+    [
+        ({"due_at": "2999-01-01T00:00:00Z"}, False),
+        ({"attempts": 3, "error": "lost", "due_at": "2999-01-01T00:00:00Z"}, False),
+        ({"status": "parked"}, False),
+        ({"status": "refused"}, True),
+        ({"status": "abandoned"}, True),
+    ],
+)
+def test_what_is_not_finished_holds_back_what_comes_after_it_and_a_refusal_is_finished(unfinished, goes_on):
+    decided("a", **unfinished)
+    later, other = decided("a"), decided("b")
+    send_all()
+    assert states(later, other) == ["done" if goes_on else "pending", "done"]
+
+
+def test_a_command_that_a_rule_refuses_is_finished_and_the_next_one_is_sent():
+    refused = decided("a", ChangeCustomer(customer_id=new_id(), name="Nobody"))
+    later = decided("a")
+    send_all()
+    assert states(refused, later) == ["refused", "done"]
+    assert StoredEvent.objects.get(type="saga.command-refused").causation_id == refused.command_id
+
+
+def test_a_command_that_fails_again_and_again_is_parked_and_holds_up_its_instance_alone():
+    taken = shop.customer()
+    broken = decided("a")
+    Outgoing.objects.filter(pk=broken.pk).update(type="nobody.knows")
+    later, other = decided("a"), decided("b", ChangeCustomer(customer_id=taken, name="Ada King"))
+    for _ in range(10):
+        send_all()
+        let_pass(timedelta(hours=1))
+    assert states(broken, later, other) == ["parked", "pending", "done"]
+    assert Outgoing.objects.get(pk=broken.pk).attempts == 8
+
+
+def test_rest_is_looked_for_in_one_moment():
+    """Guards against asking first whether commands are left and then whether somebody is behind: a saga that hears of
+    the event in between and decides on a command is in neither answer.
+    """
+    root, command = new_id(), rename()
+    unseen = store.head() + 1
+    answers = []
+    with closing(raw.connect()) as feeder:
+        feeder.execute("LOCK TABLE eventstore_subscriber IN ACCESS EXCLUSIVE MODE")
+        looking = Beside(lambda: answers.append(state_of(root, unseen)))
+        eventually(lambda: waiting_for("FROM eventstore_subscriber"))
+        feeder.execute("UPDATE eventstore_subscriber SET checkpoint = %s", [unseen])
+        decided("a", command, root=root)
+        feeder.commit()
+        assert looking.outcome() is None
+    assert answers == [State.UNFINISHED]
+
+
+def test_rest_is_there_when_nothing_is_left_to_send_and_everybody_has_seen_what_came_of_it():
+    root, row = new_id(), decided("a")
+    head = store.head()
+    assert state_of(root, head) is State.AT_REST
+    Outgoing.objects.update(root=root)
+    assert state_of(root, head) is State.UNFINISHED
+    assert dispatch_one()
+    assert Outgoing.objects.get(pk=row.pk).result == store.head()
+    assert state_of(root, head) is State.BEHIND
+
+
+def test_who_is_too_far_behind_to_be_waited_for_keeps_it_from_rest_all_the_same(monkeypatch):
+    shop.customer()
+    monkeypatch.setattr(standing, "NEAR", 3)
+    SubscriberRow.objects.filter(pk="customer-profiles").update(checkpoint=0)
+    position = store.head()
+    assert state_of(new_id(), position + 3) is State.BEHIND
+    assert state_of(new_id(), position + 4) is State.FAR_BEHIND

@@ -1,0 +1,342 @@
+"""The ledger of side effects: what is tried when, what is tried again, and what is told of it."""
+
+import threading
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+from django.db import DatabaseError, connections
+
+from eventstore import feeding, healing, store
+from eventstore.commands import dispatch
+from eventstore.context import acting, new_id
+from eventstore.models import CommandRecord, StoredEvent
+from eventstore.testing import only_handlers
+from ordering.domain.conference import Line
+from ordering.domain.customer import CustomerRenamed
+from ordering.domain.order import PlaceOrder
+from ordering.models import OrderSummary
+from sagas import tasks, waiting
+from sagas.delivery import LONGEST_RETRY, deliver_one
+from sagas.dispatch import MOST_HOPS
+from sagas.effects import AT_LEAST_ONCE, AT_MOST_ONCE
+from sagas.errors import PermanentFailure, TemporaryFailure
+from sagas.models import Delivery, Outgoing
+from sagas.testing import bring_to_rest, let_pass
+from tests.integration import shop
+from tests.integration.eventstore import probes, raw
+from tests.integration.eventstore.probes import Probe, note, query
+from tests.integration.processes import eventually
+from tests.integration.sagas.parcels import Packed, SentOff, following, parcel, row
+from tests.integration.sagas.providers import the_one, window
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+pytestmark = pytest.mark.usefixtures("parcels")
+
+
+def test_outside_its_window_a_row_waits_for_it_with_the_time(notify, settings):
+    provider = notify(Packed)
+    settings.EFFECTS_WINDOWS = {"notify": window(HOUR, 3 * HOUR)}
+    parcel(Packed)
+    bring_to_rest()
+    opens = settings.EFFECTS_WINDOWS["notify"].partition("-")[0]
+    assert (the_one().status, the_one().waits_for, provider.calls) == ("waiting", opens, [])
+    assert f"{the_one().due_at:%H:%M}" == opens
+    settings.EFFECTS_WINDOWS = {"notify": window(-HOUR, HOUR)}
+    bring_to_rest()
+    assert not provider.calls
+    let_pass(HOUR)
+    bring_to_rest()
+    assert (the_one().status, the_one().waits_for, len(provider.calls)) == ("done", "", 1)
+
+
+def test_a_rate_is_kept_by_all_who_work_together(notify, settings):
+    rows, rate, burst = 12, 8, 0.2
+    settings.EFFECTS_RATES = {"notify": str(rate)}
+    provider = notify(Packed, at_once=2)
+    for _ in range(rows):
+        parcel(Packed)
+    feeding.catch_up([provider.effect])
+
+    def work():
+        while Delivery.objects.exclude(status="done").exists():
+            tasks.deliver("notify")
+        connections.close_all()
+
+    _together(work, work)
+    assert len(provider.calls) == rows
+    assert max(provider.times) - min(provider.times) >= (rows - 1) / rate - burst
+
+
+def test_in_a_test_time_passes_for_a_rate_as_well(notify):
+    provider = notify(Packed, rate=0.01)
+    for _ in range(2):
+        parcel(Packed)
+    bring_to_rest()
+    assert len(provider.calls) == 1
+    let_pass(timedelta(seconds=100))
+    bring_to_rest()
+    assert len(provider.calls) == 2
+
+
+def test_an_effect_that_is_slow_is_at_no_more_places_than_it_may(notify):
+    provider, held = notify(Packed, at_once=2), threading.Event()
+    provider.answer = lambda event: held.wait(30) and None
+    for _ in range(3):
+        parcel(Packed)
+    feeding.catch_up([provider.effect])
+
+    def work():
+        tasks.deliver("notify")
+        connections.close_all()
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    eventually(lambda: len(provider.calls) == 2)
+    tasks.deliver("notify")
+    assert len(provider.calls) == 2
+    held.set()
+    for worker in workers:
+        worker.join(60)
+    assert len(set(provider.calls)) == 3
+    assert set(Delivery.objects.values_list("status", flat=True)) == {"done"}
+
+
+def test_what_fails_is_tried_again_ever_later_and_given_up_in_the_end(notify):
+    provider = notify(Packed, retries=4)
+    provider.answer = OSError("nobody answers ada@example.org")
+    parcel(Packed)
+    for attempts in range(1, 5):
+        ((before,),) = query("SELECT clock_timestamp()")
+        assert provider.attempt()
+        found = the_one()
+        assert (found.status, found.attempts) == ("pending", attempts)
+        assert found.due_at - before >= timedelta(seconds=0.8) * 2 ** (attempts - 1)
+        assert found.due_at - before < timedelta(seconds=60)
+    assert provider.attempt()
+    assert (the_one().status, the_one().attempts, len(set(provider.calls))) == ("failed", 5, 1)
+    assert the_one().error.startswith("OSError in _act, line")
+    assert not provider.attempt()
+
+
+def test_the_pause_before_a_retry_has_an_end(notify):
+    provider = notify(Packed, retries=100)
+    provider.answer = OSError()
+    parcel(Packed)
+    provider.attempt()
+    Delivery.objects.update(attempts=60)
+    ((before,),) = query("SELECT clock_timestamp()")
+    provider.attempt()
+    assert the_one().due_at - before < timedelta(seconds=1.2 * LONGEST_RETRY + 60)
+
+
+@pytest.mark.parametrize("promise", [AT_LEAST_ONCE, AT_MOST_ONCE])
+def test_what_is_no_use_is_not_tried_again(promise, notify):
+    provider = notify(Packed, delivery=promise)
+    provider.answer = PermanentFailure("there is no such address")
+    parcel(Packed)
+    bring_to_rest()
+    assert (the_one().status, len(provider.calls)) == ("failed", 1)
+    assert the_one().error == "PermanentFailure: there is no such address"
+
+
+@pytest.mark.parametrize("promise", [AT_LEAST_ONCE, AT_MOST_ONCE])
+def test_what_has_certainly_not_happened_is_tried_again_when_the_provider_says(promise, notify):
+    provider = notify(Packed, delivery=promise)
+    provider.answer = TemporaryFailure("too many requests", after=timedelta(minutes=7))
+    parcel(Packed)
+    ((before,),) = query("SELECT clock_timestamp()")
+    provider.attempt()
+    assert (the_one().status, the_one().error) == ("pending", "TemporaryFailure: too many requests")
+    assert the_one().due_at - before >= timedelta(minutes=7)
+    provider.answer = None
+    let_pass(timedelta(minutes=8))
+    bring_to_rest()
+    assert (the_one().status, the_one().error, len(set(provider.calls))) == ("done", "", 1)
+
+
+def test_who_dies_while_acting_at_most_once_leaves_it_in_doubt_and_at_least_once_to_others(notify):
+    provider = notify(Packed, delivery=AT_MOST_ONCE)
+    parcel(Packed)
+    feeding.catch_up([provider.effect])
+    Delivery.objects.update(status="running", attempts=1, lease_until="2000-01-01T00:00:00Z")
+    bring_to_rest()
+    assert (the_one().status, provider.calls) == ("in doubt", [])
+    provider.effect.delivery = AT_LEAST_ONCE
+    Delivery.objects.update(status="running")
+    bring_to_rest()
+    assert (the_one().status, len(provider.calls), the_one().attempts) == ("done", 1, 2)
+
+
+def test_an_effect_that_is_deployed_later_leaves_the_past_alone(notify):
+    parcel(Packed)
+    provider = notify(Packed)
+    parcel(Packed)
+    bring_to_rest()
+    assert (row("notify").began_after, len(provider.calls)) == (1, 1)
+    assert the_one().position == 2
+
+
+def test_events_that_an_effect_answers_are_recorded_once_though_it_acted_twice(notify):
+    provider = notify(Packed)
+    box, began, late = parcel(Packed), threading.Event(), threading.Event()
+    feeding.catch_up([provider.effect])
+
+    def answer(event):
+        if len(provider.calls) == 1:
+            began.set()
+            assert late.wait(30)
+        return SentOff(parcel_id=event.parcel_id, note=f"of {len(provider.calls)} calls")
+
+    provider.answer = answer
+
+    def act_slowly():
+        deliver_one(provider.effect)
+        connections.close_all()
+
+    slow = threading.Thread(target=act_slowly)
+    slow.start()
+    assert began.wait(30)
+    Delivery.objects.update(lease_until="2000-01-01T00:00:00Z")
+    assert deliver_one(provider.effect)
+    late.set()
+    slow.join(60)
+    assert len(set(provider.calls)) == 1
+    assert (len(provider.calls), the_one().status, the_one().attempts) == (2, "done", 2)
+    told = StoredEvent.objects.get(type=SentOff.stored)
+    assert (told.category, told.stream_id, told.data["note"]) == ("effect", provider.calls[0], "of 2 calls")
+    packed = StoredEvent.objects.get(stream_id=box)
+    assert (told.causation_id, told.correlation_id) == (packed.event_id, packed.correlation_id)
+    assert (told.actor, told.metadata["hops"]) == ("effect:notify", 1)
+
+
+def test_an_attempt_that_fails_tells_nothing(notify):
+    provider = notify(Packed)
+    provider.answer = OSError()
+    parcel(Packed)
+    provider.attempt()
+    provider.answer = lambda event: [SentOff(parcel_id=event.parcel_id, note=note) for note in "ab"]
+    provider.attempt()
+    assert [each.data["note"] for each in StoredEvent.objects.filter(type=SentOff.stored)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("nonsense", [True, "sent", lambda event: [SentOff(parcel_id=event.parcel_id, note="a")] * 201])
+def test_an_answer_that_can_not_be_recorded_is_for_staff_and_never_has_it_done_again(nonsense, notify):
+    provider = notify(Packed)
+    provider.answer = nonsense
+    parcel(Packed)
+    bring_to_rest()
+    let_pass(DAY)
+    bring_to_rest()
+    assert (the_one().status, len(provider.calls)) == ("in doubt", 1)
+    assert the_one().error
+    assert store.head() == 1
+
+
+def test_effects_and_commands_that_follow_from_each_other_without_end_are_stopped(notify):
+    provider = notify(Packed)
+    for hops in (MOST_HOPS, MOST_HOPS + 1):
+        with acting(hops=hops):
+            parcel(Packed)
+    bring_to_rest()
+    first, last = Delivery.objects.order_by("position")
+    assert (first.status, last.status, len(provider.calls)) == ("done", "failed", 1)
+    assert last.error.startswith("TooManyHops")
+
+
+def test_the_ledger_knows_nobody(settings):
+    works, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "tests.integration.sagas.providers.Refusing"
+    ada = shop.customer("Ada Lovelace")
+    bring_to_rest()
+    assert (the_one().status, the_one().error.partition(" in ")[0]) == ("pending", "OSError")
+    settings.EMAIL_BACKEND = works
+    shop.customer("Charles Babbage")
+    let_pass(DAY)
+    bring_to_rest()
+    assert len(mail.outbox) == 2
+    for table in ("sagas_delivery", "sagas_pace", "eventstore_doorbell"):
+        kept = str(query(f"SELECT row_to_json(kept) FROM {table} AS kept"))
+        assert not any(word in kept for word in ("Ada", "Babbage", "example.org", "Welcome", ada.hex, str(ada)))
+
+
+def test_an_order_that_is_rolled_back_after_it_was_appended_leaves_nothing():
+    conference, ada = shop.conference_on_sale(), shop.customer()
+    bring_to_rest()
+    wish, before = new_id(), StoredEvent.objects.count()
+    command = PlaceOrder(order_id=new_id(), customer_id=ada, conference_id=conference, lines=(Line("standard", 1),))
+    mail.outbox.clear()
+    with closing(raw.connect("owner", autocommit=True)) as owner:
+        owner.execute(_REFUSE_TO_COMMIT)
+        try:
+            with pytest.raises(DatabaseError, match="the disk is full"):
+                dispatch(command, command_id=wish)
+        finally:
+            owner.execute("DROP FUNCTION refuse_to_commit CASCADE")
+    bring_to_rest()
+    assert StoredEvent.objects.count() == before
+    assert not CommandRecord.objects.filter(pk=wish).exists()
+    assert not OrderSummary.objects.exists()
+    assert not Outgoing.objects.exists()
+    assert not Delivery.objects.exclude(effect="mail.welcome").exists()
+    assert not mail.outbox
+    assert dispatch(command, command_id=wish).settled
+    assert OrderSummary.objects.get().status == "awaiting_payment"
+
+
+_REFUSE_TO_COMMIT = """
+    CREATE FUNCTION refuse_to_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'the disk is full' USING ERRCODE = 'disk_full'; END $$;
+    CREATE CONSTRAINT TRIGGER refuse_to_commit AFTER INSERT ON eventstore_event
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_to_commit()"""
+
+
+@pytest.fixture
+def after_probe(notify):
+    """An effect of what a read model, that needs time, has to show first."""
+    with following(Probe()):
+        yield notify(CustomerRenamed, after=["probe"])
+
+
+def test_a_row_waits_for_the_read_model_that_it_is_about(after_probe):
+    with only_handlers("notify"):
+        note("a")
+        bring_to_rest()
+        assert (the_one().status, the_one().waits_for, the_one().due_at) == ("waiting", "probe", waiting.FAR)
+        let_pass(DAY)
+        bring_to_rest()
+    assert not after_probe.calls
+    bring_to_rest()
+    assert (the_one().status, the_one().waits_for, len(after_probe.calls)) == ("done", "", 1)
+
+
+def test_a_row_waits_for_its_own_key_and_goes_on_as_soon_as_that_is_healed(after_probe):
+    probes.go_wrong("a")
+    note("a")
+    note("b")
+    bring_to_rest()
+    first, other = Delivery.objects.order_by("position")
+    assert (first.status, first.waits_for, other.status) == ("waiting", "probe (parked)", "done")
+    probes.mend("a")
+    healing.retry("probe", ["a"])
+    bring_to_rest()
+    assert Delivery.objects.filter(status="done").count() == 2
+    assert len(set(after_probe.calls)) == 2
+
+
+def test_a_read_model_that_does_not_want_the_event_is_not_waited_for(notify):
+    notify(Packed, after=["probe"])
+    with following(Probe()), only_handlers("notify"):
+        parcel(Packed)
+        bring_to_rest()
+        assert the_one().status == "done"
+
+
+def _together(*work):
+    threads = [threading.Thread(target=each) for each in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)

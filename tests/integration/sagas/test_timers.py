@@ -1,0 +1,205 @@
+"""Timers fire once, at their time, whoever looks and whatever is away."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from config import bundled
+from eventstore.models import StoredEvent
+from eventstore.operations import perform
+from ordering.models import OrderSummary
+from sagas import timers as firing
+from sagas.control import CancelTimer, MoveTimer
+from sagas.errors import NothingToSettle
+from sagas.models import Outgoing, Timer
+from sagas.saga import After, At, Cancel, Saga
+from sagas.saga import on as reacts
+from sagas.testing import bring_to_rest, let_pass
+from tests.integration import shop
+from tests.integration.processes import eventually, worker
+from tests.integration.sagas.parcels import (
+    Labelled,
+    Packed,
+    SendOff,
+    ShippingState,
+    following,
+    go_wrong,
+    outgoing,
+    parcel,
+    sent_off,
+    timers,
+)
+from tests.servers import temporary_home
+
+WHO = "anna"
+DEADLINE = timedelta(days=1)
+
+
+class Deadline(Saga[ShippingState], name="deadline"):
+    """Sends a parcel off a day after it was packed, whatever happens, unless it is labelled before."""
+
+    state = ShippingState
+
+    @reacts(Packed, key="parcel_id", starts=True)
+    def packed(self, state, event, meta):
+        yield Cancel("deadline")
+        yield After(DEADLINE, SendOff(parcel_id=event.parcel_id, note="late"), name="deadline")
+
+    @reacts(Labelled, key="parcel_id")
+    def labelled(self, state, event, meta):
+        yield Cancel("deadline")
+
+
+@pytest.fixture
+def deadline(parcels):
+    with following(Deadline()):
+        yield
+
+
+def packed(*more):
+    box = parcel(Packed, *more)
+    bring_to_rest(deliver=False)
+    return box
+
+
+@pytest.mark.usefixtures("deadline")
+def test_a_timer_fires_when_its_time_has_come_and_then_no_more():
+    box = packed()
+    let_pass(DEADLINE - timedelta(minutes=1))
+    bring_to_rest(deliver=False)
+    assert (sent_off(box), timers(box)) == ([], ["waiting"])
+    let_pass(timedelta(minutes=1))
+    bring_to_rest(deliver=False)
+    let_pass(2 * DEADLINE)
+    bring_to_rest(deliver=False)
+    assert (sent_off(box), timers(box)) == (["late"], ["fired"])
+
+
+@pytest.mark.usefixtures("deadline")
+def test_what_a_timer_sends_begins_a_chain_of_its_own():
+    box = packed()
+    let_pass(DEADLINE)
+    bring_to_rest(deliver=False)
+    timer, command = Timer.objects.get(), Outgoing.objects.get()
+    assert command.command_id == command.root == timer.command_id
+    assert (command.hops, command.actor) == (0, "saga:deadline")
+    happened = StoredEvent.objects.filter(stream_id=box).latest("version")
+    assert (happened.causation_id, happened.correlation_id) == (timer.command_id, timer.correlation_id)
+
+
+@pytest.mark.usefixtures("deadline")
+def test_a_timer_that_is_cancelled_does_not_fire():
+    together, later = packed(Labelled), packed()
+    parcel(Labelled, parcel_id=later)
+    bring_to_rest(deliver=False)
+    let_pass(DEADLINE)
+    bring_to_rest(deliver=False)
+    assert (sent_off(together), sent_off(later)) == ([], [])
+    assert (timers(together), timers(later)) == (["cancelled"], ["cancelled"])
+
+
+@pytest.mark.usefixtures("deadline")
+def test_a_timer_that_is_set_anew_fires_at_the_later_time():
+    box = packed()
+    let_pass(DEADLINE / 2)
+    parcel(Packed, parcel_id=box)
+    bring_to_rest(deliver=False)
+    assert timers(box) == ["cancelled", "waiting"]
+    let_pass(DEADLINE / 2)
+    bring_to_rest(deliver=False)
+    assert sent_off(box) == []
+    let_pass(DEADLINE / 2)
+    bring_to_rest(deliver=False)
+    assert sent_off(box) == ["late"]
+
+
+@pytest.mark.usefixtures("deadline")
+def test_whoever_fires_beside_others_fires_each_timer_once():
+    boxes = [packed() for _ in range(12)]
+    let_pass(DEADLINE)
+    ready, fired = threading.Barrier(4), []
+
+    def fire():
+        ready.wait(30)
+        fired.append(firing.fire_all())
+        connections.close_all()
+
+    firers = [threading.Thread(target=fire) for _ in range(4)]
+    for firer in firers:
+        firer.start()
+    for firer in firers:
+        firer.join(60)
+    assert sum(fired) == len(boxes)
+    bring_to_rest(deliver=False)
+    assert [sent_off(box) for box in boxes] == [["late"]] * len(boxes)
+
+
+@pytest.mark.usefixtures("deadline")
+def test_a_timer_that_is_too_late_is_refused_and_does_no_harm():
+    box = packed()
+    go_wrong(box, "heavy")
+    let_pass(DEADLINE)
+    bring_to_rest(deliver=False)
+    assert (sent_off(box), outgoing(box), timers(box)) == ([], ["refused"], ["fired"])
+
+
+@pytest.mark.usefixtures("deadline")
+def test_staff_move_a_timer_to_another_time():
+    box = packed()
+    timer = Timer.objects.get()
+    earlier = timezone.now() - timedelta(seconds=1)
+    asked = MoveTimer(subscriber="deadline", timer=timer.pk, due_at=earlier)
+    assert "not at" in asked.foresee()
+    perform(asked, by=WHO, reason="it is wanted now")
+    bring_to_rest(deliver=False)
+    assert sent_off(box) == ["late"]
+    with pytest.raises(NothingToSettle):
+        perform(asked, by=WHO, reason="once more")
+
+
+@pytest.mark.usefixtures("deadline")
+def test_staff_cancel_a_timer():
+    box, other = packed(), packed()
+    timer = Timer.objects.get(key=str(box))
+    perform(CancelTimer(subscriber="deadline", timer=timer.pk), by=WHO, reason="it has waited long enough")
+    let_pass(DEADLINE)
+    bring_to_rest(deliver=False)
+    assert (sent_off(box), sent_off(other)) == ([], ["late"])
+    for gone in (timer.pk, Timer.objects.get(key=str(other)).pk, 0):
+        with pytest.raises(NothingToSettle):
+            perform(CancelTimer(subscriber="deadline", timer=gone), by=WHO, reason="too late")
+
+
+@pytest.mark.usefixtures("parcels")
+def test_a_time_that_has_passed_is_due_at_once():
+    class Overdue(Saga[ShippingState], name="overdue"):
+        state = ShippingState
+
+        @reacts(Packed, key="parcel_id", starts=True)
+        def packed(self, state, event, meta):
+            yield At(meta.recorded_at - timedelta(days=365), SendOff(parcel_id=event.parcel_id), name="past")
+
+    with following(Overdue()):
+        box = packed()
+        assert sent_off(box) == [""]
+
+
+@pytest.mark.bundled
+@pytest.mark.usefixtures("clean")
+def test_timers_survive_their_workers_and_fire_within_seconds_while_the_broker_is_away():
+    order = shop.order(shop.customer(), shop.conference_on_sale())
+    with temporary_home() as home, bundled.servers(home, postgres=False) as broker:
+        with worker(REDIS_URL=broker.redis_url) as first:
+            first.kill()
+        with worker(REDIS_URL=broker.redis_url):
+            broker.valkey.kill()
+            due = timezone.now() + timedelta(seconds=1)
+            Timer.objects.update(due_at=due)
+            eventually(StoredEvent.objects.filter(type="seats.released").exists)
+            eventually(lambda: OrderSummary.objects.get(pk=order).status == "expired")
+    (expired,) = StoredEvent.objects.filter(type="order.expired")
+    assert Timer.objects.filter(fired_at__range=(due, due + timedelta(seconds=10))).exists()
+    assert expired.recorded_at - due < timedelta(seconds=20)

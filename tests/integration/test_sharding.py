@@ -1,0 +1,101 @@
+"""Slices divide a projection's keys; Python and PostgreSQL agree on whose a key is, and the log is read by index."""
+
+import pytest
+
+from eventstore import store
+from eventstore.context import new_id
+from eventstore.slices import ALL, Slice, shard, share
+from eventstore.store import Changes
+from ordering.domain.order import OrderConfirmed
+from ordering.projections.order import OrderSummaries
+from ordering.projections.payment import SalesByDay
+from projections import sharding
+from tests.integration import shop
+from tests.integration.eventstore import raw
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+def summaries():
+    return OrderSummaries()
+
+
+def read(only="true", **bounds):
+    limits = {"after": 0, "upto": store.horizon(), "limit": 10_000} | bounds
+    return list(store.stream(limits["after"], limits["upto"], summaries().types, limits["limit"], only=only))
+
+
+def positions(events):
+    return [one.position for one in events]
+
+
+def sell(orders=8):
+    conference = shop.conference_on_sale()
+    for _ in range(orders):
+        shop.pay(shop.order(shop.customer(), conference))
+
+
+def condition(part):
+    return sharding.condition(summaries(), part).as_string()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_every_key_is_in_one_slice(count):
+    parts = [shard(index, count) for index in range(count)]
+    for key in [*(new_id() for _ in range(200)), "a", "ü", 5]:
+        assert [part.holds(key) for part in parts].count(True) == 1
+    assert all(any(part.holds(new_id()) for _ in range(500)) for part in parts)
+
+
+def test_a_single_slice_is_everything():
+    assert shard(0, 1) == share(0, 1) == ALL
+    assert sharding.condition(summaries(), shard(0, 1)).as_string() == "true"
+
+
+def test_what_is_streamed_is_what_is_read():
+    sell(2)
+    assert read() == store.read(0, store.horizon(), summaries().types, 10_000)
+    some = read(limit=3)
+    assert some == read()[:3]
+    assert read(after=some[-1].position) == read()[3:]
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_postgresql_picks_the_events_whose_keys_python_puts_into_the_slice(count):
+    sell()
+    found = []
+    for part in (shard(index, count) for index in range(count)):
+        expected = [one for one in read() if part.holds(one.event.order_id)]
+        assert len(expected) < len(read())
+        assert positions(read(condition(part))) == positions(expected)
+        found += positions(expected)
+    assert sorted(found) == positions(read()) != []
+
+
+def test_where_keys_are_functions_only_python_can_tell():
+    assert sharding.condition(SalesByDay(), shard(0, 2)).as_string() == "true"
+
+
+def test_events_of_another_schema_version_are_left_for_python_to_judge():
+    sell(1)
+    with raw.connect("owner") as connection:
+        connection.execute("ALTER TABLE eventstore_event DISABLE TRIGGER eventstore_append_only")
+        connection.execute("UPDATE eventstore_event SET schema_version = 99")
+        connection.execute("ALTER TABLE eventstore_event ENABLE TRIGGER eventstore_append_only")
+    assert read(condition(Slice("x", None))) == read() != []
+
+
+@pytest.mark.parametrize("part", [None, shard(1, 4)])
+def test_the_log_is_read_by_an_index_in_order_of_position(part):
+    for _ in range(3):
+        order_id = new_id()
+        confirmed = OrderConfirmed(order_id=order_id)
+        store.append(Changes(stream_id=order_id, category="order", expected=0, events=[confirmed]))
+    only = condition(part) if part else "true"
+    query = store.streaming(only)
+    with raw.connect() as connection:
+        connection.execute(store.BY_INDEX)
+        parameters = [0, 3, list(summaries().types), 1_000]
+        plan = "\n".join(line for (line,) in connection.execute(f"EXPLAIN {query}", parameters))
+    assert "Index" in plan
+    assert "Seq Scan" not in plan

@@ -1,0 +1,56 @@
+"""What an operation asks for is read from its fields, whatever front end asks."""
+
+from typing import Annotated
+
+import pytest
+from msgspec import Meta
+
+from eventstore.admin.forms import AskedForm
+from eventstore.asking import Asked, answered, asked
+from eventstore.errors import Refused
+from eventstore.operations import Operation
+
+
+class Everything(Operation, frozen=True, kw_only=True):
+    """An operation with a field of each kind."""
+
+    upto: Annotated[int, Meta(title="up to", description="The last one.", ge=1)]
+    share: Annotated[float, Meta(le=1)] | None = None
+    key: str = "all"
+    dry_run: bool = False
+    positions: tuple[int, ...] = ()
+
+
+def test_every_field_but_the_subscriber_is_asked_for():
+    assert asked(Everything) == [
+        Asked("upto", "up to", "The last one.", int, many=False, required=True),
+        Asked("share", "share", "", float, many=False, required=False),
+        Asked("key", "key", "", str, many=False, required=False),
+        Asked("dry_run", "dry run", "", bool, many=False, required=False),
+        Asked("positions", "positions", "", int, many=True, required=False),
+    ]
+
+
+def test_a_form_reads_what_a_browser_sends():
+    sent = {"upto": "7", "share": "0.5", "key": " k ", "dry_run": "on", "positions": "3, 4 5"}
+    form = AskedForm(Everything, sent)
+    assert form.is_valid()
+    assert answered(Everything, "me", form.cleaned_data) == Everything(
+        subscriber="me", upto=7, share=0.5, key=" k ", dry_run=True, positions=(3, 4, 5)
+    )
+
+
+def test_what_is_left_empty_has_its_default():
+    form = AskedForm(Everything, {"upto": "7", "share": "", "key": "", "positions": ""})
+    assert form.is_valid()
+    assert answered(Everything, "me", form.cleaned_data) == Everything(subscriber="me", upto=7)
+
+
+def test_a_form_says_what_is_missing_or_no_number():
+    form = AskedForm(Everything, {"positions": "3, four"})
+    assert form.errors.keys() == {"upto", "positions"}
+
+
+def test_what_breaks_a_rule_of_its_field_is_refused():
+    with pytest.raises(Refused, match=">= 1"):
+        answered(Everything, "me", {"upto": 0})

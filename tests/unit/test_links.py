@@ -1,0 +1,65 @@
+import time
+from datetime import timedelta
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+from django.core import signing
+from django.utils import timezone
+
+from ordering.pages import links
+
+ADA = uuid4()
+
+
+def signed(age: timedelta = timedelta(), salt: str = links.SALT) -> str:
+    """A token as it was made that long ago."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", (timezone.now() - age).timestamp)
+        patch.setattr(links, "SALT", salt)
+        return links.profile_token(ADA)
+
+
+def test_a_link_is_absolute_and_leads_back_to_its_customer(settings):
+    settings.BASE_URL = "https://boxoffice.example"
+    site, _, token = links.profile_url(ADA).rpartition("/")
+    assert site == "https://boxoffice.example/profile"
+    assert links.customer_of(token) == ADA
+
+
+def test_a_token_is_short_and_needs_no_quoting_in_an_address():
+    tokens = [links.profile_token(uuid4()) for _ in range(200)]
+    assert {len(token) for token in tokens} == {73}
+    assert [quote(token, safe="") for token in tokens] == tokens
+
+
+def test_a_token_ends_with_a_letter_or_a_digit_so_that_mail_programs_take_all_of_it_for_the_address():
+    assert all(links.profile_token(uuid4())[-1].isalnum() for _ in range(200))
+
+
+@pytest.mark.parametrize("token", ["", "x", ".", "..", "a.b.c", "\0", "ä" * 73, "0190b3a0-0000-7000-8000-000000000000"])
+def test_what_we_did_not_sign_opens_nothing(token):
+    with pytest.raises(signing.BadSignature):
+        links.customer_of(token)
+
+
+def test_a_token_opens_nothing_once_a_character_of_it_was_changed():
+    token = links.profile_token(ADA)
+    for place, character in enumerate(token):
+        changed = token[:place] + ("A" if character != "A" else "B") + token[place + 1 :]
+        with pytest.raises(signing.BadSignature):
+            links.customer_of(changed)
+
+
+def test_what_was_signed_for_another_purpose_opens_nothing():
+    with pytest.raises(signing.BadSignature):
+        links.customer_of(signed(salt="another"))
+
+
+def test_a_token_is_good_for_good_unless_a_setting_says_otherwise(settings):
+    settings.PROFILE_LINK_DAYS = 0
+    assert links.customer_of(signed(timedelta(days=10_000))) == ADA
+    settings.PROFILE_LINK_DAYS = 30
+    assert links.customer_of(signed(timedelta(days=29))) == ADA
+    with pytest.raises(signing.SignatureExpired):
+        links.customer_of(signed(timedelta(days=31)))
