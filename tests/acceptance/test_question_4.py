@@ -1,0 +1,106 @@
+"""When does the welcome mail come? Not before the profile that its link leads to can be shown. And who comes to the
+page too early is told that it is on its way, never that there is nobody.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from playwright.sync_api import expect
+
+from config.bundled.valkey import free_port
+from eventstore.commands import dispatch
+from eventstore.control import Pause, Resume
+from eventstore.models import StoredEvent
+from eventstore.operations import perform
+from ordering.domain.customer import ChangeCustomer
+from ordering.pages.links import profile_token
+from sagas.models import Delivery
+from tests.integration import shop
+from tests.integration.processes import clock, eventually, server, worker
+
+PROFILES = "customer-profiles"
+ON_ITS_WAY, CHANGES = "Your profile is on its way", "Your latest changes are on their way"
+PATIENCE = 30_000
+"""Milliseconds: a page asks again every two seconds, and has to come through."""
+
+
+@pytest.fixture(scope="module")
+def site(browser, mails, django_db_setup, django_db_blocker) -> Iterator[str]:
+    """The address of an empty site, which its mails know, with a worker and the clock."""
+    from django.db import connections
+
+    from eventstore.subscribers import registry
+    from eventstore.testing import reset
+
+    with django_db_blocker.unblock(), ExitStack() as running:
+        reset()
+        registry.make_rows()
+        port = free_port()
+        running.enter_context(worker(BASE_URL=f"http://127.0.0.1:{port}"))
+        running.enter_context(clock())
+        yield running.enter_context(server(port))
+        connections.close_all()
+
+
+@contextmanager
+def paused():
+    """The read model of profiles is fed no more, and again in the end."""
+    perform(Pause(subscriber=PROFILES), by="test")
+    try:
+        yield
+    finally:
+        perform(Resume(subscriber=PROFILES), by="test")
+
+
+def welcome_to(customer, mails):
+    """The welcome mail to a customer, once it has come."""
+    to = f"{customer.hex}@example.org"
+    return eventually(lambda: next((mail for mail in mails.received if mail["To"] == to), None))
+
+
+def link_in(mail):
+    """The address that both parts of a mail lead to."""
+    plain, html = (mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
+    (link,) = re.findall(r"^http\S+/profile/\S+", plain, re.MULTILINE)
+    assert f'href="{link}"' in html
+    return link
+
+
+def test_a_profile_that_is_on_its_way_appears_by_itself(page, site):
+    with paused():
+        customer = shop.customer()
+        page.goto(f"/profile/{profile_token(customer)}")
+        expect(page.get_by_role("heading")).to_have_text(ON_ITS_WAY)
+        with page.expect_navigation(timeout=PATIENCE):
+            pass
+        expect(page.get_by_role("heading")).to_have_text(ON_ITS_WAY)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Ada Lovelace", timeout=PATIENCE)
+    expect(page.get_by_text(f"{customer.hex}@example.org")).to_be_visible()
+    assert page.locator("meta[http-equiv=refresh]").count() == 0
+
+
+def test_a_change_that_is_on_its_way_appears_by_itself(page, site):
+    customer = shop.customer()
+    page.goto(f"/profile/{profile_token(customer)}")
+    with paused():
+        dispatch(ChangeCustomer(customer_id=customer, name="Ada King"))
+        page.reload()
+        expect(page.get_by_role("status")).to_have_text(CHANGES)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Ada Lovelace")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Ada King", timeout=PATIENCE)
+    expect(page.get_by_role("status")).to_have_count(0)
+
+
+def test_the_welcome_mail_waits_for_the_profile_that_its_link_shows(page, site, mails):
+    with paused():
+        customer = shop.customer("Grace Hopper")
+        registered = StoredEvent.objects.get(stream_id=customer).position
+        eventually(Delivery.objects.filter(position=registered, status="waiting", waits_for=PROFILES).exists)
+        assert not [mail for mail in mails.received if mail["To"] == f"{customer.hex}@example.org"]
+    link = link_in(welcome_to(customer, mails))
+    assert link.startswith(f"{site}/profile/")
+    answer = page.goto(link)
+    assert answer.status == 200
+    expect(page.get_by_role("heading", level=1)).to_have_text("Grace Hopper")

@@ -1,0 +1,121 @@
+"""What the log says, folded in plain Python: neither the domain nor a projection has a part in it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from eventstore.models import StoredEvent
+
+Fields = dict[str, Any]
+
+
+class Accounts:
+    """Conferences, orders, customers and sales of days, as their events leave them; and what can't be true of them.
+
+    Each is a dictionary by key, of fields named as those of the read tables; `placed` is what orders began with, and
+    `happened` counts all that happened to them.
+    """
+
+    def __init__(self) -> None:
+        self.conferences: dict[UUID, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+        self.orders: dict[UUID, Fields] = defaultdict(dict)
+        self.customers: dict[UUID, Fields] = defaultdict(dict)
+        self.days: dict[str, Fields] = defaultdict(lambda: Counter(payments=0, received=0, refunds=0, refunded=0))
+        self.placed: dict[UUID, Fields] = {}
+        self.happened: dict[UUID, Counter[str]] = defaultdict(Counter)
+        self.absurd: list[str] = []
+        self.events = list(StoredEvent.objects.order_by("position"))
+        for event in self.events:
+            self._count(event)
+
+    def _count(self, event: StoredEvent) -> None:
+        data = event.data
+        if order_id := data.get("order_id"):
+            self.happened[UUID(order_id)][event.type] += 1
+        match event.category:
+            case "conference":
+                self._conference(event, data)
+            case "customer":
+                self._customer(event, data)
+            case "order":
+                self._order(event, data)
+            case "payment":
+                self._payment(event, data)
+                self._sale(event, data)
+
+    def _conference(self, event: StoredEvent, data: Fields) -> None:
+        seats = self.conferences[event.stream_id]
+        match event.type:
+            case "seats.added":
+                added = data["seat_type"]
+                seats[added["code"]].update(capacity=added["capacity"], available=added["capacity"])
+            case "seats.reserved":
+                self._move(seats, data["lines"], "available", "reserved")
+            case "seats.sold":
+                self._move(seats, data["lines"], "reserved", "sold")
+            case "seats.released":
+                before = "sold" if self.happened[UUID(data["order_id"])]["seats.sold"] else "reserved"
+                self._move(seats, data["lines"], before, "available")
+        for code, count in seats.items():
+            if min(count.values()) < 0 or count["available"] + count["reserved"] + count["sold"] != count["capacity"]:
+                self.absurd.append(f"seats of the type {code} at {event.position}: {dict(count)}")
+
+    def _move(self, seats: dict[str, Counter[str]], lines: list[Fields], from_: str, to: str) -> None:
+        for line in lines:
+            seats[line["seat_type"]].update({from_: -line["quantity"], to: line["quantity"]})
+
+    def _customer(self, event: StoredEvent, data: Fields) -> None:
+        known: Fields = {name: data[name] for name in ("name", "email") if name in data}
+        self.customers[event.stream_id].update(known, version=event.version, as_of=event.position)
+
+    def _order(self, event: StoredEvent, data: Fields) -> None:
+        order = self.orders[event.stream_id]
+        order.update(version=event.version, as_of=event.position)
+        match event.type:
+            case "order.placed":
+                order.update(status="placed", payment_status="", total=Decimal(data["total"]["amount"]))
+                self.placed[event.stream_id] = data
+            case "order.refused" | "order.confirmed" | "order.expired" | "order.cancelled":
+                order.update(status=event.type.removeprefix("order."))
+
+    def _payment(self, event: StoredEvent, data: Fields) -> None:
+        order = self.orders[UUID(data["order_id"])]
+        order.update(payment_status=event.type.removeprefix("payment."), as_of=event.position)
+        match event.type, order["status"]:
+            case "payment.requested", "placed":
+                order.update(status="awaiting_payment")
+            case "payment.refunded", "cancelled":
+                order.update(status="refunded")
+
+    def _sale(self, event: StoredEvent, data: Fields) -> None:
+        if event.type not in ("payment.accepted", "payment.refunded"):
+            return
+        amount = data["amount"]
+        day = self.days[f"{event.recorded_at.date()} {amount['currency']}"]
+        number, sum_ = ("payments", "received") if event.type == "payment.accepted" else ("refunds", "refunded")
+        day[number] += 1
+        day[sum_] += Decimal(amount["amount"])
+
+    def broken_promises(self) -> Iterator[str]:
+        """What was begun for an order and not brought to its end, or was done twice."""
+        for order_id, happened in self.happened.items():
+            order = self.orders[order_id]
+            twice = [kind for kind, times in happened.items() if times > 1 and kind not in REPEATABLE]
+            done = set(happened)
+            ended = order["status"] in ("expired", "cancelled", "refunded")
+            wrong = {
+                "has neither got its seats nor been refused them": len(done & {"seats.reserved", "seats.refused"}) != 1,
+                "is refused without a reason": ("order.refused" in done) != ("seats.refused" in done and not ended),
+                "is confirmed, and its seats are not sold": ("order.confirmed" in done) != ("seats.sold" in done),
+                "has ended and kept its seats": ended and "seats.reserved" in done and "seats.released" not in done,
+                "lost its seats": not ended and "seats.released" in done,
+                "is paid and neither confirmed nor refunded": "payment.accepted" in done
+                and (order["status"] == "confirmed") == ("payment.refunded" in done),
+            }
+            faults = [what for what, is_so in wrong.items() if is_so] + [f"has {kind} twice" for kind in twice]
+            yield from (f"order {order_id} {fault}: {dict(happened)}" for fault in faults)
+
+
+REPEATABLE = {"payment.declined", "order.status-mail-requested"}

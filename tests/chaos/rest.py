@@ -1,0 +1,53 @@
+"""Coming to rest: until nothing goes on any more in a whole installation, and what its read tables say then."""
+
+from typing import Any
+
+from django.db.models.functions import Now
+
+from eventstore import store
+from eventstore.models import Incident, SubscriberRow
+from projections.models import Generation, ReadModel
+from sagas.models import Delivery, Outgoing, Timer
+from tests.chaos.havoc import Reaper
+from tests.integration.processes import eventually
+
+# For less time than in production, so that the end is not mostly waiting.
+PATIENCE = {
+    "EFFECTS_LEASE_SECONDS": "5",
+    "EMAIL_TIMEOUT": "2",
+    "WATCH_SECONDS": "0.5",
+    "SETTLED_SECONDS": "3",
+}
+
+SOME = 20
+"""How much of what goes on is told of each kind."""
+
+
+def come_to_rest(reaper: Reaper, seconds: float) -> None:
+    """Waits until all is at rest, and starts again meanwhile who ended by itself."""
+
+    def at_rest() -> bool:
+        reaper.supervise()
+        return not unrest()
+
+    eventually(at_rest, seconds, "rest")
+
+
+def unrest() -> list[str]:
+    """Some of what is still going on."""
+    head = store.head()
+    behind = SubscriberRow.objects.filter(checkpoint__lt=head)
+    unsent = Outgoing.objects.exclude(status__in=["done", "refused"])
+    return [
+        *(f"{row} stands at {row.checkpoint} of {head}" for row in behind),
+        *(f"{row} is due" for row in Timer.objects.filter(status="waiting", due_at__lte=Now())[:SOME]),
+        *(f"{row} is not sent: {row.error}" for row in unsent[:SOME]),
+        *(f"{row} is {row.status}: {row.error}" for row in Delivery.objects.exclude(status="done")[:SOME]),
+        *(f"{row} is being built" for row in Generation.objects.filter(status="building")),
+        *(f"{row}: {row.text}" for row in Incident.objects.filter(ended_at=None)),
+    ]
+
+
+def rows(model: type[ReadModel], *fields: str) -> dict[Any, dict[str, Any]]:
+    """By key."""
+    return {row.pk: {field: getattr(row, field) for field in fields} for row in model._default_manager.all()}

@@ -1,0 +1,211 @@
+"""Thousands of orders at full speed, while workers are killed: all adds up in the end, to the cent and the seat.
+
+Four processes sell as fast as they can, over the sync read models, the saga, its timers, and mails to a real mail
+server. People pay, pay twice, pay too late, decline, cancel, and let time run out. All the while workers and the
+processes of their pools are killed with -9. Then all comes to rest, and is counted.
+
+ORDERS is how many (400). `ORDERS=10000 make test ARGS=tests/chaos/test_ten_thousand_orders.py` takes its time.
+CHAOS_SEED chooses who does what and who is killed, and is printed.
+"""
+
+import os
+import secrets
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+from config import bundled
+from eventstore import gaps, store
+from eventstore.models import DiscardedEvent, ParkedEvent, SkippedRange, StoredEvent, SubscriberRow
+from eventstore.subscribers import registry
+from eventstore.testing import reset
+from ordering.effects.customer import send_welcome
+from ordering.effects.order import send_confirmation, send_status
+from ordering.models import ConferenceOnSale, CustomerProfile, OrderSummary
+from ordering.processes.sale import Sale
+from sagas.models import Outgoing, Timer
+from tests.chaos.accounts import Accounts
+from tests.chaos.havoc import Reaper
+from tests.chaos.installation import Installation
+from tests.chaos.rest import PATIENCE, come_to_rest, rows, unrest
+from tests.chaos.stories import Story, contradictions, stories
+from tests.integration import shop
+from tests.integration.processes import MailServer, mail_server
+from tests.servers import temporary_home
+
+WRITERS = ("first writer", "second writer", "third writer", "fourth writer")
+EACH = max(1, int(os.environ.get("ORDERS", "400")) // len(WRITERS))
+ORDERS = len(WRITERS) * EACH
+SEED = os.environ.get("CHAOS_SEED") or secrets.token_hex(4)
+REST_WITHIN = 120.0 + ORDERS / 10
+"""Seconds to come to rest in, once everything is back: many times what it takes."""
+
+REGISTERED = "customer.registered"
+FINAL = {"confirmed", "refused", "expired", "cancelled", "refunded"}
+WAITING = "awaiting_payment"
+
+pytestmark = [pytest.mark.bundled, pytest.mark.timeout(300 + ORDERS + REST_WITHIN)]
+
+
+class Aftermath(NamedTuple):
+    """What is left: the accounts of the log, what the writers were told, the mails that arrived, and stories."""
+
+    accounts: Accounts
+    told: Counter[str]
+    mails: MailServer
+    stories: dict[UUID, Story]
+
+    def recorded(self, kind: str) -> list[StoredEvent]:
+        """The events of one type."""
+        return [event for event in self.accounts.events if event.type == kind]
+
+    def orders(self, *statuses: str) -> list[UUID]:
+        """Those that stand so, by the log."""
+        return [order_id for order_id, order in self.accounts.orders.items() if order["status"] in statuses]
+
+
+@pytest.fixture(scope="module")
+def aftermath(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Aftermath]:
+    with django_db_blocker.unblock():
+        reset()
+        registry.make_rows()
+        yield live_through()
+        reset()
+        connection.close()
+
+
+def live_through() -> Aftermath:
+    """One conference is sold out early, so that orders are refused."""
+    conferences = [shop.conference_on_sale(capacity) for capacity in (max(1, ORDERS // 4), 5 * ORDERS, 5 * ORDERS)]
+    with (
+        temporary_home() as home,
+        bundled.servers(home, postgres=False) as broker,
+        mail_server() as (mails, mail_url),
+        Installation(
+            SEED,
+            conferences,
+            writers=WRITERS,
+            REDIS_URL=broker.redis_url,
+            EMAIL_URL=mail_url,
+            WRITER_ORDERS=str(EACH),
+            WRITER_PAUSE="0",
+            **PATIENCE,
+        ) as installation,
+    ):
+        reaper, begun = Reaper(SEED, installation), time.monotonic()
+        try:
+            reaper.reap(lambda: installation.selling)
+            sold = time.monotonic()
+            reaper.calm()
+            come_to_rest(reaper, REST_WITHIN)
+            print(f"sold for {sold - begun:.0f} s, at rest {time.monotonic() - sold:.0f} s later")  # noqa: T201
+        except BaseException:
+            print("unrest:", *unrest(), installation.printed(), sep="\n")  # noqa: T201 - for whoever looks for the cause
+            raise
+        finally:
+            print(f"CHAOS_SEED={SEED}", *reaper.diary, sep="\n")  # noqa: T201
+    accounts = Accounts()
+    told = Counter(outcome for outcome, _, _ in installation.told())
+    by_order = {UUID(story.instance.key): story for story in stories(Sale(), accounts.events)}
+    return Aftermath(accounts, told, mails, by_order)
+
+
+def test_all_orders_were_placed_and_ended_in_every_way_there_is(aftermath):
+    assert len(aftermath.accounts.orders) == ORDERS
+    assert aftermath.told["failed"] == 0
+    statuses = Counter(order["status"] for order in aftermath.accounts.orders.values())
+    assert {*statuses} <= {*FINAL, WAITING}
+    assert statuses["confirmed"] > ORDERS / 4, statuses
+    assert aftermath.recorded("payment.declined")
+    if ORDERS >= 4_000:
+        assert {*statuses} == {*FINAL, WAITING}, statuses
+        assert aftermath.recorded("saga.command-refused")
+
+
+def test_every_order_stands_where_its_events_lead_to(aftermath):
+    accounts = aftermath.accounts
+    assert list(accounts.broken_promises()) == []
+    assert rows(OrderSummary, "status", "payment_status", "total", "version", "as_of") == accounts.orders
+    assert rows(CustomerProfile, "name", "email", "version", "as_of") == accounts.customers
+
+
+def test_an_order_waits_for_nothing_but_its_payment(aftermath):
+    waiting = {UUID(key) for key in Timer.objects.filter(status="waiting").values_list("key", flat=True)}
+    assert waiting == {*aftermath.orders(WAITING)}
+
+
+def test_seats_add_up(aftermath):
+    accounts = aftermath.accounts
+    assert accounts.absurd == []
+    for status, seats in {"confirmed": "sold", WAITING: "reserved"}.items():
+        ordered = Counter[UUID]()
+        for placed in map(accounts.placed.get, aftermath.orders(status)):
+            ordered[UUID(placed["conference_id"])] += sum(line["quantity"] for line in placed["lines"])
+        assert ordered == {conference: types["standard"][seats] for conference, types in accounts.conferences.items()}
+    for row in ConferenceOnSale.objects.all():
+        assert row.seat_types["standard"]["available"] == accounts.conferences[row.pk]["standard"]["available"]
+
+
+def test_the_money_that_was_kept_is_what_confirmed_orders_cost(aftermath):
+    kept = defaultdict[UUID, Decimal](Decimal)
+    for kind, sign in (("payment.accepted", 1), ("payment.refunded", -1)):
+        for event in aftermath.recorded(kind):
+            kept[UUID(event.data["order_id"])] += sign * Decimal(event.data["amount"]["amount"])
+    costs = {order_id: aftermath.accounts.orders[order_id]["total"] for order_id in aftermath.orders("confirmed")}
+    assert {order_id: amount for order_id, amount in kept.items() if amount} == costs
+
+
+def test_whoever_was_confirmed_has_a_mail_and_whoever_registered_one_welcome(aftermath):
+    customers, placed = aftermath.accounts.customers, aftermath.accounts.placed
+    buyers = {order_id: customers[UUID(order["customer_id"])]["email"] for order_id, order in placed.items()}
+    expected = {message_id(send_welcome, each): each.data["email"] for each in aftermath.recorded(REGISTERED)}
+    assert len(expected) == len({*expected.values()}) == len(customers)
+    for effect in (send_confirmation, send_status):
+        events = aftermath.recorded(effect.event.stored)
+        expected |= {message_id(effect, event): buyers[event.stream_id] for event in events}
+    contents: dict[str, tuple[str, str]] = {}
+    for mail in aftermath.mails.received:
+        what = (mail["To"], mail["Subject"])
+        assert contents.setdefault(mail["Message-ID"], what) == what
+    assert {each: to for each, (to, _) in contents.items()} == expected
+
+
+def test_every_command_was_sent_once_and_the_story_of_every_sale_explains_its_state(aftermath):
+    assert {*Outgoing.objects.values_list("status", flat=True)} <= {"done", "refused"}
+    assert aftermath.stories.keys() == aftermath.accounts.orders.keys()
+    for story in aftermath.stories.values():
+        assert list(contradictions(story)) == []
+        assert story.instance.state == sale_of(story)
+
+
+def test_no_gap_is_left_and_nobody_has_stopped(aftermath):
+    for subscriber in registry:
+        assert gaps.gaps(subscriber.name).ranges == []
+    assert {(row.status, row.checkpoint) for row in SubscriberRow.objects.all()} == {("running", store.head())}
+    for kind in (ParkedEvent, DiscardedEvent, SkippedRange):
+        assert not kind.objects.exists()
+
+
+def sale_of(story: Story) -> dict[str, Any]:
+    """What the sale of an order has to remember of all it has heard."""
+    heard = {event.type for event in story.heard}
+    placed = story.heard[0].data
+    return {
+        "order_id": placed["order_id"],
+        "conference_id": placed["conference_id"],
+        "total": placed["total"],
+        "closed": bool(heard & {"order.refused", "order.expired", "order.cancelled"}),
+        "paid": "payment.accepted" in heard,
+    }
+
+
+def message_id(effect, event):
+    return f"<{effect.idempotency_key(event)}@{settings.MAIL_DOMAIN}>"
