@@ -12,6 +12,11 @@ from config.bundled import BundledError
 
 BENCHMARKS = {
     "append": "appends and commands a second, beside a bare INSERT and beside the library `eventsourcing`",
+    "drill": "950 of 2,000,000 events are missed by an outage, then by a bug: noticed, caught up, verified, rebuilt",
+    "lag": "how long after its commit an event can be read, with the broker and without",
+    "rebuild": "events folded a second into a read table, beside a hand-written loop and beside `eventsourcing`",
+    "sale": "whole sales a second, beside the same steps as plain Django, and how soon an order awaits its payment",
+    "timers": "how late 1,000 timers fire that are due at one moment, and when mails arrive that were held up",
 }
 
 ENVIRONMENT = """\

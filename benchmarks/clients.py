@@ -38,25 +38,36 @@ class Job(ABC):
         self.client = client
 
     @abstractmethod
-    def once(self) -> None:
-        """What is counted and timed."""
+    def once(self) -> float | None:
+        """What is counted and timed. Answers when it was over, if that is not the moment it returns."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What clients do for a while: `job` is a path such as "benchmarks.writers:Insert", `options` its arguments."""
+    """What clients do for a while: `job` is a path such as "benchmarks.writers:Insert", `options` its arguments.
+
+    `every` is the pace of each client: seconds from one beginning to the next, whatever becomes of it. Without a pace
+    each time begins when the last one is over. A client that has made the job does it `first_times` before it is ready.
+    """
 
     job: str
     seconds: float
     options: tuple[tuple[str, int], ...] = ()
+    every: float = 0.0
+    first_times: int = FIRST_TIMES
 
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a turn: how often all clients together did their job in a second, and how long each time took."""
+    """What came of a turn: how often all clients together did their job in a second, and how long each time took.
+
+    With a pace that counts from when it was due, so that no stall hides the next; and `moments` says, client by client,
+    when each time was over, on the monotonic clock.
+    """
 
     rate: float
     seconds: list[float]
+    moments: list[list[float]]
 
 
 class Clients:
@@ -85,14 +96,16 @@ class Clients:
         """Let `count` of the clients do a job at the same time. Raises `BenchmarkFailed` with what went wrong there."""
         chosen = self._begin(turn, count)
         begin = time.monotonic() + SOON
-        for pipe in chosen:
-            pipe.send(begin)
-        ends, durations = list[float](), list[float]()
-        for pipe in chosen:
-            end, times = _answer(pipe, turn.seconds)
-            ends.append(end)
-            durations.extend(times)
-        return Done(len(durations) / (max(ends) - begin), durations)
+        begins = [begin + number * turn.every / count for number in range(count)]
+        for pipe, moment in zip(chosen, begins, strict=True):
+            pipe.send(moment)
+        answers = [_answer(pipe, turn.seconds) for pipe in chosen]
+        durations = [each for _, times in answers for each in times]
+        moments = [
+            [first + number * turn.every + seconds for number, seconds in enumerate(times)]
+            for first, (_, times) in zip(begins, answers, strict=True)
+        ]
+        return Done(len(durations) / (max(end for end, _ in answers) - begin), durations, moments if turn.every else [])
 
     def _begin(self, turn: Turn, count: int) -> list[Connection]:
         chosen = self._pipes[:count]
@@ -143,12 +156,12 @@ def _serve(pipe: Connection, number: int, variables: Variables) -> None:
             turn: Turn = pipe.recv()
             if turn not in jobs:
                 jobs[turn] = _make(turn, number)
-                _repeat(jobs[turn], FIRST_TIMES)
+                _repeat(jobs[turn], turn.first_times)
             _repeat(jobs[turn], 3)
             pipe.send(READY)
             begin = pipe.recv()
             if begin is not None:
-                pipe.send(_measure(jobs[turn], begin, turn.seconds))
+                pipe.send((_pace if turn.every else _measure)(jobs[turn], begin, turn))
     except EOFError:
         return
     except Exception:
@@ -166,10 +179,10 @@ def _repeat(job: Job, times: int) -> None:
         job.once()
 
 
-def _measure(job: Job, begin: float, seconds: float) -> tuple[float, list[float]]:
+def _measure(job: Job, begin: float, turn: Turn) -> tuple[float, list[float]]:
     """When the last time was over, and how long each took; the clock's own cost is a tenth of a microsecond."""
     durations = list[float]()
-    once, clock, end = job.once, time.monotonic, begin + seconds
+    once, clock, end = job.once, time.monotonic, begin + turn.seconds
     time.sleep(max(0.0, begin - clock()))
     before = clock()
     while True:
@@ -179,3 +192,13 @@ def _measure(job: Job, begin: float, seconds: float) -> tuple[float, list[float]
         if after >= end:
             return after, durations
         before = after
+
+
+def _pace(job: Job, begin: float, turn: Turn) -> tuple[float, list[float]]:
+    """When the last time was over, and how long after it was due each one was."""
+    durations = list[float]()
+    for number in range(round(turn.seconds / turn.every)):
+        due = begin + number * turn.every
+        time.sleep(max(0.0, due - time.monotonic()))
+        durations.append((job.once() or time.monotonic()) - due)
+    return time.monotonic(), durations

@@ -6,16 +6,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import psycopg
 from psycopg import sql
+from rich.console import Console
 
 from benchmarks.errors import BenchmarkFailed
 from config import bundled
+from config.bundled.guardian import stop
+from config.run import programs
+from config.supervisor import Supervisor
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -32,8 +36,9 @@ class Place(Protocol):
 class Environment:
     """Running servers. Every database that it makes is fresh and has all tables."""
 
-    def __init__(self, place: Place, redis_url: str, home: Path) -> None:
-        self._place, self._redis_url, self._home = place, redis_url, home
+    def __init__(self, own: bundled.Servers, home: bundled.Home, place: Place, given_redis: str | None) -> None:
+        self._own, self._home, self._place, self._given_redis = own, home, place, given_redis
+        self._supervisors: list[Supervisor] = []
 
     def database(self, name: str) -> Variables:
         """A migrated database, as the variables with which a process gets to it."""
@@ -43,9 +48,9 @@ class Environment:
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "DATABASE_URL": application,
             "DATABASE_OWNER_URL": owner,
-            "REDIS_URL": self._redis_url,
+            "REDIS_URL": self._given_redis or self._own.redis_url,
             "SECRET_KEY": secrets.token_urlsafe(48),
-            "BOXOFFICE_HOME": str(self._home),
+            "BOXOFFICE_HOME": str(self._home.root),
             "LOG_LEVEL": "WARNING",
         }
         migrate = [sys.executable, "manage.py", "migrate", "--database=owner", "--verbosity=0", "--no-input"]
@@ -53,6 +58,40 @@ class Environment:
         if made.returncode:
             raise BenchmarkFailed(f"The database could not be migrated:\n{made.stdout}{made.stderr}")
         return variables
+
+    def keep(self, names: Collection[str], variables: Variables, port: int = 0) -> None:
+        """Runs those programs of `make run` in an environment with these variables, until the servers stop; the site at
+        this port.
+        """
+        supervisor = Supervisor(self._own.guardian, _quiet(variables), Console(stderr=True, highlight=False))
+        self._supervisors.append(supervisor)
+        for program in programs(self._home, "127.0.0.1", port):
+            if program.name in names:
+                supervisor.keep(program)
+
+    @contextmanager
+    def start(self, name: str, variables: Variables) -> Iterator[subprocess.Popen[bytes]]:
+        """Runs one program of `make run`, which nobody starts again, until the block ends; leads a group of its own."""
+        program = next(each for each in programs(self._home, "127.0.0.1", 0) if each.name == name)
+        process = subprocess.Popen(program.command, env=_quiet(variables), stdout=sys.stderr, start_new_session=True)
+        self._own.guardian.watch(process.pid, program.polite)
+        try:
+            yield process
+        finally:
+            stop(process.pid, program.polite)
+            process.wait()
+            self._own.guardian.forget(process.pid)
+
+    def stop_redis(self) -> bool:
+        """Stops the broker for good, unless it is somebody else's: then False."""
+        if not self._given_redis:
+            self._own.valkey.stop()
+        return not self._given_redis
+
+    def stop(self) -> None:
+        """Starts no program again; those that run are stopped with the servers."""
+        for supervisor in self._supervisors:
+            supervisor.stop()
 
 
 @contextmanager
@@ -63,14 +102,15 @@ def servers() -> Iterator[Environment]:
         root = Path(tempfile.mkdtemp(prefix="boxoffice-benchmark-"))
         stack.callback(shutil.rmtree, root, ignore_errors=True)
         (root / "static").mkdir()
-        own = stack.enter_context(
-            bundled.servers(bundled.Home(root), postgres=not given_database, valkey=not given_redis)
-        )
+        home = bundled.Home(root)
+        own = stack.enter_context(bundled.servers(home, postgres=not given_database, valkey=not given_redis))
         place: Place = own
         if given_database:
             owner = os.environ.get("DATABASE_OWNER_URL") or given_database
             place = stack.enter_context(_given(owner, given_database))
-        yield Environment(place, given_redis or own.redis_url, root)
+        environment = Environment(own, home, place, given_redis)
+        stack.callback(environment.stop)
+        yield environment
 
 
 class _Given:
@@ -103,6 +143,13 @@ def _given(owner: str, application: str) -> Iterator[_Given]:
         yield given
     finally:
         given.drop()
+
+
+def _quiet(variables: Variables) -> Variables:
+    """In a container one is root, which is no news to whoever chose it."""
+    if os.geteuid() != 0:
+        return variables
+    return {**variables, "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
 
 
 def _with_database(url: str, name: str) -> str:

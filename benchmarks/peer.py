@@ -29,20 +29,23 @@ class Orders(Application[UUID]):
     """All defaults: the recorder keeps notifications in order by locking its table until the commit."""
 
 
-def application(url: str, *, create_table: bool) -> Orders:
-    """The application on the database of this URL, configured by variables as its documentation says."""
+def environment(url: str, *, create_table: bool) -> dict[str, str]:
+    """The variables, as its documentation names them, that lead it to the database of this URL."""
     found = conninfo_to_dict(url)
-    return Orders(
-        env={
-            "PERSISTENCE_MODULE": "eventsourcing.postgres",
-            "POSTGRES_DBNAME": str(found["dbname"]),
-            "POSTGRES_HOST": str(found.get("host", "")),
-            "POSTGRES_PORT": str(found.get("port", 5432)),
-            "POSTGRES_USER": str(found.get("user", "")),
-            "POSTGRES_PASSWORD": str(found.get("password", "")),
-            "CREATE_TABLE": "yes" if create_table else "no",
-        }
-    )
+    return {
+        "PERSISTENCE_MODULE": "eventsourcing.postgres",
+        "POSTGRES_DBNAME": str(found["dbname"]),
+        "POSTGRES_HOST": str(found.get("host", "")),
+        "POSTGRES_PORT": str(found.get("port", 5432)),
+        "POSTGRES_USER": str(found.get("user", "")),
+        "POSTGRES_PASSWORD": str(found.get("password", "")),
+        "CREATE_TABLE": "yes" if create_table else "no",
+    }
+
+
+def application(url: str, *, create_table: bool) -> Orders:
+    """The application on the database of this URL."""
+    return Orders(env=environment(url, create_table=create_table))
 
 
 def make_table(url: str) -> None:

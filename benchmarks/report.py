@@ -28,10 +28,18 @@ def say(line: str) -> None:
 
 @dataclass(frozen=True)
 class Target:
-    """What a ratio is to reach, and what it compares."""
+    """What a ratio or a figure is to reach, and what it tells."""
 
-    at_least: float
-    meaning: str
+    at_least: float | None = None
+    meaning: str = ""
+    at_most: float | None = None
+
+    @property
+    def bound(self) -> str:
+        return f"≤ {self.at_most:g}" if self.at_most is not None else f"≥ {self.at_least:g}"
+
+    def reached(self, value: float) -> bool:
+        return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
 
 
 @dataclass
@@ -65,14 +73,15 @@ class Report:
                 console.print(f"[dim]{name}: {value}[/dim]", soft_wrap=True)
 
     def _compared(self) -> Table:
-        compared = table("Ratios of medians", "", "ratio", "to reach", "")
+        compared = table("What was to be reached", "", "measured", "to reach", "")
+        compared.columns[0].no_wrap = False
+        found = {**self.figures, **self.ratios}
         for name, target in self.targets.items():
-            reached = self.ratios[name] >= target.at_least
             compared.add_row(
                 f"{name}: {target.meaning}",
-                f"{self.ratios[name]:.2f}",
-                f"{target.at_least:g}",
-                "[green]reached[/green]" if reached else "[red]missed[/red]",
+                f"{found[name]:.2f}",
+                target.bound,
+                "[green]reached[/green]" if target.reached(found[name]) else "[red]missed[/red]",
             )
         return compared
 

@@ -1,6 +1,6 @@
 """Rounds in which the contenders take turns, and the medians over them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
@@ -39,14 +39,24 @@ class Results:
         times = list[float]()
         for done in self._rounds[figure]:
             times.extend(done.seconds)
-        if len(times) < 2:
-            return times[0] * 1e3, times[0] * 1e3
-        cuts = quantiles(times, n=100, method="inclusive")
-        return cuts[49] * 1e3, cuts[98] * 1e3
+        return percentiles(times)
 
 
-def play(clients: Clients, runs: Sequence[Run], rounds: int) -> Results:
-    """All runs in order, again and again: what disturbs the machine for a while disturbs neighbours alike."""
+def percentiles(seconds: Sequence[float]) -> tuple[float, float]:
+    """The 50th and the 99th, in milliseconds."""
+    if len(seconds) < 2:
+        return seconds[0] * 1e3, seconds[0] * 1e3
+    cuts = quantiles(seconds, n=100, method="inclusive")
+    return cuts[49] * 1e3, cuts[98] * 1e3
+
+
+def play(
+    clients: Clients, runs: Sequence[Run], rounds: int, judge: Callable[[Run, Done], None] = lambda run, done: None
+) -> Results:
+    """All runs in order, again and again: what disturbs the machine for a while disturbs neighbours alike.
+
+    `judge` looks at what came of each turn, and raises if that is not what it should be.
+    """
     for run in runs:
         say(f"getting ready: {run.figure}")
         clients.prepare(run.turn, run.clients)
@@ -54,6 +64,7 @@ def play(clients: Clients, runs: Sequence[Run], rounds: int) -> Results:
     for number in range(1, rounds + 1):
         for run in runs:
             done = clients.take(run.turn, run.clients)
+            judge(run, done)
             results[run.figure].append(done)
-            say(f"round {number} of {rounds}: {run.figure:<16} {done.rate:>8,.0f} /s")
+            say(f"round {number} of {rounds}: {run.figure:<16} {done.rate:>10,.1f} /s")
     return Results(results)

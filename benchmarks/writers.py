@@ -1,6 +1,7 @@
-"""What the clients of the append benchmark do. All record the same order, each time to a stream of its own."""
+"""What clients do that write. Those who append record the same order, each time to a stream of its own."""
 
 import os
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -11,14 +12,16 @@ import msgspec
 import psycopg
 
 from benchmarks.clients import Job
+from benchmarks.watcher import EACH, customer_of
 from eventstore import context, feeding, store
 from eventstore.codec import encode
-from eventstore.commands import dispatch
+from eventstore.commands import dispatch, settle_with
 from eventstore.subscribers import Mode, registry
 from ordering.domain.conference import PricedLine
 from ordering.domain.customer import ChangeCustomer, CustomerRegistered, RegisterCustomer
 from ordering.domain.order import OrderPlaced
 from ordering.domain.values import Money, order_number
+from sagas.dispatch import settle
 
 TWIN = "benchmark_insert"
 CUSTOMERS = 200  # of each client, so that no stream grows long
@@ -93,10 +96,39 @@ class Rename(Job):
         self._customers = [context.new_id() for _ in range(CUSTOMERS)]
         registry.make_rows()
         for customer_id in self._customers:
-            registered = CustomerRegistered(customer_id=customer_id, name="Ada Allen", email="ada@example.org")
-            store.append(store.Changes(stream_id=customer_id, category="customer", expected=0, events=[registered]))
+            _register(customer_id)
         feeding.catch_up(registry.of(Mode.SYNC))
 
     def once(self) -> None:
         name = f"Ada {self._random.getrandbits(48):012x}"
         dispatch(ChangeCustomer(customer_id=self._random.choice(self._customers), name=name))
+
+
+class RenameInTurn(Job):
+    """A command to one of the client's customers after the other, each an event; over as soon as it is committed."""
+
+    def __init__(self, client: int, turn: int) -> None:
+        super().__init__(client)
+        self._turn, self._number = turn, 0
+        self._random = Random(client)
+        self._committed = 0.0
+        settle_with(self._settle)
+        registry.make_rows()
+        for number in range(EACH):
+            _register(customer_of(turn, client, number))
+
+    def once(self) -> float:
+        customer_id = customer_of(self._turn, self.client, self._number)
+        dispatch(ChangeCustomer(customer_id=customer_id, name=f"Ada {self._random.getrandbits(48):012x}"))
+        self._number += 1
+        return self._committed
+
+    def _settle(self, root: UUID, position: int, using: str) -> bool:
+        """What dispatch does first after the commit."""
+        self._committed = time.monotonic()
+        return settle(root, position, using)
+
+
+def _register(customer_id: UUID) -> None:
+    registered = CustomerRegistered(customer_id=customer_id, name="Ada Allen", email="ada@example.org")
+    store.append(store.Changes(stream_id=customer_id, category="customer", expected=0, events=[registered]))
