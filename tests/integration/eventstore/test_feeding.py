@@ -273,6 +273,7 @@ def test_when_the_horizon_falls_back_nobody_goes_back_and_nothing_is_applied_twi
             assert store.horizon() == 0
             feeding.catch_up([first, second])
             assert (row("first").checkpoint, row("second").checkpoint) == (2, 1)
+            held_up.rollback()
         feeding.catch_up([first, second])
         assert first.seen() == second.seen() == [1, 2]
 
