@@ -23,11 +23,19 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     standalone: ClassVar[bool] = False
 
 
+class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a chain of events comes from: `root` is the id of the command that began it, `hops` how many commands of
+    sagas lie between.
+    """
+
+    root: UUID | None = None
+    hops: int = 0
+
+
 class Meta(msgspec.Struct, kw_only=True):
     """What the log knows about an event besides its data.
 
-    `position` counts all events of the log from 1, `version` those of the stream from 1. `root` is the id of the
-    command that began the chain of which this event is a link, `hops` how many commands of sagas lie between.
+    `position` counts all events of the log from 1, `version` those of the stream from 1.
     """
 
     position: int
@@ -40,9 +48,16 @@ class Meta(msgspec.Struct, kw_only=True):
     correlation_id: UUID
     causation_id: UUID | None
     actor: str
-    root: UUID | None
-    hops: int
     recorded_at: datetime
+    metadata: str | bytes = b"{}"
+
+    @property
+    def origin(self) -> Origin:
+        """Read from the metadata when asked for, which is seldom."""
+        return _decode_origin(self.metadata)
+
+
+_decode_origin = msgspec.json.Decoder(Origin).decode
 
 
 class Catalogue:

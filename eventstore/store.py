@@ -18,7 +18,7 @@ from eventstore import applying, context
 from eventstore.aggregates import Claim
 from eventstore.codec import Recorded, encode, encoder
 from eventstore.errors import ClaimTaken, ConcurrencyConflict, TooManyEvents, UnsafeTransaction
-from eventstore.events import Event
+from eventstore.events import Event, Origin
 
 MOST_EVENTS = 200
 CHUNK = 500
@@ -35,8 +35,7 @@ HORIZON = "SELECT eventstore_horizon_v2(%s)"
 _APPEND = "SELECT first, last FROM eventstore_append_v1(%s, %s, %s, %s, %s)"
 _LOCK = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
 _COLUMNS = """position, stream_id, category, version, type, schema_version, data::text AS data, event_id,
-    correlation_id, causation_id, actor, (metadata->>'root')::uuid AS root,
-    coalesce((metadata->>'hops')::int, 0) AS hops, recorded_at"""
+    correlation_id, causation_id, actor, recorded_at, metadata::text AS metadata"""
 # A decider that freezes must not hold its stream for good, nor a caller wait for one without end.
 _LIMITS = """SELECT set_config('lock_timeout', '10s', true),
     set_config('idle_in_transaction_session_timeout', '5s', true)"""
@@ -93,7 +92,7 @@ class NewEvent(msgspec.Struct):
     correlation_id: UUID
     causation_id: UUID | None
     actor: str
-    metadata: dict[str, Any]
+    metadata: Origin
 
 
 def session(using: str = DEFAULT_DB_ALIAS) -> psycopg.Connection[Any]:
@@ -147,9 +146,7 @@ def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAU
     applying.refuse_to("record events")
     tracing = context.current()
     causation = command_id or tracing.causation_id
-    metadata: dict[str, Any] = {"root": tracing.root or command_id} if tracing.root or command_id else {}
-    if tracing.hops:
-        metadata["hops"] = tracing.hops
+    origin = Origin(root=tracing.root or command_id, hops=tracing.hops)
     rows = [
         NewEvent(
             stream_id=change.stream_id,
@@ -162,7 +159,7 @@ def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAU
             correlation_id=tracing.correlation_id,
             causation_id=causation,
             actor=tracing.actor,
-            metadata=metadata,
+            metadata=origin,
         )
         for change in changes
         for version, event in enumerate(change.events, change.expected + 1)
@@ -279,7 +276,7 @@ def _make_recorded(values: Sequence[Any]) -> Recorded:
     """In the order of `_COLUMNS`; quicker than by their names."""
     (
         position, stream_id, category, version, kind, schema_version, data, event_id,
-        correlation_id, causation_id, actor, root, hops, recorded_at,
+        correlation_id, causation_id, actor, recorded_at, metadata,
     ) = values  # fmt: skip
     return Recorded(
         position=position,
@@ -293,9 +290,8 @@ def _make_recorded(values: Sequence[Any]) -> Recorded:
         correlation_id=correlation_id,
         causation_id=causation_id,
         actor=actor,
-        root=root,
-        hops=hops,
         recorded_at=recorded_at,
+        metadata=metadata,
     )
 
 

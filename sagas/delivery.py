@@ -127,7 +127,7 @@ def _held(taken: Taken, effect: Effect, recorded: Recorded, using: str) -> dict[
     """What is to be written down instead of acting, if anything keeps us from it."""
     if taken.status == Status.RUNNING and effect.delivery is AT_MOST_ONCE:
         return {"status": Status.IN_DOUBT, "error": "Whoever acted has died; it may or may not have happened."}
-    if recorded.hops > MOST_HOPS:
+    if recorded.origin.hops > MOST_HOPS:
         return {"status": Status.FAILED, "finished_at": ClockTimestamp(), "error": describe(TooManyHops())}
     if (opens := windows.opens_at(effect.name, taken.now)) is not None:
         return {"status": Status.WAITING, "due_at": opens, "waits_for": f"{opens:%H:%M}"}
@@ -145,8 +145,9 @@ def _has_turn(cursor: psycopg.Cursor[Any], effect: Effect) -> bool:
 def _act(taken: Taken, effect: Effect, recorded: Recorded, using: str) -> None:
     """Outside any transaction. The outcome is written only while this attempt is still the last one."""
     log.debug("effect_begins", effect=effect.name, position=recorded.position, attempt=taken.attempts)
-    tracing = {"correlation_id": recorded.correlation_id, "causation_id": recorded.event_id, "root": recorded.root}
-    with context.acting(actor=f"effect:{effect.name}", hops=recorded.hops + 1, **tracing), delivering(taken.copy):
+    origin = recorded.origin
+    tracing = {"correlation_id": recorded.correlation_id, "causation_id": recorded.event_id, "root": origin.root}
+    with context.acting(actor=f"effect:{effect.name}", hops=origin.hops + 1, **tracing), delivering(taken.copy):
         done: Done = None
         try:
             done = effect.act(recorded.event, recorded)

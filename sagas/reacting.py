@@ -141,7 +141,8 @@ class Batch:
         match step:
             case Send(command):
                 origin = self._origin(row, recorded, command_id, command)
-                origin |= {"root": recorded.root or recorded.event_id, "hops": recorded.hops + 1}
+                came = recorded.origin
+                origin |= {"root": came.root or recorded.event_id, "hops": came.hops + 1}
                 self.sent.append(origin)
                 return {"step": "send", "command": command.stored, "command_id": command_id}
             case After(delay, command, name):

@@ -74,8 +74,6 @@ def recorded(event: Event, **meta: Any) -> Recorded:
         "correlation_id": identity,
         "causation_id": None,
         "actor": "",
-        "root": None,
-        "hops": 0,
         "recorded_at": NOON,
     }
     return Recorded(data=encode(event), **known | meta)

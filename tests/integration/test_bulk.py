@@ -114,8 +114,6 @@ def recorded(position: int, event: Event) -> Recorded:
         correlation_id=new_id(),
         causation_id=None,
         actor="",
-        root=None,
-        hops=0,
         recorded_at=NOON,
         data="",
         decoded=event,
