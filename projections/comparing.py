@@ -9,7 +9,6 @@ from django.db import connections, transaction
 from psycopg import sql
 
 from eventstore import leases, store
-from eventstore.errors import Busy
 from eventstore.leases import Lease
 from eventstore.roles import owner_alias
 from eventstore.slices import ALL
@@ -25,11 +24,6 @@ CatchUp = Callable[[psycopg.Cursor[Any], AnyProjection, Generation, Part, int], 
 
 MOST = 10_000
 """Differences that are kept; all are counted."""
-
-LOCKS = 20043
-"""The family of advisory locks that whoever compares a generation holds."""
-
-_ALONE = "SELECT pg_try_advisory_xact_lock(%s, %s)"
 
 _COMPARE = """
     WITH differing AS MATERIALIZED (
@@ -63,8 +57,6 @@ def compare(generation: Generation, projection: AnyProjection, catch_up: CatchUp
     The live rows' lock is held by a connection of its own, until the snapshot is taken and no longer.
     """
     using = owner_alias()
-    with store.cursor(using) as cursor:
-        _must_be_alone(cursor, generation)
     with ExitStack() as still:
         held = still.enter_context(_nobody_feeds(projection, using))
         with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
@@ -76,15 +68,8 @@ def compare(generation: Generation, projection: AnyProjection, catch_up: CatchUp
             stand_together(cursor, projection, locked, held, catch_up)
         with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            _must_be_alone(cursor, generation)
             still.close()
             _record(cursor, generation, projection)
-
-
-def _must_be_alone(cursor: psycopg.Cursor[Any], generation: Generation) -> None:
-    """Nobody else compares this generation, as long as the transaction lasts. Raises `Busy`."""
-    if cursor.execute(_ALONE, [LOCKS, generation.pk]).fetchone() != (True,):
-        raise Busy("Another worker compares it.")
 
 
 @contextmanager

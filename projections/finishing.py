@@ -19,6 +19,7 @@ from eventstore.failures import is_infrastructure, is_lost
 from eventstore.leases import Lease
 from eventstore.models import ParkedEvent, SkippedRange, Warned
 from eventstore.parking import STREAM, describe
+from eventstore.places import place
 from eventstore.roles import owner_alias
 from eventstore.subscribers import Subscriber, registry
 from projections import comparing, schemas
@@ -39,6 +40,9 @@ NEAR = 5_000
 WITHIN = 30.0
 """Seconds to find a moment in which nobody holds the live table; then others have a turn, and it is tried again."""
 
+ENDS = 20043
+"""The family of advisory locks of those who end a generation: one for each."""
+
 _GO_LIVE = """UPDATE eventstore_subscriber
     SET checkpoint = greatest(checkpoint, %s), version = %s, wanted = %s, fingerprint = %s, stale = '', failures = 0,
         retry_at = NULL, status = CASE status WHEN 'halted' THEN 'running' ELSE status END, last_error = '',
@@ -49,6 +53,12 @@ _NOW_STALE = "UPDATE eventstore_subscriber SET stale = %s WHERE subscriber = ANY
 def finish(generation: Generation, projection: AnyProjection) -> bool:
     """End a generation, if all its parts have caught up. False when it is to be tried again."""
     using = owner_alias()
+    # Two would gather statistics twice, and be in each other's way.
+    with place(ENDS, [str(generation.pk)], using=using) as alone:
+        return alone and _finish(generation, projection, using)
+
+
+def _finish(generation: Generation, projection: AnyProjection, using: str) -> bool:
     try:
         if not _near(generation, projection, using):
             return False

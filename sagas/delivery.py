@@ -5,8 +5,8 @@ does: nobody knows whether it happened, so the row is *in doubt* and staff decid
 """
 
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ import structlog
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from eventstore import applying, context, doorbell, identity, store
+from eventstore import applying, context, doorbell, identity, places, store
 from eventstore.codec import Recorded
 from eventstore.events import Event
 from eventstore.failures import is_infrastructure
@@ -49,8 +49,6 @@ _TAKE = """SELECT id, position, copy, status, attempts, clock_timestamp() AS now
     WHERE effect = %s AND due_at <= clock_timestamp()
         AND (status IN ('pending', 'waiting') OR status = 'running' AND lease_until <= clock_timestamp())
     ORDER BY due_at, position LIMIT 1 FOR UPDATE SKIP LOCKED"""
-_PLACE = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
-_LEAVE = "SELECT pg_advisory_unlock(%s, hashtext(%s))"
 _TURN = """INSERT INTO sagas_pace AS pace (effect, free_at)
     VALUES (%(effect)s, clock_timestamp() + make_interval(secs => %(pause)s))
     ON CONFLICT (effect) DO UPDATE
@@ -81,17 +79,9 @@ def lease() -> timedelta:
     return timedelta(seconds=seconds)
 
 
-@contextmanager
-def place(effect: Effect, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[bool]:
+def place(effect: Effect, *, using: str = DEFAULT_DB_ALIAS) -> AbstractContextManager[bool]:
     """One of the few places at an effect, for as long as this lasts; False if others have them all."""
-    places = [f"{effect.name}/{number}" for number in range(effect.at_once)]
-    with store.cursor(using) as cursor:
-        ours = next((each for each in places if cursor.execute(_PLACE, [PLACES, each]).fetchone() == (True,)), None)
-    try:
-        yield ours is not None
-    finally:
-        if ours is not None:
-            _leave(ours, using)
+    return places.place(PLACES, [f"{effect.name}/{number}" for number in range(effect.at_once)], using=using)
 
 
 def deliver_one(effect: Effect, *, using: str = DEFAULT_DB_ALIAS) -> bool:
@@ -204,13 +194,3 @@ def _in(delay: timedelta) -> Any:
 
 def _update(taken: Taken, using: str, **values: Any) -> None:
     Delivery.objects.using(using).filter(pk=taken.id).update(**values)
-
-
-def _leave(ours: str, using: str) -> None:
-    """Where the connection is lost, so is the place."""
-    try:
-        with store.cursor(using) as cursor:
-            cursor.execute(_LEAVE, [PLACES, ours])
-    except Exception as error:
-        if not is_infrastructure(error):
-            raise

@@ -18,7 +18,7 @@ from eventstore.store import Changes
 from eventstore.subscribers import Mode, registry
 from ordering.domain.customer import CustomerRegistered
 from ordering.models import CustomerProfile, OrderSummary
-from projections import filling, finishing, generations, tasks
+from projections import filling, finishing, generations, schemas, tasks
 from projections.control import Mend, Rebuild, RollBack, Verify
 from projections.errors import (
     NoSuchGeneration,
@@ -473,6 +473,18 @@ def test_a_generation_is_compared_by_one_worker_at_a_time():
     for thread in threads:
         thread.join(60)
     assert (complete(generation).status, generation.differing) == ("verified", 0)
+
+
+def test_one_worker_at_a_time_ends_what_several_have_folded():
+    sell()
+    generation = generations.rebuild(NAME, parts=2)
+    with closing(raw.connect("owner", autocommit=True)) as other:
+        other.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", [finishing.ENDS, str(generation.pk)])
+        for part in generation.parts.all():
+            assert not filling.build(part.pk)
+        assert again(generation).status == "building"
+        assert schemas.missing_indexes(generation)
+    assert complete(generation).status == "live"
 
 
 def test_samples_are_verified_by_the_clock():
