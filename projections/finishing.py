@@ -163,6 +163,7 @@ def _hold(
 
 def _swap(generation: Generation, projection: AnyProjection, using: str) -> None:
     with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
+        schemas.keep_maintenance_out(cursor, projection.model, generation)
         found = _hold(cursor, generation, projection, using)
         if found is None:
             return

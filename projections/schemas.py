@@ -8,9 +8,10 @@ from typing import Any
 import psycopg
 from django.conf import settings
 from django.db import connections
+from django.db.models import JSONField
 from psycopg import sql
 
-from eventstore import store
+from eventstore import leases, store
 from eventstore.roles import owner_alias
 from projections.models import Generation, ReadModel
 
@@ -18,7 +19,7 @@ _OWNER = "SELECT tableowner FROM pg_tables WHERE schemaname = %s AND tablename =
 _GRANTS = """SELECT grantee, privilege_type FROM information_schema.role_table_grants
     WHERE table_schema = %s AND table_name = %s"""
 _IN_THE_WAY = """SELECT string_agg(format('%%s (pid %%s, %%s s): %%s',
-        coalesce(nullif(application_name, ''), usename), pid,
+        coalesce(nullif(application_name, ''), usename, backend_type), pid,
         extract(epoch FROM clock_timestamp() - xact_start)::int, left(query, 200)), E'\n')
     FROM pg_stat_activity WHERE pid IN (
         SELECT pid FROM pg_locks WHERE granted AND pid <> pg_backend_pid() AND (relation = %s::regclass
@@ -73,9 +74,31 @@ def drop(model: type[ReadModel], generation: Generation) -> None:
 
 
 def analyze(model: type[ReadModel], generation: Generation) -> None:
-    """A new table has no statistics, and would be read by bad plans until somebody gathers some."""
+    """A new table has no statistics, and would be read by bad plans until somebody gathers some.
+
+    Those of JSON, by which hardly anybody filters or sorts, take longer than all others together: autovacuum will
+    gather them, for to PostgreSQL a table of which some columns were left out still has to be looked at.
+    """
+    columns = [
+        sql.Identifier(each.column or each.attname)
+        for each in model._meta.concrete_fields
+        if not isinstance(each, JSONField)
+    ]
+    table = sql.Identifier(generation.schema, model._meta.db_table)
     with store.cursor(owner_alias()) as cursor:
-        cursor.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(generation.schema, model._meta.db_table)))
+        cursor.execute(sql.SQL("ANALYZE {} ({})").format(table, sql.SQL(", ").join(columns)))
+
+
+def keep_maintenance_out(cursor: psycopg.Cursor[Any], model: type[ReadModel], generation: Generation) -> None:
+    """Nobody vacuums or analyzes the table of a generation or the live one from now on until the transaction ends.
+
+    Readers and writers don't notice. Autovacuum gives way to whoever waits for longer than `deadlock_timeout`, which
+    is a second: much longer than a swap may keep readers waiting, so this comes first.
+    """
+    cursor.execute(leases.LIMIT, ["3s"])
+    for schema in (live_schema(), generation.schema):
+        table = sql.Identifier(schema, model._meta.db_table)
+        cursor.execute(sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE").format(table))
 
 
 def swap(cursor: psycopg.Cursor[Any], model: type[ReadModel], new: Generation, old: Generation) -> None:
