@@ -179,7 +179,8 @@ class Filler:
         part = self.part
         if self._bulk is None or self._expected != part.checkpoint:
             self._forget()
-            self._bulk = Bulk(self.projection, folding.table, part=folding.slice_or_none, empty=part.checkpoint == 0)
+            to_judge = None if sharding.is_exact(self.projection) else folding.slice_or_none
+            self._bulk = Bulk(self.projection, folding.table, part=to_judge, empty=part.checkpoint == 0)
         if self._stream is None:
             only = sharding.condition(self.projection, folding.slice, folding.keys).as_string()
             self._upto = upto

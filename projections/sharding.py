@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-import msgspec
+from msgspec.structs import FieldInfo, fields
 from psycopg import sql
 
 from eventstore.slices import ALL, Slice
@@ -26,16 +26,27 @@ def condition(projection: Projection[Any], part: Slice, keys: Collection[str] | 
         return sql.SQL("true")
     alike: dict[tuple[str, int], list[str]] = {}
     for handler in projection.handlers.values():
-        name = _stored_field(handler)
-        if name is not None:
-            alike.setdefault((name, handler.event.schema), []).append(handler.event.stored)
+        field = _field(handler)
+        if field is not None:
+            alike.setdefault((field.encode_name, handler.event.schema), []).append(handler.event.stored)
     if not alike:
         return sql.SQL("true")
     arms = [
-        _arm(schema, types if set(types) != projection.types else [], _within(field, part, keys))
-        for (field, schema), types in sorted(alike.items())
+        _arm(schema, types if set(types) != projection.types else [], _within(name, part, keys))
+        for (name, schema), types in sorted(alike.items())
     ]
     return sql.SQL("CASE {} ELSE true END").format(sql.SQL(" ").join(arms))
+
+
+def is_exact(projection: Projection[Any]) -> bool:
+    """Whether the condition of a slice lets nothing pass but the events of its keys, so that nobody has to judge again.
+
+    So it is when every handler's key is a plain field without a default, of an event that never had another schema.
+    """
+    return all(
+        handler.event.schema == 1 and (field := _field(handler)) is not None and field.required
+        for handler in projection.handlers.values()
+    )
 
 
 def _arm(schema: int, types: list[str], within: sql.Composable) -> sql.Composable:
@@ -57,12 +68,12 @@ def _within(field: str, part: Slice, keys: Collection[str] | None) -> sql.Compos
     return within
 
 
-def _stored_field(handler: Handler) -> str | None:
-    """The name in JSON of the field that is the key, if `str` gives what JSON holds: of texts, ids, whole numbers.
+def _field(handler: Handler) -> FieldInfo | None:
+    """The field that is the key, if `str` gives what JSON holds: of texts, ids, whole numbers.
 
     Not so of others: True is `true` in JSON, a moment has a T, a decimal may be written in another way.
     """
-    for field in msgspec.structs.fields(handler.event):
+    for field in fields(handler.event):
         if field.name == handler.key and field.type in (str, UUID, int):
-            return field.encode_name
+            return field
     return None

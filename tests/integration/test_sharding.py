@@ -1,15 +1,21 @@
 """Slices divide a projection's keys; Python and PostgreSQL agree on whose a key is, and the log is read by index."""
 
+from datetime import datetime
+from typing import Any
+
+import msgspec
 import pytest
 
 from eventstore import store
 from eventstore.context import new_id
+from eventstore.events import Event
 from eventstore.slices import ALL, Slice, shard, share
 from eventstore.store import Changes
 from ordering.domain.order import OrderConfirmed
 from ordering.projections.order import OrderSummaries
 from ordering.projections.payment import SalesByDay
 from projections import sharding
+from projections.projection import Handler
 from tests.integration import shop
 from tests.integration.eventstore import raw
 
@@ -74,6 +80,23 @@ def test_postgresql_picks_the_events_whose_keys_python_puts_into_the_slice(count
 
 def test_where_keys_are_functions_only_python_can_tell():
     assert sharding.condition(SalesByDay(), shard(0, 2)).as_string() == "true"
+    assert not sharding.is_exact(SalesByDay())
+
+
+@pytest.mark.parametrize(
+    ("fields", "schema", "exact"),
+    [
+        ([("number", int)], 1, True),
+        ([("number", int)], 2, False),
+        ([("number", int, 0)], 1, False),
+        ([("number", datetime)], 1, False),
+    ],
+)
+def test_of_keys_that_stand_in_every_event_ever_recorded_postgresql_is_the_only_judge(fields, schema, exact):
+    happened: Any = msgspec.defstruct("Happened", fields, bases=(Event,), namespace={"schema": schema}, frozen=True)
+    projection = summaries()
+    projection.handlers = {"happened": Handler(happened, "number", "happened")}
+    assert sharding.is_exact(projection) is exact
 
 
 def test_events_of_another_schema_version_are_left_for_python_to_judge():
