@@ -115,10 +115,9 @@ class Bulk(Generic[R]):
 
     def fold(self, cursor: psycopg.Cursor[Any], events: Sequence[Recorded]) -> None:
         """Fold events into rows in memory. What a handler raises gets out: then roll back and `forget`."""
-        if self._evicted is None or self._evicted:
-            self._load(cursor, events)
         handlers, by_number, new = self._handlers, self._by_number, self._table.new
         held, changed, part, admits = self._held, self._changed, self._part, self.admits
+        loaded = self._evicted is not None and not self._evicted
         key: Any
         for recorded in events:
             handler, keys = handlers[recorded.type]
@@ -130,6 +129,9 @@ class Bulk(Generic[R]):
                 row = changed.get(known)
                 if row is None:
                     row = held.pop(known, None)
+                    if row is None and not loaded and self._may_be_there(known, key):
+                        self._load(cursor, events)
+                        row, loaded = held.pop(known, None), True
                     if row is not None:
                         self._replaced[known] = key
                     elif part is not None and not part.holds(key):
