@@ -132,11 +132,22 @@ def dispatch(
     return msgspec.structs.replace(receipt, settled=_settle(root, receipt.position, using))
 
 
-def carry_out(command: Command, command_id: UUID, *, if_version: int | None = None, using: str) -> Receipt:
-    """Decide and append, inside a transaction that the caller holds. Everything that can wait comes first."""
+def carry_out(
+    command: Command,
+    command_id: UUID,
+    *,
+    if_version: int | None = None,
+    patience: float = store.PATIENCE,
+    using: str,
+) -> Receipt:
+    """Decide and append, inside a transaction that the caller holds. Everything that can wait comes first, for at most
+    `patience` seconds a lock.
+    """
     kind, handler = routes.handler(command)
     aggregate = repository.recall(kind, command.stream_id, using=using)
-    done, since = store.take_up(command_id, aggregate.id, aggregate.version, queue=kind.hot, using=using)
+    done, since = store.take_up(
+        command_id, aggregate.id, aggregate.version, queue=kind.hot, patience=patience, using=using
+    )
     if done is not None:
         return _repeated(command, command_id, done, using)
     aggregate = repository.evolve(aggregate, since)

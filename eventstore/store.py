@@ -22,6 +22,7 @@ from eventstore.events import Event, Origin
 
 MOST_EVENTS = 200
 CHUNK = 500
+PATIENCE = 10.0
 
 BY_INDEX = "SET enable_seqscan = off"
 """Statistics of a log that just grew may tell the planner that it is small."""
@@ -37,7 +38,7 @@ _LOCK = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
 _COLUMNS = """position, stream_id, category, version, type, schema_version, data::text AS data, event_id,
     correlation_id, causation_id, actor, recorded_at, metadata::text AS metadata"""
 # A decider that freezes must not hold its stream for good, nor a caller wait for one without end.
-_LIMITS = """SELECT set_config('lock_timeout', '10s', true),
+_LIMITS = """SELECT set_config('lock_timeout', %s, true),
     set_config('idle_in_transaction_session_timeout', '5s', true)"""
 _VERSION = "SELECT coalesce(max(version), 0) FROM eventstore_event WHERE stream_id = %s"
 _CARRIED_OUT = "SELECT first_position, last_position FROM eventstore_command WHERE id = %s"
@@ -249,15 +250,22 @@ def head(*, using: str = DEFAULT_DB_ALIAS) -> int:
 
 
 def take_up(
-    command_id: UUID, stream_id: UUID, after: int, *, queue: bool, using: str = DEFAULT_DB_ALIAS
+    command_id: UUID,
+    stream_id: UUID,
+    after: int,
+    *,
+    queue: bool,
+    patience: float = PATIENCE,
+    using: str = DEFAULT_DB_ALIAS,
 ) -> tuple[Appended | None, list[Recorded]]:
     """Take the lock of a command id until this transaction ends, and with `queue` that of its stream; then tell what
     the command appended, if it ran before, and the events of its stream above a version.
 
-    Each look-up is a statement of its own after its lock, so it sees what the former holder committed.
+    Each look-up is a statement of its own after its lock, so it sees what the former holder committed. Each lock is
+    waited for, for `patience` seconds at most.
     """
     statements = [
-        Statement(_LIMITS),
+        Statement(_LIMITS, [f"{1000 * patience:.0f}ms"]),
         Statement(_LOCK, [COMMAND_LOCKS, str(command_id)]),
         Statement(_CARRIED_OUT, [command_id]),
         Statement(_READ_STREAM, [stream_id, after], _recorded_row),

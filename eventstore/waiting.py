@@ -28,13 +28,13 @@ class Bound:
         """Wait in full again."""
         self._answer_at_once_until = 0.0
 
-    def moments(self) -> Iterator[None]:
-        """Yields until the bound; the caller sleeps or works in between."""
+    def moments(self) -> Iterator[float]:
+        """Yields the seconds that are left, until the bound; the caller sleeps or works in between."""
         begin = time.monotonic()
         bound = 0.0 if begin < self._answer_at_once_until else self.seconds
-        yield
-        while time.monotonic() - begin < bound:
-            yield
+        yield bound
+        while (left := begin + bound - time.monotonic()) > 0:
+            yield left
         if bound:
             self._answer_at_once_until = time.monotonic() + self.pause
 

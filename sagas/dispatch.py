@@ -34,6 +34,9 @@ TRIES = 8
 PUT_OFF = 1.0
 """Seconds until a command is tried again that the infrastructure kept from being sent."""
 
+LEAST = 0.1
+"""Seconds for which a request waits for a lock, though its bound is as good as reached."""
+
 CANDIDATES = 20
 
 # Pending, waiting for a retry and parked rows are all unfinished: each holds back what comes after it.
@@ -101,14 +104,14 @@ class Row(msgspec.Struct):
 def settle(root: UUID, position: int, using: str = DEFAULT_DB_ALIAS) -> bool:
     """Feed and dispatch what began with this root until it is at rest, or the bound is reached: then workers go on."""
     turn = waiting.Turn(using)
-    for _ in waiting.bound.moments():
+    for left in waiting.bound.moments():
         turn.feed()
         state, instances = look(root, position, turn)
         if state is State.AT_REST:
             return True
         if state is State.FAR_BEHIND:
             break
-        if not _dispatch(iter(instances), using):
+        if not _dispatch(iter(instances), using, patience=max(left, LEAST)):
             turn.wait()
     doorbell.remind(BELL, TASK, using=using)
     return False
@@ -193,7 +196,7 @@ def due(*, using: str = DEFAULT_DB_ALIAS) -> list[Instance]:
         return cursor.execute(_DUE, {"sagas": sagas_here(), "limit": CANDIDATES}).fetchall()
 
 
-def _dispatch(instances: Iterator[Instance], using: str) -> bool:
+def _dispatch(instances: Iterator[Instance], using: str, *, patience: float = store.PATIENCE) -> bool:
     """Send the next command of the first of these instances that has one still, and that nobody else is at."""
     applying.refuse_to("send commands")
     row: Row | None = None
@@ -202,7 +205,7 @@ def _dispatch(instances: Iterator[Instance], using: str) -> bool:
             row = next(filter(None, (_take(saga, key, using) for saga, key in instances)), None)
             if row is not None:
                 log.debug("command_taken", saga=row.saga, key=row.key, command=row.type)
-                _send(cursor, row, using)
+                _send(cursor, row, patience, using)
     except Exception as error:
         raise_if_lost(error)
         if row is None or not is_infrastructure(error):
@@ -228,7 +231,7 @@ def _take(saga: str, key: str, using: str) -> Row | None:
     return row if row.status == "pending" and row.due else None
 
 
-def _send(cursor: psycopg.Cursor[Any], row: Row, using: str) -> None:
+def _send(cursor: psycopg.Cursor[Any], row: Row, patience: float, using: str) -> None:
     with context.acting(
         correlation_id=row.correlation_id,
         causation_id=row.causation_id,
@@ -238,7 +241,7 @@ def _send(cursor: psycopg.Cursor[Any], row: Row, using: str) -> None:
     ):
         try:
             _count_hops(row)
-            receipt = commands.carry_out(row.command, row.command_id, using=using)
+            receipt = commands.carry_out(row.command, row.command_id, patience=patience, using=using)
         except DomainError as refusal:
             undo(cursor, using=using)
             position = _record_refusal(row, refusal, using)

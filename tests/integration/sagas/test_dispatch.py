@@ -2,6 +2,7 @@
 there.
 """
 
+import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
@@ -11,9 +12,9 @@ import pytest
 from eventstore import standing, store
 from eventstore.context import new_id
 from eventstore.models import StoredEvent, SubscriberRow
-from eventstore.waiting import Turn
+from eventstore.waiting import Turn, bound
 from ordering.domain.customer import ChangeCustomer
-from sagas.dispatch import State, dispatch_one, look
+from sagas.dispatch import State, dispatch_one, look, settle
 from sagas.models import Outgoing
 from sagas.testing import let_pass
 from tests.integration import shop
@@ -153,6 +154,21 @@ def test_rest_is_looked_for_in_one_moment():
         feeder.commit()
         assert looking.outcome() is None
     assert answers == [State.UNFINISHED]
+
+
+def test_a_request_waits_for_a_lock_no_longer_than_for_all_the_rest(monkeypatch):
+    """A command of somebody who froze is left to the workers, who wait for ten seconds."""
+    monkeypatch.setattr(bound, "seconds", 0.3)
+    root = new_id()
+    row = decided("a", root=root)
+    with held(row):
+        begun = time.monotonic()
+        assert not settle(root, store.head())
+        assert time.monotonic() - begun < 5
+    assert states(row) == ["pending"]
+    let_pass(timedelta(seconds=1))
+    send_all()
+    assert states(row) == ["done"]
 
 
 def test_rest_is_there_when_nothing_is_left_to_send_and_everybody_has_seen_what_came_of_it():
