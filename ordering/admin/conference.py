@@ -133,7 +133,7 @@ class ConferenceAdmin(ReadTableAdmin):
     def _carried_out(self, request: HttpRequest, command: Any, form: Any, done: str) -> bool:
         """Send the command. What refuses it is said at the form."""
         try:
-            with acting(correlation_id=new_id(), actor=f"staff:{request.user.pk}"):
+            with acting(actor=f"staff:{request.user.pk}"):
                 dispatch(command)
         except StreamExists:
             messages.info(request, "This conference was scheduled already.")

@@ -16,6 +16,9 @@ from config import bundled
 from config.celery import Doorbell
 from tests.servers import temporary_home
 
+LONG = 2.5
+"""Ten times as many seconds as publishing may take."""
+
 pytestmark = pytest.mark.bundled
 BASE_DIR = Path(__file__).parents[2]
 
@@ -79,10 +82,10 @@ def queue() -> Iterator[Queue]:
 
 def test_publishing_does_not_wait_for_a_broker_that_is_away_or_frozen(queue: Queue) -> None:
     queue.broker.freeze()
-    assert queue.publish("lost") < 0.6  # 0.25 and what two busy cores add
+    assert queue.publish("lost") < LONG
     queue.broker.kill()
-    assert queue.publish("lost") < 0.2
-    assert queue.publish("lost") < 0.2
+    assert queue.publish("lost") < LONG
+    assert queue.publish("lost") < LONG
 
 
 def test_a_worker_survives_a_broker_that_freezes_during_its_task(queue: Queue) -> None:

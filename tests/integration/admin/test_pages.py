@@ -137,12 +137,14 @@ def test_scheduling_takes_a_permission(client, staff):
 
 def test_a_form_that_is_sent_twice_schedules_once(client, staff):
     user = staff("ordering.view_conferenceonsale", "ordering.add_conferenceonsale")
-    for _ in range(2):
-        answer = client.post("/admin/ordering/conferenceonsale/add/", RECORDED)
+    first, second = (client.post("/admin/ordering/conferenceonsale/add/", RECORDED) for _ in range(2))
+    for answer in (first, second):
         assert answer.status_code == 302
         assert RECORDED["conference_id"] in answer.url
     events = list(StoredEvent.objects.values_list("type", "actor"))
     assert events == [("conference.scheduled", f"staff:{user.pk}"), ("seats.added", f"staff:{user.pk}")]
+    (trace,) = set(StoredEvent.objects.values_list("correlation_id", flat=True))
+    assert str(trace) == first.headers["X-Correlation-Id"]
     assert LogEntry.objects.count() == 1
 
 
