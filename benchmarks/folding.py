@@ -166,6 +166,8 @@ HANDLERS: dict[str, tuple[Callable[[str], Any], Callable[[Row, Any, int, datetim
 
 _LEAN = """SELECT position, version, type, data::text, recorded_at FROM eventstore_event
     WHERE position > 0 AND type = ANY(%s) ORDER BY position"""
+_INDEXES = """SELECT format('DROP INDEX %%I.%%I', schemaname, indexname), indexdef FROM pg_indexes
+    WHERE schemaname = %s AND indexdef NOT LIKE 'CREATE UNIQUE%%'"""
 _COPY = """COPY {}.ordering_ordersummary (as_of, order_id, number, customer_id, conference_id, status, lines, total,
     currency, placed_at, expires_at, payment_id, payment_status, payment_amount, version) FROM STDIN"""
 
@@ -177,6 +179,9 @@ def by_hand(schema: str) -> int:
     done = 0
     with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as connection:
         cursor = connection.cursor()
+        indexes = cursor.execute(_INDEXES, [schema]).fetchall()
+        for dropping, _ in indexes:
+            cursor.execute(dropping)
         for position, version, kind, data, recorded_at in cursor.stream(_LEAN, [list(HANDLERS)], binary=True, size=500):
             decode, handle = HANDLERS[kind]
             event = decode(data)
@@ -191,6 +196,8 @@ def by_hand(schema: str) -> int:
         with cursor.copy(_COPY.format(schema)) as copy:
             for begin in range(0, len(lines), 1_000):
                 copy.write("".join([row.line() for row in lines[begin : begin + 1_000]]))
+        for _, making in indexes:
+            cursor.execute(making)
     return done
 
 
