@@ -209,7 +209,8 @@ def stream(
 
 
 def streaming(only: str = "true") -> str:
-    """The query of `stream`: after, upto, types and limit are its parameters."""
+    """The query of `stream`: after, upto, types and limit are its parameters, and `only` has none."""
+    only = only.replace("%", "%%")
     return f"""SELECT {_COLUMNS} FROM eventstore_event
         WHERE position > %s AND position <= %s AND type = ANY(%s) AND ({only}) ORDER BY position LIMIT %s"""
 

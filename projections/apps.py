@@ -13,5 +13,6 @@ class ProjectionsConfig(AppConfig):
         watch.register(
             panels.troubles,
             rebuild="Mend the code and rebuild again. The live table was not touched.",
+            verify="Verify it again; what it was compared with had changed meanwhile, or can't be folded.",
             differs="See which rows on the page of the projections, and apply the differences or rebuild.",
         )

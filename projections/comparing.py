@@ -12,11 +12,11 @@ from eventstore import leases, store
 from eventstore.leases import Lease
 from eventstore.roles import owner_alias
 from eventstore.slices import ALL
-from projections import schemas
 from projections.errors import SplitMeanwhile
 from projections.generations import close, discard, judge_discards, lock, slice_of
 from projections.models import Difference, Generation, Part
 from projections.projection import AnyProjection
+from projections.tables import LIVE
 
 Status = Generation.Status
 
@@ -68,6 +68,7 @@ def compare(generation: Generation, projection: AnyProjection, catch_up: CatchUp
             stand_together(cursor, projection, locked, held, catch_up)
         with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            generation.refresh_from_db(using=using)  # takes the snapshot, as the first query does
             still.close()
             _record(cursor, generation, projection)
 
@@ -90,13 +91,13 @@ def _record(cursor: psycopg.Cursor[Any], generation: Generation, projection: Any
     So they are until the next verification of all rows, or of a part if this was one too.
     """
     using = owner_alias()
-    generation.refresh_from_db(using=using)
     if generation.status != Status.BUILDING or generation.cancelling:
         return
     Difference.objects.using(using).filter(generation=generation).delete()
     parts = _parts(generation, projection)
     query = sql.SQL(_COMPARE).format(**parts, scope=_scope(generation, projection))
-    row = cursor.execute(query, {"generation": generation.pk, "projection": projection.name, "most": MOST}).fetchone()
+    asked = {"generation": generation.pk, "projection": projection.name, "most": MOST, "keys": generation.keys}
+    row = cursor.execute(query, asked).fetchone()
     assert row is not None
     generation.differing, generation.compared = row
     for former in Generation.objects.using(using).filter(projection=projection.name, status=Status.VERIFIED, made=True):
@@ -144,7 +145,7 @@ def _parts(generation: Generation, projection: AnyProjection) -> dict[str, sql.C
     meta = projection.model._meta
     columns = [sql.Identifier(field.column) for field in meta.concrete_fields]
     return {
-        "live": sql.Identifier(schemas.live_schema(), meta.db_table),
+        "live": sql.Identifier(LIVE, meta.db_table),
         "fresh": sql.Identifier(generation.schema, meta.db_table),
         "key": sql.Identifier(meta.pk.column),
         "key_type": sql.SQL(str(meta.pk.db_type(connections[owner_alias()]))),
@@ -158,7 +159,7 @@ def _scope(generation: Generation, projection: AnyProjection) -> sql.Composable:
     """Which rows of the live table are to be compared: those whose keys were folded."""
     key = sql.Identifier(projection.model._meta.pk.column)
     if generation.keys is not None:
-        return sql.SQL("{}::text = ANY({})").format(key, sql.Literal(generation.keys))
+        return sql.SQL("{}::text = ANY(%(keys)s)").format(key)
     scope = slice_of(generation)
     if scope == ALL:
         return sql.SQL("true")

@@ -3,7 +3,7 @@
 from eventstore import store
 from projections.errors import DependedOn
 from projections.projection import AnyProjection
-from projections.schemas import live_schema
+from projections.tables import LIVE
 
 _DEPENDANTS = """
     SELECT format('view %%s', rule.ev_class::regclass) FROM pg_depend AS needs
@@ -19,7 +19,7 @@ _DEPENDANTS = """
 def dependants(projection: AnyProjection) -> list[str]:
     """Views, triggers and foreign keys of the live table, by kind and name."""
     with store.cursor() as cursor:
-        table = f"{live_schema()}.{projection.model._meta.db_table}"
+        table = f"{LIVE}.{projection.model._meta.db_table}"
         return [name for (name,) in cursor.execute(_DEPENDANTS, {"table": table}).fetchall()]
 
 

@@ -1,7 +1,8 @@
 """The end of a generation that has caught up: swapped in, compared, or copied from; or given up.
 
-The order of locks is that of everybody: live rows, the generation's row, its parts, tables. What is short happens under
-all of them; whoever reads a table meanwhile never waits for more than a moment, and what can't be had is tried again.
+The order of locks is that of everybody: live rows, the generation's row, its parts, tables; before them all one that
+only the maintenance of the tables notices. What is short happens under all of them; whoever reads a table meanwhile
+never waits for more than a moment, and what can't be had is tried again.
 """
 
 import random
@@ -55,28 +56,36 @@ def finish(generation: Generation, projection: AnyProjection) -> bool:
     using = owner_alias()
     # Two would gather statistics twice, and be in each other's way.
     with place(ENDS, [str(generation.pk)], using=using) as alone:
-        return alone and _finish(generation, projection, using)
+        return alone and (_is_over(generation, using) or _finish(generation, projection, using))
 
 
 def _finish(generation: Generation, projection: AnyProjection, using: str) -> bool:
+    swapped = generation.purpose in {Purpose.REBUILD, Purpose.ROLLBACK}
     try:
         if not _near(generation, projection, using):
             return False
-        swapped = generation.purpose in {Purpose.REBUILD, Purpose.ROLLBACK}
-        if swapped and not (_index(generation, using) and _near(generation, projection, using)):
+        if generation.purpose == Purpose.VERIFY:
+            return _try(generation, projection, lambda: comparing.compare(generation, projection, _catch_up))
+        if not _prepare(generation, projection, using, indexes=swapped) or not _near(generation, projection, using):
             return False
     except BeginAgain as error:
         fail(generation, projection, str(error))
         return True
-    if generation.purpose == Purpose.VERIFY:
-        return _try(generation, projection, lambda: comparing.compare(generation, projection, _catch_up))
-    schemas.analyze(projection.model, generation)
     end = _swap if swapped else _mend
     return _try(generation, projection, lambda: end(generation, projection, using))
 
 
 def cancel(generation: Generation, projection: AnyProjection) -> None:
-    """Give up a generation, as somebody asked. One that was made before, to be rolled back to, is kept."""
+    """Give up a generation, as somebody asked. One that was made before, to be rolled back to, is kept.
+
+    Whoever ends it now sees that it is to be given up, and leaves it to the next who looks.
+    """
+    with place(ENDS, [str(generation.pk)], using=owner_alias()) as alone:
+        if alone:
+            _cancel(generation, projection)
+
+
+def _cancel(generation: Generation, projection: AnyProjection) -> None:
     with transaction.atomic(owner_alias(), durable=True):
         locked = lock(generation, owner_alias())
         if locked.status == Status.BUILDING:
@@ -105,25 +114,35 @@ def _near(generation: Generation, projection: AnyProjection, using: str) -> bool
     return all(part.checkpoint >= limit(projection, generation, part, using) - NEAR for part in parts)
 
 
-def _index(generation: Generation, using: str) -> bool:
-    """Make the indexes, one a transaction, while nobody folds. False when somebody does, or it is to end."""
+def _prepare(generation: Generation, projection: AnyProjection, using: str, *, indexes: bool) -> bool:
+    """Make the indexes, one a transaction, and gather statistics, while nobody folds. False when somebody does, or when
+    it is to end.
+    """
     parts = Part.objects.using(using).filter(generation=generation)
-    while schemas.missing_indexes(generation):
+    while True:
         with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
             held = parts.select_for_update(skip_locked=True)
             generation.refresh_from_db(using=using)
             if len(held) < parts.count() or generation.status != Status.BUILDING or generation.cancelling:
                 return False
-            # Another worker may have made some until we held the parts.
-            for statement in schemas.missing_indexes(generation)[:1]:
-                cursor.execute(statement)
-    return True
+            missing = schemas.missing_indexes(generation) if indexes else []
+            if not missing:
+                schemas.analyze(projection.model, generation)
+                return True
+            cursor.execute(missing[0])
+
+
+def _is_over(generation: Generation, using: str) -> bool:
+    generation.refresh_from_db(using=using)
+    return generation.status != Status.BUILDING
 
 
 def _try(generation: Generation, projection: AnyProjection, end: Callable[[], None]) -> bool:
     """Until the locks are free for a moment: readers come first."""
     begun = time.monotonic()
     while time.monotonic() - begun < WITHIN:
+        if _is_over(generation, owner_alias()):
+            return True
         try:
             end()
         except (psycopg.Error, DatabaseError, Busy) as error:
@@ -144,8 +163,9 @@ def _try(generation: Generation, projection: AnyProjection, end: Callable[[], No
 
 
 def _name_the_blocker(generation: Generation, projection: AnyProjection) -> None:
-    blocker = schemas.in_the_way(projection.model)
-    Generation.objects.using(owner_alias()).filter(pk=generation.pk).update(waits_for=blocker)
+    blocker = schemas.in_the_way(projection.model, generation)
+    building = Generation.objects.using(owner_alias()).filter(pk=generation.pk, status=Status.BUILDING)
+    building.update(waits_for=blocker)
     log.info("generation_waits", generation=generation.pk, waits_for=blocker)
 
 
@@ -230,6 +250,7 @@ def _exchange_notes(name: str, new: Generation, old: Generation, using: str) -> 
 def _mend(generation: Generation, projection: AnyProjection, using: str) -> None:
     """Put the rows of the keys in question in place of the live ones, with what is parked of them."""
     with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
+        schemas.keep_maintenance_out(cursor, projection.model, generation)
         found = _hold(cursor, generation, projection, using)
         if found is None:
             return

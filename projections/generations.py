@@ -57,11 +57,11 @@ def rebuild(name: str, *, parts: int = 1, throttle: int | None = None, requested
 def verify(name: str, *, only: Slice = ALL, keys: Sequence[str] | None = None, requested_by: str = "") -> Generation:
     """Ask for the live rows to be compared with a fresh fold: all, those of a slice of the keys, or of these keys.
 
-    Raises `RebuildRunning` when it is being verified already.
+    Raises `RebuildRunning` when it is being verified already, `NoSuchKey`.
     """
     generation = _new(name, Purpose.VERIFY, requested_by)
     generation.lower, generation.upper = only.lower, only.upper or ""
-    generation.keys = list(keys) if keys is not None else None
+    generation.keys = _texts(name, keys) if keys is not None else None
     return _begin(generation, range(_shards(name)))
 
 
@@ -71,11 +71,7 @@ def rebuild_keys(name: str, keys: Sequence[str], *, requested_by: str = "") -> G
     Raises `NoSuchKey`, or `OtherCode` when the other rows were folded by code that isn't the running one.
     """
     generation = _new(name, Purpose.MEND, requested_by)
-    key = projection_named(name).model._meta.pk
-    try:
-        generation.keys = [str(key.to_python(each)) for each in keys]
-    except ValidationError as error:
-        raise NoSuchKey from error
+    generation.keys = _texts(name, keys)
     _judge_live(name)
     return _begin(generation, range(_shards(name)))
 
@@ -214,6 +210,15 @@ def _resume(generation: Generation, purpose: str, requested_by: str) -> Generati
     except IntegrityError as error:
         raise RebuildRunning from error
     return generation
+
+
+def _texts(name: str, keys: Sequence[str]) -> list[str]:
+    """Keys as their rows have them, however somebody wrote them. Raises `NoSuchKey`."""
+    key = projection_named(name).model._meta.pk
+    try:
+        return [str(key.to_python(each)) for each in keys]
+    except ValidationError as error:
+        raise NoSuchKey from error
 
 
 def _last(name: str, status: str) -> Generation:

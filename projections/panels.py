@@ -44,7 +44,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProjectionStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One projection of this code. Without `fed` it has no row yet."""
+    """One projection of this code. Without `fed` it has no row yet. `verified` has the last verification, and the last
+    one whose differences can be applied, if that is another.
+    """
 
     name: str
     version: int
@@ -52,7 +54,7 @@ class ProjectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     fed: SubscriberStatus | None
     building: list[Progress]
     last: Generation | None
-    verified: Generation | None
+    verified: list[Generation]
     former: Generation | None
 
 
@@ -61,12 +63,8 @@ def projections() -> list[ProjectionStatus]:
     fed = {status.name: status for status in panels.subscribers()}
     building = Generation.objects.filter(status=Status.BUILDING).order_by("id").prefetch_related("parts")
     shown = [progress(generation) for generation in building]
-    ended = [Status.LIVE, Status.MENDED, Status.CANCELLED, Status.FAILED, Status.OLD, Status.DROPPED]
-    rebuilds = _latest(purpose__in=["rebuild", "rollback", "mend"], status__in=ended, finished_at__isnull=False)
-    verified, former = (
-        _latest(purpose="verify", status__in=[Status.VERIFIED, Status.FAILED]),
-        _latest(status=Status.OLD),
-    )
+    rebuilds = _rebuilt()
+    former, verified, differing = _latest(status=Status.OLD), _verified(), _differing()
     return [
         ProjectionStatus(
             name=subscriber.name,
@@ -75,7 +73,7 @@ def projections() -> list[ProjectionStatus]:
             fed=fed.get(subscriber.name),
             building=[each for each in shown if each.projection == subscriber.name],
             last=rebuilds.get(subscriber.name),
-            verified=verified.get(subscriber.name),
+            verified=[*{each[subscriber.name]: None for each in (verified, differing) if subscriber.name in each}],
             former=former.get(subscriber.name),
         )
         for subscriber in registry
@@ -84,18 +82,18 @@ def projections() -> list[ProjectionStatus]:
 
 
 def troubles() -> list[Trouble]:
-    """Rebuilds that failed, unless a later one went well, and rows that are not what their events say."""
-    failed = _latest(status__in=[Status.FAILED, Status.LIVE, Status.CANCELLED, Status.MENDED])
-    found = [
-        Trouble(name, f"could not be folded anew: {generation.error}", grave=False, kind="rebuild")
-        for name, generation in failed.items()
-        if generation.status == Status.FAILED
-    ]
-    for name, generation in _latest(purpose="verify", status=Status.VERIFIED).items():
+    """What failed of rebuilds and verifications, unless a later one went well, and rows that are not what their events
+    say, until they are.
+    """
+    found: list[Trouble] = []
+    for kind, what, latest in (("rebuild", "folded anew", _rebuilt()), ("verify", "verified", _verified())):
+        for name, generation in latest.items():
+            if generation.status == Status.FAILED:
+                found.append(Trouble(name, f"could not be {what}: {generation.error}", grave=False, kind=kind))
+    for name, generation in _differing().items():
         rows = generation.differing or 0
-        if rows and failed.get(name, generation).pk <= generation.pk:
-            text = f"has {rows:,} row{'s' * (rows != 1)} that are not what their events say"
-            found.append(Trouble(name, text, kind="differs"))
+        text = f"has {rows:,} row{'s' * (rows != 1)} that are not what their events say"
+        found.append(Trouble(name, text, kind="differs"))
     return found
 
 
@@ -124,10 +122,25 @@ def progress(generation: Generation) -> Progress:
     )
 
 
+def _rebuilt() -> dict[str, Generation]:
+    """What came last of each projection's rebuilds, and of whatever else changes its rows."""
+    ended = [Status.LIVE, Status.MENDED, Status.CANCELLED, Status.FAILED, Status.OLD, Status.DROPPED]
+    return _latest(purpose__in=["rebuild", "rollback", "mend"], status__in=ended, finished_at__isnull=False)
+
+
+def _verified() -> dict[str, Generation]:
+    return _latest(purpose="verify", status__in=[Status.VERIFIED, Status.FAILED])
+
+
+def _differing() -> dict[str, Generation]:
+    """Verifications whose fresh rows are kept, for they can still be applied."""
+    return _latest(purpose="verify", status=Status.VERIFIED, made=True)
+
+
 def _latest(**conditions: object) -> dict[str, Generation]:
     """The last generation of each projection that meets these conditions."""
     found = Generation.objects.filter(**conditions).order_by("projection", "-id").distinct("projection")
-    return {generation.projection: generation for generation in found.prefetch_related("parts")}
+    return {generation.projection: generation for generation in found}
 
 
 def _doing(generation: Generation, checkpoint: int, elapsed: float) -> str:

@@ -6,7 +6,6 @@ Every statement names the schema; none trusts a `search_path`, which a rolled ba
 from typing import Any
 
 import psycopg
-from django.conf import settings
 from django.db import connections
 from django.db.models import JSONField
 from psycopg import sql
@@ -14,6 +13,7 @@ from psycopg import sql
 from eventstore import leases, store
 from eventstore.roles import owner_alias
 from projections.models import Generation, ReadModel
+from projections.tables import LIVE
 
 _OWNER = "SELECT tableowner FROM pg_tables WHERE schemaname = %s AND tablename = %s"
 _GRANTS = """SELECT grantee, privilege_type FROM information_schema.role_table_grants
@@ -22,7 +22,8 @@ _IN_THE_WAY = """SELECT string_agg(format('%%s (pid %%s, %%s s): %%s',
         coalesce(nullif(application_name, ''), usename, backend_type), pid,
         extract(epoch FROM clock_timestamp() - xact_start)::int, left(query, 200)), E'\n')
     FROM pg_stat_activity WHERE pid IN (
-        SELECT pid FROM pg_locks WHERE granted AND pid <> pg_backend_pid() AND (relation = %s::regclass
+        SELECT pid FROM pg_locks WHERE granted AND pid <> pg_backend_pid() AND (
+        relation IN (to_regclass(%s), to_regclass(%s))
         OR relation = 'eventstore_subscriber'::regclass AND mode = 'RowShareLock'))
     AND clock_timestamp() - xact_start > '100 ms'"""
 
@@ -31,12 +32,6 @@ _INDEXES = """SELECT index.relname, pg_get_indexdef(index.oid)
     FROM pg_index JOIN pg_class AS index ON index.oid = indexrelid
     WHERE indrelid = %s::regclass AND NOT indisunique AND NOT indisexclusion"""
 _THERE = "SELECT indexname FROM pg_indexes WHERE schemaname = %s"
-
-
-def live_schema() -> str:
-    """Where the tables stand that readers read."""
-    schema: str = getattr(settings, "PROJECTIONS_SCHEMA", "public")
-    return schema
 
 
 def make(model: type[ReadModel], generation: Generation) -> dict[str, str]:
@@ -93,10 +88,10 @@ def keep_maintenance_out(cursor: psycopg.Cursor[Any], model: type[ReadModel], ge
     """Nobody vacuums or analyzes the table of a generation or the live one from now on until the transaction ends.
 
     Readers and writers don't notice. Autovacuum gives way to whoever waits for longer than `deadlock_timeout`, which
-    is a second: much longer than a swap may keep readers waiting, so this comes first.
+    is a second: much longer than readers may be kept waiting, so this comes before all other locks.
     """
     cursor.execute(leases.LIMIT, ["3s"])
-    for schema in (live_schema(), generation.schema):
+    for schema in (LIVE, generation.schema):
         table = sql.Identifier(schema, model._meta.db_table)
         cursor.execute(sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE").format(table))
 
@@ -105,15 +100,18 @@ def swap(cursor: psycopg.Cursor[Any], model: type[ReadModel], new: Generation, o
     """Put the live table where the old generation keeps it, and the new generation's in its place."""
     table = model._meta.db_table
     cursor.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(old.schema)))
-    _move(cursor, table, live_schema(), old.schema)
-    _move(cursor, table, new.schema, live_schema())
+    _move(cursor, table, LIVE, old.schema)
+    _move(cursor, table, new.schema, LIVE)
     cursor.execute(sql.SQL("DROP SCHEMA {}").format(sql.Identifier(new.schema)))
 
 
-def in_the_way(model: type[ReadModel]) -> str:
-    """Who has held the live table, or the row of a subscriber, for as long as we wait for one, in words."""
+def in_the_way(model: type[ReadModel], generation: Generation) -> str:
+    """Who has held the live table, that of the generation or the row of a subscriber for as long as we wait for one, in
+    words.
+    """
+    tables = [f"{schema}.{model._meta.db_table}" for schema in (LIVE, generation.schema)]
     with store.cursor(owner_alias()) as cursor:
-        row = cursor.execute(_IN_THE_WAY, [f"{live_schema()}.{model._meta.db_table}"]).fetchone()
+        row = cursor.execute(_IN_THE_WAY, tables).fetchone()
     return (row[0] if row else None) or ""
 
 
@@ -133,11 +131,11 @@ def _move(cursor: psycopg.Cursor[Any], table: str, source: str, destination: str
 
 def _copy_grants(cursor: psycopg.Cursor[Any], table: str, schema: str) -> None:
     """Owner and privileges are those of the live table."""
-    owner = cursor.execute(_OWNER, [live_schema(), table]).fetchone()
+    owner = cursor.execute(_OWNER, [LIVE, table]).fetchone()
     target = sql.Identifier(schema, table)
     if owner:
         cursor.execute(sql.SQL("ALTER TABLE {} OWNER TO {}").format(target, sql.Identifier(owner[0])))
-    for grantee, privilege in cursor.execute(_GRANTS, [live_schema(), table]).fetchall():
+    for grantee, privilege in cursor.execute(_GRANTS, [LIVE, table]).fetchall():
         role = sql.SQL("PUBLIC") if grantee == "PUBLIC" else sql.Identifier(grantee)
         cursor.execute(sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(privilege), target, role))
         cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(schema), role))

@@ -18,6 +18,9 @@ from projections.models import ReadModel
 
 R = TypeVar("R", bound=ReadModel)
 
+LIVE = "public"
+"""The schema of the tables that readers read."""
+
 BLOCK = 1_000
 
 _encoder = msgspec.json.Encoder()
@@ -26,7 +29,7 @@ _encoder = msgspec.json.Encoder()
 class Table(Generic[R]):
     """The rows of one read model in one schema: the live one, or that of a generation."""
 
-    def __init__(self, model: type[R], schema: str = "public") -> None:
+    def __init__(self, model: type[R], schema: str = LIVE) -> None:
         self.model = model
         fields = model._meta.concrete_fields
         self._names = [field.attname for field in fields]

@@ -18,7 +18,7 @@ from eventstore.store import Changes
 from eventstore.subscribers import Mode, registry
 from ordering.domain.customer import CustomerRegistered
 from ordering.models import CustomerProfile, OrderSummary
-from projections import filling, finishing, generations, schemas, tasks
+from projections import comparing, filling, finishing, generations, panels, schemas, tasks
 from projections.control import Mend, Rebuild, RollBack, Verify
 from projections.errors import (
     NoSuchGeneration,
@@ -31,6 +31,7 @@ from projections.filling import Filler, Outcome
 from projections.models import Difference, Generation, Part
 from tests.integration import shop
 from tests.integration.eventstore import raw
+from tests.integration.eventstore.beside import Beside
 from tests.integration.processes import clock, eventually, program, worker
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -340,6 +341,74 @@ def test_a_difference_that_parked_events_explain_says_so():
     generation = complete(generations.verify(NAME))
     explained = dict(Difference.objects.filter(generation=generation).values_list("key", "parked"))
     assert explained == {str(sold[0]): True, str(sold[1]): False}
+
+
+def test_what_is_fed_while_rows_are_compared_is_no_difference(monkeypatch):
+    sell()
+    record = comparing._record
+
+    def record_after_a_sale(*arguments):
+        Beside(lambda: sell(1)).outcome()
+        record(*arguments)
+
+    monkeypatch.setattr(comparing, "_record", record_after_a_sale)
+    generation = complete(generations.verify(NAME))
+    assert (generation.differing, generation.compared) == (0, 4)
+
+
+def test_a_key_is_verified_however_it_is_written_and_none_that_there_cannot_be():
+    (sold,) = sell(1)
+    OrderSummary.objects.update(total=1)
+    generation = complete(generations.verify(NAME, keys=[str(sold).upper()]))
+    assert (generation.differing, generation.compared) == (1, 1)
+    with pytest.raises(NoSuchKey):
+        generations.verify(NAME, keys=["no id"])
+
+
+def told():
+    return [(trouble.kind, trouble.text) for trouble in panels.troubles() if trouble.about == NAME]
+
+
+def test_a_difference_is_trouble_until_it_is_gone_whatever_else_is_verified():
+    sold = sell()
+    damage(sold[:3])
+    generation = complete(generations.verify(NAME))
+    differing = ("differs", "has 3 rows that are not what their events say")
+    assert told() == [differing]
+    assert complete(generations.verify(NAME, keys=[str(sold[3])])).differing == 0
+    generations.rebuild(NAME)
+    generations.cancel(NAME)
+    complete(Generation.objects.latest("id"))
+    assert told() == [differing]
+    (status,) = [each for each in panels.projections() if each.name == NAME]
+    assert [each.differing for each in status.verified] == [0, 3]
+    assert status.verified[1] == generation
+    assert complete(generations.mend(NAME)).status == "mended"
+    assert told() == []
+
+
+def test_a_verification_that_failed_is_trouble_until_another_went_well():
+    sell()
+    generation = generations.verify(NAME)
+    finishing.fail(generation, generations.projection_named(NAME), "the key of an event can't be told")
+    assert told() == [("verify", "could not be verified: the key of an event can't be told")]
+    complete(generations.verify(NAME))
+    assert told() == []
+
+
+def test_who_ends_a_generation_that_was_given_up_meanwhile_leaves_it_be():
+    sell()
+    generation, projection = generations.rebuild(NAME), generations.projection_named(NAME)
+    filling.make(generation, projection)
+    filler = Filler(generation.parts.get().pk)
+    while filler.step() is Outcome.MORE:
+        pass
+    filler.close()
+    finishing.cancel(again(generation), projection)
+    generation.status, begun = "building", time.monotonic()
+    assert finishing._try(generation, projection, lambda: finishing._swap(generation, projection, "owner"))
+    assert time.monotonic() - begun < 10
+    assert (again(generation).status, generation.waits_for) == ("cancelled", "")
 
 
 def test_mending_applies_exactly_the_differences_and_what_came_since():

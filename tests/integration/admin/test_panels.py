@@ -147,7 +147,7 @@ def test_a_rebuild_shows_its_progress():
 
 
 def test_a_failed_rebuild_is_a_trouble_until_another_goes_well():
-    failed = {"projection": "order-summaries", "version": 1, "wanted": "", "target": 1}
+    failed = {"projection": "order-summaries", "version": 1, "wanted": "", "target": 1, "finished_at": timezone.now()}
     Generation.objects.create(status="failed", error="KeyError", **failed)
     assert [trouble.text for trouble in projection_panels.troubles()] == ["could not be folded anew: KeyError"]
     Generation.objects.create(status="live", **failed)
