@@ -50,8 +50,10 @@ _DUE_OF_ROOT = """SELECT saga, key FROM sagas_outgoing AS row
         AND NOT EXISTS (SELECT FROM sagas_outgoing AS earlier WHERE earlier.saga = row.saga AND earlier.key = row.key
             AND earlier.status IN ('pending', 'parked') AND earlier.id < row.id)
     ORDER BY id LIMIT %(limit)s"""
-_OVERDUE = """SELECT EXISTS (SELECT FROM sagas_outgoing
-    WHERE status = 'pending' AND due_at <= clock_timestamp() - interval '1 second' AND saga = ANY(%s))"""
+_OVERDUE = """SELECT EXISTS (SELECT FROM (
+        SELECT DISTINCT ON (saga, key) status, due_at FROM sagas_outgoing
+        WHERE status IN ('pending', 'parked') AND saga = ANY(%s) ORDER BY saga, key, id) AS lowest
+    WHERE status = 'pending' AND due_at <= clock_timestamp() - interval '1 second')"""
 _LOCK = "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))"
 # The lowest one or none: while somebody else writes to it, the next one is not to be taken for it.
 _LOWEST = """SELECT id, saga, key, command_id, type, data, status, attempts, due_at <= clock_timestamp() AS due,

@@ -48,5 +48,5 @@ def opens_at(effect: str, now: datetime) -> datetime | None:
     local = now.astimezone(ZoneInfo(getattr(settings, "EFFECTS_TIME_ZONE", None) or settings.TIME_ZONE))
     if window.holds(local.time()):
         return None
-    today = local.replace(hour=window.opens.hour, minute=window.opens.minute, second=0, microsecond=0)
+    today = datetime.combine(local, window.opens.replace(fold=local.fold), local.tzinfo)
     return today if today > local else today + timedelta(days=1)

@@ -80,6 +80,12 @@ def test_outside_of_it_an_effect_waits_until_it_opens(acts, now, then):
     assert opens(at(then)) is None
 
 
+def test_it_opens_to_the_second(acts):
+    acts("08:00:30-21:00")
+    assert opens(at("2030-01-01T08:00:15")) == at("2030-01-01T08:00:30")
+    assert opens(at("2030-01-01T08:00:30")) is None
+
+
 def test_of_one_over_midnight_it_is_the_evening_that_is_waited_for(acts):
     acts("22:00-06:00")
     assert opens(at("2030-01-01T06:00")) == at("2030-01-01T22:00")

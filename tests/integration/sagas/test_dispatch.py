@@ -14,7 +14,7 @@ from eventstore.context import new_id
 from eventstore.models import StoredEvent, SubscriberRow
 from eventstore.waiting import Turn, bound
 from ordering.domain.customer import ChangeCustomer
-from sagas.dispatch import State, dispatch_one, look, settle
+from sagas.dispatch import State, dispatch_one, is_overdue, look, settle
 from sagas.models import Outgoing
 from sagas.testing import let_pass
 from tests.integration import shop
@@ -136,6 +136,17 @@ def test_a_command_that_fails_again_and_again_is_parked_and_holds_up_its_instanc
         let_pass(timedelta(hours=1))
     assert states(broken, later, other) == ["parked", "pending", "done"]
     assert Outgoing.objects.get(pk=broken.pk).attempts == 8
+
+
+def test_what_waits_behind_a_parked_command_is_not_overdue():
+    first, behind = decided("a"), decided("a")
+    Outgoing.objects.update(due_at="2000-01-01T00:00:00Z")
+    assert is_overdue()
+    Outgoing.objects.filter(pk=first.pk).update(status="parked")
+    assert not is_overdue()
+    Outgoing.objects.filter(pk=first.pk).update(status="done")
+    assert is_overdue()
+    assert states(behind) == ["pending"]
 
 
 def test_rest_is_looked_for_in_one_moment():
