@@ -14,7 +14,7 @@ REQUIREMENTS := requirements.txt requirements-bundled.txt requirements-dev.txt
 STAMP = $(VENV)/.installed-$(shell { cat $(REQUIREMENTS); $(PYTHON_IN) --version; } 2>&1 | cksum | tr ' ' '-')
 
 # As a production site is configured; a new secret each time.
-PRODUCTION = HTTPS=true ALLOWED_HOSTS=boxoffice.example \
+PRODUCTION = HTTPS=true ALLOWED_HOSTS=boxoffice.example ADMINS=staff@boxoffice.example \
 	SECRET_KEY=$(shell $(PYTHON_IN) -c 'import secrets; print(secrets.token_urlsafe(64))') \
 	DATABASE_URL=postgres://boxoffice@database.example/boxoffice \
 	DATABASE_OWNER_URL=postgres://boxoffice_owner@database.example/boxoffice

@@ -16,7 +16,7 @@ from eventstore.commands import routes
 from eventstore.events import catalogue
 from eventstore.roles import owner_alias
 from eventstore.subscribers import Mode, registry
-from eventstore.telling import channels
+from eventstore.telling import channels, open_channels
 
 
 @register()
@@ -46,6 +46,20 @@ def telling(**_: Any) -> list[CheckMessage]:
         Error(f"EVENTSTORE_TELL names {channel!r}, which can't be imported.", id="eventstore.E019")
         for channel in channels()
         if not _exists(channel)
+    ]
+
+
+@register(deploy=True)
+def listening(**_: Any) -> list[CheckMessage]:
+    """In production somebody is told of incidents."""
+    if open_channels():
+        return []
+    return [
+        checks.Warning(
+            "Nobody is told when something fails: mails to the admins are the only channel, and there are none.",
+            hint="Name them in ADMINS, or another channel in EVENTSTORE_TELL.",
+            id="eventstore.W021",
+        )
     ]
 
 

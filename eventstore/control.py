@@ -74,11 +74,9 @@ class Resume(Operation, frozen=True, kw_only=True):
         return any(row.status != SubscriberRow.Status.RUNNING for row in rows)
 
     def foresee(self) -> str:
-        found = gaps.gaps(self.subscriber, most=gaps.SOME).ranges
-        pending = [each for each in found if each.why == "pending"]
-        more = "more than " if any(each.more for each in pending) else ""
-        waiting = sum(each.count for each in pending)
-        return f"{self.subscriber} is fed again, from where it stands: {more}{waiting:,} events wait for it."
+        pending = gaps.pending(self.subscriber)
+        more = "more than " if pending.more else ""
+        return f"{self.subscriber} is fed again, from where it stands: {more}{pending.count:,} events wait for it."
 
     def carry_out(self, *, by: str, reason: str) -> str:
         _set_status(self.subscriber, SubscriberRow.Status.RUNNING, {"paused", "halted"})
@@ -251,12 +249,18 @@ class Retry(Operation, frozen=True, kw_only=True):
             healing.retry_later(self.subscriber, later)
             ring_for(self.subscriber)
         left = f", {healed.failing:,} failed again" if healed.failing else ""
-        more = f"; workers try {len(later):,} more" if later else ""
+        when = "" if self._runs() else ", once it is resumed"
+        more = f"; workers try {len(later):,} more{when}" if later else ""
         return f"{healed.keys:,} of {len(now):,} keys are live again, {healed.events:,} events applied{left}{more}"
 
     def remaining(self) -> int:
+        if not self._runs():
+            return 0
         asked = {name: value for name, value in (("key", self.key), ("error", self.error)) if value is not None}
         return _failed(self.subscriber).filter(**asked, retry_at__lte=ClockTimestamp()).count()
+
+    def _runs(self) -> bool:
+        return SubscriberRow.objects.filter(subscriber=self.subscriber, status=SubscriberRow.Status.RUNNING).exists()
 
     def _keys(self) -> list[str]:
         keys = healing.failing_keys(self.subscriber, key=self.key, error=self.error)

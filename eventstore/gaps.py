@@ -22,7 +22,8 @@ MOST = 1_000_000
 _COUNT = """SELECT count(*) FROM (SELECT FROM eventstore_event
     WHERE type = ANY(%s) AND position > %s AND position <= %s LIMIT %s) AS wanted"""
 _ROWS = "SELECT name, checkpoint FROM eventstore_subscriber WHERE subscriber = %s"
-_PARKED = "SELECT DISTINCT position FROM eventstore_parked WHERE subscriber = %s ORDER BY position"
+_PARKED = "SELECT DISTINCT position FROM eventstore_parked WHERE subscriber = %s ORDER BY position LIMIT %s"
+_PARKED_AMONG = "SELECT DISTINCT position FROM eventstore_parked WHERE subscriber = %s AND position = ANY(%s)"
 # Two parked positions are in one range when nothing that was wanted, and so was applied, lies between them.
 _BETWEEN = """SELECT pair.low FROM unnest(%s::bigint[], %s::bigint[]) AS pair(low, high)
     WHERE NOT EXISTS (SELECT FROM unnest(%s::text[]) AS wanted(type) WHERE EXISTS (
@@ -98,7 +99,8 @@ class _Look:
         return [found for after, upto in skipped for found in self._ranges(after, upto, "skipped")]
 
     def parked(self) -> list[Range]:
-        positions = self._parked_positions()
+        found = [position for (position,) in self._rows(_PARKED, [self.name, self.most + 1])]
+        positions = found[: self.most]
         together = {low for (low,) in self._rows(_BETWEEN, [positions[:-1], positions[1:], self.types])}
         ranges: list[list[int]] = []
         for position in positions:
@@ -106,7 +108,11 @@ class _Look:
                 ranges[-1].append(position)
             else:
                 ranges.append([position])
-        return [Range(first=each[0], last=each[-1], count=len(each), why="parked") for each in ranges]
+        cut = len(found) > self.most
+        return [
+            Range(first=each[0], last=each[-1], count=len(each), why="parked", more=cut and each is ranges[-1])
+            for each in ranges
+        ]
 
     def _pending_of_shards(self, checkpoints: dict[str, int], horizon: int) -> list[Range]:
         """Where the shards stand apart, an event is pending when that of its key hasn't got to it.
@@ -114,9 +120,10 @@ class _Look:
         One that is parked for another key, or because its key can't be told, is a gap already.
         """
         low, high = min(checkpoints.values()), max(checkpoints.values())
-        shards, parked = [registry[name] for name in checkpoints], set(self._parked_positions())
+        shards = [registry[name] for name in checkpoints]
         most = min(self.most, SOME)
         between = store.read(low, min(high, horizon), self.types, most, using=self.using)
+        parked = {position for (position,) in self._rows(_PARKED_AMONG, [self.name, [one.position for one in between]])}
         pending = [
             recorded.position
             for recorded in between
@@ -128,9 +135,6 @@ class _Look:
             return found
         more = len(between) == most
         return [Range(first=pending[0], last=pending[-1], count=len(pending), why="pending", more=more), *found]
-
-    def _parked_positions(self) -> list[int]:
-        return [position for (position,) in self._rows(_PARKED, [self.name])]
 
     def _ranges(self, after: int, upto: int, why: str) -> list[Range]:
         if upto <= after:

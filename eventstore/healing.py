@@ -4,7 +4,7 @@ A key is healed as a whole or as far as it goes: its queue is applied in order, 
 that still can't be applied.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import psycopg
@@ -54,6 +54,10 @@ _DISCARD = """WITH gone AS (
     ) SELECT count(*) FROM gone"""
 
 
+class _NotYet(Busy):
+    """This key can't be tried now, which says nothing of others."""
+
+
 class Healed(NamedTuple):
     """How many keys are live again, how many events were applied, and how many keys still fail."""
 
@@ -71,16 +75,28 @@ def failing_keys(
     return [key for (key,) in found]
 
 
-def retry(name: str, keys: Iterable[str], *, using: str = DEFAULT_DB_ALIAS) -> Healed:
+def retry(name: str, keys: Sequence[str], *, using: str = DEFAULT_DB_ALIAS) -> Healed:
     """Try the parked events of these keys again, now, each in a transaction of its own.
 
-    Raises `Busy` when the subscriber can't be had for it.
+    Those that can't be tried now count as failing. Raises `Busy` when that is so of all.
     """
-    healed = []
+    healed: list[tuple[int, bool]] = []
+    refused: Busy | None = None
     for key in keys:
-        with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
-            healed.append(_heal(cursor, registry[name], key, using))
-    return _told(name, healed)
+        try:
+            healed.append(_retry(name, key, using))
+        except Busy as error:
+            refused = error
+            if not isinstance(error, _NotYet):
+                break
+    if refused and not healed:
+        raise refused
+    return _told(name, healed + [(0, False)] * (len(keys) - len(healed)))
+
+
+def _retry(name: str, key: str, using: str) -> tuple[int, bool]:
+    with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
+        return _heal(cursor, registry[name], key, using)
 
 
 def retry_later(name: str, keys: Sequence[str], *, using: str = DEFAULT_DB_ALIAS) -> None:
@@ -104,10 +120,10 @@ def retry_due(known: Sequence[Subscriber], most: int = 20, *, using: str = DEFAU
                 retry(name, [key], using=using)
             except Exception as error:
                 raise_if_lost(error)
-                if not isinstance(error, Busy) and not is_infrastructure(error):
-                    raise
                 cursor.execute(_POSTPONE, [name, key])
-                log.warning("retry_postponed", subscriber=name, key=key, error=parking.describe(error))
+                expected = isinstance(error, Busy) or is_infrastructure(error)
+                say = log.warning if expected else log.error
+                say("retry_postponed", subscriber=name, key=key, error=parking.describe(error))
     return bool(found)
 
 
@@ -159,9 +175,9 @@ def _queue(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, reache
     rows = cursor.execute(_QUEUE, [subscriber.declared, key, BATCH]).fetchall()
     queue = store.read_these([position for (position,) in rows], using=using) if rows else []
     if any(recorded.position > reached and key == parking.stream_key(recorded) for recorded in queue):
-        raise Busy(f"Not all shards of {subscriber.declared} have come as far as {key}.")
+        raise _NotYet(f"Not all shards of {subscriber.declared} have come as far as {key}.")
     if any(recorded.is_newer for recorded in queue):
-        raise Busy(f"An event of {key} can only be read by newer code than runs here.")
+        raise _NotYet(f"An event of {key} can only be read by newer code than runs here.")
     return queue
 
 

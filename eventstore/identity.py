@@ -16,13 +16,18 @@ from eventstore.errors import NothingToConfirm
 from eventstore.models import LogIdentity
 from eventstore.operations import Operation, operation
 
-# A cluster copied file by file keeps its number, but begins a new timeline when it is recovered.
+# A cluster copied file by file keeps its number, but begins a new timeline when it is recovered. One that was promoted
+# is on its timeline at once, and tells so by its checkpoints only some time later.
 DATABASE = """(SELECT system_identifier FROM pg_control_system()) || '/' || (SELECT oid FROM pg_database
-    WHERE datname = current_database()) || '/' || (SELECT timeline_id FROM pg_control_checkpoint())"""
-_FENCED = f"SELECT NOT EXISTS (SELECT FROM eventstore_identity WHERE database = {DATABASE})"
+    WHERE datname = current_database()) || '/' || greatest((SELECT timeline_id FROM pg_control_checkpoint()),
+    (SELECT min_recovery_end_timeline FROM pg_control_recovery()))"""
+_FENCED = f"SELECT NOT EXISTS (SELECT FROM eventstore_identity WHERE database = {DATABASE}), pg_is_in_recovery()"
 _HERE = f"SELECT {DATABASE}"
-_CONFIRM = f"""UPDATE eventstore_identity SET database = {DATABASE}, epoch = %s, confirmed_by = %s,
-    confirmed_at = clock_timestamp() WHERE database <> {DATABASE}"""
+_CONFIRM = f"""INSERT INTO eventstore_identity AS kept (id, database, epoch, confirmed_by, confirmed_at)
+    VALUES (true, {DATABASE}, %s, %s, clock_timestamp())
+    ON CONFLICT (id) DO UPDATE SET database = excluded.database, epoch = excluded.epoch,
+        confirmed_by = excluded.confirmed_by, confirmed_at = excluded.confirmed_at
+        WHERE kept.database <> excluded.database"""
 
 
 LOG = "log"
@@ -46,14 +51,14 @@ class Identity(NamedTuple):
 
 
 def is_fenced(*, using: str = DEFAULT_DB_ALIAS) -> bool:
-    """Whether nothing may be sent from here. A connection need not ask again once it was told no: it leads to one
-    server.
+    """Whether nothing may be sent from here. A connection need not ask again once a primary told it no: it leads to one
+    server. That of a standby may be promoted under it.
     """
     raw = store.session(using)
     if raw.__dict__.get("eventstore_unfenced"):
         return False
-    ((fenced,),) = store.together(store.Statement(_FENCED), using=using)[0]
-    raw.__dict__["eventstore_unfenced"] = not fenced
+    ((fenced, in_recovery),) = store.together(store.Statement(_FENCED), using=using)[0]
+    raw.__dict__["eventstore_unfenced"] = not fenced and not in_recovery
     return bool(fenced)
 
 

@@ -1,6 +1,6 @@
 """Who is at work, as the pulses tell: workers, beat, and the queues that somebody must listen to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -94,13 +94,22 @@ def _is_needless(gone: Presence, alive: Sequence[Presence]) -> bool:
     return gone.stopped or replaced or gone.age > seconds("FORGOTTEN")
 
 
+def expect(queues: Callable[[], set[str]]) -> None:
+    """Have workers missed at queues that no route names, for tasks are sent there one by one."""
+    _more.append(queues)
+
+
+_more: list[Callable[[], set[str]]] = []
+
+
 def _expected(workers: Sequence[Presence]) -> set[str]:
-    """The queues that workers listened to, and those that tasks are routed to, once there has been any worker."""
+    """The queues that workers listened to, and those that tasks are sent to, once there has been any worker."""
     if not workers:
         return set()
     routes = current_app.conf.task_routes
     routed = {route["queue"] for route in routes.values() if "queue" in route} if isinstance(routes, dict) else set()
-    return {current_app.conf.task_default_queue, *routed, *(queue for each in workers for queue in each.queues)}
+    listened = {queue for each in workers for queue in each.queues}
+    return {current_app.conf.task_default_queue, *routed, *listened}.union(*(queues() for queues in _more))
 
 
 def _unserved(queue: str, workers: Sequence[Presence]) -> str:

@@ -151,8 +151,9 @@ def look() -> None:
     registry.make_rows()
     head = store.head()
     left = [row for row in _rows() if row.behind and row.still]
-    if any(row.mode == Mode.SYNC for row in left):
-        feeding.catch_up(registry.of(Mode.SYNC))
+    sync = [row.name for row in left if row.mode == Mode.SYNC]
+    while any(_checkpoint(name) < head for name in sync) and take_turn():
+        pass
     for row in left:
         if row.mode == Mode.ASYNC:
             while feeding.feed([registry[row.name]]).moved and _checkpoint(row.name) < head:

@@ -18,6 +18,8 @@ from eventstore.models import Incident, Notice
 
 log = structlog.get_logger(__name__)
 
+MAIL = "eventstore.telling.mail_admins"
+
 LEASE = 60.0
 """Seconds for one attempt, after which another process makes the next."""
 
@@ -52,13 +54,18 @@ advice = {
 
 def channels() -> list[str]:
     """The dotted paths of all that tells."""
-    return list(getattr(settings, "EVENTSTORE_TELL", ["eventstore.telling.mail_admins"]))
+    return list(getattr(settings, "EVENTSTORE_TELL", [MAIL]))
+
+
+def open_channels() -> list[str]:
+    """Those that somebody listens to: a mail to nobody would count as told."""
+    return [channel for channel in channels() if channel != MAIL or settings.ADMINS]
 
 
 def write_down(incidents: Sequence[Incident], *, ended: bool) -> None:
     """Have it told that these began, or are over, when this transaction has committed."""
     Notice.objects.bulk_create(
-        [Notice(incident=each, channel=channel, ended=ended) for each in incidents for channel in channels()]
+        [Notice(incident=each, channel=channel, ended=ended) for each in incidents for channel in open_channels()]
     )
 
 
@@ -101,7 +108,7 @@ def _lines(incident: Incident, ended: bool) -> list[str]:
 
 
 def _claim() -> Notice | None:
-    row = _execute(_CLAIM, LEASE, channels())
+    row = _execute(_CLAIM, LEASE, open_channels())
     return Notice.objects.select_related("incident").get(pk=row[0]) if row else None
 
 

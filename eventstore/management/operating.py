@@ -1,6 +1,7 @@
 """Commands about subscribers of one kind: subcommands that show them, and every operation that is done to that kind."""
 
 import json
+import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -12,6 +13,9 @@ from eventstore.errors import EventstoreError
 from eventstore.management import gaps, operate, status
 from eventstore.operations import Operation, operations
 from eventstore.subscribers import Rank
+
+INTERRUPTED = 130
+"""The exit code of a program that was ended by Ctrl-C, as shells have it."""
 
 
 class Part(Protocol):
@@ -28,7 +32,7 @@ class OperatingCommand(BaseCommand):
     """Every operation is a subcommand: it says what it will touch, and on a terminal asks whether to go on."""
 
     parts: ClassVar[Mapping[str, Part]] = {}
-    requires_system_checks = []
+    requires_system_checks = []  # they must work when something is wrong, and mend what some of the checks find
 
     def kinds(self) -> Iterable[type[Operation]]:
         """The operations that are its subcommands."""
@@ -54,6 +58,7 @@ class OperatingCommand(BaseCommand):
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             self.stderr.write("Stopped.")
+            sys.exit(INTERRUPTED)
 
 
 class SubscribersCommand(OperatingCommand):

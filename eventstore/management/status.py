@@ -3,6 +3,7 @@
 import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -47,7 +48,8 @@ def _told(status: SubscriberStatus) -> dict[str, Any]:
 
 
 def _watch(shown: Any, stdout: OutputWrapper) -> None:
-    with Live(shown(), console=console(stdout), auto_refresh=False) as live:
+    """Until Ctrl-C, which is how it ends well."""
+    with suppress(KeyboardInterrupt), Live(shown(), console=console(stdout), auto_refresh=False) as live:
         while True:
             time.sleep(EVERY)
             live.update(shown(), refresh=True)

@@ -27,8 +27,6 @@ PLACES = {
     "deliveries": "admin:sagas_delivery_changelist",
     "timers": "admin:sagas_timer_changelist",
     "log": "admin:eventstore_storedevent_changelist",
-    "worker": "admin:eventstore_pulse_changelist",
-    "beat": "admin:eventstore_pulse_changelist",
 }
 
 FENCED = "admin:eventstore_logidentity_changelist"

@@ -32,7 +32,7 @@ class SaleOfConferenceAdmin(KeysetAdmin, ReadTableAdmin):
     keyset = "received_at"
     when_empty = "No payment has come in yet."
     list_display = ["received_at", "conference", "shown_received", "shown_refunded"]
-    list_filter = [ConferenceFilter, "currency"]
+    list_filter = [ConferenceFilter]
     fields = ["conference", "order", ("shown_received", "received_at"), ("shown_refunded", "refunded_at")]
 
     @admin.display(description="conference")

@@ -278,6 +278,12 @@ def test_in_production_an_application_that_owns_the_log_is_warned_of(project):
     assert "eventstore.W011" in try_manage(project, "check", "--deploy").stderr
 
 
+def test_in_production_incidents_that_nobody_hears_of_are_warned_of(project):
+    assert "eventstore.W021" in try_manage(project, "check", "--deploy").stderr
+    add(project / "settings.py", 'ADMINS = [("staff", "staff@example.org")]')
+    assert "eventstore.W021" not in try_manage(project, "check", "--deploy").stderr
+
+
 def test_a_sequence_below_its_events_or_with_a_cache_is_named(project):
     done = try_manage(project, "migrate")
     assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 import pytest
 
 from eventstore import identity
+from eventstore.models import LogIdentity
 from ordering.admin import front_page
 from tests.integration.admin.reading import WHY, listed, text, url
 
@@ -41,6 +42,13 @@ def test_a_copy_is_let_act_for_a_reason(client, staff, fenced):
     assert [row.operation for row in answer.context["actions"]] == ["confirm"]
     refused = client.post(address, WHY)
     assert "The log is in the database that it was last confirmed to be in." in text(refused)
+
+
+def test_a_log_that_has_forgotten_where_it_is_can_be_let_act_too(fenced):
+    LogIdentity.objects.all().delete()
+    assert identity.is_fenced()
+    epoch = identity.confirm(by="anna")
+    assert (identity.identity().epoch, identity.is_fenced()) == (epoch, False)
 
 
 def test_who_may_only_look_is_told_and_cannot_confirm(client, staff, fenced):

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.core import checks
 from django.utils import timezone
 
+from eventstore import telling
 from eventstore.models import Incident, Notice, Pulse
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -91,6 +92,22 @@ def test_a_worker_that_is_gone_for_good_can_be_forgotten(client, page):
     assert "silent" in page(WORKERS)
     client.post(WORKERS, {"action": "delete_selected", "_selected_action": ["old@host"], "post": "yes"})
     assert findings(page()) == []
+
+
+def test_a_queue_that_an_effect_has_of_its_own_is_missed_too(page, settings):
+    settings.EFFECTS_QUEUES = {"mail.welcome": "slow"}
+    pulse("all@host", *QUEUES)
+    pulse("beat@host")
+    assert findings(page()) == [("queue slow", "was never listened to by a worker")]
+
+
+def test_without_admins_no_mail_counts_as_told(settings):
+    incident = Incident.objects.create(
+        kind="parked", about="sale", text="could not", began_at=timezone.now(), seen_at=timezone.now()
+    )
+    for settings.ADMINS, channels in (([], []), ([("staff", "staff@example.org")], [telling.MAIL])):
+        telling.write_down([incident], ended=False)
+        assert list(Notice.objects.values_list("channel", flat=True)) == channels
 
 
 def test_an_incident_shows_who_was_told(page):

@@ -104,6 +104,15 @@ def test_parked_events_are_one_gap_where_nothing_wanted_lies_between(one):
     assert ranges() == []
 
 
+def test_of_many_parked_events_only_so_many_are_looked_at(one):
+    go_wrong("bad")
+    note(*["bad"] * 5)
+    one.feed()
+    assert gaps.gaps("probe", most=5).more is False
+    (found,) = gaps.gaps("probe", most=3).ranges
+    assert (found.first, found.last, found.count, found.more) == (1, 3, 3, True)
+
+
 def test_an_event_that_is_parked_under_two_keys_is_one_gap(one):
     go_wrong("b", "c")
     note("a b c")
@@ -214,7 +223,8 @@ def test_each_query_uses_an_index_in_a_long_log(one):
     low, high = list(range(5, 500, 5)), list(range(10, 505, 5))
     plans = {
         "count": _plan(gaps._COUNT, [[TYPE], 150_000, 190_000, gaps.MOST]),
-        "parked": _plan(gaps._PARKED, ["probe"]),
+        "parked": _plan(gaps._PARKED, ["probe", gaps.MOST]),
+        "parked among": _plan(gaps._PARKED_AMONG, ["probe", low]),
         "between": _plan(gaps._BETWEEN, [low, high, [TYPE, "other1"]]),
         "skipped": _plan(gaps._SKIPPED, ["probe"]),
         "pending of shards": _plan(store._READ, [150_000, 190_000, [TYPE], 1000]),

@@ -7,9 +7,9 @@ from contextlib import closing
 import pytest
 from django.db import connections
 
-from eventstore import feeding, healing, signals, store
+from eventstore import control, feeding, healing, signals, store
 from eventstore.context import new_id
-from eventstore.control import Discard, Retry
+from eventstore.control import Discard, Pause, Resume, Retry
 from eventstore.errors import Busy, NothingParked, ReasonMissing
 from eventstore.models import DiscardedEvent, ParkedEvent
 from eventstore.operations import perform
@@ -256,6 +256,51 @@ def test_a_key_that_the_database_fails_for_does_not_hold_up_the_others():
         assert probe.parked() == {"a": [-1]}
         assert failed().attempts == 1
         assert not healing.retry_due([probe])
+
+
+def test_one_key_that_takes_newer_code_keeps_no_other_from_being_tried(one):
+    stream = new_id()
+    go_wrong("a@1", "b@2", "c@3")
+    note("a", "b", "c", stream=stream)
+    one.feed()
+    mend("a@1", "b@2", "c@3")
+    with closing(raw.connect("owner", autocommit=True)) as owner:
+        owner.execute("ALTER TABLE eventstore_event DISABLE TRIGGER eventstore_append_only")
+        owner.execute("UPDATE eventstore_event SET schema_version = 99 WHERE position = 2")
+        owner.execute("ALTER TABLE eventstore_event ENABLE TRIGGER eventstore_append_only")
+    assert retry() == "2 of 3 keys are live again, 2 events applied, 1 failed again"
+    assert one.parked() == {"b": [-2]}
+    with pytest.raises(Busy, match="newer code"):
+        retry(key="b")
+
+
+def test_a_key_whose_event_nobody_knows_any_more_is_put_off_and_no_other_with_it():
+    with registered(Probe(mode=Mode.ASYNC)) as probe:
+        go_wrong("a@1", "b@2")
+        note("a", "b")
+        probe.feed()
+        mend("a@1", "b@2")
+        with closing(raw.connect("owner", autocommit=True)) as owner:
+            owner.execute("ALTER TABLE eventstore_event DISABLE TRIGGER eventstore_append_only")
+            owner.execute("UPDATE eventstore_event SET type = 'forgotten' WHERE position = 1")
+            owner.execute("ALTER TABLE eventstore_event ENABLE TRIGGER eventstore_append_only")
+        make_due()
+        assert healing.retry_due([probe])
+        assert probe.parked() == {"a": [-1]}
+        assert not healing.retry_due([probe])
+
+
+def test_nobody_is_waited_for_who_stands(one, monkeypatch):
+    monkeypatch.setattr(control, "AT_ONCE", 1)
+    go_wrong("a", "b")
+    note("a", "b")
+    one.feed()
+    operation = Retry(subscriber="probe")
+    perform(Pause(subscriber="probe"), by=WHO)
+    assert perform(operation, by=WHO).endswith("1 failed again; workers try 1 more, once it is resumed")
+    assert operation.remaining() == 0
+    perform(Resume(subscriber="probe"), by=WHO)
+    assert operation.remaining() == 1
 
 
 def test_who_can_be_had_by_nobody_is_busy(one, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 from config import bundled
 from config.bundled.guardian import Guardian
 from config.bundled.postgres import Postgres
-from eventstore import sql, store
+from eventstore import identity, sql, store
 from tests.servers import temporary_home
 
 pytestmark = pytest.mark.bundled
@@ -21,6 +21,10 @@ class Standby(Postgres):
 
     def _provision(self) -> None:
         """Its roles are those of the primary."""
+
+    def promote(self) -> None:
+        with self._superuser() as superuser:
+            assert superuser.execute("SELECT pg_promote()").fetchone() == (True,)
 
 
 @contextmanager
@@ -54,3 +58,19 @@ def test_a_standby_refuses_to_say_how_far_the_log_is_final():
             assert reader.execute("SELECT last_value FROM eventstore_event_position_seq").fetchone() == (33,)
             with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
                 reader.execute(store.HORIZON, [-1])
+
+
+def test_a_standby_that_is_promoted_is_another_database_at_once():
+    """Its checkpoints, which tell the timeline too, do so only when the first of them is done."""
+    here = f"SELECT {identity.DATABASE}"
+    with temporary_home() as home:
+        with bundled.servers(home, valkey=False) as servers:
+            with closing(psycopg.connect(servers.owner_url, autocommit=True)) as owner:
+                before = owner.execute(here).fetchone()
+            servers.postgres.kill()
+            url = servers.owner_url
+        with standby_of(home) as standby, closing(psycopg.connect(url, autocommit=True)) as reader:
+            assert reader.execute(here).fetchone() == before
+            standby.promote()
+            after = reader.execute(here).fetchone()
+    assert after != before
