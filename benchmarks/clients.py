@@ -39,7 +39,9 @@ class Job(ABC):
 
     @abstractmethod
     def once(self) -> float | None:
-        """What is counted and timed. Answers when it was over, if that is not the moment it returns."""
+        """What is counted and timed. Answers when it was over, if that is not the moment it returns,
+        which counts only with a pace.
+        """
 
 
 @dataclass(frozen=True)

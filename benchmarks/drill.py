@@ -35,7 +35,8 @@ MEANING = {
     " throttled as an operator would, for else it takes whatever the machine has left",
     "writes": "RequestStatusMail dispatched at a steady pace until answered; latencies count from when each was due;"
     " where fewer than 100 a second were reached, the machine was too busy for them to mean anything",
-    "reads": "20 orders by key, every tenth time the count of all; none missing, none going back",
+    "reads": "20 orders by key, every tenth time the count of all; none missing, none going back; timed as writes are",
+    "turns": "reads and writes go in turns of 2 s; what passes between two of them is done, but not timed",
     "sagas and effects": "paused, so that every event is the drill's own",
 }
 

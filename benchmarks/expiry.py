@@ -1,7 +1,7 @@
 """Orders whose payment windows end when we want: all at one moment, or so many a second.
 
 They are placed through the command path, so each has an instance of the sale with a timer of its own. Then the timers
-are moved, by an UPDATE of their `due_at`, which is what the operation "Move a timer" does for one. From there on
+are moved, by an UPDATE of their `due_at`, which is what the operation "Move timer" does for one. From there on
 nothing is ours: the installation fires them, and sends each order the command to expire.
 
 Imported once Django knows the database.

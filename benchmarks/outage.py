@@ -1,4 +1,4 @@
-"""The first act of the drill: a worker dies, 950 events come, a worker comes back.
+"""The first act of the drill: a worker dies over five events, 945 more come, a worker comes back.
 
 What was applied, in which order and how often, is told by triggers: they note each write to the read table and each
 move of the checkpoint, with the transaction that did it.

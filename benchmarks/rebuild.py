@@ -37,7 +37,7 @@ MEANING = {
     "rebuild": "events a second: read, decoded, folded by the declared handlers, written, indexed, swapped in",
     "loop": "lean columns streamed, decoded by msgspec, folded in a dict, copied once at the end, then indexed",
     "peer": "ProjectionRunner over PostgreSQL recorders: a transaction an event, all settings as they are by default",
-    "shards": "two processes that each read the whole log by a condition; both together, wall clock; one of them makes the indexes",
+    "shards": "two processes that each read the whole log by a condition, one of which indexes; wall clock of both",
     "_peak_mib": "the most memory that the process ever held",
 }
 

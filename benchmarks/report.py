@@ -44,7 +44,7 @@ class Target:
 
 @dataclass
 class Report:
-    """`ratios` are ours to another's, `figures` have their unit in the name or are a second, `measured` says how."""
+    """`ratios` are of two figures, `figures` have their unit in the name or are a second, `measured` says how."""
 
     title: str
     ratios: Mapping[str, float]

@@ -45,7 +45,7 @@ MEANING = {
     "to_awaiting_payment": "from POST /orders until it is answered that the order awaits its payment, by one client, or"
     " by eight (_8), over kept connections to the site of `make run`, with worker and clock beside it",
     "orders": "the same as orders a second",
-    "failures": "where the database can't do something now, it is asked again under the same id; the time counts, and"
+    "failures": "where the database can't do something now, ours asks again under the same id; the time counts, and"
     " it is said while measuring",
 }
 PROFILED = {

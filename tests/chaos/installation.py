@@ -1,4 +1,4 @@
-"""The processes of an installation, as `make run` starts them, and some that sell. Any can be killed at any moment."""
+"""The processes of an installation, much as `make run` starts them, and some that sell. Any can be killed."""
 
 import os
 import signal

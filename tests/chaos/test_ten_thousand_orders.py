@@ -1,4 +1,4 @@
-"""Thousands of orders at full speed, while workers are killed: all adds up in the end, to the cent and the seat.
+"""Hundreds of orders, or thousands, at full speed, while workers are killed: all adds up, to the cent and the seat.
 
 Four processes sell as fast as they can, over the sync read models, the saga, its timers, and mails to a real mail
 server. People pay, pay twice, pay too late, decline, cancel, and let time run out. All the while workers and the
