@@ -67,7 +67,7 @@ class GenerationAdmin(KeysetAdmin):
         if generation.compared is None:
             return "-"
         differ = "no difference" if not generation.differing else f"{generation.differing:,} that differ"
-        return f"{differ} among {generation.compared:,} rows"
+        return f"{differ} among {generation.compared:,} row{'s' * (generation.compared != 1)}"
 
     @admin.display(description="keys")
     def scope(self, generation: Generation) -> str:
