@@ -1,4 +1,4 @@
-"""What README and docs say can be held against the code: names, links, lines, variables, checks."""
+"""What the pages say can be held against the code: names, links, lines, variables, checks."""
 
 import ast
 import re
@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 BASE_DIR = Path(__file__).parents[2]
-PAGES = [BASE_DIR / "README.md", *sorted((BASE_DIR / "docs").glob("*.md"))]
+PAGES = [*sorted(BASE_DIR.glob("*.md")), *sorted((BASE_DIR / "docs").rglob("*.md"))]
 DECLARATIONS = 5
 LONGEST = 20
 
-each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+each_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(BASE_DIR)))
 
 
 def blocks(page: Path) -> list[str]:
