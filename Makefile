@@ -20,10 +20,10 @@ PRODUCTION = HTTPS=true ALLOWED_HOSTS=boxoffice.example ADMINS=staff@boxoffice.e
 	DATABASE_OWNER_URL=postgres://boxoffice_owner@database.example/boxoffice
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check
+.PHONY: help install run test test-machine check
 
 help:  ## Show this
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
 
 install:  ## Make .venv with everything in it; does nothing when it is up to date
 	@test -e $(STAMP) || { .ci/install $(VENV) && rm -f $(VENV)/.installed-* && $(MAKE) stamp; }
@@ -41,11 +41,14 @@ ifdef ARGS
 else
 	@$(MAKE) check
 	@$(PYTHON_IN) -m pytest -n 2 --dist loadfile
-	@if $(PYTHON_IN) -m tests.servers; then \
-	    echo "Once more on this machine's own PostgreSQL and Redis:"; \
-	    BOXOFFICE_TEST_SERVERS=machine $(PYTHON_IN) -m pytest -m "not bundled" tests/integration; \
-	fi
 endif
+
+test-machine: install  ## Run the integration tests on this machine's own PostgreSQL and Redis, if it has them
+	@if $(PYTHON_IN) -m tests.servers; then \
+	    BOXOFFICE_TEST_SERVERS=machine $(PYTHON_IN) -m pytest -m "not bundled" tests/integration; \
+	else \
+	    echo "This machine has no PostgreSQL and Redis of its own to test on."; \
+	fi
 
 check: install  ## Formatting, linting, types, architecture, Django's own checks
 	@$(VENV)/bin/ruff format --check --quiet .

@@ -21,7 +21,7 @@ from benchmarks.clients import Job
 from benchmarks.plain import buyers as plain
 from benchmarks.report import say
 from benchmarks.wire import Trip, traced
-from eventstore import store
+from eventstore import database
 
 CONTENDERS: dict[str, Callable[[int, int], Job]] = {"": buyers.Buy, "plain_": plain.Buy}
 NAMES = {"": "ours", "plain_": "plain"}
@@ -88,7 +88,7 @@ def _sell(job: Job, sales: int) -> Passed:
 
 def _trace(job: Job, sales: int) -> Passed:
     trips = list[Trip]()
-    with traced(store.session(), trips):
+    with traced(database.session(), trips):
         passed = _sell(job, sales)
     return passed._replace(trips=trips)
 
@@ -103,7 +103,7 @@ def _profile(job: Job, sales: int) -> Stats:
 def _server_cpu() -> float | None:
     """Seconds that the process at the other end has worked, if that is on this machine."""
     with suppress(psutil.Error):
-        server = psutil.Process(store.session().info.backend_pid)
+        server = psutil.Process(database.session().info.backend_pid)
         if server.name() == "postgres":
             return float(sum(server.cpu_times()[:2]))
     return None

@@ -16,7 +16,7 @@ from eventstore.aggregates import Command
 from eventstore.commands import Receipt, dispatch
 from eventstore.context import acting, new_id
 from eventstore.errors import StreamExists
-from eventstore.failures import is_infrastructure
+from eventstore.transient_errors import is_infrastructure
 from ordering.domain.conference import Line, ScheduleConference, SeatType
 from ordering.domain.customer import RegisterCustomer
 from ordering.domain.order import PlaceOrder

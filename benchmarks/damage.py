@@ -18,14 +18,15 @@ from benchmarks.errors import promise
 from benchmarks.outage import MISSED
 from benchmarks.report import say
 from benchmarks.site import NAME, Site, caught_up, fold, row, select
-from eventstore import panels, store
-from eventstore.gaps import gaps
+from eventstore import store
 from eventstore.models import ParkedEvent
+from eventstore.monitoring.status import subscriber_statuses
 from eventstore.store import Changes
+from eventstore.subscriptions.gaps import gaps
 from ordering.domain.order import OrderCancelled, OrderStatusMailRequested
-from projections import panels as projection_panels
-from projections.control import Verify
 from projections.models import Difference
+from projections.operations import Verify
+from projections.status import rebuild_issues
 
 SOUND = 950
 """Events that the process with the bug applies as it should, at most."""
@@ -49,11 +50,11 @@ def suffer(site: Site) -> dict[str, float]:
     promise(row().processed == processed + len(chosen), "The process with the bug did not feed everything.")
     _judge_silence()
     say("verifying")
-    verified, seconds = fold(Verify(subscriber=NAME), "verified")
+    verified, seconds = fold(Verify(target=NAME), "verified")
     found = {difference.key: difference for difference in Difference.objects.filter(generation=verified)}
     promise(verified.differing == len(found), f"{verified.differing} rows differ, and {len(found)} are named.")
     _judge_differences(found, damaged)
-    said = {trouble.about for trouble in projection_panels.troubles() if trouble.kind == "differs"}
+    said = {trouble.about for trouble in rebuild_issues() if trouble.kind == "differs"}
     promise(said == {NAME}, f"Staff are told of {said or 'nothing'}.")
     return {"verify_s": seconds, "verify_rows_per_s": (verified.compared or 0) / seconds}
 
@@ -95,7 +96,7 @@ def _judge_silence() -> None:
     promise(caught_up(), "The process with the bug did not reach the end of the log.")
     promise(not gaps(NAME).ranges, "There is a gap, though the checkpoint moved on.")
     promise(not ParkedEvent.objects.exists(), "Something was parked, though nothing was raised.")
-    troubles = [each.text for status in panels.subscribers() if status.name == NAME for each in status.troubles()]
+    troubles = [each.text for status in subscriber_statuses() if status.name == NAME for each in status.health_issues()]
     promise(not troubles, f"The panel says: {troubles}")
 
 

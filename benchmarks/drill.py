@@ -28,7 +28,7 @@ TARGETS = {
 MEANING = {
     "catch_up_950_s": "from spawning the worker until its transaction with the last of the 950 events was seen by"
     " another connection; observed by triggers that note every write, which cost it some time",
-    "catch_up_950_from_ready_s": "the same from its first pulse: its pool is forked, its loop begins",
+    "catch_up_950_from_ready_s": "the same from its first heartbeat: its pool is forked, its loop begins",
     "gaps_ms": "how long it took to say exactly which events are missing",
     "verify": "from asking until the differences are stored; a worker folds every row anew and compares it",
     "rebuild": "from asking until the new table is live, while commands are sent to its orders and it is read;"

@@ -11,7 +11,7 @@ from benchmarks.plain import models as plain
 from benchmarks.rounds import Run
 from benchmarks.site import until
 from eventstore.models import StoredEvent
-from ordering.models import OrderSummary, SaleOfConference, SalesOfDay
+from ordering.models import ConferenceSales, DailySales, OrderSummary
 
 Counts = dict[str, int]
 
@@ -27,8 +27,8 @@ def of_ours() -> Counts:
         **dict.fromkeys(_EVENTS, 0),
         **dict(recorded.annotate(Count("position"))),
         "shown as confirmed": OrderSummary.objects.filter(status=OrderSummary.Status.CONFIRMED).count(),
-        "counted by day": _sum(SalesOfDay.objects.all(), "payments"),
-        "counted by conference": SaleOfConference.objects.count(),
+        "counted by day": _sum(DailySales.objects.all(), "payments"),
+        "counted by conference": ConferenceSales.objects.count(),
     }
 
 

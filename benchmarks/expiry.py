@@ -7,6 +7,8 @@ nothing is ours: the installation fires them, and sends each order the command t
 Imported once Django knows the database.
 """
 
+from typing import NamedTuple
+
 import msgspec
 import psycopg
 
@@ -14,7 +16,6 @@ from benchmarks.errors import promise
 from benchmarks.report import say
 from benchmarks.rounds import percentiles
 from benchmarks.site import Site, select, until
-from benchmarks.timers import Lateness
 from eventstore.commands import dispatch
 from eventstore.context import new_id
 from ordering import simulation
@@ -38,10 +39,10 @@ _MOVE = """UPDATE sagas_timer AS timer SET due_at = now() + make_interval(secs =
         WHERE status = 'waiting' ORDER BY id LIMIT %s) AS moved
     WHERE timer.id = moved.id RETURNING timer.id"""
 _WAITING = "SELECT count(*) FROM sagas_timer WHERE id = ANY(%s) AND status = 'waiting'"
-_UNSENT = "SELECT count(*) FROM sagas_outgoing WHERE status IN ('pending', 'parked')"
+_UNSENT = "SELECT count(*) FROM sagas_outbox WHERE status IN ('pending', 'parked')"
 _LATENESS = """SELECT extract(epoch FROM timer.fired_at - timer.due_at)::float,
         extract(epoch FROM command.finished_at - timer.due_at)::float
-    FROM sagas_timer AS timer JOIN sagas_outgoing AS command USING (command_id)
+    FROM sagas_timer AS timer JOIN sagas_outbox AS command USING (command_id)
     WHERE timer.id = ANY(%s) AND timer.status = 'fired' AND command.status = 'done'"""
 
 
@@ -59,6 +60,13 @@ def place(site: Site, orders: int) -> None:
                 application.execute(_PUT_OFF)
         _wait_for_rest(application)
         application.execute(_PUT_OFF)
+
+
+class Lateness(NamedTuple):
+    """By how many seconds timers fired late, and how long after they were due their orders were told to expire."""
+
+    fired: list[float]
+    sent: list[float]
 
 
 def play(site: Site, rounds: int, name: str, orders: int, every: float = 0.0) -> Lateness:

@@ -14,9 +14,9 @@ import msgspec
 def main() -> None:
     positions = frozenset(msgspec.json.decode(sys.stdin.buffer.read(), type=list[int]))
     django.setup()
-    from eventstore import feeding
-    from eventstore.subscribers import registry
-    from projections.generations import projection_named
+    from eventstore.subscriptions import feeding
+    from eventstore.subscriptions.registry import registry
+    from projections.rebuild.generations import projection_named
 
     projection = projection_named("order-summaries")
     for stored, handler in projection.compiled.items():

@@ -49,9 +49,9 @@ class Rebuild:
     """Ours: what the Rebuild button begins and workers do, from an empty table until it is live."""
 
     def __init__(self, schema: str, index: int, count: int) -> None:
-        from eventstore.subscribers import registry
-        from projections import generations
+        from eventstore.subscriptions.registry import registry
         from projections.models import Generation
+        from projections.rebuild import generations
 
         self.index = index
         # Read from the source once in the life of a worker.
@@ -62,12 +62,12 @@ class Rebuild:
             generations.rebuild(PROJECTION, parts=count)
 
     def __call__(self) -> int:
-        from projections import filling
         from projections.models import Generation, Part
+        from projections.rebuild import builder
 
         generation = Generation.objects.filter(projection=PROJECTION).latest("id")
         part = Part.objects.get(generation=generation, shard=self.index)
-        while not filling.build(part.pk) and generation.status == Generation.Status.BUILDING:
+        while not builder.build(part.pk) and generation.status == Generation.Status.BUILDING:
             generation.refresh_from_db()
         part.refresh_from_db()
         return part.processed

@@ -12,7 +12,7 @@ from benchmarks.report import say
 from benchmarks.rounds import percentiles
 from benchmarks.site import NAME, Site, caught_up, fold, select, until
 from benchmarks.traffic import Passed, traffic
-from projections.control import Rebuild
+from projections.operations import Rebuild
 
 SCHEMA = "drill_by_hand"
 PATIENCE = 60.0
@@ -37,7 +37,7 @@ def mend(site: Site, seconds: float, throttle: int | None) -> dict[str, float]:
             time.sleep(seconds)
         say("rebuilding meanwhile")
         with flow.flowing(passed):
-            generation, took = fold(Rebuild(subscriber=NAME, throttle=throttle), "live")
+            generation, took = fold(Rebuild(target=NAME, throttle=throttle), "live")
         until(caught_up, PATIENCE, "the worker feeds the rebuilt read model")
     say("folding by hand")
     _judge_rows(site)

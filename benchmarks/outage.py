@@ -20,12 +20,14 @@ from benchmarks.errors import promise
 from benchmarks.history import EVENTS_AN_ORDER
 from benchmarks.report import say
 from benchmarks.site import BY, NAME, Site, caught_up, fold, row, select, sell, until
-from eventstore import panels, store
-from eventstore.control import Pause
-from eventstore.gaps import gaps
-from eventstore.operations import perform
-from eventstore.subscribers import Mode, Rank, registry
-from projections.control import Rebuild
+from eventstore import store
+from eventstore.monitoring.status import subscriber_statuses
+from eventstore.operations.base import perform
+from eventstore.operations.subscribers import Pause
+from eventstore.subscriptions.gaps import gaps
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Mode, Rank
+from projections.operations import Rebuild
 
 MISSED = 950
 KEPT = 1_000
@@ -59,10 +61,10 @@ _WRITES = "SELECT applied_in::text, order_id, before, as_of FROM drill_write ORD
 _WAITING = """SELECT FROM pg_locks
     WHERE relation = 'ordering_ordersummary'::regclass AND NOT granted AND mode = 'RowExclusiveLock'"""
 _BACK = """SELECT checkpoint >= %s,
-        EXISTS (SELECT FROM eventstore_pulse WHERE kind = 'worker' AND 'live' = ANY(queues) AND process <> %s)
+        EXISTS (SELECT FROM eventstore_heartbeat WHERE kind = 'worker' AND 'live' = ANY(queues) AND process <> %s)
     FROM eventstore_subscriber WHERE name = %s"""
-_PROCESS = "SELECT process FROM eventstore_pulse WHERE kind = 'worker' AND 'live' = ANY(queues)"
-_COUNTED = "SELECT coalesce(sum(payments), 0) FROM ordering_salesofday"
+_PROCESS = "SELECT process FROM eventstore_heartbeat WHERE kind = 'worker' AND 'live' = ANY(queues)"
+_COUNTED = "SELECT coalesce(sum(payments), 0) FROM ordering_dailysales"
 _ACCEPTED = "SELECT count(*) FROM eventstore_event WHERE type = 'payment.accepted'"
 
 
@@ -76,12 +78,12 @@ def prepare(site: Site, events: int) -> None:
     registry.make_rows()
     for subscriber in registry:
         if subscriber.rank is not Rank.PROJECTION:
-            perform(Pause(subscriber=subscriber.name), by=BY)
+            perform(Pause(target=subscriber.name), by=BY)
     site.environment.keep(PROGRAMS, site.variables)
     for subscriber in registry.of(Mode.ASYNC):
         if subscriber.rank is Rank.PROJECTION:
             say(f"rebuilding {subscriber.name}, which brings it to the end of the log")
-            fold(Rebuild(subscriber=subscriber.name), "live")
+            fold(Rebuild(target=subscriber.name), "live")
 
 
 def suffer(site: Site, events: int) -> dict[str, float]:
@@ -132,7 +134,7 @@ def _judge_gap(reached: int) -> float:
     milliseconds = (time.monotonic() - began) * 1e3
     seen = [(each.first, each.last, each.count, each.why) for each in found.ranges]
     promise(seen == [(reached + 1, store.head(), MISSED, "pending")], f"{MISSED} events are missing, not {seen}.")
-    shown = next(status for status in panels.subscribers() if status.name == NAME)
+    shown = next(status for status in subscriber_statuses() if status.name == NAME)
     promise(shown.pending == MISSED, f"The panel says that {shown.pending} events are missing.")
     return milliseconds
 

@@ -15,7 +15,7 @@ from benchmarks.errors import promise
 from benchmarks.history import EVENTS_AN_ORDER, events_of
 from eventstore import store
 from eventstore.models import SubscriberRow
-from eventstore.operations import Operation, perform
+from eventstore.operations.base import Operation, perform
 from projections.models import Generation
 
 NAME = "order-summaries"
@@ -62,7 +62,7 @@ def fold(asked: Operation, status: str) -> tuple[Generation, float]:
     """Ask for a generation as staff do; answers it and the seconds it took, once workers have brought it so far."""
     began = time.monotonic()
     perform(asked, by=BY)
-    generation = Generation.objects.filter(projection=asked.subscriber).latest("id")
+    generation = Generation.objects.filter(projection=asked.target).latest("id")
     while generation.status == Generation.Status.BUILDING:
         time.sleep(0.01)
         generation.refresh_from_db()

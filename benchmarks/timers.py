@@ -8,13 +8,13 @@ import argparse
 import os
 from collections.abc import Mapping
 from statistics import median
-from typing import NamedTuple
 
 import django
 from rich.table import Table
 
 from benchmarks import report
 from benchmarks.environment import servers
+from benchmarks.expiry import Lateness
 from benchmarks.mailbox import mailbox
 from benchmarks.report import Report, Target, say
 from benchmarks.rounds import percentiles
@@ -38,13 +38,6 @@ MEANING = {
     " mail server, the median of the rounds; _max: of the worst round; _first: until the first one had",
     "orders": "placed through the command path; then the due_at of their timers was moved by an UPDATE",
 }
-
-
-class Lateness(NamedTuple):
-    """By how many seconds timers fired late, and how long after they were due their orders were told to expire."""
-
-    fired: list[float]
-    sent: list[float]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,12 +7,12 @@ import time
 
 from benchmarks.mailbox import Mailbox
 from benchmarks.site import BY, Site, select, until
+from eventstore import advisory_locks
 from eventstore.commands import dispatch
 from eventstore.context import new_id
-from eventstore.control import Pause, Resume
-from eventstore.operations import perform
+from eventstore.operations.base import perform
+from eventstore.operations.subscribers import Pause, Resume
 from ordering.domain.customer import RegisterCustomer
-from sagas.delivery import PLACES
 
 NAME = "customer-profiles"
 CUSTOMERS = 20
@@ -27,13 +27,17 @@ def recover(site: Site, mailbox: Mailbox) -> tuple[float, float]:
 
     Nobody is at the ledger any more when the read model is resumed, as after any longer outage.
     """
-    perform(Pause(subscriber=NAME), by=BY)
+    perform(Pause(target=NAME), by=BY)
     addresses = {_register() for _ in range(CUSTOMERS)}
     with site.as_application() as application:
         until(lambda: select(application, _WAITING) == [(CUSTOMERS,)], PATIENCE, "all mails wait for the profiles")
-        until(lambda: select(application, _AT_WORK, PLACES) == [(0,)], PATIENCE, "nobody is at the ledger")
+        until(
+            lambda: select(application, _AT_WORK, advisory_locks.EFFECT_SLOT) == [(0,)],
+            PATIENCE,
+            "nobody is at the ledger",
+        )
     began = time.monotonic()
-    perform(Resume(subscriber=NAME), by=BY)
+    perform(Resume(target=NAME), by=BY)
     until(lambda: addresses <= {to for _, to in mailbox.arrivals}, PATIENCE, "all mails have arrived")
     moments = [moment for moment, to in mailbox.arrivals if to in addresses]
     return min(moments) - began, max(moments) - began

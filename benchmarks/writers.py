@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import msgspec
@@ -13,15 +14,16 @@ import psycopg
 
 from benchmarks.clients import Job
 from benchmarks.watcher import EACH, customer_of
-from eventstore import context, feeding, store
+from eventstore import context, store
 from eventstore.codec import encode
-from eventstore.commands import dispatch, settle_with
-from eventstore.subscribers import Mode, registry
+from eventstore.commands import dispatch
+from eventstore.subscriptions import feeding, read_your_writes
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Mode
 from ordering.domain.conference import PricedLine
 from ordering.domain.customer import ChangeCustomer, CustomerRegistered, RegisterCustomer
 from ordering.domain.order import OrderPlaced
 from ordering.domain.values import Money, order_number
-from sagas.dispatch import settle
 
 TWIN = "benchmark_insert"
 CUSTOMERS = 200  # of each client, so that no stream grows long
@@ -112,7 +114,8 @@ class RenameInTurn(Job):
         self._turn, self._number = turn, 0
         self._random = Random(client)
         self._committed = 0.0
-        settle_with(self._settle)
+        self._settle = read_your_writes.settle
+        patch.object(read_your_writes, "settle", self._committed_and_settle).start()
         registry.make_rows()
         for number in range(EACH):
             _register(customer_of(turn, client, number))
@@ -123,10 +126,10 @@ class RenameInTurn(Job):
         self._number += 1
         return self._committed
 
-    def _settle(self, root: UUID, position: int, using: str) -> bool:
+    def _committed_and_settle(self, root: UUID, position: int, *, using: str) -> bool:
         """What dispatch does first after the commit."""
         self._committed = time.monotonic()
-        return settle(root, position, using)
+        return self._settle(root, position, using=using)
 
 
 def _register(customer_id: UUID) -> None:

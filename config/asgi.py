@@ -10,6 +10,6 @@ os.environ.setdefault("DATABASE_POOL", "16")
 site = get_asgi_application()
 prepare_to_append()
 
-from ordering.api.limits import BodyLimit  # noqa: E402 - needs Django to be set up
+from ordering.api.body_limit import BodyLimit  # noqa: E402 - needs Django to be set up
 
 application = BodyLimit(site)

@@ -14,7 +14,7 @@ from celery.signals import setup_logging, worker_process_init
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Connection
 
-from eventstore.pulse import Pulsing
+from eventstore.monitoring.heartbeat import HeartbeatStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Whoever deploys has run the system checks; a worker that replaces a dead one is to be back at once.
@@ -46,18 +46,18 @@ class Doorbell(Celery):
 app = Doorbell("boxoffice")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-app.steps["worker"].update((DjangoStructLogInitStep, Pulsing))
+app.steps["worker"].update((DjangoStructLogInitStep, HeartbeatStep))
 
 
 @worker_process_init.connect
 def make_ready(**kwargs: Any) -> None:
     """In each process of the pool, after it was forked."""
     from config.startup import prepare_to_append
-    from eventstore import patrol
+    from eventstore.monitoring import polling
 
     prepare_to_append()
     if app.conf.task_default_queue in app.amqp.queues.consume_from:
-        patrol.begin()
+        polling.start()
 
 
 @setup_logging.connect

@@ -1,6 +1,7 @@
 """Settings, all from the environment, each with a default; `make run` sets what the bundled servers need."""
 
 import logging
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 BASE_URL = env.str("BASE_URL", default=f"http://localhost:{env.int('PORT', default=8000)}")
 
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "config.admin.ThemedAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -131,7 +132,7 @@ if CELERY_BROKER_URL.startswith("redis"):
         "max_retries": 0,
         "retry_on_timeout": False,
     }
-CELERY_BEAT_SCHEDULER = "eventstore.pulse:Scheduler"
+CELERY_BEAT_SCHEDULER = "eventstore.monitoring.heartbeat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     f"{app}-tick": {"task": f"{app}.tasks.tick", "schedule": timedelta(seconds=1), "options": {"expires": 5}}
     for app in ("eventstore", "projections", "sagas")
@@ -242,14 +243,28 @@ EVENTSTORE_CLAIM_KEY = env.str("CLAIM_KEY", default="") or SECRET_KEY
 EVENTSTORE_HALT_AT = env.int("HALT_AT", default=25)
 EVENTSTORE_MODES = env.dict("SUBSCRIBER_MODES", default={})
 EVENTSTORE_ONLY = env.list("ONLY_SUBSCRIBERS", default=[]) or None
-EVENTSTORE_TELL = env.list("TELL", default=["eventstore.telling.mail_admins"])
+EVENTSTORE_NOTIFIERS = env.list("NOTIFIERS", default=["eventstore.monitoring.notifications.mail_admins"])
 EVENTSTORE_ADMIN_URL = f"{BASE_URL}/admin"
-EVENTSTORE_WATCH_SECONDS = env.float("WATCH_SECONDS", default=2.0)
-EVENTSTORE_SILENT_SECONDS = env.float("SILENT_SECONDS", default=15.0)
-EVENTSTORE_FORGOTTEN_SECONDS = env.float("FORGOTTEN_SECONDS", default=600.0)
-EVENTSTORE_STALLED_SECONDS = env.float("STALLED_SECONDS", default=30.0)
-EVENTSTORE_LASTS_SECONDS = env.float("LASTS_SECONDS", default=10.0)
-EVENTSTORE_SETTLED_SECONDS = env.float("SETTLED_SECONDS", default=60.0)
+EVENTSTORE_HEALTH_CHECK_SECONDS = env.float("HEALTH_CHECK_SECONDS", default=2.0)
+EVENTSTORE_HEARTBEAT_TIMEOUT_SECONDS = env.float("HEARTBEAT_TIMEOUT_SECONDS", default=15.0)
+EVENTSTORE_FORGET_AFTER_SECONDS = env.float("FORGET_AFTER_SECONDS", default=600.0)
+EVENTSTORE_STALLED_AFTER_SECONDS = env.float("STALLED_AFTER_SECONDS", default=30.0)
+EVENTSTORE_RAISE_AFTER_SECONDS = env.float("RAISE_AFTER_SECONDS", default=10.0)
+EVENTSTORE_RESOLVE_AFTER_SECONDS = env.float("RESOLVE_AFTER_SECONDS", default=60.0)
+RENAMED_VARIABLES = {
+    old: new
+    for old, new in {
+        "TELL": "NOTIFIERS",
+        "WATCH_SECONDS": "HEALTH_CHECK_SECONDS",
+        "SILENT_SECONDS": "HEARTBEAT_TIMEOUT_SECONDS",
+        "FORGOTTEN_SECONDS": "FORGET_AFTER_SECONDS",
+        "STALLED_SECONDS": "STALLED_AFTER_SECONDS",
+        "LASTS_SECONDS": "RAISE_AFTER_SECONDS",
+        "SETTLED_SECONDS": "RESOLVE_AFTER_SECONDS",
+    }.items()
+    if old in os.environ
+}
+"""Variables of the environment that are set under the name that they had; a system check says the new one."""
 SAGAS_BEGIN_AFTER = env.dict("SAGAS_BEGIN_AFTER", default={})
 EFFECTS_LEASE_SECONDS = env.float("EFFECTS_LEASE_SECONDS", default=60.0)
 EFFECTS_QUEUES = env.dict("EFFECTS_QUEUES", default={})

@@ -11,7 +11,7 @@ def prepare_to_append() -> None:
 
     A database that is away or not migrated is no reason not to start: the rows are made before the first append anyway.
     """
-    from eventstore.subscribers import registry
+    from eventstore.subscriptions.registry import registry
 
     try:
         registry.make_rows()

@@ -2,13 +2,13 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
-from ordering.admin import front_page
+from ordering.admin import dashboard
 from ordering.api import health
 from ordering.api.views import Nothing
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
-    path("admin/status/", front_page.fragment, name="front-page-status"),
+    path("admin/status/", dashboard.fragment, name="dashboard-status"),
     path("admin/", admin.site.urls),
     path("", include("ordering.pages.urls")),
     path("api/v1/", include("ordering.api.urls")),

@@ -7,20 +7,21 @@ Chassaing.)
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
 from uuid import UUID
 
 import msgspec
 
 from eventstore.errors import DomainError, UnhandledEvent
-from eventstore.events import Event
+from eventstore.events import Event, FrozenMeta
 
 A = TypeVar("A", bound="Aggregate")
 C = TypeVar("C", bound="Command")
 E = TypeVar("E", bound=Event)
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
+class Command(msgspec.Struct, frozen=True, kw_only=True, metaclass=FrozenMeta):
     """Something that is asked for. Like an event it has a stored name, for it may wait in a table until it is due."""
 
     stored: ClassVar[str] = ""

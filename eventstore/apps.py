@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
 
@@ -8,7 +9,13 @@ class EventstoreConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from eventstore import checks, control  # noqa: F401 - they register what they declare
+        from eventstore import checks, handler_guard, tasks  # noqa: F401 - checks register themselves
+        from eventstore.monitoring import incidents, polling
+        from eventstore.monitoring.health import sources
+        from eventstore.operations import identity, subscribers  # noqa: F401 - they register what they declare
         from eventstore.roles import grant_to_application
 
         post_migrate.connect(grant_to_application, sender=self)
+        connection_created.connect(handler_guard.guard_connection)
+        polling.register(tasks.feed_stalled, every=1.0)
+        sources.register(incidents.log_and_worker_issues, **incidents.ADVICE)

@@ -10,13 +10,26 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.module_loading import import_string
 
-from eventstore import store
+from eventstore import conf, database
 from eventstore.codec import missing_upcasters
 from eventstore.commands import routes
 from eventstore.events import catalogue
+from eventstore.monitoring.notifications import active_notifiers, notifiers
 from eventstore.roles import owner_alias
-from eventstore.subscribers import Mode, registry
-from eventstore.telling import channels, open_channels
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Mode
+
+
+@register()
+def values(**_: Any) -> list[CheckMessage]:
+    """Each setting has a value that it can have, and is called by the name that it has now."""
+    found: list[CheckMessage] = [Error(fault, id="eventstore.E022") for fault in conf.faults(conf.SETTINGS)]
+    found += [
+        Error(f"The setting {old} is called {new} now.", hint="Rename it.", id="eventstore.E023")
+        for old, new in conf.RENAMED.items()
+        if hasattr(settings, old)
+    ]
+    return found
 
 
 @register()
@@ -40,24 +53,24 @@ def transactions(**_: Any) -> list[CheckMessage]:
 
 
 @register()
-def telling(**_: Any) -> list[CheckMessage]:
-    """Whoever is to tell staff of incidents exists; found out at the first incident, it would be too late."""
+def notifying(**_: Any) -> list[CheckMessage]:
+    """The functions that tell staff of incidents exist; found out at the first incident, it would be too late."""
     return [
-        Error(f"EVENTSTORE_TELL names {channel!r}, which can't be imported.", id="eventstore.E019")
-        for channel in channels()
-        if not _exists(channel)
+        Error(f"EVENTSTORE_NOTIFIERS names {notifier!r}, which can't be imported.", id="eventstore.E019")
+        for notifier in notifiers()
+        if not _exists(notifier)
     ]
 
 
 @register(deploy=True)
 def listening(**_: Any) -> list[CheckMessage]:
     """In production somebody is told of incidents."""
-    if open_channels():
+    if active_notifiers():
         return []
     return [
         checks.Warning(
-            "Nobody is told when something fails: mails to the admins are the only channel, and there are none.",
-            hint="Name them in ADMINS, or another channel in EVENTSTORE_TELL.",
+            "Nobody is told when something fails: mails to the admins are the only notifier, and there are none.",
+            hint="Name them in ADMINS, or another notifier in EVENTSTORE_NOTIFIERS.",
             id="eventstore.W021",
         )
     ]
@@ -84,7 +97,7 @@ def sequence(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMess
     """The log's positions are handed out one by one, and never twice."""
     if not databases or DEFAULT_DB_ALIAS not in databases:
         return []
-    with store.cursor() as cursor:
+    with database.cursor() as cursor:
         if cursor.execute("SELECT to_regclass('eventstore_event')").fetchone() == (None,):
             return []
         row = cursor.execute(
@@ -156,10 +169,10 @@ def _subscribers() -> Iterable[CheckMessage]:
 
 
 def _configured(names: Counter[str]) -> Iterable[CheckMessage]:
-    for name, mode in getattr(settings, "EVENTSTORE_MODES", {}).items():
+    for name, mode in conf.MODES.get().items():
         if name not in names or mode not in set(Mode):
             yield Error(f"EVENTSTORE_MODES says {name}={mode}, which means nothing.", id="eventstore.E018")
-    for name in getattr(settings, "EVENTSTORE_ONLY", None) or ():
+    for name in conf.ONLY.get() or ():
         if name not in names:
             yield Error(f"EVENTSTORE_ONLY names {name!r}, which is no subscriber.", id="eventstore.E020")
 

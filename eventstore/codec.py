@@ -49,6 +49,12 @@ def upcaster(name: str, version: int) -> Callable[[Upcaster], Upcaster]:
     return declare
 
 
+def forget_upcasters(name: str) -> None:
+    """Forget the steps of a stored event."""
+    for step in [step for step in _upcasters if step[0] == name]:
+        del _upcasters[step]
+
+
 def encode(event: Event) -> bytes:
     """JSON of an event, checked to read back as the same value. Raises `InvalidEvent`.
 

@@ -4,7 +4,7 @@ from it is given the chance to come to rest before the caller is answered.
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
@@ -15,15 +15,17 @@ import structlog
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.utils import timezone
 
-from eventstore import applying, context, doorbell, repository, store, waiting
+from eventstore import context, doorbell, handler_guard, repository, store
 from eventstore.aggregates import Aggregate, Command, Handler
 from eventstore.errors import ConcurrencyConflict, StreamExists, StreamNotFound, UnknownCommand
 from eventstore.events import Event
-from eventstore.failures import is_infrastructure
-from eventstore.parking import describe
 from eventstore.store import Changes
-from eventstore.subscribers import SYNC_BELL, Mode, registry
-from eventstore.tasks import ASYNC_BELL, follow, follow_sync
+from eventstore.subscriptions import read_your_writes
+from eventstore.subscriptions.parking import describe
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Mode
+from eventstore.tasks import ASYNC_BELL, SYNC_BELL, follow, follow_sync
+from eventstore.transient_errors import is_infrastructure
 
 log = structlog.get_logger(__name__)
 
@@ -57,14 +59,31 @@ class Routes:
         self._handlers: dict[type[Command], tuple[type[Aggregate], Handler]] = {}
         self._by_name: dict[str, type[Command]] = {}
 
-    def add(self, table: Mapping[type[Aggregate], Sequence[type[Command]]]) -> None:
-        for kind, commands in table.items():
-            self.aggregates.add(kind)
-            for command in commands:
-                self.listed.append((kind, command))
-                self._by_name[command.stored] = command
-                if command in kind.handlers:
-                    self._handlers[command] = (kind, kind.handlers[command])
+    def register(self, *listed: type[Aggregate] | Mapping[type[Aggregate], Sequence[type[Command]]]) -> None:
+        """Let aggregates decide about commands: about all that they handle, or about those of a table of contents,
+        which a system check compares with what they handle.
+        """
+        for each in listed:
+            table = each if isinstance(each, Mapping) else {each: tuple(each.handlers)}
+            for kind, commands in table.items():
+                self._add(kind, commands)
+
+    def unregister(self, *kinds: type[Aggregate]) -> None:
+        """Let these decide about nothing any more."""
+        for kind in kinds:
+            self.aggregates.discard(kind)
+            for command in [command for each, command in self.listed if each is kind]:
+                self._handlers.pop(command, None)
+                self._by_name.pop(command.stored, None)
+        self.listed = [(kind, command) for kind, command in self.listed if kind not in kinds]
+
+    def _add(self, kind: type[Aggregate], commands: Sequence[type[Command]]) -> None:
+        self.aggregates.add(kind)
+        for command in commands:
+            self.listed.append((kind, command))
+            self._by_name[command.stored] = command
+            if command in kind.handlers:
+                self._handlers[command] = (kind, kind.handlers[command])
 
     def handler(self, command: Command) -> tuple[type[Aggregate], Handler]:
         try:
@@ -81,10 +100,10 @@ class Routes:
 
 
 routes = Routes()
-route = routes.add
+register = routes.register
 
 
-class Circumstances:
+class CommandContext:
     """The facts of a decision as it is made: the clock, and other aggregates from the log."""
 
     def __init__(self, using: str) -> None:
@@ -103,7 +122,7 @@ class Circumstances:
     def give_back(self) -> None:
         """What was looked at was not changed, so others may have it."""
         for aggregate in self._seen:
-            repository.memory.give(aggregate, self._using)
+            repository.aggregate_cache.give(aggregate, self._using)
 
 
 def dispatch(
@@ -120,7 +139,7 @@ def dispatch(
     Raises the rule's `DomainError`, `StreamNotFound`, `StreamExists`, `ConcurrencyConflict`, `UnknownCommand`; and
     RuntimeError inside a transaction of the caller, because the log promises what it acknowledged.
     """
-    applying.refuse_to("send commands")
+    handler_guard.refuse_to("send commands")
     registry.make_rows(using=using)
     command_id = command_id or context.new_id()
     root = context.current().root or command_id
@@ -145,7 +164,7 @@ def carry_out(
     """
     kind, handler = routes.handler(command)
     aggregate = repository.recall(kind, command.stream_id, using=using)
-    done, since = store.take_up(
+    done, since = store.lock_and_load(
         command_id, aggregate.id, aggregate.version, queue=kind.hot, patience=patience, using=using
     )
     if done is not None:
@@ -158,7 +177,7 @@ def carry_out(
         raise StreamNotFound
     if if_version is not None and if_version != loaded:
         raise ConcurrencyConflict
-    facts = Circumstances(using)
+    facts = CommandContext(using)
     try:
         aggregate.decide(command, facts)
     finally:
@@ -186,7 +205,7 @@ def carry_out(
 def _keep(aggregate: Aggregate, loaded: int, using: str) -> None:
     """What was committed need not be folded again the next time."""
     repository.snapshot_if_due(aggregate, loaded, using=using)
-    repository.memory.give(aggregate, using)
+    repository.aggregate_cache.give(aggregate, using)
 
 
 def _decided(command: Command, command_id: UUID, if_version: int | None, using: str) -> Receipt:
@@ -218,26 +237,10 @@ def _repeated(command: Command, command_id: UUID, done: store.Appended, using: s
     )
 
 
-Settler = Callable[[UUID, int, str], bool]
-
-
-def _feed_and_wait(root: UUID, position: int, using: str) -> bool:
-    """How a command comes to rest where nothing but subscribers follows the log."""
-    return waiting.wait(position, using=using)
-
-
-_settlers: list[Settler] = [_feed_and_wait]
-
-
-def settle_with(settler: Settler) -> None:
-    """Let somebody else decide when everything that began with a command is at rest: the sagas do."""
-    _settlers.append(settler)
-
-
 def _settle(root: UUID, position: int, using: str) -> bool:
     """The command is committed, so it is acknowledged whatever becomes of this: workers finish what is left."""
     try:
-        settled = _settlers[-1](root, position, using)
+        settled = read_your_writes.settle(root, position, using=using)
         if registry.of(Mode.ASYNC):
             doorbell.remind(ASYNC_BELL, follow.name, using=using)
         if not settled:

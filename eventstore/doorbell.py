@@ -12,7 +12,7 @@ from celery import current_app
 from django.db import DEFAULT_DB_ALIAS
 from kombu.exceptions import OperationalError
 
-from eventstore import applying, store
+from eventstore import database, handler_guard
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ def ring(name: str, task: str, *arguments: str | int, queue: str | None = None, 
     Never raises for a broker that is gone, and never waits for long.
     """
     _looked_at[name] = time.monotonic()
-    with store.cursor(using) as cursor:
+    with database.cursor(using) as cursor:
         if cursor.execute(_MARK, [name], prepare=True).fetchone() is None:
             return
     try:
@@ -74,10 +74,10 @@ def remind_on_commit(
     name: str, task: str, *arguments: str | int, queue: str | None = None, using: str = DEFAULT_DB_ALIAS
 ) -> None:
     """Ring once this transaction has committed. A bell that could not be rung is made good by the clock."""
-    applying.ring_on_commit(lambda: remind(name, task, *arguments, queue=queue, using=using), using=using)
+    handler_guard.ring_on_commit(lambda: remind(name, task, *arguments, queue=queue, using=using), using=using)
 
 
 def answer(name: str, *, using: str = DEFAULT_DB_ALIAS) -> None:
     """Whoever answers the bell clears it first, and only then looks at what there is."""
-    with store.cursor(using) as cursor:
+    with database.cursor(using) as cursor:
         cursor.execute(_CLEAR, [name], prepare=True)

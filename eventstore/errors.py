@@ -124,7 +124,7 @@ class Busy(Refused):
 
 
 class NothingParked(Refused):
-    """No such event is parked: it was settled meanwhile."""
+    """No such event is parked: it was resolved meanwhile."""
 
     code = "nothing-parked"
 

@@ -5,7 +5,7 @@ A stored name is never a class path, so classes can be renamed and moved without
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 from uuid import UUID
 
 import msgspec
@@ -15,8 +15,24 @@ from eventstore.errors import UnknownEvent
 E = TypeVar("E", bound="Event")
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened. Subclasses repeat `frozen=True, kw_only=True`: type checkers don't inherit them."""
+class FrozenMeta(msgspec.StructMeta):
+    """Lets a struct be frozen, and made by the names of its fields, without each class saying so."""
+
+    def __new__(
+        mcls,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        frozen: bool = True,
+        kw_only: bool = True,
+    ) -> Any:
+        return super().__new__(mcls, name, bases, namespace, frozen=frozen, kw_only=kw_only)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
+class Event(msgspec.Struct, frozen=True, kw_only=True, metaclass=FrozenMeta):
+    """Something that happened: a value that never changes, made by the names of its fields."""
 
     stored: ClassVar[str] = ""
     schema: ClassVar[int] = 1
@@ -67,9 +83,15 @@ class Catalogue:
         self._declared: list[type[Event]] = []
         self._by_name: dict[str, type[Event]] = {}
 
-    def add(self, declared: type[Event]) -> None:
+    def register(self, declared: type[Event]) -> None:
         self._declared.append(declared)
         self._by_name[declared.stored] = declared
+
+    def unregister(self, *declared: type[Event]) -> None:
+        """Forget these. Raises ValueError for one that isn't declared."""
+        for each in declared:
+            self._declared.remove(each)
+            self._by_name.pop(each.stored, None)
 
     def __getitem__(self, name: str) -> type[Event]:
         try:
@@ -95,7 +117,7 @@ def event(name: str, *, version: int = 1, standalone: bool = False) -> Callable[
 
     def declare(declared: type[E]) -> type[E]:
         declared.stored, declared.schema, declared.standalone = name, version, standalone
-        catalogue.add(declared)
+        catalogue.register(declared)
         return declared
 
     return declare

@@ -116,12 +116,12 @@ class SubscriberRow(models.Model):
 
     name = models.TextField(primary_key=True)
     subscriber = models.TextField(db_index=True, help_text="as it is declared; its shards have a row each")
-    shard = models.IntegerField(default=0, help_text="which slice of the keys, from 0")
+    shard = models.IntegerField(default=0, help_text="which range of the keys, from 0")
     shards = models.IntegerField(default=1)
     rank = models.SmallIntegerField()
     mode = models.TextField()
     version = models.IntegerField()
-    wanted = models.TextField(help_text="the event types that the checkpoint speaks of")
+    types_hash = models.TextField(help_text="the event types that the checkpoint speaks of")
     fingerprint = models.TextField(blank=True, default="", help_text="of the code that began what is there")
     stale = models.TextField(blank=True, default="", help_text="why what is there may be wrong")
     checkpoint = models.BigIntegerField()
@@ -141,8 +141,8 @@ class SubscriberRow(models.Model):
         verbose_name = "subscriber"
         ordering = ["rank", "name"]
         permissions = [
-            ("operate_subscriber", "Can pause, resume, split, rewind and skip subscribers"),
-            ("settle_parked", "Can retry and discard parked events"),
+            ("operate_subscriber", "Can pause, resume, reshard, rewind and skip subscribers"),
+            ("resolve_parked", "Can retry and discard parked events"),
         ]
         constraints = [models.CheckConstraint(condition=Q(checkpoint__gte=0), name="eventstore_subscriber_checkpoint")]
 
@@ -216,7 +216,7 @@ class SkippedRange(models.Model):
         return f"{self.subscriber} {self.after + 1}-{self.upto}"
 
 
-class Warned(models.Model):
+class HandlerWarning(models.Model):
     """What a handler found odd about an event that it could apply."""
 
     subscriber = models.TextField()
@@ -249,7 +249,7 @@ class OperatorAction(models.Model):
 
     class Meta:
         db_table = "eventstore_operation"
-        verbose_name = "operator's action"
+        verbose_name = "operator action"
         ordering = ["-id"]
         indexes = [models.Index(fields=["target", "-id"], name="eventstore_operation_target")]
 
@@ -267,13 +267,13 @@ class Doorbell(models.Model):
         return self.name
 
 
-class Pulse(models.Model):
-    """A process that says every few seconds that its loop turns. One that was killed leaves a pulse that grows old."""
+class WorkerHeartbeat(models.Model):
+    """A process that says every few seconds that its loop turns. One that was killed leaves it to grow old."""
 
     class Kind(models.TextChoices):
         WORKER = "worker"
         BEAT = "beat"
-        WATCH = "watch"  # whoever looked last: the pulse of the watching itself
+        HEALTH_CHECK = "health-check"  # the process that looked at everything last
 
     name = models.TextField(primary_key=True)
     kind = models.TextField(choices=Kind)
@@ -284,7 +284,7 @@ class Pulse(models.Model):
     stopped_at = models.DateTimeField(null=True, blank=True, help_text="when it said goodbye")
 
     class Meta:
-        db_table = "eventstore_pulse"
+        db_table = "eventstore_heartbeat"
         verbose_name = "worker"
         ordering = ["kind", "name"]
 
@@ -293,7 +293,7 @@ class Pulse(models.Model):
 
 
 class Incident(models.Model):
-    """A trouble that lasts. Before `raised_at` it may still turn out to be nothing; from then on staff are told."""
+    """A health issue that lasts. Before `raised_at` it may still pass; from then on staff are told."""
 
     kind = models.TextField()
     about = models.TextField()
@@ -316,23 +316,23 @@ class Incident(models.Model):
         return f"{self.kind}: {self.about}"
 
 
-class Notice(models.Model):
-    """What one channel is to tell of an incident: that it began, or that it is over. Each is told until it succeeds."""
+class Notification(models.Model):
+    """What one notifier is to tell of an incident: that it began, or that it is over. It is tried until it succeeds."""
 
-    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="notices")
-    channel = models.TextField(help_text="the dotted path of what tells it")
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="notifications")
+    notifier = models.TextField(help_text="the dotted path of the function that tells it")
     ended = models.BooleanField()
     attempts = models.IntegerField(default=0)
-    tell_at = models.DateTimeField(db_default=ClockTimestamp(), help_text="not before; moved on by every attempt")
-    told_at = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(db_default=ClockTimestamp(), help_text="not before; moved on by every attempt")
+    sent_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        db_table = "eventstore_notice"
+        db_table = "eventstore_notification"
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["incident", "channel", "ended"], name="eventstore_notice_once"),
+            models.UniqueConstraint(fields=["incident", "notifier", "ended"], name="eventstore_notification_once"),
         ]
-        indexes = [models.Index(fields=["id"], condition=Q(told_at=None), name="eventstore_notice_untold")]
+        indexes = [models.Index(fields=["id"], condition=Q(sent_at=None), name="eventstore_notification_unsent")]
 
     def __str__(self) -> str:
-        return f"{self.incident} by {self.channel}"
+        return f"{self.incident} by {self.notifier}"

@@ -22,7 +22,7 @@ A = TypeVar("A", bound=Aggregate)
 
 def recall(kind: type[A], stream_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> A:
     """The aggregate as far as it is at hand: in memory, else in a snapshot, else empty. The caller owns it."""
-    known = memory.take(kind, stream_id, using)
+    known = aggregate_cache.take(kind, stream_id, using)
     if known is not None:
         return known
     aggregate = kind(stream_id)
@@ -76,7 +76,7 @@ def snapshot_if_due(aggregate: Aggregate, before: int, *, using: str = DEFAULT_D
     )
 
 
-class Memory:
+class AggregateCache:
     """The hot aggregates that this process decided about last, as they were committed.
 
     Events never change and versions only rise, so what is remembered is never wrong, only early: the events since are
@@ -107,7 +107,7 @@ class Memory:
             self._kept.clear()
 
 
-memory = Memory()
+aggregate_cache = AggregateCache()
 
 
 class Shape(NamedTuple):

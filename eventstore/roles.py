@@ -4,9 +4,10 @@ history.
 
 from typing import Any
 
-from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from psycopg import sql
+
+from eventstore import conf
 
 _GRANTS = (
     "GRANT USAGE ON SCHEMA {schema} TO {role}",
@@ -18,8 +19,7 @@ _GRANTS = (
 
 def owner_alias() -> str:
     """The connection whose role owns the tables; the ordinary one where a project has but one role."""
-    alias: str = getattr(settings, "EVENTSTORE_OWNER_ALIAS", DEFAULT_DB_ALIAS)
-    return alias
+    return conf.OWNER_ALIAS.get()
 
 
 def grant_to_application(using: str, **_: Any) -> None:

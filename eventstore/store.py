@@ -1,22 +1,20 @@
 """The log: append, read, and the horizon up to which it is final. The only caller of `sql/`."""
 
-import sys
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from typing import Any, NamedTuple
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 import msgspec
 import psycopg
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.crypto import salted_hmac
-from psycopg.rows import RowFactory, RowMaker, tuple_row
+from psycopg.rows import RowMaker
 
-from eventstore import applying, context
+from eventstore import advisory_locks, conf, context, handler_guard
 from eventstore.aggregates import Claim
 from eventstore.codec import Recorded, encode, encoder
+from eventstore.database import Statement, pipeline, session_of
 from eventstore.errors import ClaimTaken, ConcurrencyConflict, TooManyEvents, UnsafeTransaction
 from eventstore.events import Event, Origin
 
@@ -27,10 +25,6 @@ PATIENCE = 10.0
 BY_INDEX = "SET enable_seqscan = off"
 """Statistics of a log that just grew may tell the planner that it is small."""
 
-# The families of advisory locks; the announce has a key space of its own, in `sql/`.
-STREAM_LOCKS = 20038
-COMMAND_LOCKS = 20039
-WATCH_LOCKS = 20042
 
 HORIZON = "SELECT eventstore_horizon_v2(%s)"
 _APPEND = "SELECT first, last FROM eventstore_append_v1(%s, %s, %s, %s, %s)"
@@ -49,14 +43,6 @@ _READ_ONE = f"SELECT {_COLUMNS} FROM eventstore_event WHERE position = %s"
 _READ_THESE = f"SELECT {_COLUMNS} FROM eventstore_event WHERE position = ANY(%s) ORDER BY position"
 _READ_CAUSED = f"""SELECT {_COLUMNS} FROM eventstore_event
     WHERE position BETWEEN %s AND %s AND causation_id = %s ORDER BY position"""
-
-
-class Statement(NamedTuple):
-    """A statement with its parameters, and what becomes of its rows."""
-
-    query: str
-    parameters: Sequence[Any] | Mapping[str, Any] = ()
-    rows: RowFactory[Any] = tuple_row
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,47 +82,6 @@ class NewEvent(msgspec.Struct):
     metadata: Origin
 
 
-def session(using: str = DEFAULT_DB_ALIAS) -> psycopg.Connection[Any]:
-    """The psycopg connection beneath Django's, ready to prepare what asks for it.
-
-    Django switches preparing off as a whole. Its own cursors bind on the client and never prepare, so with a threshold
-    out of reach nothing changes for them, and a statement of ours that says `prepare=True` is planned once.
-    """
-    return _ready(connections[using])
-
-
-def _ready(connection: BaseDatabaseWrapper) -> psycopg.Connection[Any]:
-    connection.ensure_connection()
-    raw: psycopg.Connection[Any] = connection.connection
-    if raw.prepare_threshold is None:
-        raw.prepare_threshold = sys.maxsize
-    return raw
-
-
-@contextmanager
-def cursor(using: str = DEFAULT_DB_ALIAS) -> Iterator[psycopg.Cursor[Any]]:
-    """A cursor of psycopg, which binds on the server."""
-    with psycopg.Cursor(session(using)) as raw:
-        yield raw
-
-
-def together(*statements: Statement, using: str = DEFAULT_DB_ALIAS) -> list[list[Any]]:
-    """Run statements one after the other in one round trip; answers the rows of each. Each sees its own moment."""
-    raw = session(using)
-    with raw.pipeline() if len(statements) > 1 else nullcontext():
-        cursors = [_run(raw, place, statement) for place, statement in enumerate(statements)]
-    return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
-
-
-def _run(raw: psycopg.Connection[Any], place: int, statement: Statement) -> psycopg.Cursor[Any]:
-    """On a cursor that the connection keeps: making one costs as much as encoding and checking an event."""
-    kept: list[psycopg.Cursor[Any]] = raw.__dict__.setdefault("eventstore_cursors", [])
-    while len(kept) <= place:
-        kept.append(psycopg.Cursor(raw))
-    kept[place].row_factory = statement.rows
-    return kept[place].execute(statement.query, statement.parameters, prepare=True)
-
-
 def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAULT_DB_ALIAS) -> Appended:
     """Append to one or several streams in one call to the database, all or nothing.
 
@@ -144,7 +89,7 @@ def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAU
     a claim's refusal (`ClaimTaken` where there is none) when another stream holds a value, `InvalidEvent`,
     `TooManyEvents` above 200 events, `UnsafeTransaction`, `ActsWhileApplying`.
     """
-    applying.refuse_to("record events")
+    handler_guard.refuse_to("record events")
     tracing = context.current()
     causation = command_id or tracing.causation_id
     origin = Origin(root=tracing.root or command_id, hops=tracing.hops)
@@ -171,7 +116,7 @@ def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAU
     expected = _array(change.expected for change in changes)
     claims = _json(_claims(changes)) if any(change.claimed or change.released for change in changes) else None
     try:
-        ((appended,),) = together(Statement(_APPEND, [streams, expected, _json(rows), claims, command_id]), using=using)
+        ((appended,),) = pipeline(Statement(_APPEND, [streams, expected, _json(rows), claims, command_id]), using=using)
     except psycopg.errors.UniqueViolation as error:
         raise _refusal(error, changes) from error
     except psycopg.errors.InvalidTransactionState as error:
@@ -181,11 +126,11 @@ def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAU
 
 def read(after: int, upto: int, types: Iterable[str], limit: int, *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
     """At most `limit` events of these types with `after < position <= upto`, in order of position."""
-    (found,) = together(reading(after, upto, types, limit), using=using)
+    (found,) = pipeline(read_statement(after, upto, types, limit), using=using)
     return found
 
 
-def reading(after: int, upto: int, types: Iterable[str], limit: int) -> Statement:
+def read_statement(after: int, upto: int, types: Iterable[str], limit: int) -> Statement:
     """What `read` asks, to be asked together with something else."""
     return Statement(_READ, [after, upto, list(types), limit], _recorded_row)
 
@@ -199,16 +144,16 @@ def stream(
     """
     connection = connections[using].copy()
     try:
-        raw = _ready(connection)
+        raw = session_of(connection)
         raw.execute(BY_INDEX)
         with psycopg.Cursor(raw, row_factory=_recorded_row) as cursor:
             parameters = [after, upto, list(types), limit]
-            yield from cursor.stream(streaming(only), parameters, binary=True, size=CHUNK)
+            yield from cursor.stream(stream_query(only), parameters, binary=True, size=CHUNK)
     finally:
         connection.close()
 
 
-def streaming(only: str = "true") -> str:
+def stream_query(only: str = "true") -> str:
     """The query of `stream`: after, upto, types and limit are its parameters, and `only` has none."""
     only = only.replace("%", "%%")
     return f"""SELECT {_COLUMNS} FROM eventstore_event
@@ -250,7 +195,7 @@ def head(*, using: str = DEFAULT_DB_ALIAS) -> int:
     return _only(Statement("SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq"), using)
 
 
-def take_up(
+def lock_and_load(
     command_id: UUID,
     stream_id: UUID,
     after: int,
@@ -267,13 +212,13 @@ def take_up(
     """
     statements = [
         Statement(_LIMITS, [f"{1000 * patience:.0f}ms"]),
-        Statement(_LOCK, [COMMAND_LOCKS, str(command_id)]),
+        Statement(_LOCK, [advisory_locks.COMMAND, str(command_id)]),
         Statement(_CARRIED_OUT, [command_id]),
         Statement(_READ_STREAM, [stream_id, after], _recorded_row),
     ]
     if queue:
-        statements.insert(3, Statement(_LOCK, [STREAM_LOCKS, str(stream_id)]))
-    _, _, carried_out, *_, since = together(*statements, using=using)
+        statements.insert(3, Statement(_LOCK, [advisory_locks.STREAM, str(stream_id)]))
+    _, _, carried_out, *_, since = pipeline(*statements, using=using)
     return (Appended(*carried_out[0]) if carried_out else None), since
 
 
@@ -305,12 +250,12 @@ def _make_recorded(values: Sequence[Any]) -> Recorded:
 
 
 def _recorded(query: str, parameters: Sequence[Any], using: str) -> list[Recorded]:
-    (found,) = together(Statement(query, parameters, _recorded_row), using=using)
+    (found,) = pipeline(Statement(query, parameters, _recorded_row), using=using)
     return found
 
 
 def _only(statement: Statement, using: str) -> int:
-    (((value,),),) = together(statement, using=using)
+    (((value,),),) = pipeline(statement, using=using)
     return int(value)
 
 
@@ -335,7 +280,7 @@ def _claims(changes: Sequence[Changes]) -> list[dict[str, Any]]:
 
 
 def _hash(scope: str, value: str) -> str:
-    secret = getattr(settings, "EVENTSTORE_CLAIM_KEY", None) or settings.SECRET_KEY
+    secret = conf.CLAIM_KEY.get() or settings.SECRET_KEY
     return salted_hmac(f"eventstore.claim.{scope}", value, secret=secret, algorithm="sha256").hexdigest()
 
 

@@ -6,12 +6,15 @@ from typing import NamedTuple
 
 from celery import shared_task
 
-from eventstore import doorbell, feeding, healing, store
+from eventstore import database, doorbell, store
 from eventstore.errors import UnknownSubscriber
 from eventstore.models import SubscriberRow
-from eventstore.subscribers import SYNC_BELL, Mode, Subscriber, registry
+from eventstore.subscriptions import feeding
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.retry import retry_due
+from eventstore.subscriptions.subscriber import Mode, Subscriber
 
-ASYNC_BELL = "async"
+SYNC_BELL, ASYNC_BELL = "sync", "async"
 LINGER = 1.0
 POLL = 0.005
 LONGEST = 3.0
@@ -70,7 +73,7 @@ def follow_sync() -> None:
     registry.make_rows()
     doorbell.answer(SYNC_BELL)
     sync = registry.of(Mode.SYNC)
-    linger(lambda: take_turn() or healing.retry_due(sync))
+    linger(lambda: take_turn() or retry_due(sync))
 
 
 class _Round:
@@ -85,7 +88,7 @@ class _Round:
         healed = False
         if time.monotonic() - self._refreshed >= REFRESH:
             self._near = [registry[row.name] for row in _rows() if row.mode == Mode.ASYNC and not row.far]
-            healed = healing.retry_due(self._near)
+            healed = retry_due(self._near)
             self._refreshed = time.monotonic()
         head = store.head()
         if head == self._reached:
@@ -146,7 +149,7 @@ def ring_for(subscriber: str) -> None:
             _ring(row)
 
 
-def look() -> None:
+def feed_stalled() -> None:
     """Feed, up to where the log stands now, whoever is behind it and not about to be fed."""
     registry.make_rows()
     head = store.head()
@@ -180,7 +183,7 @@ class _Row(NamedTuple):
 
 
 def _rows() -> list[_Row]:
-    with store.cursor() as cursor:
+    with database.cursor() as cursor:
         found = cursor.execute(_ROWS, [STILL, store.head()], prepare=True).fetchall()
     return [_Row(*row) for row in found if _is_ours(row[0])]
 

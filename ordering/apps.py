@@ -7,4 +7,4 @@ class OrderingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from ordering import registry  # noqa: F401 - declares everything
+        from ordering import checks, registry  # noqa: F401 - they register what they declare

@@ -2,7 +2,8 @@
 here.
 """
 
-from eventstore import commands, subscribers
+from eventstore import commands
+from eventstore.subscriptions import registry
 from ordering.domain import upcasters  # noqa: F401 - declares them
 from ordering.domain.conference import (
     AddSeats,
@@ -54,5 +55,5 @@ EFFECTS = (
     send_status,
 )
 
-commands.route(COMMANDS)
-subscribers.register(*PROJECTIONS, *SAGAS, *EFFECTS)
+commands.register(COMMANDS)
+registry.register(*PROJECTIONS, *SAGAS, *EFFECTS)

@@ -16,9 +16,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from eventstore.admin import KeysetAdmin, polled
-from projections import panels
-from projections.control import REBUILD, VERIFY
 from projections.models import Difference, Generation
+from projections.operations import REBUILD, VERIFY
+from projections.status import projection_statuses
 
 SHOWN = 50
 """Differences on the page of a generation."""
@@ -100,7 +100,7 @@ class GenerationAdmin(KeysetAdmin):
         )
 
     def _panel(self, request: HttpRequest) -> dict[str, Any]:
-        rows = panels.projections()
+        rows = projection_statuses()
         return {
             "projections": rows,
             "building": ",".join(str(each.generation) for row in rows for each in row.building),

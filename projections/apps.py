@@ -7,12 +7,8 @@ class ProjectionsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from eventstore import watch
-        from projections import checks, control, panels  # noqa: F401 - they register what they declare
+        from eventstore.monitoring.health import sources
+        from projections import checks, operations  # noqa: F401 - they register what they declare
+        from projections.status import ADVICE, rebuild_issues
 
-        watch.register(
-            panels.troubles,
-            rebuild="Mend the code and rebuild again. The live table was not touched.",
-            verify="Verify it again; what it was compared with had changed meanwhile, or can't be folded.",
-            differs="See which rows on the page of the projections, and apply the differences or rebuild.",
-        )
+        sources.register(rebuild_issues, **ADVICE)

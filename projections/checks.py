@@ -5,19 +5,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Tags, register
-from django.db import DEFAULT_DB_ALIAS, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
 
-from projections import lock
-from projections.dependants import dependants
+from eventstore.conf import faults
+from projections import conf, drift
+from projections.drift import Drift, DriftKind
 from projections.errors import UnreadableCode, UnreadableLock
-from projections.lock import Change, Difference
+from projections.fingerprint import lockfile
 from projections.models import ReadModel
 from projections.projection import Projection
+from projections.rebuild.dependents import dependents
 
 
 @register()
 def projections(**_: Any) -> list[CheckMessage]:
-    declared = lock.declared()
+    declared = drift.declared()
     found = [message for projection in declared for message in (*_handlers(projection), *_table(projection))]
     writers = {projection.model: projection.name for projection in declared}
     found.extend(message for projection in declared for message in _look_ups(projection, writers))
@@ -30,15 +32,35 @@ def projections(**_: Any) -> list[CheckMessage]:
 @register()
 def locked(**_: Any) -> list[CheckMessage]:
     """The code of each projection is that of its version in the lock file."""
-    file = lock.path()
+    file = lockfile.path()
     if file is None:
         return []
     try:
-        return [_difference(each, file.name) for each in lock.compare(lock.read())]
+        return [_difference(each, file.name) for each in drift.compare(lockfile.read())]
     except UnreadableCode as error:
         return [Error(str(error), id="projections.E011")]
     except UnreadableLock as error:
         return [Error(str(error), hint="Restore it from version control.", id="projections.E012")]
+
+
+@register()
+def configured(**_: Any) -> list[CheckMessage]:
+    """Each setting has a value that it can have."""
+    return [Error(fault, id="projections.E015") for fault in faults(conf.SETTINGS)]
+
+
+@register(Tags.database)
+def schema(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Read tables are made where the setting says: a swap would look for them in vain."""
+    if not databases or DEFAULT_DB_ALIAS not in databases:
+        return []
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute("SELECT current_schema()")
+        (found,) = cursor.fetchone()
+    if found == conf.SCHEMA.get():
+        return []
+    hint = f"Set {conf.SCHEMA.name} to the schema that the search_path of your connections begins with."
+    return [Error(f"Tables are made in the schema {found}, not {conf.SCHEMA.get()}.", hint=hint, id="projections.E016")]
 
 
 @register(Tags.database)
@@ -48,20 +70,20 @@ def swappable(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMes
         return []
     return [
         Error(f"The table of {projection.name} has a {found}: it can't be swapped.", id="projections.E014")
-        for projection in lock.declared()
-        for found in dependants(projection)
+        for projection in drift.declared()
+        for found in dependents(projection)
     ]
 
 
-def _difference(difference: Difference, file: str) -> CheckMessage:
+def _difference(difference: Drift, file: str) -> CheckMessage:
     name, change = difference.name, difference.change
-    if change is Change.CODE:
+    if change is DriftKind.CODE:
         hint = (
             f"Raise its version, run `manage.py projections lock` and commit {file}; deploy, then rebuild {name}. "
             f"If it folds the same rows as before, run `manage.py projections lock --same {name}` instead."
         )
         return Error(f"{name} {change}.", hint=hint, id="projections.E008")
-    identity = "projections.E010" if change is Change.GONE else "projections.E009"
+    identity = "projections.E010" if change is DriftKind.GONE else "projections.E009"
     hint = f"Run `manage.py projections lock` and commit {file}."
     return Error(f"{name} {change}.", hint=hint, id=identity)
 

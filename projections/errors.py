@@ -64,7 +64,7 @@ class DiscardedMeanwhile(BeginAgain):
 
 
 class StreamHeld(BeginAgain):
-    """Events whose key couldn't be told are parked, and may be of the keys in question: settle them first."""
+    """Events whose key couldn't be told are parked, and may be of the keys in question: resolve them first."""
 
     code = "stream-held"
 

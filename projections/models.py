@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from eventstore.models import ClockTimestamp
+from projections import conf
 
 
 class ReadModel(models.Model):
@@ -25,14 +26,14 @@ class Generation(models.Model):
         REBUILD = "rebuild"
         ROLLBACK = "rollback"
         VERIFY = "verify"
-        MEND = "mend"
+        REPAIR = "repair"
 
     class Status(models.TextChoices):
         BUILDING = "building"
         LIVE = "live"
         OLD = "old"
         VERIFIED = "verified"
-        MENDED = "mended"
+        REPAIRED = "repaired"
         DROPPED = "dropped"
         CANCELLED = "cancelled"
         FAILED = "failed"
@@ -40,7 +41,7 @@ class Generation(models.Model):
     projection = models.TextField()
     purpose = models.TextField(choices=Purpose, default=Purpose.REBUILD)
     version = models.IntegerField()
-    wanted = models.TextField()
+    types_hash = models.TextField()
     fingerprint = models.TextField(blank=True, default="", help_text="of the code that folds it, and no other may")
     status = models.TextField(choices=Status, default=Status.BUILDING)
     made = models.BooleanField(default=False, help_text="whether its tables are there")
@@ -49,8 +50,8 @@ class Generation(models.Model):
     )
     target = models.BigIntegerField(help_text="the head of the log when it was asked for")
     keys = models.JSONField(null=True, blank=True, help_text="the only keys it is about; null for no such limit")
-    lower = models.TextField(blank=True, default="", help_text="where its slice of the keys begins")
-    upper = models.TextField(blank=True, default="", help_text="where its slice of the keys ends, empty for the end")
+    lower = models.TextField(blank=True, default="", help_text="where its range of the keys begins")
+    upper = models.TextField(blank=True, default="", help_text="where its range of the keys ends, empty for the end")
     throttle = models.IntegerField(null=True, blank=True, help_text="events a second, at most")
     cancelling = models.BooleanField(default=False)
     compared = models.BigIntegerField(null=True, blank=True, help_text="rows that were compared")
@@ -90,7 +91,8 @@ class Generation(models.Model):
     @property
     def schema(self) -> str:
         """Where its tables stand until they are swapped in, and again when they are swapped out."""
-        return f"generation_{self.pk}"
+        live = conf.SCHEMA.get()
+        return f"generation_{self.pk}" if live == conf.SCHEMA.default else f"{live}_generation_{self.pk}"
 
     @property
     def whole(self) -> bool:
@@ -104,7 +106,7 @@ class Generation(models.Model):
 
 
 class Part(models.Model):
-    """How far one slice of a generation's keys has come. Its lock is the lease of whoever folds it."""
+    """How far one range of a generation's keys has come. Its lock is the lease of whoever folds it."""
 
     generation = models.ForeignKey(Generation, on_delete=models.CASCADE, related_name="parts")
     shard = models.IntegerField(default=0)

@@ -9,8 +9,10 @@ import psycopg
 
 from eventstore.codec import Recorded
 from eventstore.events import Event, Meta
-from eventstore.subscribers import Mode, Rank, Subscriber, Work
+from eventstore.subscriptions.subscriber import Mode, Rank, Subscriber, Work
 from projections.errors import UnreadableCode
+from projections.fingerprint import lockfile
+from projections.fingerprint.fingerprint import fingerprint
 from projections.models import ReadModel
 from projections.tables import Table
 
@@ -108,18 +110,19 @@ class Projection(Subscriber, Generic[R]):
     @property
     def fingerprint(self) -> str:
         """Of all code that decides what rows it folds; empty where the source can't be read."""
-        from projections.fingerprint import fingerprint
-
         try:
-            return fingerprint(self)
+            return self.read_fingerprint()
         except UnreadableCode:
             return ""
 
+    def read_fingerprint(self) -> str:
+        """The same. Raises `UnreadableCode` where the source can't be read."""
+        return fingerprint(type(self), Projection)
+
     def agrees_with(self, fingerprint: str) -> bool:
         """Whether rows of that code are what this code would fold: it is the same, or the lock file says so."""
-        from projections import lock
 
-        return super().agrees_with(fingerprint) or fingerprint in lock.equal(self.name, self.version)
+        return super().agrees_with(fingerprint) or fingerprint in lockfile.equal(self.name, self.version)
 
     def begins_at(self, head: int) -> int:
         return 0

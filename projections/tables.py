@@ -13,13 +13,12 @@ from django.db import connection, models
 from django.db.models.base import ModelState
 from psycopg import sql
 
-from projections.copytext import OPTIONS, Lines
+from projections import conf
+from projections.copy_csv import OPTIONS, Lines
 from projections.models import ReadModel
 
 R = TypeVar("R", bound=ReadModel)
 
-LIVE = "public"
-"""The schema of the tables that readers read."""
 
 BLOCK = 1_000
 
@@ -29,7 +28,7 @@ _encoder = msgspec.json.Encoder()
 class Table(Generic[R]):
     """The rows of one read model in one schema: the live one, or that of a generation."""
 
-    def __init__(self, model: type[R], schema: str = LIVE) -> None:
+    def __init__(self, model: type[R], schema: str | None = None) -> None:
         self.model = model
         fields = model._meta.concrete_fields
         self._names = [field.attname for field in fields]
@@ -49,7 +48,7 @@ class Table(Generic[R]):
             sql.SQL("{0} = excluded.{0}").format(column) for field, column in columns.items() if field is not key
         ]
         parts: dict[str, sql.Composable] = {
-            "table": sql.Identifier(schema, model._meta.db_table),
+            "table": sql.Identifier(schema or conf.SCHEMA.get(), model._meta.db_table),
             "key": columns[key],
             "key_type": sql.SQL(str(key.db_type(connection))),
             "columns": sql.SQL(", ").join(columns.values()),

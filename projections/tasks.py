@@ -1,16 +1,15 @@
 """What workers do for projections. Rebuilds have a queue of their own, so that live work never waits behind one."""
 
 from celery import shared_task
-from django.conf import settings
 
-from eventstore import doorbell, slices
-from eventstore.subscribers import registry
-from projections import filling, generations
+from eventstore import doorbell
+from eventstore.subscriptions import hash_ranges
+from eventstore.subscriptions.registry import registry
+from projections import conf
 from projections.errors import RebuildRunning
 from projections.models import Generation, Part
 from projections.projection import Projection
-
-SAMPLE = 0.01
+from projections.rebuild import builder, generations
 
 
 @shared_task(name="projections.tasks.fill")
@@ -20,7 +19,7 @@ def fill(part_id: int) -> None:
     if part is None:
         return
     doorbell.answer(_bell(part))
-    if not filling.build(part_id):
+    if not builder.build(part_id):
         _ring(part)
 
 
@@ -34,11 +33,11 @@ def tick() -> None:
 @shared_task(name="projections.tasks.verify_samples")
 def verify_samples() -> None:
     """Begin to verify a share of the keys of every projection, another one each time."""
-    share: float = getattr(settings, "PROJECTIONS_VERIFY_SAMPLE", SAMPLE)
+    share = conf.VERIFY_SAMPLE.get()
     for subscriber in registry:
         if isinstance(subscriber, Projection):
             try:
-                ring(generations.verify(subscriber.name, only=slices.some(share), requested_by="schedule"))
+                ring(generations.verify(subscriber.name, only=hash_ranges.sample(share), requested_by="schedule"))
             except RebuildRunning:
                 continue
 

@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 import msgspec
 import psycopg
 
-from eventstore.applying import applying
 from eventstore.codec import Recorded
 from eventstore.events import Event
-from eventstore.subscribers import Work
+from eventstore.handler_guard import applying
+from eventstore.subscriptions.subscriber import Work
 from eventstore.testing import as_recorded, recorded
-from projections import filling, generations
 from projections.models import Difference, ReadModel
 from projections.projection import Projection
+from projections.rebuild import builder, generations
 from projections.tables import Table
 
 R = TypeVar("R", bound=ReadModel)
@@ -63,7 +63,7 @@ def assert_applied_twice_is_applied_once(
 
 def assert_rebuild_equals_live(name: str) -> None:
     """A fresh fold of the log gives the rows that are there, column by column. Needs a database, and its commits."""
-    verified = filling.complete(generations.verify(name, requested_by="test"))
+    verified = builder.complete(generations.verify(name, requested_by="test"))
     assert verified.status == verified.Status.VERIFIED, verified.error or verified.status
     found = Difference.objects.filter(generation=verified)
     assert not verified.differing, {each.key: (each.kind, each.columns) for each in found}

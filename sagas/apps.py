@@ -1,6 +1,6 @@
 from django.apps import AppConfig
 
-KEEP_TIME = 0.2
+TIMERS_EVERY = 0.2
 """Seconds by which a timer may be late because nobody looked."""
 
 
@@ -10,13 +10,14 @@ class SagasConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from eventstore import commands, patrol, presence, signals, watch
-        from sagas import checks, control, delivery, panels, tasks, waiting  # noqa: F401 - they register what they declare
-        from sagas.dispatch import settle
+        from eventstore import signals
+        from eventstore.monitoring import polling
+        from eventstore.monitoring.health import sources
+        from sagas import checks, operations, tasks  # noqa: F401 - they register what they declare
+        from sagas.effects import preconditions
+        from sagas.status import ADVICE, process_issues
 
-        commands.settle_with(settle)
-        signals.moved.connect(waiting.hear)
-        patrol.register(tasks.keep_time, every=KEEP_TIME)
-        patrol.register(tasks.look, every=1.0)
-        presence.expect(lambda: {effect.queue for effect in delivery.effects_here() if effect.queue})
-        watch.register(panels.troubles, **panels.ADVICE)
+        signals.moved.connect(preconditions.on_caught_up)
+        polling.register(tasks.keep_time, every=TIMERS_EVERY)
+        polling.register(tasks.send_overdue, every=1.0)
+        sources.register(process_issues, **ADVICE)

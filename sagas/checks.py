@@ -4,12 +4,14 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-from eventstore.subscribers import Rank, registry
-from sagas import windows
-from sagas.effects import Effect
+from eventstore.conf import Setting, faults
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Rank
+from sagas import conf
+from sagas.effects import send_windows
+from sagas.effects.effect import Effect
 from sagas.saga import Saga
 
 
@@ -47,23 +49,26 @@ def _former(saga: Saga[Any]) -> Iterable[CheckMessage]:
 @register()
 def configured(**_: Any) -> list[CheckMessage]:
     """What settings say of effects and sagas means something."""
-    found: list[CheckMessage] = []
+    found: list[CheckMessage] = [Error(fault, id="sagas.E010") for fault in faults(conf.SETTINGS)]
+    if found:
+        return found
     names = {subscriber.name for subscriber in registry if subscriber.rank in (Rank.SAGA, Rank.EFFECT)}
-    for setting in ("SAGAS_BEGIN_AFTER", "EFFECTS_QUEUES", "EFFECTS_RATES"):
-        found += [
-            Error(f"{setting} names {name!r}, which is no saga and no effect.", id="sagas.E007")
-            for name in getattr(settings, setting, {})
-            if name not in names
-        ]
-    for setting, number in (("SAGAS_BEGIN_AFTER", int), ("EFFECTS_RATES", float)):
-        found += [
-            Error(f"{setting} says {name}={value}, which is no number.", id="sagas.E008")
-            for name, value in getattr(settings, setting, {}).items()
-            if not _is_number(value, number)
-        ]
-    for pattern, text in getattr(settings, "EFFECTS_WINDOWS", {}).items():
+    found += [
+        Error(f"{setting.name} names {name!r}, which is no saga and no effect.", id="sagas.E007")
+        for setting in (conf.BEGIN_AFTER, conf.QUEUES, conf.RATES)
+        for name in setting.get()
+        if name not in names
+    ]
+    numbers: tuple[tuple[Setting[Any], type[int] | type[float]], ...] = ((conf.BEGIN_AFTER, int), (conf.RATES, float))
+    found += [
+        Error(f"{setting.name} says {name}={value}, which is no number.", id="sagas.E008")
+        for setting, number in numbers
+        for name, value in setting.get().items()
+        if not _is_number(value, number)
+    ]
+    for pattern, text in conf.WINDOWS.get().items():
         try:
-            windows.parse(text)
+            send_windows.parse(text)
         except ValueError:
             found.append(
                 Error(f"EFFECTS_WINDOWS says {pattern}={text}; a window is such as 08:00-21:00.", id="sagas.E009")

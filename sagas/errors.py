@@ -33,10 +33,10 @@ class TemporaryFailure(EventstoreError):
         self.after = after
 
 
-class NothingToSettle(Refused):
-    """None of these is left as it was: somebody has settled it meanwhile."""
+class NothingToResolve(Refused):
+    """None of these is left as it was: somebody has resolved it meanwhile."""
 
-    code = "nothing-to-settle"
+    code = "nothing-to-resolve"
 
 
 class UnknownInstance(Refused):

@@ -1,4 +1,4 @@
-"""What sagas remember: their instances and the stories of these, the commands they send, the timers they set, and the
+"""What sagas remember: their instances and the history of each, the commands they send, the timers they set, and the
 ledger of effects.
 """
 
@@ -30,7 +30,7 @@ class Instance(models.Model):
 
 
 class Transition(models.Model):
-    """One sentence of an instance's story: which event led to which state, and what was to follow."""
+    """One entry of an instance's history: which event led to which state, and what was to follow."""
 
     saga = models.TextField()
     key = models.TextField()
@@ -49,7 +49,7 @@ class Transition(models.Model):
         return f"{self.saga} {self.key} at {self.position}"
 
 
-class Outgoing(models.Model):
+class OutboxCommand(models.Model):
     """A command that a saga decided to send. Those of one instance go in order, one at a time."""
 
     class Status(models.TextChoices):
@@ -78,20 +78,20 @@ class Outgoing(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        verbose_name = "outgoing command"
-        verbose_name_plural = "outgoing commands"
-        permissions = [("settle_command", "Can retry and abandon commands of sagas")]
+        db_table = "sagas_outbox"
+        verbose_name = "outbox command"
+        permissions = [("resolve_command", "Can retry and abandon commands of sagas")]
         indexes = [
             models.Index(
                 fields=["saga", "key", "id"],
                 condition=Q(status__in=["pending", "parked"]),
-                name="sagas_outgoing_unfinished",
+                name="sagas_outbox_unfinished",
             ),
-            models.Index(fields=["root"], name="sagas_outgoing_root"),
+            models.Index(fields=["root"], name="sagas_outbox_root"),
             models.Index(
                 fields=["status", "id"],
                 condition=Q(status__in=["refused", "abandoned"]),
-                name="sagas_outgoing_refused",
+                name="sagas_outbox_refused",
             ),
         ]
 
@@ -122,7 +122,7 @@ class Timer(models.Model):
     fired_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        permissions = [("settle_timer", "Can move and cancel timers")]
+        permissions = [("resolve_timer", "Can move and cancel timers")]
         indexes = [
             models.Index(fields=["due_at"], condition=Q(status="waiting"), name="sagas_timer_due"),
             models.Index(fields=["saga", "key"], condition=Q(status="waiting"), name="sagas_timer_instance"),
@@ -144,6 +144,11 @@ class Delivery(models.Model):
         IN_DOUBT = "in doubt"
         ABANDONED = "abandoned"
 
+    class WaitReason(models.TextChoices):
+        CHECKPOINT = "checkpoint"  # of a read model that has not come so far
+        PARKED_KEY = "parked key"  # of a read model that has passed the event
+        SEND_WINDOW = "send window"
+
     effect = models.TextField()
     position = models.BigIntegerField()
     copy = models.IntegerField(default=0, db_default=0, help_text="counts how often staff had it done once more")
@@ -153,6 +158,9 @@ class Delivery(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     owner = models.TextField(blank=True, default="", db_default="", help_text="host and process that acted last")
     waits_for = models.TextField(blank=True, default="", db_default="")
+    wait_reason = models.TextField(
+        choices=WaitReason, blank=True, default="", db_default="", help_text="of which kind that is, while it waits"
+    )
     error = models.TextField(blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -160,8 +168,8 @@ class Delivery(models.Model):
     class Meta:
         verbose_name_plural = "deliveries"
         permissions = [
-            ("settle_delivery", "Can retry and abandon deliveries, and say what became of those in doubt"),
-            ("resend_delivery", "Can have what was delivered delivered once more"),
+            ("resolve_delivery", "Can retry and abandon deliveries, and say what became of those in doubt"),
+            ("copy_delivery", "Can have what was delivered delivered once more"),
         ]
         constraints = [models.UniqueConstraint(fields=["effect", "position", "copy"], name="sagas_delivery_once")]
         indexes = [
@@ -177,11 +185,14 @@ class Delivery(models.Model):
         return f"{self.effect} of {self.position}"
 
 
-class Pace(models.Model):
+class RateLimit(models.Model):
     """From when on an effect with a rate may act again."""
 
     effect = models.TextField(primary_key=True)
     free_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "sagas_rate_limit"
 
     def __str__(self) -> str:
         return self.effect

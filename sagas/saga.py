@@ -5,75 +5,28 @@ here. (The *process manager* of Hohpe and Woolf.)
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
-from uuid import UUID, uuid5
 
 import msgspec
 import psycopg
-from django.conf import settings
 
-from eventstore.aggregates import Command
 from eventstore.codec import Recorded
-from eventstore.events import Event, Meta, event
+from eventstore.events import Event, Meta
 from eventstore.models import SubscriberRow
-from eventstore.subscribers import Mode, Rank, Subscriber, Work
+from eventstore.subscriptions.subscriber import Mode, Rank, Subscriber, Work
+from sagas import conf
+from sagas.outbox import SagaOutbox
+from sagas.refusal import CommandRefused
+from sagas.runtime import Batch
+from sagas.steps import Step
 
 E = TypeVar("E", bound=Event)
 G = TypeVar("G", bound="Saga[Any]")
 S = TypeVar("S", bound=msgspec.Struct)
 
-NAMESPACE = UUID("5c1b9a64-3f2e-5d0c-9b54-0d7b6a3f1e20")
 
-
-class Send(msgspec.Struct, frozen=True):
-    """Send a command, as soon as the earlier ones of this instance are through."""
-
-    command: Command
-
-
-class After(msgspec.Struct, frozen=True):
-    """Send a command when this much time has passed since the event was recorded."""
-
-    delay: timedelta
-    command: Command
-    name: str
-
-
-class At(msgspec.Struct, frozen=True):
-    """Send a command at this time."""
-
-    due_at: datetime
-    command: Command
-    name: str
-
-
-class Cancel(msgspec.Struct, frozen=True):
-    """Cancel this instance's timers of a name, as far as they have not fired. Best effort: the aggregate refuses a
-    late one.
-    """
-
-    name: str
-
-
-class End(msgspec.Struct, frozen=True):
-    """This instance has nothing more to do; later events pass it by."""
-
-
-Step = Send | After | At | Cancel | End
-
-
-@event("saga.command-refused", standalone=True)
-class CommandRefused(Event, frozen=True, kw_only=True):
-    """A command of a saga was refused by a rule: recorded, so that the saga hears of it like of anything else."""
-
-    saga: str
-    key: str
-    command_id: UUID
-    command: str
-    code: str
-    detail: str
+SAGA_OUTBOX = SagaOutbox()
 
 
 class Handler(NamedTuple):
@@ -96,6 +49,7 @@ class Saga(Subscriber, Generic[S]):
     """
 
     rank = Rank.SAGA
+    outbox = SAGA_OUTBOX
     state: type[S]
     handlers: ClassVar[dict[str, Handler]] = {}
     begins_after: ClassVar[int | None] = None
@@ -134,6 +88,11 @@ class Saga(Subscriber, Generic[S]):
     def types(self) -> frozenset[str]:
         return frozenset().union(*(rules.handlers for rules in self._rules.values()))
 
+    def starts(self, recorded: Recorded) -> bool:
+        """Whether an event begins a new instance."""
+        handler = self.handlers.get(recorded.type)
+        return handler is not None and handler.starts
+
     def rules(self, version: int) -> "Saga[Any]":
         """Those under which an instance goes on that was last moved by this version."""
         return self._rules.get(version, self)
@@ -151,11 +110,10 @@ class Saga(Subscriber, Generic[S]):
         return dict.fromkeys(key for key in named if key is not None)
 
     def begins_at(self, head: int) -> int:
-        elsewhere: dict[str, int] = getattr(settings, "SAGAS_BEGIN_AFTER", {})
-        after = elsewhere.get(self.name, self.begins_after)
+        after = conf.BEGIN_AFTER.get().get(self.name, self.begins_after)
         return head if after is None else min(int(after), head)
 
-    def adopts(self, row: SubscriberRow) -> bool:
+    def can_upgrade(self, row: SubscriberRow) -> bool:
         """A saga goes on from where its former version stopped; the version only rises."""
         return self.version > row.version
 
@@ -164,8 +122,6 @@ class Saga(Subscriber, Generic[S]):
         return self._react[recorded.type](state, recorded.event, recorded) or ()
 
     def apply(self, cursor: psycopg.Cursor[Any], work: Sequence[Work]) -> None:
-        from sagas.reacting import Batch
-
         batch = Batch(self, cursor, {str(each.key) for each in work})
         for key, recorded in work:
             batch.react(str(key), recorded)
@@ -187,8 +143,3 @@ def on(
         return method
 
     return mark
-
-
-def refusal_stream(saga: str, key: str) -> UUID:
-    """The stream that keeps the refusals an instance met with."""
-    return uuid5(NAMESPACE, f"{saga}/{key}")

@@ -4,10 +4,11 @@ import structlog
 from celery import shared_task
 
 from eventstore import doorbell
-from eventstore.subscribers import registry
+from eventstore.subscriptions.registry import registry
 from eventstore.tasks import linger, take_turn
-from sagas import delivery, dispatch, effects, timers, waiting
-from sagas.effects import Effect
+from sagas import outbox, timers
+from sagas.effects import delivery, preconditions
+from sagas.effects.effect import DELIVER_TASK, Effect
 
 log = structlog.get_logger(__name__)
 
@@ -17,27 +18,27 @@ def tick() -> None:
     """Fire the timers that are due, and take up whatever a dead process or a lost bell left behind."""
     registry.make_rows()
     keep_time()
-    if dispatch.is_overdue():
-        doorbell.ring(dispatch.BELL, dispatch.TASK)
+    if outbox.is_overdue():
+        doorbell.ring(outbox.BELL, outbox.TASK)
     for effect in delivery.effects_here():
-        waiting.wake(effect)
-        if waiting.is_due(effect):
+        preconditions.wake(effect)
+        if preconditions.is_due(effect):
             effect.ring()
 
 
-@shared_task(name=dispatch.TASK)
+@shared_task(name=outbox.TASK)
 def run() -> None:
     """Feed and dispatch, whoever it began with, until nothing was left to do for a second.
 
     Not forever, only because there is always something under load: what is not overdue its own request is about to do.
     """
     registry.make_rows()
-    doorbell.answer(dispatch.BELL)
-    if linger(_go_on, poll=0.02) and dispatch.is_overdue():
-        doorbell.ring(dispatch.BELL, dispatch.TASK)
+    doorbell.answer(outbox.BELL)
+    if linger(_go_on, poll=0.02) and outbox.is_overdue():
+        doorbell.ring(outbox.BELL, outbox.TASK)
 
 
-@shared_task(name=effects.TASK)
+@shared_task(name=DELIVER_TASK)
 def deliver(name: str) -> None:
     """Carry out the ledger of one effect until nothing of it has been due for a second, if it has a place free.
 
@@ -49,7 +50,7 @@ def deliver(name: str) -> None:
         log.info("effect_of_others", effect=name)
         return
     doorbell.answer(effect.bell)
-    with delivery.place(effect) as ours:
+    with delivery.slot(effect) as ours:
         more = ours and linger(lambda: delivery.deliver_one(effect), poll=0.05)
     if more:
         effect.ring()
@@ -58,16 +59,16 @@ def deliver(name: str) -> None:
 def keep_time() -> None:
     """Fire what is due, and have it sent."""
     if timers.fire_all():
-        doorbell.ring(dispatch.BELL, dispatch.TASK)
+        doorbell.ring(outbox.BELL, outbox.TASK)
 
 
-def look() -> None:
+def send_overdue() -> None:
     """Send what is overdue, as it is with the broker away."""
-    while dispatch.is_overdue() and _go_on():
+    while outbox.is_overdue() and _go_on():
         pass
 
 
 def _go_on() -> bool:
     """Send a few commands, and let everybody hear of what they led to. False if there was nothing to do for us."""
-    sent = dispatch.dispatch_some()
+    sent = outbox.send_several()
     return take_turn() or sent > 0

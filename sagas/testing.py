@@ -9,15 +9,17 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from django.db.models import F
 
-from eventstore import feeding
-from eventstore.applying import applying
 from eventstore.codec import Recorded
 from eventstore.events import Event
-from eventstore.subscribers import registry
+from eventstore.handler_guard import applying
+from eventstore.subscriptions import feeding
+from eventstore.subscriptions.registry import registry
 from eventstore.testing import as_recorded
-from sagas import delivery, dispatch, timers, waiting
-from sagas.models import Delivery, Outgoing, Pace, Timer
-from sagas.saga import End, Saga, Step
+from sagas import outbox, timers
+from sagas.effects import delivery, preconditions
+from sagas.models import Delivery, OutboxCommand, RateLimit, Timer
+from sagas.saga import Saga
+from sagas.steps import End, Step
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -62,10 +64,10 @@ def let_pass(time: timedelta) -> None:
     due by then is due now. The clock that aggregates are told is another matter: it shows the same time.
     """
     Timer.objects.filter(status=Timer.Status.WAITING).update(due_at=F("due_at") - time)
-    Outgoing.objects.filter(status=Outgoing.Status.PENDING).update(due_at=F("due_at") - time)
-    unfinished = Delivery.objects.filter(status__in=["pending", "waiting", "running"]).exclude(due_at=waiting.FAR)
+    OutboxCommand.objects.filter(status=OutboxCommand.Status.PENDING).update(due_at=F("due_at") - time)
+    unfinished = Delivery.objects.filter(status__in=["pending", "waiting", "running"]).exclude(due_at=preconditions.FAR)
     unfinished.update(due_at=F("due_at") - time, lease_until=F("lease_until") - time)
-    Pace.objects.update(free_at=F("free_at") - time)
+    RateLimit.objects.update(free_at=F("free_at") - time)
 
 
 def bring_to_rest(*, deliver: bool = True) -> None:
@@ -81,7 +83,7 @@ def bring_to_rest(*, deliver: bool = True) -> None:
 def _once(deliver: bool) -> bool:
     """Everything once; whether there was anything to do."""
     moved: list[Any] = [feeding.feed([subscriber]).moved for subscriber in registry.here()]
-    moved += [timers.fire_all(), dispatch.dispatch_one()]
+    moved += [timers.fire_all(), outbox.send_next()]
     if deliver:
         moved += [delivery.deliver_one(effect) for effect in delivery.effects_here()]
     return any(moved)

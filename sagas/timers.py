@@ -5,8 +5,8 @@ theirs.
 import structlog
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from eventstore import applying, identity, store
-from sagas.dispatch import sagas_here
+from eventstore import database, handler_guard, identity
+from sagas.outbox import sagas_here
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +20,7 @@ _FIRE = """WITH due AS (
         UPDATE sagas_timer SET status = 'fired', fired_at = clock_timestamp() WHERE id IN (SELECT id FROM due)
         RETURNING *
     )
-    INSERT INTO sagas_outgoing (saga, key, command_id, type, data, root, hops, correlation_id, causation_id, actor)
+    INSERT INTO sagas_outbox (saga, key, command_id, type, data, root, hops, correlation_id, causation_id, actor)
     SELECT saga, key, command_id, type, data, command_id, 0, correlation_id, causation_id, actor
     FROM fired ORDER BY due_at ON CONFLICT DO NOTHING"""
 
@@ -30,10 +30,10 @@ def fire(*, using: str = DEFAULT_DB_ALIAS) -> int:
 
     None in a copy of the log.
     """
-    applying.refuse_to("fire timers")
+    handler_guard.refuse_to("fire timers")
     if identity.is_fenced(using=using):
         return 0
-    with transaction.atomic(using, durable=True), store.cursor(using) as cursor:
+    with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
         fired = cursor.execute(_FIRE, [sagas_here(), BATCH], prepare=True).rowcount
         if fired:
             log.debug("timers_fired", timers=fired)

@@ -1,23 +1,23 @@
-"""The log and whoever follows it in Django's admin, and what every read-only list of a growing table needs.
+"""The log, its subscribers and its operations in Django's admin, and what a read-only list of a growing table needs.
 
-Plain admin classes: they work with django.contrib.admin alone. A project that dresses its admin otherwise registers
-subclasses of these in its own base class.
+Plain admin classes: they work with django.contrib.admin alone. A project with a theme of its own lets its admin site
+mix that in where they are registered.
 """
 
-from eventstore.admin import identity, log, parked, records, subscribers, watch
+from eventstore.admin import events, identity, monitoring, parked, records, subscribers
 from eventstore.admin.lists import KeysetAdmin, ReadOnlyAdmin, event_link, polled, pretty, tag
 
 __all__ = [
     "KeysetAdmin",
     "ReadOnlyAdmin",
     "event_link",
+    "events",
     "identity",
-    "log",
+    "monitoring",
     "parked",
     "polled",
     "pretty",
     "records",
     "subscribers",
     "tag",
-    "watch",
 ]

@@ -6,8 +6,8 @@ from typing import Any
 
 from django import forms
 
-from eventstore.asking import Asked, asked
-from eventstore.operations import Operation
+from eventstore.operations.base import Operation
+from eventstore.operations.fields import OperationField, operation_fields
 
 
 class Moment(forms.DateTimeInput):
@@ -34,12 +34,12 @@ class SeveralField(forms.CharField):
             raise forms.ValidationError("Numbers, with commas between them.") from error
 
 
-class AskedForm(forms.Form):
+class OperationForm(forms.Form):
     """The fields of an operation."""
 
     def __init__(self, kind: type[Operation], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for each in asked(kind):
+        for each in operation_fields(kind):
             self.fields[each.name] = _field(each)
 
 
@@ -51,7 +51,7 @@ class ReasonForm(forms.Form):
     )
 
 
-def _field(each: Asked) -> forms.Field:
+def _field(each: OperationField) -> forms.Field:
     said: dict[str, Any] = {"label": each.title.capitalize(), "help_text": each.description}
     if each.many:
         return SeveralField(each.kind, required=each.required, **said)

@@ -7,10 +7,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from eventstore.admin.acting import offer
 from eventstore.admin.lists import ReadOnlyAdmin
-from eventstore.identity import LOG, Confirm, identity
+from eventstore.admin.row_actions import row_action
+from eventstore.identity import identity
 from eventstore.models import LogIdentity, OperatorAction
+from eventstore.operations.identity import LOG, Confirm
 
 
 @admin.register(LogIdentity)
@@ -27,7 +28,7 @@ class LogIdentityAdmin(ReadOnlyAdmin):
             "opts": self.opts,
             "title": "Identity of the log",
             "found": found,
-            "offer": offer(Confirm.verb, Confirm, LOG, back=request.path) if may_confirm else None,
+            "offer": row_action(Confirm.verb, Confirm, LOG, back=request.path) if may_confirm else None,
             "actions": OperatorAction.objects.filter(target=LOG).order_by("-id")[:20],
         }
         return TemplateResponse(request, "eventstore/admin/identity.html", context)

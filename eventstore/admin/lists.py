@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from eventstore.identity import LOG
+from eventstore.operations.identity import LOG
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]

@@ -10,14 +10,14 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from eventstore.admin.bulk_actions import BulkActionsAdmin
 from eventstore.admin.lists import SimpleListFilter
 from eventstore.admin.records import AboutSubscriber, SubscriberFilter
-from eventstore.admin.settling import SettlingAdmin
-from eventstore.control import Discard, Retry
 from eventstore.models import ParkedEvent
-from eventstore.operations import Operation
-from eventstore.particulars import errors
-from eventstore.subscribers import registry
+from eventstore.monitoring.subscriber_detail import parked_errors
+from eventstore.operations.base import Operation
+from eventstore.operations.subscribers import Discard, Retry
+from eventstore.subscriptions.registry import registry
 
 Make = Callable[[str, str, tuple[int, ...]], Operation]
 
@@ -29,7 +29,7 @@ class ErrorFilter(SimpleListFilter):
     parameter_name = "error"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        found = errors(request.GET.get("subscriber") or None)
+        found = parked_errors(request.GET.get("subscriber") or None)
         return [(each.error, f"{each.error[:80]} ({each.events:,})") for each in found.rows]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -37,7 +37,7 @@ class ErrorFilter(SimpleListFilter):
 
 
 @admin.register(ParkedEvent)
-class ParkedEventAdmin(AboutSubscriber, SettlingAdmin):
+class ParkedEventAdmin(AboutSubscriber, BulkActionsAdmin):
     """What subscribers failed on, and what waits behind it."""
 
     actions = ["retry_selected", "discard_selected"]
@@ -53,22 +53,22 @@ class ParkedEventAdmin(AboutSubscriber, SettlingAdmin):
     def matching(self, term: str) -> Q:
         return Q(subscriber__in=[subscriber.name for subscriber in registry], key=term)
 
-    def has_settle_permission(self, request: HttpRequest) -> bool:
+    def has_resolve_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(Retry.permission)
 
-    @admin.action(description="Retry the keys of the selected", permissions=["settle"])
+    @admin.action(description="Retry the keys of the selected", permissions=["resolve"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[ParkedEvent]) -> HttpResponse | None:
         def make(subscriber: str, key: str, positions: tuple[int, ...]) -> Operation:
-            return Retry(subscriber=subscriber, key=key)
+            return Retry(target=subscriber, key=key)
 
-        return self.settle(request, _by_key(queryset, make))
+        return self.perform_each(request, _by_key(queryset, make))
 
-    @admin.action(description="Discard the selected", permissions=["settle"])
+    @admin.action(description="Discard the selected", permissions=["resolve"])
     def discard_selected(self, request: HttpRequest, queryset: QuerySet[ParkedEvent]) -> HttpResponse | None:
         def make(subscriber: str, key: str, positions: tuple[int, ...]) -> Operation:
-            return Discard(subscriber=subscriber, key=key, positions=positions)
+            return Discard(target=subscriber, key=key, positions=positions)
 
-        return self.settle(request, _by_key(queryset, make))
+        return self.perform_each(request, _by_key(queryset, make))
 
     @admin.display(description="error")
     def shortly(self, parked: ParkedEvent) -> str:
@@ -78,7 +78,7 @@ class ParkedEventAdmin(AboutSubscriber, SettlingAdmin):
     def next_try(self, parked: ParkedEvent) -> Any:
         if not parked.error:
             return "with its key"
-        return parked.retry_at or "for staff"
+        return parked.retry_at or "needs attention"
 
     @admin.display(description="traceback")
     def where(self, parked: ParkedEvent) -> SafeString:

@@ -9,10 +9,10 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from eventstore.admin.lists import KeysetAdmin, SimpleListFilter, event_link, pretty, subscriber_link, target_link
-from eventstore.identity import LOG
-from eventstore.models import DiscardedEvent, OperatorAction, SkippedRange, Warned
-from eventstore.operations import operations
-from eventstore.subscribers import registry
+from eventstore.models import DiscardedEvent, HandlerWarning, OperatorAction, SkippedRange
+from eventstore.operations.base import operations
+from eventstore.operations.identity import LOG
+from eventstore.subscriptions.registry import registry
 
 
 class OperationFilter(SimpleListFilter):
@@ -50,9 +50,13 @@ class OperatorActionAdmin(KeysetAdmin):
     """What was done, also what was asked for and refused."""
 
     when_empty = "Nobody has operated on anything yet."
-    list_display = ["at", "operation", "on", "by", "reason", "came_to"]
+    list_display = ["at", "what", "on", "by", "reason", "came_to"]
     list_filter = [OperationFilter, TargetFilter, "refused"]
-    fields = [("operation", "on", "at", "by"), "pretty_details", "reason", "came_to"]
+    fields = [("what", "on", "at", "by"), "pretty_details", "reason", "came_to"]
+
+    @admin.display(description="operation")
+    def what(self, action: OperatorAction) -> str:
+        return operations.verb(action.operation)
 
     @admin.display(description="subscriber")
     def on(self, action: OperatorAction) -> SafeString:
@@ -95,8 +99,8 @@ class SkippedRangeAdmin(AboutSubscriber):
     fields = ["of", ("after", "upto"), ("reason", "by", "at")]
 
 
-@admin.register(Warned)
-class WarningAdmin(AboutSubscriber):
+@admin.register(HandlerWarning)
+class HandlerWarningAdmin(AboutSubscriber):
     when_empty = "No handler has found anything odd about an event."
     list_display = ["at", "event", "of", "text"]
     fields = [("of", "event", "at"), "text"]

@@ -9,14 +9,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from eventstore import panels
 from eventstore.admin.lists import ReadOnlyAdmin
-from eventstore.admin.operate import OperateView
-from eventstore.control import Discard, Retry
+from eventstore.admin.operation_view import OperationView
 from eventstore.errors import UnknownSubscriber
 from eventstore.models import SubscriberRow
-from eventstore.operations import Operation, operations
-from eventstore.particulars import SHOWN, particulars
+from eventstore.monitoring.status import subscriber_statuses, unstarted
+from eventstore.monitoring.subscriber_detail import SHOWN, subscriber_detail
+from eventstore.operations.base import Operation, operations
+from eventstore.operations.subscribers import Discard, Retry
 
 
 @admin.register(SubscriberRow)
@@ -25,17 +25,17 @@ class SubscriberAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         site = self.admin_site
-        operating = site.admin_view(OperateView.as_view(site=site))
+        operating = site.admin_view(OperationView.as_view(site=site))
         return [
             path("of/<str:name>/", site.admin_view(self.page_view), name="eventstore_subscriber"),
-            path("operate/<str:operation>/<str:subscriber>/", operating, name="eventstore_operate"),
+            path("operate/<str:operation>/<str:subscriber>/", operating, name="eventstore_operation"),
             *super().get_urls(),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self._must_see(request)
-        found = panels.subscribers()
-        context = {"title": "Subscribers", "subscribers": found, "unstarted": panels.unstarted(found)}
+        found = subscriber_statuses()
+        context = {"title": "Subscribers", "subscribers": found, "unstarted": unstarted(found)}
         return self._page(request, "eventstore/admin/subscriber_list.html", context)
 
     def change_view(
@@ -48,7 +48,7 @@ class SubscriberAdmin(ReadOnlyAdmin):
     def page_view(self, request: HttpRequest, name: str) -> HttpResponse:
         self._must_see(request)
         try:
-            found = particulars(name)
+            found = subscriber_detail(name)
         except UnknownSubscriber as unknown:
             raise Http404(str(unknown)) from unknown
         may = request.user.has_perm
@@ -57,7 +57,7 @@ class SubscriberAdmin(ReadOnlyAdmin):
             "name": name,
             "about": found,
             "each": found.status,
-            "offers": [(kind.name, kind.verb) for kind in _offered(name) if may(kind.permission)],
+            "offers": [(kind.word, kind.verb) for kind in _offered(name) if may(kind.permission)],
             "may_retry": may(Retry.permission),
             "may_discard": may(Discard.permission),
             "shown": SHOWN,

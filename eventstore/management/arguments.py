@@ -9,7 +9,8 @@ from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from eventstore.errors import Refused, UnknownSubscriber
-from eventstore.subscribers import Rank, registry
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Rank
 
 M = TypeVar("M", bound=Model)
 

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 from django.core.management.base import OutputWrapper
 
-from eventstore.gaps import MOST, Range, gaps
 from eventstore.management import arguments
 from eventstore.management.terminal import Row, add_json, console, table, write_json
+from eventstore.subscriptions.gaps import MOST, Range, gaps
 
 TITLES = ("from", "to", "events", "why")
 

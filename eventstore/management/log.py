@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 from django.core.management.base import OutputWrapper
 
-from eventstore import panels
 from eventstore.identity import identity
 from eventstore.management.terminal import add_json, console, facts, write_json
-from eventstore.panels import LogStatus, duration
+from eventstore.monitoring.health import duration
+from eventstore.monitoring.status import LogStatus, log_status
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: dict[str, Any], stdout: OutputWrapper) -> None:
-    log, found = panels.log(), identity()
+    log, found = log_status(), identity()
     if options["json"]:
         who = {**found._asdict(), "fenced": found.is_fenced}
         write_json(stdout, {**msgspec.to_builtins(log), "fenced": found.is_fenced, "identity": who})

@@ -11,9 +11,8 @@ from django.core.management.base import OutputWrapper
 from rich.live import Live
 from rich.table import Table
 
-from eventstore import panels
 from eventstore.management.terminal import Row, add_json, console, joined, state, table, write_json
-from eventstore.panels import SubscriberStatus
+from eventstore.monitoring.status import SubscriberStatus, subscriber_statuses
 
 EVERY = 1.0
 TITLES = ("name", "state", "fed by", "position", "behind", "processed", "parked", "warnings", "remark")
@@ -32,7 +31,7 @@ def run(options: dict[str, Any], stdout: OutputWrapper) -> None:
     kind = options["rank"].name.lower()
 
     def found() -> list[SubscriberStatus]:
-        return [status for status in panels.subscribers() if options["all"] or status.kind == kind]
+        return [status for status in subscriber_statuses() if options["all"] or status.kind == kind]
 
     if options["json"]:
         write_json(stdout, [_told(status) for status in found()])
@@ -44,7 +43,7 @@ def run(options: dict[str, Any], stdout: OutputWrapper) -> None:
 
 def _told(status: SubscriberStatus) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(status)
-    return {**plain, "state": status.state, "lag": status.lag, "for_staff": status.for_staff}
+    return {**plain, "state": status.state, "lag": status.lag, "for_staff": status.needs_attention}
 
 
 def _watch(shown: Any, stdout: OutputWrapper) -> None:
@@ -75,12 +74,16 @@ def _row(each: SubscriberStatus) -> Row:
 
 
 def _parked(status: SubscriberStatus) -> str:
-    counts = ((status.for_staff, "for staff"), (status.retrying, "being retried"), (status.behind, "behind"))
+    counts = (
+        (status.needs_attention, "needs attention"),
+        (status.retrying, "being retried"),
+        (status.behind, "behind"),
+    )
     return joined(f"{count:,} {what}" if count else "" for count, what in counts)
 
 
 def _remark(status: SubscriberStatus) -> str:
-    shards = (f"{place.shard + 1}/{place.shards} at {place.checkpoint:,}" for place in status.places)
-    split = ", ".join(shards) if len(status.places) > 1 else ""
+    shards = (f"{shard.shard + 1}/{shard.shards} at {shard.checkpoint:,}" for shard in status.shards)
+    split = ", ".join(shards) if len(status.shards) > 1 else ""
     error = status.last_error if status.state in {"halted", "failing"} else ""
     return joined((status.mismatch, status.stale, error, split), "; ")

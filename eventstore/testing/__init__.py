@@ -88,7 +88,7 @@ def only_handlers(*names: str) -> Iterator[None]:
     """
     from django.test import override_settings
 
-    from eventstore.subscribers import registry
+    from eventstore.subscriptions.registry import registry
 
     for name in names:
         registry[name]
@@ -105,9 +105,10 @@ def reset() -> None:
     from django.db import connections, transaction
     from psycopg import sql
 
-    from eventstore import doorbell, repository, waiting
+    from eventstore import doorbell, repository
     from eventstore.roles import owner_alias
-    from eventstore.subscribers import registry
+    from eventstore.subscriptions import read_your_writes
+    from eventstore.subscriptions.registry import registry
 
     using = owner_alias()
     kept = {"django_content_type", "auth_permission", "eventstore_identity"}
@@ -115,7 +116,7 @@ def reset() -> None:
         name for name in connections[using].introspection.django_table_names(only_existing=True) if name not in kept
     ]
     with transaction.atomic(using), connections[using].cursor() as cursor:
-        cursor.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'generation\\_%'")
+        cursor.execute("SELECT nspname FROM pg_namespace WHERE nspname ~ '(^|_)generation_[0-9]+$'")
         for (schema,) in cursor.fetchall():
             cursor.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)).as_string())
         cursor.execute("ALTER TABLE eventstore_event DISABLE TRIGGER eventstore_append_only")
@@ -123,6 +124,6 @@ def reset() -> None:
         cursor.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(names).as_string())
         cursor.execute("ALTER TABLE eventstore_event ENABLE TRIGGER eventstore_append_only")
     registry.forget_rows()
-    repository.memory.forget()
+    repository.aggregate_cache.forget()
     doorbell.forget()
-    waiting.bound.forget()
+    read_your_writes.bound.forget()

@@ -22,12 +22,13 @@ from uuid import UUID
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 
-from eventstore import feeding, parking, store
+from eventstore import database, store
 from eventstore.codec import Recorded
 from eventstore.context import new_id
 from eventstore.events import Event
 from eventstore.models import ParkedEvent, SubscriberRow
-from eventstore.subscribers import Shard, Subscriber, Work
+from eventstore.subscriptions import feeding, parking
+from eventstore.subscriptions.subscriber import Shard, Subscriber, Work
 
 Made = Callable[[], Any]
 Check = Callable[[Subscriber, Made], None]
@@ -78,7 +79,7 @@ class Followed:
                 rank=part.rank,
                 mode=part.mode,
                 version=part.version,
-                wanted=part.wanted,
+                types_hash=part.types_hash,
                 checkpoint=0,
             )
 
@@ -138,7 +139,7 @@ def check_its_events(subscriber: Subscriber, made: Made) -> None:
 def check_one_by_one(subscriber: Subscriber, made: Made) -> None:
     """Where one batch ends and the next begins makes no difference."""
     expected = _made(subscriber, made)
-    with following(subscriber), store.cursor() as cursor:
+    with following(subscriber), database.cursor() as cursor:
         for work in _works(subscriber):
             subscriber.apply(cursor, [work])
         assert made() == expected, f"{subscriber.name} makes something else of single events."
@@ -147,7 +148,7 @@ def check_one_by_one(subscriber: Subscriber, made: Made) -> None:
 def check_key_by_key(subscriber: Subscriber, made: Made) -> None:
     """A key depends on no other: one can be parked, and shards can share the work."""
     expected = _made(subscriber, made)
-    with following(subscriber), store.cursor() as cursor:
+    with following(subscriber), database.cursor() as cursor:
         works = _works(subscriber)
         for key in dict.fromkeys(work.key for work in reversed(works)):
             subscriber.apply(cursor, [work for work in works if work.key == key])

@@ -1,7 +1,5 @@
-"""The admin of the business, and the look of the whole admin."""
+"""The admin of the business."""
 
-from ordering.admin import conference, customer, front_page, look, order, sales, staff
+from ordering.admin import conference, customer, dashboard, order, sales, staff
 
-__all__ = ["conference", "customer", "front_page", "order", "sales", "staff"]
-
-look.dress()
+__all__ = ["conference", "customer", "dashboard", "order", "sales", "staff"]

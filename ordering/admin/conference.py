@@ -18,23 +18,23 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.paginator import InfinitePaginator
 
+from eventstore.admin import ReadOnlyAdmin
 from eventstore.commands import dispatch
 from eventstore.context import acting, new_id
 from eventstore.errors import ConcurrencyConflict, DomainError, StreamExists
-from eventstore.panels import history
-from ordering.admin.look import ReadTableAdmin
+from eventstore.monitoring.status import stream_history
+from ordering.admin.formatting import money, seats
 from ordering.admin.order import as_id
 from ordering.admin.schedule import ConferenceForm, SeatTypeForm, SeatTypes
-from ordering.admin.words import money, seats
 from ordering.domain.conference import AddSeats, ScheduleConference
-from ordering.models import ConferenceOnSale, OrderSummary, SaleOfConference
+from ordering.models import ConferenceSales, ConferenceSummary, OrderSummary
 
 SHOWN = 10
 READABLE_WITHIN = 2.0
 
 
-@admin.register(ConferenceOnSale)
-class ConferenceAdmin(ReadTableAdmin):
+@admin.register(ConferenceSummary)
+class ConferenceAdmin(ReadOnlyAdmin):
     """Who may add a conference may schedule one; who may change one may add seats to it."""
 
     paginator = InfinitePaginator
@@ -47,7 +47,7 @@ class ConferenceAdmin(ReadTableAdmin):
     fields = [("name", "starts_at", "opens_at", "closes_at"), "seat_bars", "sales", "conference_id"]
 
     @admin.display(description="sales")
-    def sales(self, conference: ConferenceOnSale) -> SafeString:
+    def sales(self, conference: ConferenceSummary) -> SafeString:
         return format_html_join(
             "; ",
             "{} received in {} payments, {} refunded in {}",
@@ -56,15 +56,15 @@ class ConferenceAdmin(ReadTableAdmin):
                     *(money(each["total_received"], each["currency"]), each["payments"]),
                     *(money(each["total_refunded"], each["currency"]), each["refunds"]),
                 )
-                for each in SaleOfConference.objects.sums(conference.pk)
+                for each in ConferenceSales.objects.sums(conference.pk)
             ],
         )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("ordering.add_conferenceonsale")
+        return request.user.has_perm("ordering.add_conferencesummary")
 
     def may_add_seats(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("ordering.change_conferenceonsale")
+        return request.user.has_perm("ordering.change_conferencesummary")
 
     def matching(self, term: str) -> Any:
         return super().matching(str(as_id(term)))
@@ -93,7 +93,7 @@ class ConferenceAdmin(ReadTableAdmin):
     def seats_view(self, request: HttpRequest, conference_id: UUID) -> HttpResponse:
         if not self.may_add_seats(request):
             raise PermissionDenied
-        conference = ConferenceOnSale.objects.filter(pk=conference_id).first()
+        conference = ConferenceSummary.objects.filter(pk=conference_id).first()
         if conference is None:
             raise Http404("This conference is not readable.")
         form = SeatTypeForm(request.POST or None, prefix="seats")
@@ -112,18 +112,18 @@ class ConferenceAdmin(ReadTableAdmin):
         context = {
             "orders": OrderSummary.objects.filter(conference_id=conference_id)[:SHOWN],
             "orders_of": f"conference_id={conference_id}",
-            "history": history(conference_id, SHOWN),
+            "history": stream_history(conference_id, SHOWN),
             "may_add_seats": self.may_add_seats(request),
         }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     @admin.display(description="seats left")
-    def left(self, conference: ConferenceOnSale) -> SafeString:
+    def left(self, conference: ConferenceSummary) -> SafeString:
         types = conference.seat_types.values()
         return seats({key: sum(each[key] for each in types) for key in ("capacity", "available")})
 
     @admin.display(description="seats")
-    def seat_bars(self, conference: ConferenceOnSale) -> SafeString:
+    def seat_bars(self, conference: ConferenceSummary) -> SafeString:
         rows = (
             (each["name"], code, money(each["price"]["amount"], each["price"]["currency"]), seats(each))
             for code, each in sorted(conference.seat_types.items())
@@ -141,7 +141,7 @@ class ConferenceAdmin(ReadTableAdmin):
             form.add_error(form.about(refusal.code), f"{refusal} ({refusal.code})")
             return False
         else:
-            row = ConferenceOnSale(conference_id=command.conference_id, name=getattr(command, "name", ""))
+            row = ConferenceSummary(conference_id=command.conference_id, name=getattr(command, "name", ""))
             record: Callable[..., Any] = (
                 self.log_addition if isinstance(command, ScheduleConference) else self.log_change
             )
@@ -152,12 +152,12 @@ class ConferenceAdmin(ReadTableAdmin):
     def _shown(self, request: HttpRequest, conference_id: UUID) -> HttpResponse:
         """The conference, as soon as it can be read."""
         until = time.monotonic() + READABLE_WITHIN
-        while not ConferenceOnSale.objects.filter(pk=conference_id).exists():
+        while not ConferenceSummary.objects.filter(pk=conference_id).exists():
             if time.monotonic() > until:
                 messages.warning(request, "It is on its way and will be listed here in a moment.")
-                return redirect("admin:ordering_conferenceonsale_changelist")
+                return redirect("admin:ordering_conferencesummary_changelist")
             time.sleep(0.05)
-        return redirect("admin:ordering_conferenceonsale_change", conference_id)
+        return redirect("admin:ordering_conferencesummary_change", conference_id)
 
     def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         site = self.admin_site.each_context(request)

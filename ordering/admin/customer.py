@@ -7,8 +7,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 
 from eventstore.admin import KeysetAdmin
-from eventstore.panels import history
-from ordering.admin.look import ReadTableAdmin
+from eventstore.monitoring.status import stream_history
 from ordering.admin.order import as_id
 from ordering.models import CustomerProfile, OrderSummary
 
@@ -16,7 +15,7 @@ SHOWN = 25
 
 
 @admin.register(CustomerProfile)
-class CustomerAdmin(KeysetAdmin, ReadTableAdmin):
+class CustomerAdmin(KeysetAdmin):
     keyset = "registered_at"
     when_empty = "Nobody has registered yet."
     list_display = ["name", "email", "registered_at"]
@@ -33,7 +32,7 @@ class CustomerAdmin(KeysetAdmin, ReadTableAdmin):
     ) -> HttpResponse:
         customer_id = as_id(object_id)
         orders = OrderSummary.objects.filter(customer_id=customer_id)[:SHOWN]
-        context = {"orders": orders, "history": history(customer_id), "orders_of": f"customer_id={customer_id}"}
+        context = {"orders": orders, "history": stream_history(customer_id), "orders_of": f"customer_id={customer_id}"}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     @admin.display(description="address")

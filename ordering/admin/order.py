@@ -21,11 +21,10 @@ from eventstore.admin import KeysetAdmin
 from eventstore.commands import dispatch
 from eventstore.context import acting, new_id
 from eventstore.errors import ConcurrencyConflict, DomainError
-from eventstore.panels import history
-from ordering.admin.look import ReadTableAdmin
-from ordering.admin.words import link, money, tag
+from eventstore.monitoring.status import stream_history
+from ordering.admin.formatting import link, money, tag
 from ordering.domain.order import RequestStatusMail
-from ordering.models import ConferenceOnSale, CustomerProfile, OrderSummary
+from ordering.models import ConferenceSummary, CustomerProfile, OrderSummary
 
 LISTED = 50
 REQUEST_STATUS_MAIL = "ordering.request_status_mail"
@@ -49,7 +48,7 @@ class ConferenceFilter(admin.SimpleListFilter):
     parameter_name = "conference_id"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        latest = ConferenceOnSale.objects.order_by("-starts_at", "-conference_id")[:LISTED]
+        latest = ConferenceSummary.objects.order_by("-starts_at", "-conference_id")[:LISTED]
         return [(str(conference.pk), conference.name) for conference in latest]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[OrderSummary]) -> QuerySet[OrderSummary]:
@@ -63,7 +62,7 @@ class OnceForm(forms.Form):
 
 
 @admin.register(OrderSummary)
-class OrderAdmin(KeysetAdmin, ReadTableAdmin):
+class OrderAdmin(KeysetAdmin):
     keyset = "placed_at"
     when_empty = "Nobody has ordered anything yet."
     list_display = ["number", "shown_status", "shown_total", "conference", "customer", "placed_at"]
@@ -80,7 +79,7 @@ class OrderAdmin(KeysetAdmin, ReadTableAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OrderSummary]:
-        conference = ConferenceOnSale.objects.filter(pk=OuterRef("conference_id")).values("name")
+        conference = ConferenceSummary.objects.filter(pk=OuterRef("conference_id")).values("name")
         customer = CustomerProfile.objects.filter(pk=OuterRef("customer_id")).values("name")
         return super().get_queryset(request).annotate(conference_name=Subquery(conference), buyer=Subquery(customer))
 
@@ -113,7 +112,7 @@ class OrderAdmin(KeysetAdmin, ReadTableAdmin):
             **self.admin_site.each_context(request),
             "title": f"Send a status mail: {order.number}",
             "verb": "Send it",
-            "foreseen": [
+            "previews": [
                 "The customer gets a mail that says how this order stands. The order's history keeps who asked."
             ],
             "hidden": [("command_id", new_id())],
@@ -139,7 +138,7 @@ class OrderAdmin(KeysetAdmin, ReadTableAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         context = {
-            "history": history(as_id(object_id)),
+            "history": stream_history(as_id(object_id)),
             "may_request_mail": request.user.has_perm(REQUEST_STATUS_MAIL),
         }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
@@ -162,7 +161,7 @@ class OrderAdmin(KeysetAdmin, ReadTableAdmin):
 
     @admin.display(description="conference")
     def conference(self, order: Any) -> SafeString:
-        return link("conferenceonsale", order.conference_id, order.conference_name)
+        return link("conferencesummary", order.conference_id, order.conference_name)
 
     @admin.display(description="customer")
     def customer(self, order: Any) -> SafeString:

@@ -4,14 +4,13 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 
 from eventstore.admin import KeysetAdmin
-from ordering.admin.look import ReadTableAdmin
+from ordering.admin.formatting import link, money
 from ordering.admin.order import ConferenceFilter
-from ordering.admin.words import link, money
-from ordering.models import SaleOfConference, SalesOfDay
+from ordering.models import ConferenceSales, DailySales
 
 
-@admin.register(SalesOfDay)
-class SalesAdmin(KeysetAdmin, ReadTableAdmin):
+@admin.register(DailySales)
+class DailySalesAdmin(KeysetAdmin):
     keyset = "key"  # the day comes first in it
     when_empty = "No payment has come in yet."
     list_display = ["day", "currency", "payments", "shown_received", "refunds", "shown_refunded"]
@@ -19,16 +18,16 @@ class SalesAdmin(KeysetAdmin, ReadTableAdmin):
     fields = [("day", "currency"), ("payments", "shown_received"), ("refunds", "shown_refunded")]
 
     @admin.display(description="received")
-    def shown_received(self, sales: SalesOfDay) -> str:
+    def shown_received(self, sales: DailySales) -> str:
         return money(sales.received, sales.currency)
 
     @admin.display(description="refunded")
-    def shown_refunded(self, sales: SalesOfDay) -> str:
+    def shown_refunded(self, sales: DailySales) -> str:
         return money(sales.refunded, sales.currency)
 
 
-@admin.register(SaleOfConference)
-class SaleOfConferenceAdmin(KeysetAdmin, ReadTableAdmin):
+@admin.register(ConferenceSales)
+class ConferenceSalesAdmin(KeysetAdmin):
     keyset = "received_at"
     when_empty = "No payment has come in yet."
     list_display = ["received_at", "conference", "shown_received", "shown_refunded"]
@@ -36,17 +35,17 @@ class SaleOfConferenceAdmin(KeysetAdmin, ReadTableAdmin):
     fields = ["conference", "order", ("shown_received", "received_at"), ("shown_refunded", "refunded_at")]
 
     @admin.display(description="conference")
-    def conference(self, sale: SaleOfConference) -> SafeString:
-        return link("conferenceonsale", sale.conference_id, None)
+    def conference(self, sale: ConferenceSales) -> SafeString:
+        return link("conferencesummary", sale.conference_id, None)
 
     @admin.display(description="order")
-    def order(self, sale: SaleOfConference) -> SafeString:
+    def order(self, sale: ConferenceSales) -> SafeString:
         return link("ordersummary", sale.order_id, None)
 
     @admin.display(description="received")
-    def shown_received(self, sale: SaleOfConference) -> str:
+    def shown_received(self, sale: ConferenceSales) -> str:
         return money(sale.received, sale.currency)
 
     @admin.display(description="refunded")
-    def shown_refunded(self, sale: SaleOfConference) -> str:
+    def shown_refunded(self, sale: ConferenceSales) -> str:
         return money(sale.refunded, sale.currency)

@@ -1,12 +1,26 @@
-"""What staff did, whoever they were and whichever page they did it on: the admin's own record."""
+"""The users of the admin, and what they did there, whichever page they did it on: the admin's own record."""
 
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import User
 from django.db.models import Q
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from eventstore.admin import KeysetAdmin
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):
+    """Django's, with forms that look like the others."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
 
 
 @admin.register(LogEntry)

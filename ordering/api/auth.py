@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
 from ordering.api.access import LoginThrottle, TokenAuthentication
-from ordering.api.shapes import Shape, Text, shaped
+from ordering.api.serializers import Shape, Text, shaped
 from ordering.api.views import View
 from ordering.domain.customer import normalized
 

@@ -11,10 +11,10 @@ from rest_framework.response import Response
 
 from eventstore import repository
 from ordering.api.pagination import page
-from ordering.api.shapes import MoneyShape, PageQuery, PendingShape, Shape
+from ordering.api.serializers import MoneyShape, PageQuery, PendingShape, Shape
 from ordering.api.views import View
 from ordering.domain.conference import ConferenceSeats
-from ordering.models import ConferenceOnSale
+from ordering.models import ConferenceSummary
 from ordering.projections.conference import SeatAvailability
 
 
@@ -40,7 +40,7 @@ class ConferenceShape(Shape):
     seat_types = serializers.SerializerMethodField()
 
     @extend_schema_field(SeatTypeShape(many=True))
-    def get_seat_types(self, row: ConferenceOnSale) -> Any:
+    def get_seat_types(self, row: ConferenceSummary) -> Any:
         return SeatTypeShape(row.seat_types.values(), many=True).data
 
 
@@ -56,7 +56,7 @@ class Conferences(View):
     @extend_schema(operation_id="conferences_list", parameters=[PageQuery], responses=ConferencePage)
     def get(self, request: Request) -> Response:
         """All conferences, the next one first."""
-        return page(request, ConferenceOnSale.objects.all(), _show, **self.asked)
+        return page(request, ConferenceSummary.objects.all(), _show, **self.asked)
 
 
 class OneConference(View):
@@ -65,12 +65,12 @@ class OneConference(View):
     @extend_schema(responses={200: ConferenceShape, 202: PendingShape})
     def get(self, request: Request, conference_id: UUID) -> Response:
         """A conference, and how many seats are left."""
-        row = ConferenceOnSale.objects.filter(pk=conference_id).first()
+        row = ConferenceSummary.objects.filter(pk=conference_id).first()
         if row is None:
             repository.get(ConferenceSeats, conference_id)
             return self.pending(conference_id, SeatAvailability.name)
         return self.shown(_show(row), row.version)
 
 
-def _show(row: ConferenceOnSale) -> Any:
+def _show(row: ConferenceSummary) -> Any:
     return ConferenceShape(row).data

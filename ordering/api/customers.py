@@ -15,10 +15,10 @@ from rest_framework.response import Response
 from eventstore import repository, store
 from eventstore.commands import Receipt
 from eventstore.context import new_id
-from ordering.api import logins, reading
+from ordering.api import log_reads, logins
 from ordering.api.access import RegistrationThrottle
 from ordering.api.parsers import Json, MergePatch
-from ordering.api.shapes import Email, Identifier, PendingShape, Shape, Text, shaped
+from ordering.api.serializers import Email, Identifier, PendingShape, Shape, Text, shaped
 from ordering.api.views import View
 from ordering.domain.customer import ChangeCustomer, Customer, RegisterCustomer
 from ordering.domain.values import Address
@@ -84,7 +84,7 @@ class Customers(View):
         logins.open_for(customer_id, password)
         # As it was registered, even if it has changed since: a repeat is answered as the first time.
         events = store.read_stream(customer_id)
-        profile = reading.folded(PROFILES, customer_id, events[: len(receipt.recorded)])
+        profile = log_reads.folded(PROFILES, customer_id, events[: len(receipt.recorded)])
         location = request.build_absolute_uri(reverse("customer", args=[customer_id]))
         return self.written(receipt, CustomerShape(profile).data, profile.version, status=201, location=location)
 
@@ -129,7 +129,7 @@ class OneCustomer(View):
 def _profile(customer_id: UUID, receipt: Receipt) -> CustomerProfile:
     """The row, or while its projection is behind, what it will be."""
     profile = CustomerProfile.objects.filter(pk=customer_id, version__gte=receipt.version).first()
-    return profile or reading.folded(PROFILES, customer_id, store.read_stream(customer_id))
+    return profile or log_reads.folded(PROFILES, customer_id, store.read_stream(customer_id))
 
 
 def _with_merged_address(patch: Any, address: Address | None) -> Any:

@@ -27,7 +27,7 @@ def ready(request: HttpRequest) -> JsonResponse:
     """503 without a database that is migrated. Without the rest it is *degraded*, and ready all the same."""
     try:
         missing = _missing_migrations()
-        reasons = [] if missing else _troubles()
+        reasons = [] if missing else _reasons()
     except (Error, DriverError):
         log.warning("database_unreachable")
         return _answer("unavailable", ["The database can't be reached."], 503)
@@ -48,7 +48,7 @@ def _answer(status: str, reasons: list[str], code: int) -> JsonResponse:
     return JsonResponse({"status": status, "reasons": reasons}, status=code)
 
 
-def _troubles() -> list[str]:
+def _reasons() -> list[str]:
     halted = SubscriberRow.objects.filter(status="halted").values_list("name", flat=True)
     reasons = [f"The subscriber {name} has halted." for name in halted]
     if identity.is_fenced():

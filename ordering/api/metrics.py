@@ -9,11 +9,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from eventstore import gaps, identity, panels, presence, store
+from eventstore import identity, store
 from eventstore.errors import UnknownSubscriber
-from eventstore.models import Incident, Pulse, SubscriberRow
-from eventstore.panels import SubscriberStatus
-from sagas.models import Delivery, Outgoing, Timer
+from eventstore.models import Incident, SubscriberRow, WorkerHeartbeat
+from eventstore.monitoring.status import SubscriberStatus, subscriber_statuses
+from eventstore.monitoring.workers import worker_statuses
+from eventstore.subscriptions import gaps
+from sagas.models import Delivery, OutboxCommand, Timer
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 UNFINISHED = {"pending", "parked"}
@@ -22,7 +24,7 @@ UNFINISHED = {"pending", "parked"}
 def text() -> bytes:
     """Everything, measured now."""
     registry = CollectorRegistry(auto_describe=False)
-    for collector in (Log(), Subscribers(), Work(), Watch()):
+    for collector in (Log(), Subscribers(), Work(), Monitoring()):
         registry.register(collector)
     return generate_latest(registry)
 
@@ -56,13 +58,13 @@ class Subscribers(Collector):
         warnings = GaugeMetricFamily("boxoffice_subscriber_warnings", "Remarks of its handlers.", labels=labels)
         missing = GaugeMetricFamily("boxoffice_subscriber_gap", "Events missing.", labels=[*labels, "why"])
         horizon = store.horizon()
-        for row in panels.subscribers():
+        for row in subscriber_statuses():
             checkpoint.add_metric([row.name], row.checkpoint)
             lag.add_metric([row.name], max(0, horizon - row.checkpoint))
             for each in SubscriberRow.Status:
                 status.add_metric([row.name, each], row.status == each)
             processed.add_metric([row.name], row.processed)
-            for waits, events in (("staff", row.for_staff), ("retry", row.retrying), ("behind", row.behind)):
+            for waits, events in (("staff", row.needs_attention), ("retry", row.retrying), ("behind", row.behind)):
                 parked.add_metric([row.name, waits], events)
             warnings.add_metric([row.name], row.warnings)
             for why, events in _missing(row).items():
@@ -77,8 +79,8 @@ class Work(Collector):
         return []
 
     def collect(self) -> Iterable[Metric]:
-        outgoing = GaugeMetricFamily("boxoffice_outgoing", "Commands of sagas, not sent yet.", labels=["status"])
-        counted = _by_status(Outgoing.objects.filter(status__in=UNFINISHED))
+        outgoing = GaugeMetricFamily("boxoffice_outbox_commands", "Commands of sagas, not sent yet.", labels=["status"])
+        counted = _by_status(OutboxCommand.objects.filter(status__in=UNFINISHED))
         for each in sorted(UNFINISHED):
             outgoing.add_metric([each], counted.get(each, 0))
         deliveries = GaugeMetricFamily("boxoffice_deliveries", "Side effects, not done yet.", labels=["status"])
@@ -90,22 +92,22 @@ class Work(Collector):
         yield from (outgoing, deliveries, GaugeMetricFamily("boxoffice_timers_waiting", "Timers set.", waiting))
 
 
-class Watch(Collector):
-    """Who is at work, and what staff have been told of."""
+class Monitoring(Collector):
+    """The workers, and what staff have been told of."""
 
     def describe(self) -> Iterable[Metric]:
         return []
 
     def collect(self) -> Iterable[Metric]:
         said = "Seconds since it said that its loop turns."
-        workers = GaugeMetricFamily("boxoffice_worker_pulse_age_seconds", said, labels=["worker", "queues"])
-        beats = GaugeMetricFamily("boxoffice_beat_pulse_age_seconds", said, labels=["beat"])
-        for each in presence.everybody():
-            if each.kind == Pulse.Kind.WORKER:
+        workers = GaugeMetricFamily("boxoffice_worker_heartbeat_age_seconds", said, labels=["worker", "queues"])
+        beats = GaugeMetricFamily("boxoffice_beat_heartbeat_age_seconds", said, labels=["beat"])
+        for each in worker_statuses():
+            if each.kind == WorkerHeartbeat.Kind.WORKER:
                 workers.add_metric([each.name, ",".join(each.queues)], each.age)
             else:
                 beats.add_metric([each.name], each.age)
-        incidents = GaugeMetricFamily("boxoffice_incidents", "Troubles that last.", labels=["kind"])
+        incidents = GaugeMetricFamily("boxoffice_incidents", "Health issues that last.", labels=["kind"])
         lasting = Incident.objects.filter(ended_at=None, raised_at__isnull=False).order_by()
         for kind, number in lasting.values_list("kind").annotate(Count("pk")):
             incidents.add_metric([kind], number)

@@ -15,9 +15,9 @@ from eventstore import repository, store
 from eventstore.codec import Recorded
 from eventstore.commands import Receipt
 from eventstore.context import new_id
-from ordering.api import reading
+from ordering.api import log_reads
 from ordering.api.pagination import page
-from ordering.api.shapes import Count, Identifier, MoneyShape, PageQuery, PendingShape, Shape, Text, shaped
+from ordering.api.serializers import Count, Identifier, MoneyShape, PageQuery, PendingShape, Shape, Text, shaped
 from ordering.api.views import View
 from ordering.domain.conference import Line
 from ordering.domain.errors import CustomerNotFound
@@ -221,4 +221,4 @@ def _row(receipt: Receipt) -> OrderSummary:
     if row is not None:
         return row
     events = [*store.read_stream(order_id), *store.read_stream(payment_id_of(order_id))]
-    return reading.folded(SUMMARIES, order_id, sorted(events, key=lambda recorded: recorded.position))
+    return log_reads.folded(SUMMARIES, order_id, sorted(events, key=lambda recorded: recorded.position))

@@ -8,7 +8,7 @@ from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
-from ordering.api.limits import LARGEST
+from ordering.api.body_limit import LARGEST
 
 
 class Json(BaseParser):

@@ -16,9 +16,9 @@ from eventstore.aggregates import Command
 from eventstore.commands import dispatch
 from eventstore.context import new_id
 from ordering.api import parsers, providers
-from ordering.api.limits import body_of
+from ordering.api.body_limit import body_of
 from ordering.api.providers import SANDBOX, NoticeShape
-from ordering.api.shapes import Shape, shaped
+from ordering.api.serializers import Shape, shaped
 from ordering.api.views import View
 from ordering.domain.errors import OrderNotPayable
 from ordering.domain.order import Order

@@ -17,7 +17,7 @@ from rest_framework.settings import api_settings
 
 from eventstore import context
 from eventstore.errors import ConcurrencyConflict, DomainError, StreamNotFound
-from eventstore.failures import is_infrastructure
+from eventstore.transient_errors import is_infrastructure
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 
 from eventstore.errors import StreamNotFound
-from ordering.api.shapes import Identifier, MoneyShape, Shape, Text
+from ordering.api.serializers import Identifier, MoneyShape, Shape, Text
 
 SANDBOX = "sandbox"
 

@@ -18,9 +18,9 @@ from eventstore import context, store
 from eventstore.aggregates import Command
 from eventstore.commands import Receipt, dispatch
 from eventstore.errors import ConcurrencyConflict, StreamExists
-from ordering.api import reading
+from ordering.api import log_reads
 from ordering.api.access import Caller
-from ordering.api.shapes import Shape, shaped
+from ordering.api.serializers import Shape, shaped
 
 
 class View(APIView):
@@ -65,7 +65,7 @@ class View(APIView):
         self, receipt: Receipt, body: Any, version: int, *, status: int = 200, location: str | None = None
     ) -> Response:
         """One resource as a command left it."""
-        position = receipt.position or reading.last_position(receipt.stream_id)
+        position = receipt.position or log_reads.last_position(receipt.stream_id)
         headers = {"ETag": f'"{version}"', "Event-Position": str(position)}
         if location:
             headers["Location"] = location
@@ -75,8 +75,8 @@ class View(APIView):
         """It exists, but can't be read yet."""
         body = {
             "status": "pending",
-            "position": reading.last_position(stream_id),
-            "read_model_position": reading.checkpoint(subscriber),
+            "position": log_reads.last_position(stream_id),
+            "read_model_position": log_reads.checkpoint(subscriber),
         }
         return Response(body, status=202, headers={"Retry-After": "1"})
 

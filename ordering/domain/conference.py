@@ -54,7 +54,7 @@ class PricedLine(msgspec.Struct, frozen=True):
 
 
 @event("conference.scheduled", version=2)
-class ConferenceScheduled(Event, frozen=True, kw_only=True):
+class ConferenceScheduled(Event):
     """Version 1 had no `closes_at`."""
 
     conference_id: UUID
@@ -65,7 +65,7 @@ class ConferenceScheduled(Event, frozen=True, kw_only=True):
 
 
 @event("seats.added")
-class SeatsAdded(Event, frozen=True, kw_only=True):
+class SeatsAdded(Event):
     """The capacity of `seat_type` is the number of seats added, whether or not there were some of that type before."""
 
     conference_id: UUID
@@ -73,7 +73,7 @@ class SeatsAdded(Event, frozen=True, kw_only=True):
 
 
 @event("seats.reserved")
-class SeatsReserved(Event, frozen=True, kw_only=True):
+class SeatsReserved(Event):
     conference_id: UUID
     order_id: UUID
     lines: tuple[PricedLine, ...]
@@ -81,7 +81,7 @@ class SeatsReserved(Event, frozen=True, kw_only=True):
 
 
 @event("seats.refused")
-class SeatsRefused(Event, frozen=True, kw_only=True):
+class SeatsRefused(Event):
     conference_id: UUID
     order_id: UUID
     lines: tuple[Line, ...]
@@ -89,21 +89,21 @@ class SeatsRefused(Event, frozen=True, kw_only=True):
 
 
 @event("seats.released")
-class SeatsReleased(Event, frozen=True, kw_only=True):
+class SeatsReleased(Event):
     conference_id: UUID
     order_id: UUID
     lines: tuple[Line, ...]
 
 
 @event("seats.sold")
-class SeatsSold(Event, frozen=True, kw_only=True):
+class SeatsSold(Event):
     conference_id: UUID
     order_id: UUID
     lines: tuple[Line, ...]
 
 
 @command("conference.schedule", stream="conference_id")
-class ScheduleConference(Command, frozen=True, kw_only=True):
+class ScheduleConference(Command):
     conference_id: UUID
     name: str
     starts_at: Moment
@@ -113,7 +113,7 @@ class ScheduleConference(Command, frozen=True, kw_only=True):
 
 
 @command("seats.add", stream="conference_id")
-class AddSeats(Command, frozen=True, kw_only=True):
+class AddSeats(Command):
     """A new seat type, or as many more seats of one that exists, on the terms it already has."""
 
     conference_id: UUID
@@ -121,7 +121,7 @@ class AddSeats(Command, frozen=True, kw_only=True):
 
 
 @command("seats.reserve", stream="conference_id")
-class ReserveSeats(Command, frozen=True, kw_only=True):
+class ReserveSeats(Command):
     """An order that was placed in time has its seats even if sales have closed since."""
 
     conference_id: UUID
@@ -130,13 +130,13 @@ class ReserveSeats(Command, frozen=True, kw_only=True):
 
 
 @command("seats.release", stream="conference_id")
-class ReleaseSeats(Command, frozen=True, kw_only=True):
+class ReleaseSeats(Command):
     conference_id: UUID
     order_id: UUID
 
 
 @command("seats.sell", stream="conference_id")
-class SellSeats(Command, frozen=True, kw_only=True):
+class SellSeats(Command):
     conference_id: UUID
     order_id: UUID
 

@@ -12,38 +12,38 @@ from ordering.domain.values import Address
 
 
 @event("customer.registered")
-class CustomerRegistered(Event, frozen=True, kw_only=True):
+class CustomerRegistered(Event):
     customer_id: UUID
     name: str
     email: str
 
 
 @event("customer.renamed")
-class CustomerRenamed(Event, frozen=True, kw_only=True):
+class CustomerRenamed(Event):
     customer_id: UUID
     name: str
 
 
 @event("customer.email-changed")
-class CustomerEmailChanged(Event, frozen=True, kw_only=True):
+class CustomerEmailChanged(Event):
     customer_id: UUID
     email: str
 
 
 @event("customer.birth-date-set")
-class CustomerBirthDateSet(Event, frozen=True, kw_only=True):
+class CustomerBirthDateSet(Event):
     customer_id: UUID
     birth_date: date | None
 
 
 @event("customer.address-changed")
-class CustomerAddressChanged(Event, frozen=True, kw_only=True):
+class CustomerAddressChanged(Event):
     customer_id: UUID
     address: Address | None
 
 
 @command("customer.register", stream="customer_id")
-class RegisterCustomer(Command, frozen=True, kw_only=True):
+class RegisterCustomer(Command):
     customer_id: UUID
     name: str
     email: str
@@ -52,7 +52,7 @@ class RegisterCustomer(Command, frozen=True, kw_only=True):
 
 
 @command("customer.change", stream="customer_id")
-class ChangeCustomer(Command, frozen=True, kw_only=True):
+class ChangeCustomer(Command):
     """What is left unset stays as it is; None clears."""
 
     customer_id: UUID

@@ -6,7 +6,7 @@ from eventstore.events import Event, event
 
 
 @event("mail.sent", standalone=True)
-class MailSent(Event, frozen=True, kw_only=True):
+class MailSent(Event):
     """The mail server has taken a mail. Why it was sent, and so to whom, says the event that it follows from: the one
     at this position, of this stream.
     """

@@ -34,7 +34,7 @@ class Status(StrEnum):
 
 
 @event("order.placed")
-class OrderPlaced(Event, frozen=True, kw_only=True):
+class OrderPlaced(Event):
     order_id: UUID
     number: str
     customer_id: UUID
@@ -45,35 +45,35 @@ class OrderPlaced(Event, frozen=True, kw_only=True):
 
 
 @event("order.refused")
-class OrderRefused(Event, frozen=True, kw_only=True):
+class OrderRefused(Event):
     order_id: UUID
     reason: str
 
 
 @event("order.confirmed")
-class OrderConfirmed(Event, frozen=True, kw_only=True):
+class OrderConfirmed(Event):
     order_id: UUID
 
 
 @event("order.expired")
-class OrderExpired(Event, frozen=True, kw_only=True):
+class OrderExpired(Event):
     order_id: UUID
 
 
 @event("order.cancelled")
-class OrderCancelled(Event, frozen=True, kw_only=True):
+class OrderCancelled(Event):
     order_id: UUID
     reason: str
 
 
 @event("order.status-mail-requested")
-class OrderStatusMailRequested(Event, frozen=True, kw_only=True):
+class OrderStatusMailRequested(Event):
     order_id: UUID
     customer_id: UUID
 
 
 @command("order.place", stream="order_id")
-class PlaceOrder(Command, frozen=True, kw_only=True):
+class PlaceOrder(Command):
     order_id: UUID
     customer_id: UUID
     conference_id: UUID
@@ -81,29 +81,29 @@ class PlaceOrder(Command, frozen=True, kw_only=True):
 
 
 @command("order.refuse", stream="order_id")
-class RefuseOrder(Command, frozen=True, kw_only=True):
+class RefuseOrder(Command):
     order_id: UUID
     reason: str
 
 
 @command("order.confirm", stream="order_id")
-class ConfirmOrder(Command, frozen=True, kw_only=True):
+class ConfirmOrder(Command):
     order_id: UUID
 
 
 @command("order.expire", stream="order_id")
-class ExpireOrder(Command, frozen=True, kw_only=True):
+class ExpireOrder(Command):
     order_id: UUID
 
 
 @command("order.cancel", stream="order_id")
-class CancelOrder(Command, frozen=True, kw_only=True):
+class CancelOrder(Command):
     order_id: UUID
     reason: str = ""
 
 
 @command("order.request-status-mail", stream="order_id")
-class RequestStatusMail(Command, frozen=True, kw_only=True):
+class RequestStatusMail(Command):
     order_id: UUID
 
 

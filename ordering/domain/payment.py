@@ -17,7 +17,7 @@ class Status(StrEnum):
 
 
 @event("payment.requested")
-class PaymentRequested(Event, frozen=True, kw_only=True):
+class PaymentRequested(Event):
     payment_id: UUID
     order_id: UUID
     amount: Money
@@ -25,7 +25,7 @@ class PaymentRequested(Event, frozen=True, kw_only=True):
 
 
 @event("payment.accepted")
-class PaymentAccepted(Event, frozen=True, kw_only=True):
+class PaymentAccepted(Event):
     """The amount is what was paid, which may differ from what was asked for."""
 
     payment_id: UUID
@@ -35,14 +35,14 @@ class PaymentAccepted(Event, frozen=True, kw_only=True):
 
 
 @event("payment.declined")
-class PaymentDeclined(Event, frozen=True, kw_only=True):
+class PaymentDeclined(Event):
     payment_id: UUID
     order_id: UUID
     reason: str
 
 
 @event("payment.refunded")
-class PaymentRefunded(Event, frozen=True, kw_only=True):
+class PaymentRefunded(Event):
     payment_id: UUID
     order_id: UUID
     amount: Money
@@ -50,7 +50,7 @@ class PaymentRefunded(Event, frozen=True, kw_only=True):
 
 
 @command("payment.request", stream="payment_id")
-class RequestPayment(Command, frozen=True, kw_only=True):
+class RequestPayment(Command):
     payment_id: UUID
     order_id: UUID
     amount: Money
@@ -58,20 +58,20 @@ class RequestPayment(Command, frozen=True, kw_only=True):
 
 
 @command("payment.accept", stream="payment_id")
-class AcceptPayment(Command, frozen=True, kw_only=True):
+class AcceptPayment(Command):
     payment_id: UUID
     amount: Money
     reference: str
 
 
 @command("payment.decline", stream="payment_id")
-class DeclinePayment(Command, frozen=True, kw_only=True):
+class DeclinePayment(Command):
     payment_id: UUID
     reason: str
 
 
 @command("payment.refund", stream="payment_id")
-class RefundPayment(Command, frozen=True, kw_only=True):
+class RefundPayment(Command):
     payment_id: UUID
     reason: str
 

@@ -3,7 +3,7 @@ from ordering.domain.customer import CustomerRegistered
 from ordering.domain.mail import MailSent
 from ordering.effects import mail
 from ordering.pages.links import profile_url
-from sagas.effects import AT_LEAST_ONCE, effect
+from sagas.effects.effect import AT_LEAST_ONCE, effect
 
 
 @effect("mail.welcome", on=CustomerRegistered, after=["customer-profiles"], delivery=AT_LEAST_ONCE, retries=8)

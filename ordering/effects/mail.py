@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 
 from eventstore.events import Meta
 from ordering.domain.mail import MailSent
-from sagas.effects import Effect
+from sagas.effects.effect import Effect
 from sagas.errors import PermanentFailure, TemporaryFailure
 
 

@@ -4,7 +4,7 @@ from ordering.domain.customer import Customer
 from ordering.domain.mail import MailSent
 from ordering.domain.order import Order, OrderConfirmed, OrderStatusMailRequested
 from ordering.effects import mail
-from sagas.effects import AT_LEAST_ONCE, effect
+from sagas.effects.effect import AT_LEAST_ONCE, effect
 
 
 @effect("mail.order-confirmation", on=OrderConfirmed, delivery=AT_LEAST_ONCE, retries=8)

@@ -3,7 +3,7 @@ from django.db import models
 from projections.models import ReadModel
 
 
-class ConferenceOnSale(ReadModel):
+class ConferenceSummary(ReadModel):
     """A conference and its seat types, each with how many seats are still to be had."""
 
     conference_id = models.UUIDField(primary_key=True)

@@ -8,7 +8,7 @@ from django.db.models import Count, Q, Sum
 from projections.models import ReadModel
 
 
-class Sales(models.Manager["SaleOfConference"]):
+class Sales(models.Manager["ConferenceSales"]):
     """Payments, and their sums."""
 
     def sums(self, conference_id: UUID) -> Iterable[Mapping[str, Any]]:
@@ -22,7 +22,7 @@ class Sales(models.Manager["SaleOfConference"]):
         )
 
 
-class SaleOfConference(ReadModel):
+class ConferenceSales(ReadModel):
     """One payment, what has gone back of it, and the conference that it is for."""
 
     payment_id = models.UUIDField(primary_key=True)
@@ -49,7 +49,7 @@ class SaleOfConference(ReadModel):
         return f"{self.received} {self.currency}"
 
 
-class SalesOfDay(ReadModel):
+class DailySales(ReadModel):
     """Money received and given back on one day (UTC), by currency."""
 
     key = models.TextField(primary_key=True, help_text="day and currency")

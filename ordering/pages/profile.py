@@ -8,8 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
 
-from eventstore import readable, repository, store
+from eventstore import repository, store
 from eventstore.errors import StreamNotFound
+from eventstore.subscriptions import visibility
 from ordering.domain.customer import Customer
 from ordering.models import CustomerProfile, OrderSummary
 from ordering.pages.links import customer_of
@@ -51,7 +52,7 @@ def profile(request: HttpRequest, token: str) -> HttpResponse:
 def _shows_all_of(customer_id: UUID) -> bool:
     """Whether the read model has got to the last event of a customer with nothing of theirs parked."""
     wanted = [recorded for recorded in store.read_stream(customer_id) if recorded.type in PROFILES.types]
-    return readable.shows(PROFILES.name, wanted[-1])
+    return visibility.shows(PROFILES.name, wanted[-1])
 
 
 def _page(name: str, status: int, **shown: Any) -> HttpResponse:

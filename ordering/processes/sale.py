@@ -27,9 +27,11 @@ from ordering.domain.order import (
 )
 from ordering.domain.payment import PaymentAccepted, RefundPayment, RequestPayment
 from ordering.domain.values import Money, payment_id_of
-from sagas.saga import At, Cancel, CommandRefused, End, Saga, Send, Step, on
+from sagas.refusal import CommandRefused
+from sagas.saga import Saga, on
+from sagas.steps import At, Cancel, End, Send, Step
 
-PAYMENT_WINDOW = "payment-window"
+PAYMENT_TIMER = "payment-window"
 
 
 class SaleState(msgspec.Struct):
@@ -52,7 +54,7 @@ class Sale(Saga[SaleState], name="sale"):
         state.order_id, state.conference_id, state.total = event.order_id, event.conference_id, event.total
         lines = tuple(Line(line.seat_type, line.quantity) for line in event.lines)
         yield Send(ReserveSeats(conference_id=event.conference_id, order_id=event.order_id, lines=lines))
-        yield At(event.expires_at, ExpireOrder(order_id=event.order_id), name=PAYMENT_WINDOW)
+        yield At(event.expires_at, ExpireOrder(order_id=event.order_id), name=PAYMENT_TIMER)
 
     @on(SeatsReserved, key="order_id")
     def reserved(self, state: SaleState, event: SeatsReserved, meta: Meta) -> Iterator[Step]:
@@ -84,26 +86,26 @@ class Sale(Saga[SaleState], name="sale"):
 
     @on(OrderConfirmed, key="order_id")
     def confirmed(self, state: SaleState, event: OrderConfirmed, meta: Meta) -> Iterator[Step]:
-        yield Cancel(PAYMENT_WINDOW)
+        yield Cancel(PAYMENT_TIMER)
         if state.conference_id:
             yield Send(SellSeats(conference_id=state.conference_id, order_id=event.order_id))
 
     @on(OrderRefused, key="order_id")
     def refused(self, state: SaleState, event: OrderRefused, meta: Meta) -> Iterator[Step]:
         state.closed = True
-        yield Cancel(PAYMENT_WINDOW)
+        yield Cancel(PAYMENT_TIMER)
         yield End()
 
     @on(OrderExpired, key="order_id")
     def expired(self, state: SaleState, event: OrderExpired, meta: Meta) -> Iterator[Step]:
         state.closed = True
-        yield Cancel(PAYMENT_WINDOW)
+        yield Cancel(PAYMENT_TIMER)
         yield from self._give_seats_back(state)
 
     @on(OrderCancelled, key="order_id")
     def cancelled(self, state: SaleState, event: OrderCancelled, meta: Meta) -> Iterator[Step]:
         state.closed = True
-        yield Cancel(PAYMENT_WINDOW)
+        yield Cancel(PAYMENT_TIMER)
         yield from self._give_seats_back(state)
         if state.paid:
             yield self._refund(event.order_id, "The order was cancelled.")

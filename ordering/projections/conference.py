@@ -13,21 +13,21 @@ from ordering.domain.conference import (
     SeatsReleased,
     SeatsReserved,
 )
-from ordering.models import ConferenceOnSale
+from ordering.models import ConferenceSummary
 from projections.projection import SYNC, Projection, on
 
 
-class SeatAvailability(Projection[ConferenceOnSale], name="seat-availability", version=1, mode=SYNC):
-    model = ConferenceOnSale
+class SeatAvailability(Projection[ConferenceSummary], name="seat-availability", version=1, mode=SYNC):
+    model = ConferenceSummary
 
     @on(ConferenceScheduled, key="conference_id")
-    def scheduled(self, row: ConferenceOnSale, event: ConferenceScheduled, meta: Meta) -> None:
+    def scheduled(self, row: ConferenceSummary, event: ConferenceScheduled, meta: Meta) -> None:
         row.name, row.starts_at = event.name, event.starts_at
         row.opens_at, row.closes_at = event.opens_at, event.closes_at
         row.version = meta.version
 
     @on(SeatsAdded, key="conference_id")
-    def added(self, row: ConferenceOnSale, event: SeatsAdded, meta: Meta) -> None:
+    def added(self, row: ConferenceSummary, event: SeatsAdded, meta: Meta) -> None:
         added = event.seat_type
         before = row.seat_types.get(added.code, {"capacity": 0, "available": 0})
         row.seat_types[added.code] = {
@@ -38,15 +38,15 @@ class SeatAvailability(Projection[ConferenceOnSale], name="seat-availability", v
         row.version = meta.version
 
     @on(SeatsReserved, key="conference_id")
-    def reserved(self, row: ConferenceOnSale, event: SeatsReserved, meta: Meta) -> None:
+    def reserved(self, row: ConferenceSummary, event: SeatsReserved, meta: Meta) -> None:
         self._change(row, event.lines, -1)
         row.version = meta.version
 
     @on(SeatsReleased, key="conference_id")
-    def released(self, row: ConferenceOnSale, event: SeatsReleased, meta: Meta) -> None:
+    def released(self, row: ConferenceSummary, event: SeatsReleased, meta: Meta) -> None:
         self._change(row, event.lines, +1)
         row.version = meta.version
 
-    def _change(self, row: ConferenceOnSale, lines: Iterable[Line | PricedLine], sign: int) -> None:
+    def _change(self, row: ConferenceSummary, lines: Iterable[Line | PricedLine], sign: int) -> None:
         for line in lines:
             row.seat_types[line.seat_type]["available"] += sign * line.quantity

@@ -8,14 +8,16 @@ import msgspec
 from django.core.management.base import CommandError, OutputWrapper
 
 from eventstore.errors import EventstoreError
-from projections import lock
-from projections.lock import Change, Difference, Entry
+from projections import drift
+from projections.drift import Drift, DriftKind
+from projections.fingerprint import lockfile
+from projections.fingerprint.lockfile import Entry
 
 DONE = {
-    Change.NEW: "added",
-    Change.GONE: "removed",
-    Change.VERSION: "new version",
-    Change.CODE: "changed, folds the same rows",
+    DriftKind.NEW: "added",
+    DriftKind.GONE: "removed",
+    DriftKind.VERSION: "new version",
+    DriftKind.CODE: "changed, folds the same rows",
 }
 
 
@@ -44,12 +46,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Mapping[str, Any], stdout: OutputWrapper) -> None:
     """Raises `CommandError` when something differs (`--check`), or is refused; then nothing is written."""
-    file = lock.path()
+    file = lockfile.path()
     if file is None:
         raise CommandError("The setting PROJECTIONS_LOCK names no file.")
     try:
-        locked = lock.read()
-        differences = list(lock.compare(locked))
+        locked = lockfile.read()
+        differences = list(drift.compare(locked))
     except EventstoreError as error:
         raise CommandError(str(error)) from error
     same = frozenset(options["same"])
@@ -61,49 +63,47 @@ def run(options: Mapping[str, Any], stdout: OutputWrapper) -> None:
     if refused:
         raise CommandError(f"{file.name} was left as it is. {' '.join(_reason(each) for each in refused)}")
     if differences:
-        lock.write(file, _taken(locked, differences))
+        lockfile.write(file, _taken(locked, differences))
 
 
-def _ask_for_changes(same: Iterable[str], differences: Iterable[Difference]) -> None:
-    changed = {each.name for each in differences if each.change is Change.CODE}
+def _ask_for_changes(same: Iterable[str], differences: Iterable[Drift]) -> None:
+    changed = {each.name for each in differences if each.change is DriftKind.CODE}
     for name in sorted({*same} - changed):
         raise CommandError(f"--same {name}: no projection of this name changed without a new version.")
 
 
-def _is_refused(difference: Difference, same: Iterable[str]) -> bool:
-    if difference.change is Change.CODE:
+def _is_refused(difference: Drift, same: Iterable[str]) -> bool:
+    if difference.change is DriftKind.CODE:
         return difference.name not in same
     return _is_lowered(difference)
 
 
-def _is_lowered(difference: Difference) -> bool:
+def _is_lowered(difference: Drift) -> bool:
     locked, now = difference.locked, difference.declared
     return locked is not None and now is not None and now.version < locked.version
 
 
-def _reason(difference: Difference) -> str:
+def _reason(difference: Drift) -> str:
     name = difference.name
     if _is_lowered(difference):
         return f"{name}: a version only rises."
     return f"{name} {difference.change}: raise its version, or say --same {name} if it folds the same rows."
 
 
-def _taken(locked: Mapping[str, Entry], differences: Iterable[Difference]) -> dict[str, Entry]:
+def _taken(locked: Mapping[str, Entry], differences: Iterable[Drift]) -> dict[str, Entry]:
     """The entries with every difference taken over. A new version forgets what was the same as the former."""
     entries = dict(locked)
     for name, change, old, new in differences:
         if new is None:
             del entries[name]
-        elif change is Change.CODE and old is not None:
+        elif change is DriftKind.CODE and old is not None:
             entries[name] = msgspec.structs.replace(new, same_as=(*old.same_as, old.fingerprint))
         else:
             entries[name] = new
     return entries
 
 
-def _tell(
-    differences: Iterable[Difference], refused: Iterable[Difference], stdout: OutputWrapper, *, json: bool
-) -> None:
+def _tell(differences: Iterable[Drift], refused: Iterable[Drift], stdout: OutputWrapper, *, json: bool) -> None:
     lines = [
         Line(
             projection=each.name,

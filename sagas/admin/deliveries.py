@@ -11,16 +11,16 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from eventstore.admin import event_link
-from eventstore.operations import Operation
-from eventstore.subscribers import Rank, registry
-from sagas import panels
-from sagas.admin.rows import ErrorFilter, RowAdmin, SagaFilter
-from sagas.control import LEDGER, RESEND, AbandonDelivery, ItHappened, Resend, RetryDelivery, SendAgain
+from eventstore.operations.base import Operation
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Rank
+from sagas.admin.base import ErrorFilter, RowAdmin, SagaFilter
+from sagas.effects.outcomes import EffectOutcome, effect_outcomes
+from sagas.effects.preconditions import FAR
 from sagas.errors import NoSuchEvent
-from sagas.ledger import Fate, fates
 from sagas.models import Delivery
-from sagas.panels import Fault
-from sagas.waiting import FAR
+from sagas.operations import COPY, LEDGER, AbandonDelivery, MarkDelivered, Redeliver, RetryDelivery, SendCopy
+from sagas.status import Fault, failed_deliveries
 
 
 class EffectFilter(SagaFilter):
@@ -32,7 +32,7 @@ class EffectFilter(SagaFilter):
 class DeliveryAdmin(RowAdmin):
     """Newest first; above them what failed and what is in doubt, by error."""
 
-    actions = ["retry_selected", "abandon_selected", "happened_selected", "send_selected_again"]
+    actions = ["retry_selected", "abandon_selected", "mark_selected_delivered", "redeliver_selected"]
     change_list_template = "sagas/admin/deliveries.html"
     when_empty = "No event has called for a side effect yet."
     owner = "effect"
@@ -40,10 +40,10 @@ class DeliveryAdmin(RowAdmin):
     needs_a_hand = [Delivery.Status.FAILED, Delivery.Status.IN_DOUBT]
     labels = {
         RetryDelivery: "Retry",
-        ItHappened: "It happened",
-        SendAgain: "Send again",
+        MarkDelivered: "Mark delivered",
+        Redeliver: "Redeliver",
         AbandonDelivery: "Abandon",
-        Resend: "Resend",
+        SendCopy: "Send a copy",
     }
     list_display = ["id", "effect", "at", "how", "attempts", "waits_for", "next_look", "finished_at", "shortly"]
     list_filter = [EffectFilter, "status", ErrorFilter]
@@ -62,11 +62,11 @@ class DeliveryAdmin(RowAdmin):
         return Q(effect__in=registry.names(Rank.EFFECT), position=_position(term))
 
     def faults(self) -> Sequence[Fault]:
-        return panels.troubled_deliveries()
+        return failed_deliveries()
 
     def fault_labels(self, status: str) -> Mapping[type[Operation], str]:
         if status == Delivery.Status.IN_DOUBT:
-            return {ItHappened: "All happened", SendAgain: "Send all again"}
+            return {MarkDelivered: "Mark all delivered", Redeliver: "Redeliver all"}
         return {RetryDelivery: "Retry all of it", AbandonDelivery: "Abandon all of it"}
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -74,27 +74,27 @@ class DeliveryAdmin(RowAdmin):
         shown = {"asked": asked, "fates": _fates(asked), **(extra_context or {})}
         return super().changelist_view(request, shown)
 
-    def has_settle_permission(self, request: HttpRequest) -> bool:
+    def has_resolve_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(LEDGER)
 
-    def has_resend_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(RESEND)
+    def has_copy_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(COPY)
 
-    @admin.action(description="Retry the selected that failed", permissions=["settle"])
+    @admin.action(description="Retry the selected that failed", permissions=["resolve"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return self.settle_each(request, queryset, RetryDelivery)
+        return self.perform_on_selected(request, queryset, RetryDelivery)
 
-    @admin.action(description="Abandon the selected", permissions=["settle"])
+    @admin.action(description="Abandon the selected", permissions=["resolve"])
     def abandon_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return self.settle_each(request, queryset, AbandonDelivery)
+        return self.perform_on_selected(request, queryset, AbandonDelivery)
 
-    @admin.action(description="The selected in doubt happened", permissions=["settle"])
-    def happened_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return self.settle_each(request, queryset, ItHappened)
+    @admin.action(description="Mark the selected in doubt delivered", permissions=["resolve"])
+    def mark_selected_delivered(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self.perform_on_selected(request, queryset, MarkDelivered)
 
-    @admin.action(description="Send the selected in doubt again", permissions=["resend"])
-    def send_selected_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return self.settle_each(request, queryset, SendAgain)
+    @admin.action(description="Redeliver the selected in doubt", permissions=["copy"])
+    def redeliver_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self.perform_on_selected(request, queryset, Redeliver)
 
     @admin.display(description="event")
     def at(self, row: Delivery) -> SafeString:
@@ -117,9 +117,9 @@ def _position(term: str) -> int:
     return int(term) if term.isdecimal() and len(term) < 19 else -1
 
 
-def _fates(asked: str) -> Sequence[Fate]:
+def _fates(asked: str) -> Sequence[EffectOutcome]:
     """What every effect made of an event, if one is asked for."""
     try:
-        return fates(_position(asked)) if asked else []
+        return effect_outcomes(_position(asked)) if asked else []
     except NoSuchEvent:
         return []

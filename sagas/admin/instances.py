@@ -14,16 +14,16 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from eventstore.admin import KeysetAdmin, event_link, tag
-from eventstore.admin.acting import Offer
 from eventstore.admin.lists import SimpleListFilter
-from eventstore.subscribers import Rank, registry
-from sagas import stories
-from sagas.admin.commands import OutgoingAdmin
-from sagas.admin.rows import SagaFilter, offered
+from eventstore.admin.row_actions import RowAction
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Rank
+from sagas.admin.base import SagaFilter, offered
+from sagas.admin.outbox import OutboxCommandAdmin
 from sagas.admin.timers import TimerAdmin, said_of
 from sagas.errors import UnknownInstance
+from sagas.history import ScheduledTimer, SentCommand, brief, held_up, instance_history, instances, ordered, unfinished
 from sagas.models import Instance
-from sagas.stories import Armed, Sent
 
 
 class LeftFilter(SimpleListFilter):
@@ -36,8 +36,8 @@ class LeftFilter(SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() == "unfinished":
-            return stories.unfinished(queryset)
-        return stories.held_up(queryset) if self.value() == "parked" else queryset
+            return unfinished(queryset)
+        return held_up(queryset) if self.value() == "parked" else queryset
 
 
 @admin.register(Instance)
@@ -52,10 +52,10 @@ class InstanceAdmin(KeysetAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         story = self.admin_site.admin_view(self.story_view)
-        return [path("story/<str:saga>/<path:key>/", story, name="sagas_story"), *super().get_urls()]
+        return [path("history/<str:saga>/<path:key>/", story, name="sagas_history"), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return stories.instances()
+        return instances()
 
     def matching(self, term: str) -> Q:
         return Q(saga__in=registry.names(Rank.SAGA), key=term)
@@ -76,7 +76,7 @@ class InstanceAdmin(KeysetAdmin):
             raise PermissionDenied
         before = request.GET.get("before", "")
         try:
-            story = stories.story(saga, key, before=int(before) if before.isdecimal() else None)
+            story = instance_history(saga, key, before=int(before) if before.isdecimal() else None)
         except UnknownInstance as unknown:
             raise Http404(str(unknown)) from unknown
         if before and not before.isdecimal():
@@ -106,15 +106,15 @@ class InstanceAdmin(KeysetAdmin):
 
     @admin.display(description="state")
     def state_in_brief(self, row: Any) -> str:
-        return stories.brief(stories.ordered(row.saga, row.state))[:160]
+        return brief(ordered(row.saga, row.state))[:160]
 
     @admin.display(description="last event")
     def at(self, row: Instance) -> SafeString:
         return event_link(row.position)
 
 
-def _offers(request: HttpRequest, saga: str, row: Sent | Armed) -> list[Offer]:
+def _offers(request: HttpRequest, saga: str, row: SentCommand | ScheduledTimer) -> list[RowAction]:
     """What this user may do to a command or a timer."""
-    if isinstance(row, Sent):
-        return offered(request, OutgoingAdmin.labels, saga, row.status, lambda _: {"command": row.id})
+    if isinstance(row, SentCommand):
+        return offered(request, OutboxCommandAdmin.labels, saga, row.status, lambda _: {"command": row.id})
     return offered(request, TimerAdmin.labels, saga, row.status, lambda kind: said_of(kind, row.id, row.due_at))

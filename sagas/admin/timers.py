@@ -12,10 +12,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from eventstore.admin.lists import KeysetList, SimpleListFilter
-from eventstore.operations import Operation
-from sagas.admin.rows import OfInstanceAdmin, SagaFilter
-from sagas.control import CancelTimer, MoveTimer
+from eventstore.operations.base import Operation
+from sagas.admin.base import OfInstanceAdmin, SagaFilter
 from sagas.models import Timer
+from sagas.operations import CancelTimer, MoveTimer
 
 WAITING = Timer.Status.WAITING
 

@@ -8,9 +8,9 @@ from django.db import transaction
 from playwright.sync_api import expect
 
 from eventstore import store
-from eventstore.models import Incident, Notice, StoredEvent, SubscriberRow
-from ordering.models import CustomerProfile, OrderSummary, SalesOfDay
-from projections.generations import projection_named
+from eventstore.models import Incident, Notification, StoredEvent, SubscriberRow
+from ordering.models import CustomerProfile, DailySales, OrderSummary
+from projections.rebuild.generations import projection_named
 from tests.integration import shop
 from tests.integration.poison import poisoned
 from tests.integration.processes import MailServer, clock, eventually, mail_server, server, worker
@@ -21,10 +21,10 @@ SUBSCRIBER = "/admin/eventstore/subscriberrow/of/{}/"
 STAFF = "staff@example.org"
 HASTY = {
     "ADMINS": STAFF,
-    "WATCH_SECONDS": "0.2",
-    "SILENT_SECONDS": "3",
-    "LASTS_SECONDS": "1",
-    "SETTLED_SECONDS": "2",
+    "HEALTH_CHECK_SECONDS": "0.2",
+    "HEARTBEAT_TIMEOUT_SECONDS": "3",
+    "RAISE_AFTER_SECONDS": "1",
+    "RESOLVE_AFTER_SECONDS": "2",
 }
 
 
@@ -74,13 +74,13 @@ def caught_up():
 def all_counted():
     """Whether the async read model has counted every payment, and none twice."""
     recorded = StoredEvent.objects.filter(type="payment.accepted").count()
-    return sum(SalesOfDay.objects.values_list("payments", flat=True)) == recorded
+    return sum(DailySales.objects.values_list("payments", flat=True)) == recorded
 
 
 def at_peace(mails):
     """What was wrong before is over and told."""
     eventually(lambda: not Incident.objects.filter(ended_at=None).exists(), 60)
-    eventually(lambda: not Notice.objects.filter(told_at=None).exists())
+    eventually(lambda: not Notification.objects.filter(sent_at=None).exists())
     mails.received.clear()
 
 
@@ -157,7 +157,7 @@ def test_a_bug_that_skips_events_in_silence_is_found_row_by_row_and_its_differen
         expect(row).to_contain_text("status: awaiting_payment · confirmed")
     for order in sound:
         expect(staff.locator("#content")).not_to_contain_text(str(order))
-    operate(staff, f"#mend-{SYNC}", "Yes, apply the differences", reason="the handler of confirmations was broken")
+    operate(staff, f"#repair-{SYNC}", "Yes, repair", reason="the handler of confirmations was broken")
     eventually(lambda: statuses(damaged) == {"confirmed"})
     told(mails, f"Recovered: {SYNC}")
 

@@ -11,9 +11,9 @@ from playwright.sync_api import expect
 
 from config.bundled.valkey import free_port
 from eventstore.commands import dispatch
-from eventstore.control import Pause, Resume
 from eventstore.models import StoredEvent
-from eventstore.operations import perform
+from eventstore.operations.base import perform
+from eventstore.operations.subscribers import Pause, Resume
 from ordering.domain.customer import ChangeCustomer
 from ordering.pages.links import profile_token
 from sagas.models import Delivery
@@ -31,7 +31,7 @@ def site(browser, mails, django_db_setup, django_db_blocker) -> Iterator[str]:
     """The address of an empty site, which its mails know, with a worker and the clock."""
     from django.db import connections
 
-    from eventstore.subscribers import registry
+    from eventstore.subscriptions.registry import registry
     from eventstore.testing import reset
 
     with django_db_blocker.unblock(), ExitStack() as running:
@@ -47,11 +47,11 @@ def site(browser, mails, django_db_setup, django_db_blocker) -> Iterator[str]:
 @contextmanager
 def paused():
     """The read model of profiles is fed no more, and again in the end."""
-    perform(Pause(subscriber=PROFILES), by="test")
+    perform(Pause(target=PROFILES), by="test")
     try:
         yield
     finally:
-        perform(Resume(subscriber=PROFILES), by="test")
+        perform(Resume(target=PROFILES), by="test")
 
 
 def welcome_to(customer, mails):

@@ -11,11 +11,11 @@ from playwright.sync_api import expect
 
 from eventstore.commands import dispatch
 from eventstore.models import StoredEvent
-from eventstore.operations import perform
+from eventstore.operations.base import perform
 from ordering.domain.order import RequestStatusMail
 from ordering.models import CustomerProfile, OrderSummary
-from projections.control import Rebuild
 from projections.models import Generation
+from projections.operations import Rebuild
 from sagas.models import Delivery
 from tests.integration import shop
 from tests.integration.http_client import V1, Http
@@ -103,7 +103,7 @@ def test_a_rebuild_of_the_orders_folds_the_request_again_and_sends_nothing(order
     dispatch(RequestStatusMail(order_id=order.pk))
     the_one_sent(order.pk, mails)
     sent, ledger = len(mails.received), Delivery.objects.count()
-    perform(Rebuild(subscriber=ORDERS), by="test")
+    perform(Rebuild(target=ORDERS), by="test")
     eventually(lambda: Generation.objects.filter(projection=ORDERS, status="live").exists(), 60)
     assert OrderSummary.objects.get(pk=order.pk).as_of == request_about(order.pk).position
     assert Delivery.objects.count() == ledger

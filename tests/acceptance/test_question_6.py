@@ -10,13 +10,13 @@ from django.db import DatabaseError
 
 from eventstore import store
 from eventstore.models import CommandRecord, StoredEvent
-from eventstore.operations import perform
+from eventstore.operations.base import perform
 from eventstore.roles import owner_alias
-from eventstore.subscribers import registry
+from eventstore.subscriptions.registry import registry
 from eventstore.testing import only_handlers
 from ordering.models import OrderSummary
-from projections.control import Rebuild, Verify
 from projections.models import Generation
+from projections.operations import Rebuild, Verify
 from projections.projection import Projection
 from sagas.models import Delivery
 from tests.integration import shop
@@ -92,10 +92,10 @@ def test_it_is_not_sent_again_when_everything_is_rebuilt_and_verified():
         before = list(Delivery.objects.order_by("pk").values())
         projections = [subscriber.name for subscriber in registry if isinstance(subscriber, Projection)]
         for name in projections:
-            perform(Rebuild(subscriber=name), by="ada")
+            perform(Rebuild(target=name), by="ada")
         eventually(lambda: Generation.objects.filter(status="live").count() == len(projections), 60)
         for name in projections:
-            perform(Verify(subscriber=name), by="ada")
+            perform(Verify(target=name), by="ada")
         eventually(lambda: Generation.objects.filter(status="verified").count() == len(projections), 60)
     assert len(server.received) == 2
     assert list(Delivery.objects.order_by("pk").values()) == before

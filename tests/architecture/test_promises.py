@@ -19,11 +19,6 @@ def test_no_setting_runs_tasks_in_the_process_that_sends_them():
     assert found == []
 
 
-def test_no_file_of_the_apps_grows_past_four_hundred_lines():
-    long = {path.name: lines for path in sources(*APPS) if (lines := len(path.read_text().splitlines())) > 400}
-    assert long == {}
-
-
 def test_only_the_store_calls_the_functions_of_the_log():
     calls = ("eventstore_append_v", "eventstore_horizon_v")
     found = {path.name for path in sources(*APPS) if any(call in path.read_text() for call in calls)}

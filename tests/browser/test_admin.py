@@ -7,7 +7,7 @@ from django.db import transaction
 from playwright.sync_api import expect
 
 from eventstore.models import OperatorAction, SubscriberRow
-from eventstore.subscribers import registry
+from eventstore.subscriptions.registry import registry
 from ordering.models import OrderSummary
 from projections.models import Generation
 
@@ -102,8 +102,8 @@ def test_without_the_permission_there_is_no_rebuild(page, log_in):
 
 
 def test_a_conference_is_scheduled_and_listed(page, log_in):
-    log_in("ordering.view_conferenceonsale", "ordering.add_conferenceonsale")
-    page.goto("/admin/ordering/conferenceonsale/add/")
+    log_in("ordering.view_conferencesummary", "ordering.add_conferencesummary")
+    page.goto("/admin/ordering/conferencesummary/add/")
     page.get_by_label("Name").first.fill("DjangoCon Lisbon")
     page.get_by_label("Sales open").fill("2030-01-01T09:00")
     page.get_by_label("Sales close").fill("2030-07-01T09:00")
@@ -123,7 +123,7 @@ def test_a_conference_is_scheduled_and_listed(page, log_in):
     page.get_by_role("button", name="Schedule").click()
     expect(page.get_by_text("20 of 20 left")).to_be_visible()
     expect(page.locator("table.history")).to_contain_text("conference.scheduled")
-    page.goto("/admin/ordering/conferenceonsale/")
+    page.goto("/admin/ordering/conferencesummary/")
     expect(page.locator("#result_list")).to_contain_text("DjangoCon Lisbon")
     expect(page.locator("#result_list")).to_contain_text("100 of 100 left")
 

@@ -46,7 +46,7 @@ def test_staff_see_a_parked_event_on_the_front_page_and_retry_all_of_its_error(p
 
 def test_staff_discard_a_parked_event_for_a_reason_that_is_kept(page, log_in, poison):
     customer = parked_customer()
-    user = log_in("eventstore.view_subscriberrow", "eventstore.settle_parked")
+    user = log_in("eventstore.view_subscriberrow", "eventstore.resolve_parked")
     page.goto(f"/admin/eventstore/subscriberrow/of/{NAME}/")
     page.locator(f"[data-key='{customer}']").get_by_role("link", name="Discard").click()
     expect(page.get_by_text("not in a rebuild either")).to_be_visible()
@@ -65,7 +65,7 @@ def test_staff_discard_a_parked_event_for_a_reason_that_is_kept(page, log_in, po
 
 def test_selected_parked_events_are_retried_from_their_list(page, log_in, poison):
     customer = parked_customer()
-    log_in("eventstore.view_parkedevent", "eventstore.settle_parked")
+    log_in("eventstore.view_parkedevent", "eventstore.resolve_parked")
     page.goto("/admin/eventstore/parkedevent/")
     poison.mend()
     page.locator("input.action-select").first.check()

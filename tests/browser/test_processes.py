@@ -51,7 +51,7 @@ def test_staff_find_a_parked_command_on_the_front_page_and_send_it_again_from_it
 def test_staff_move_a_timer_and_the_order_expires(page, log_in):
     order = shop.order(shop.customer(), shop.conference_on_sale())
     timer = Timer.objects.get(key=str(order))
-    log_in("sagas.view_timer", "sagas.view_instance", "sagas.settle_timer")
+    log_in("sagas.view_timer", "sagas.view_instance", "sagas.resolve_timer")
     page.goto(f"{TIMERS}?q={order}")
     page.get_by_role("link", name="Move", exact=True).click()
     expect(page.get_by_label("Due at")).to_have_value(f"{timer.due_at:%Y-%m-%dT%H:%M:%S}")

@@ -9,8 +9,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from config.bundled.valkey import Valkey
-from projections import generations
 from projections.errors import RebuildRunning
+from projections.rebuild import generations
 from sagas.models import Timer
 from tests.chaos.installation import NAME, Installation
 from tests.integration.eventstore import raw

@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 from eventstore import store
 from eventstore.models import Incident, SubscriberRow
 from projections.models import Generation, ReadModel
-from sagas.models import Delivery, Outgoing, Timer
+from sagas.models import Delivery, OutboxCommand, Timer
 from tests.chaos.havoc import Reaper
 from tests.integration.processes import eventually
 
@@ -15,8 +15,8 @@ from tests.integration.processes import eventually
 PATIENCE = {
     "EFFECTS_LEASE_SECONDS": "5",
     "EMAIL_TIMEOUT": "2",
-    "WATCH_SECONDS": "0.5",
-    "SETTLED_SECONDS": "3",
+    "HEALTH_CHECK_SECONDS": "0.5",
+    "RESOLVE_AFTER_SECONDS": "3",
 }
 
 SOME = 20
@@ -37,7 +37,7 @@ def unrest() -> list[str]:
     """Some of what is still going on."""
     head = store.head()
     behind = SubscriberRow.objects.filter(checkpoint__lt=head)
-    unsent = Outgoing.objects.exclude(status__in=["done", "refused"])
+    unsent = OutboxCommand.objects.exclude(status__in=["done", "refused"])
     return [
         *(f"{row} stands at {row.checkpoint} of {head}" for row in behind),
         *(f"{row} is due" for row in Timer.objects.filter(status="waiting", due_at__lte=Now())[:SOME]),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from eventstore.models import StoredEvent
-from sagas.models import Instance, Outgoing, Timer, Transition
+from sagas.models import Instance, OutboxCommand, Timer, Transition
 from sagas.saga import Saga
 
 
@@ -16,14 +16,14 @@ class Story(NamedTuple):
     instance: Instance
     told: list[Transition]
     heard: list[StoredEvent]
-    sent: list[Outgoing]
+    sent: list[OutboxCommand]
     timers: list[Timer]
 
 
 def stories(saga: Saga[Any], events: Sequence[StoredEvent]) -> list[Story]:
     """Those of all instances of a saga."""
     told, heard, sent, timers = (defaultdict[str, list[Any]](list) for _ in range(4))
-    for kind, rows, order in ((Transition, told, "position"), (Outgoing, sent, "id"), (Timer, timers, "id")):
+    for kind, rows, order in ((Transition, told, "position"), (OutboxCommand, sent, "id"), (Timer, timers, "id")):
         for row in kind.objects.filter(saga=saga.name).order_by(order):
             rows[row.key].append(row)
     for event in events:

@@ -23,18 +23,19 @@ from django.test import override_settings
 from pytest_django import DjangoDbBlocker
 
 from config import bundled
-from eventstore import gaps, store
-from eventstore.control import Split
+from eventstore import store
 from eventstore.models import CommandRecord, DiscardedEvent, ParkedEvent, SkippedRange, SubscriberRow
-from eventstore.operations import perform
-from eventstore.subscribers import registry
+from eventstore.operations.base import perform
+from eventstore.operations.subscribers import Reshard
+from eventstore.subscriptions import gaps
+from eventstore.subscriptions.registry import registry
 from eventstore.testing import reset
-from ordering.models import ConferenceOnSale, CustomerProfile, OrderSummary, SalesOfDay
-from projections import filling, generations
+from ordering.models import ConferenceSummary, CustomerProfile, DailySales, OrderSummary
 from projections.models import Generation
 from projections.projection import Projection
-from sagas.effects import Effect
-from sagas.models import Delivery, Outgoing
+from projections.rebuild import builder, generations
+from sagas.effects.effect import Effect
+from sagas.models import Delivery, OutboxCommand
 from tests.chaos.accounts import Accounts
 from tests.chaos.havoc import Havoc
 from tests.chaos.installation import Installation
@@ -66,7 +67,7 @@ def aftermath(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iter
     with django_db_blocker.unblock(), override_settings(EVENTSTORE_MODES={SPLIT: "async"}):
         reset()
         registry.make_rows()
-        perform(Split(subscriber=SPLIT, shards=3), by="chaos")
+        perform(Reshard(target=SPLIT, shards=3), by="chaos")
         yield live_through()
         reset()
         connection.close()
@@ -135,7 +136,7 @@ def test_a_command_is_carried_out_once_whether_a_client_sent_it_or_a_saga(afterm
     recorded = CommandRecord.objects.exclude(last_position=None)
     records = {record.pk: (record.first_position, record.last_position) for record in recorded}
     assert records == {command_id: (positions[0], positions[-1]) for command_id, positions in caused.items()}
-    for sent in Outgoing.objects.exclude(result=None):
+    for sent in OutboxCommand.objects.exclude(result=None):
         assert records[sent.command_id][1] == sent.result
 
 
@@ -155,13 +156,13 @@ def test_rows_are_what_a_fold_of_the_log_in_plain_python_gives(aftermath):
     accounts = aftermath.accounts
     assert rows(OrderSummary, "status", "payment_status", "total", "version", "as_of") == accounts.orders
     assert rows(CustomerProfile, "name", "email", "version", "as_of") == accounts.customers
-    assert rows(SalesOfDay, "payments", "received", "refunds", "refunded") == accounts.days
+    assert rows(DailySales, "payments", "received", "refunds", "refunded") == accounts.days
     seats = {
         row.pk: {
             code: {"capacity": seats["capacity"], "available": seats["available"]}
             for code, seats in row.seat_types.items()
         }
-        for row in ConferenceOnSale.objects.all()
+        for row in ConferenceSummary.objects.all()
     }
     assert seats == {
         conference: {code: {name: count[name] for name in ("capacity", "available")} for code, count in types.items()}
@@ -172,7 +173,7 @@ def test_rows_are_what_a_fold_of_the_log_in_plain_python_gives(aftermath):
 def test_verifying_every_projection_finds_no_difference(aftermath):
     for subscriber in registry:
         if isinstance(subscriber, Projection):
-            verified = filling.complete(generations.verify(subscriber.name, requested_by="chaos"))
+            verified = builder.complete(generations.verify(subscriber.name, requested_by="chaos"))
             assert (verified.status, verified.error) == ("verified", "")
             assert list(verified.differences.values_list("key", "columns")) == []
     assert not Generation.objects.filter(differing__gt=0).exists()

@@ -23,15 +23,16 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from config import bundled
-from eventstore import gaps, store
+from eventstore import store
 from eventstore.models import DiscardedEvent, ParkedEvent, SkippedRange, StoredEvent, SubscriberRow
-from eventstore.subscribers import registry
+from eventstore.subscriptions import gaps
+from eventstore.subscriptions.registry import registry
 from eventstore.testing import reset
 from ordering.effects.customer import send_welcome
 from ordering.effects.order import send_confirmation, send_status
-from ordering.models import ConferenceOnSale, CustomerProfile, OrderSummary
+from ordering.models import ConferenceSummary, CustomerProfile, OrderSummary
 from ordering.processes.sale import Sale
-from sagas.models import Outgoing, Timer
+from sagas.models import OutboxCommand, Timer
 from tests.chaos.accounts import Accounts
 from tests.chaos.havoc import Reaper
 from tests.chaos.installation import Installation
@@ -151,7 +152,7 @@ def test_seats_add_up(aftermath):
             ordered[UUID(placed["conference_id"])] += sum(line["quantity"] for line in placed["lines"])
         held = {conference: types["standard"][seats] for conference, types in accounts.conferences.items()}
         assert ordered == Counter(held)
-    for row in ConferenceOnSale.objects.all():
+    for row in ConferenceSummary.objects.all():
         assert row.seat_types["standard"]["available"] == accounts.conferences[row.pk]["standard"]["available"]
 
 
@@ -180,7 +181,7 @@ def test_whoever_was_confirmed_has_a_mail_and_whoever_registered_one_welcome(aft
 
 
 def test_every_command_was_sent_once_and_the_story_of_every_sale_explains_its_state(aftermath):
-    assert {*Outgoing.objects.values_list("status", flat=True)} <= {"done", "refused"}
+    assert {*OutboxCommand.objects.values_list("status", flat=True)} <= {"done", "refused"}
     assert aftermath.stories.keys() == aftermath.accounts.orders.keys()
     for story in aftermath.stories.values():
         assert list(contradictions(story)) == []

@@ -32,7 +32,7 @@ from eventstore.aggregates import Command  # noqa: E402
 from eventstore.commands import dispatch  # noqa: E402
 from eventstore.context import new_id  # noqa: E402
 from eventstore.errors import ConcurrencyConflict, DomainError  # noqa: E402
-from eventstore.failures import is_infrastructure  # noqa: E402
+from eventstore.transient_errors import is_infrastructure  # noqa: E402
 from ordering.domain.conference import Line  # noqa: E402
 from ordering.domain.customer import ChangeCustomer, RegisterCustomer  # noqa: E402
 from ordering.domain.order import CancelOrder, ExpireOrder, PlaceOrder, RequestStatusMail  # noqa: E402

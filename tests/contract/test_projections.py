@@ -6,15 +6,16 @@ from uuid import UUID
 
 import pytest
 
-from eventstore import feeding, store
+from eventstore import store
 from eventstore.commands import dispatch
-from eventstore.subscribers import registry
+from eventstore.subscriptions import feeding
+from eventstore.subscriptions.registry import registry
 from eventstore.testing import NOON
 from ordering.domain.customer import ChangeCustomer, CustomerRegistered, CustomerRenamed
 from ordering.domain.order import CancelOrder
 from ordering.domain.payment import PaymentAccepted, PaymentRefunded
 from ordering.domain.values import Money
-from ordering.models import CustomerProfile, OrderSummary, SaleOfConference
+from ordering.models import ConferenceSales, CustomerProfile, OrderSummary
 from ordering.projections.customer import CustomerProfiles
 from ordering.projections.payment import SalesByConference, SalesByDay
 from ordering.registry import PROJECTIONS
@@ -93,7 +94,7 @@ def test_rows_that_are_looked_up_are_given():
     order = OrderSummary(order_id=ORDER, conference_id=CONFERENCE)
     back = PaymentRefunded(payment_id=PAYMENT, order_id=ORDER, amount=TEN, reason="")
     row = project(SalesByConference, PAID, back, looked_up=[order])[PAYMENT]
-    assert isinstance(row, SaleOfConference)
+    assert isinstance(row, ConferenceSales)
     assert (row.conference_id, row.received, row.refunded) == (CONFERENCE, TEN.amount, TEN.amount)
 
 

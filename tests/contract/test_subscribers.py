@@ -2,16 +2,18 @@
 
 import pytest
 
-from eventstore import feeding, store
+from eventstore import store
 from eventstore.commands import dispatch
 from eventstore.events import catalogue
 from eventstore.models import StoredEvent
-from eventstore.subscribers import Rank, registry
+from eventstore.subscriptions import feeding
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Rank
 from eventstore.testing import reset
 from eventstore.testing.subscribers import CHECKS, given, rows
 from ordering.domain.customer import ChangeCustomer
 from ordering.domain.order import RequestStatusMail
-from sagas.models import Delivery, Instance, Outgoing, Timer, Transition
+from sagas.models import Delivery, Instance, OutboxCommand, Timer, Transition
 from tests.integration import shop
 
 OF_THE_RUN = {"id", "started_at", "created_at", "moved_at"}
@@ -25,7 +27,7 @@ def made_by(subscriber):
     if subscriber.rank is Rank.SAGA:
         return lambda: [
             *rows(Instance.objects.all(), Timer.objects.filter(status="waiting"), leave_out=OF_THE_RUN),
-            *rows(Outgoing.objects.all(), leave_out={*OF_THE_RUN, "due_at"}),
+            *rows(OutboxCommand.objects.all(), leave_out={*OF_THE_RUN, "due_at"}),
             *rows(Transition.objects.all(), leave_out={*OF_THE_RUN, "at"}),
         ]
     return lambda: rows(Delivery.objects.all(), leave_out={*OF_THE_RUN, "due_at"})

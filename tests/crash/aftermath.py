@@ -10,11 +10,13 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models.functions import Now
 
-from eventstore import gaps, store
+from eventstore import store
 from eventstore.models import CommandRecord, ParkedEvent, StoredEvent, SubscriberRow
-from eventstore.subscribers import Rank, registry
-from sagas.effects import Effect
-from sagas.models import Delivery, Instance, Outgoing, Timer, Transition
+from eventstore.subscriptions import gaps
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Rank
+from sagas.effects.effect import Effect
+from sagas.models import Delivery, Instance, OutboxCommand, Timer, Transition
 from sagas.saga import Saga
 from tests.integration.processes import MailServer
 
@@ -22,7 +24,7 @@ from tests.integration.processes import MailServer
 def unrest() -> list[str]:
     """What is still going on, or stuck."""
     head = store.head()
-    unsent = Outgoing.objects.exclude(status__in=["done", "refused"])
+    unsent = OutboxCommand.objects.exclude(status__in=["done", "refused"])
     undone = Delivery.objects.exclude(status__in=["done", "in doubt"])
     return [
         *(f"{row} stands at {row.checkpoint} of {head}" for row in SubscriberRow.objects.filter(checkpoint__lt=head)),
@@ -49,7 +51,7 @@ def done_otherwise_than_once() -> Iterator[str]:
         positions = caused.get(command_id, [0])
         if records.get(command_id) != (positions[0], positions[-1]):
             yield f"command {command_id} appended {positions}, and its record says {records.get(command_id)}"
-    for sent in Outgoing.objects.filter(status__in=["done", "refused"]):
+    for sent in OutboxCommand.objects.filter(status__in=["done", "refused"]):
         if not CommandRecord.objects.filter(pk=sent.command_id, last_position=sent.result).exists():
             yield f"{sent} is {sent.status} at {sent.result}, and the log doesn't say so"
 
@@ -81,7 +83,7 @@ def untold() -> Iterator[str]:
     steps = [step for transition in Transition.objects.all() for step in transition.steps if "command_id" in step]
     followed = Counter(UUID(step["command_id"]) for step in steps)
     rows = [
-        *Outgoing.objects.values_list("command_id"),
+        *OutboxCommand.objects.values_list("command_id"),
         *Timer.objects.exclude(status="fired").values_list("command_id"),
     ]
     if followed != Counter(command_id for (command_id,) in rows):

@@ -5,7 +5,7 @@ import django
 django.setup()
 
 from config.celery import app  # noqa: E402 - Django comes first
-from eventstore.subscribers import registry  # noqa: E402
+from eventstore.subscriptions.registry import registry  # noqa: E402
 from tests.crash.once import note_once  # noqa: E402
 
 __all__ = ["app"]

@@ -8,15 +8,15 @@ import django
 if __name__ == "__main__":
     django.setup()
 
-    from eventstore import waiting
-    from eventstore.subscribers import registry
+    from eventstore.subscriptions import read_your_writes
+    from eventstore.subscriptions.registry import registry
     from tests.crash.death import arm
     from tests.crash.once import note_once
     from tests.crash.sales import Sales
 
     registry.register(note_once)
     arm()
-    waiting.bound.seconds = 30.0  # on a machine that is busy nobody else would go on
+    read_your_writes.bound.seconds = 30.0  # on a machine that is busy nobody else would go on
     sales = Sales(UUID(sys.argv[1]))
     sales.open()
     for _ in ("place", "pay", "cancel"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from eventstore.events import Meta
 from ordering.domain.order import OrderConfirmed
-from sagas.effects import AT_MOST_ONCE, effect
+from sagas.effects.effect import AT_MOST_ONCE, effect
 
 
 @effect("probe.once", on=OrderConfirmed, delivery=AT_MOST_ONCE)

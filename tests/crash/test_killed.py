@@ -15,12 +15,13 @@ from typing import NamedTuple
 
 import pytest
 
-from eventstore import doorbell, store, tasks
+from eventstore import database, doorbell, store, tasks
 from eventstore.context import new_id
 from eventstore.testing import only_handlers
-from ordering.models import ConferenceOnSale, OrderSummary
-from sagas import delivery, dispatch, waiting
-from sagas.models import Delivery, Outgoing, Timer
+from ordering.models import ConferenceSummary, OrderSummary
+from sagas import outbox
+from sagas.effects import delivery, preconditions
+from sagas.models import Delivery, OutboxCommand, Timer
 from tests.chaos.accounts import Accounts
 from tests.crash import aftermath
 from tests.crash.death import Death, who_died
@@ -177,10 +178,10 @@ def go_on(scene: Scene) -> None:
     with only_handlers():
         scene.sales.go_on()
     tasks.ring_all()
-    if Outgoing.objects.filter(status="pending").exists():
-        doorbell.ring(dispatch.BELL, dispatch.TASK)
+    if OutboxCommand.objects.filter(status="pending").exists():
+        doorbell.ring(outbox.BELL, outbox.TASK)
     for effect in delivery.effects_here():
-        if waiting.is_due(effect):
+        if preconditions.is_due(effect):
             effect.ring()
 
 
@@ -191,7 +192,7 @@ def died(scene: Scene, victim: Program) -> bool:
 
 def has_sessions() -> bool:
     """Whether PostgreSQL still does what the victim asked it for last."""
-    with store.cursor() as cursor:
+    with database.cursor() as cursor:
         found = cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [VICTIM]).fetchone()
     return found != (0,)
 
@@ -234,7 +235,7 @@ def what_is_read_is_what_happened(scene: Scene) -> None:
     rows = {row.pk: (row.status, row.payment_status) for row in OrderSummary.objects.all()}
     assert rows == {sale.order_id: ENDS[sale.fate] for sale in scene.sales.all}
     confirmed = sum(order == "confirmed" for order, _ in ENDS.values())
-    seats = ConferenceOnSale.objects.get(pk=scene.sales.conference_id).seat_types["standard"]
+    seats = ConferenceSummary.objects.get(pk=scene.sales.conference_id).seat_types["standard"]
     assert seats["available"] == SEATS - confirmed
     timers = {sale.fate: Timer.objects.get(key=sale.order_id).status for sale in scene.sales.all}
     assert timers == dict.fromkeys(ENDS, "cancelled") | {"never paid": "fired"}

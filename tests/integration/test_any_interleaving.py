@@ -26,19 +26,24 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from eventstore import control, feeding, healing, standing, store
+from eventstore import database, store
 from eventstore.errors import EventstoreError, NothingParked
 from eventstore.events import Meta
-from eventstore.gaps import gaps
 from eventstore.models import DiscardedEvent, ParkedEvent, SubscriberRow
+from eventstore.operations import subscribers as subscriber_operations
+from eventstore.operations.subscribers import Discard, Pause, Reshard, Resume, Retry, Rewind, Skip
 from eventstore.store import Changes
-from eventstore.subscribers import registry
+from eventstore.subscriptions import feed_state, feeding
+from eventstore.subscriptions.gaps import gaps
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.retry import retry_due
 from eventstore.testing import reset
 from ordering.domain.conference import Line, SeatsReleased, SeatsSold
-from projections import bulk, filling, finishing, generations
-from projections.filling import Filler
 from projections.models import Difference, Generation, Part, ReadModel
 from projections.projection import ASYNC, DELETE, Outcome, Projection, on
+from projections.rebuild import builder, bulk, generations, swap
+from projections.rebuild import part as part_module
+from projections.rebuild.builder import Builder
 from tests.integration.eventstore import raw
 
 INTERLEAVINGS = int(os.environ.get("INTERLEAVINGS", "0"))
@@ -177,7 +182,7 @@ class Follower:
         self.projection, self.name, self.model = projection, projection.name, projection.model
         self.live, self.former = Notes(), Notes()
         self.discarded: set[tuple[str, int]] = set()
-        self.fillers: dict[int, Filler] = {}
+        self.fillers: dict[int, Builder] = {}
 
     def rows(self) -> dict[str, list[list[int]]]:
         return dict(self.model._default_manager.values_list("key", "history"))
@@ -187,7 +192,7 @@ class Follower:
 
     def checkpoint(self, key: str) -> int:
         for row in self.shards():
-            if row.shards == 1 or registry[row.name].slice.holds(key):
+            if row.shards == 1 or registry[row.name].hash_range.holds(key):
                 return row.checkpoint
         raise AssertionError(key)
 
@@ -296,7 +301,7 @@ class Interleaving(RuleBasedStateMachine):
 
     def _survive(self, work: Callable[[], Any], using: str = "default") -> bool:
         """Work, as a process that may be killed. False when it was."""
-        with store.cursor(using) as cursor:
+        with database.cursor(using) as cursor:
             faults.backend, faults.struck = cursor.connection.info.backend_pid, False
         try:
             work()
@@ -348,7 +353,7 @@ class Interleaving(RuleBasedStateMachine):
 
     @rule()
     def retry_what_is_due(self) -> None:
-        self._survive(lambda: healing.retry_due(subscribers(*self.followers)))
+        self._survive(lambda: retry_due(subscribers(*self.followers)))
 
     # What operators do
 
@@ -359,7 +364,7 @@ class Interleaving(RuleBasedStateMachine):
         if failed:
             one = failed[number % len(failed)]
             only = {"all": {}, "key": {"key": one.key}, "error": {"error": one.error}}[how]
-            self._operate(control.Retry(subscriber=name, **only))
+            self._operate(Retry(target=name, **only))
 
     @rule(which=st.integers(0, 1), number=st.integers(0, 5))
     def discard(self, which: int, number: int) -> None:
@@ -367,38 +372,38 @@ class Interleaving(RuleBasedStateMachine):
         parked = sorted(follower.parked())
         if parked:
             key, position = parked[number % len(parked)]
-            self._operate(control.Discard(subscriber=follower.name, key=key, positions=(position,)))
+            self._operate(Discard(target=follower.name, key=key, positions=(position,)))
             if DiscardedEvent.objects.filter(subscriber=follower.name, key=key, position=position).exists():
                 follower.discarded.add((key, position))
                 follower.former.unlike = True
 
     @rule(which=st.integers(0, 1))
     def pause(self, which: int) -> None:
-        self._operate(control.Pause(subscriber=self.followers[which].name))
+        self._operate(Pause(target=self.followers[which].name))
 
     @rule(which=st.integers(0, 1))
     def resume(self, which: int) -> None:
-        self._operate(control.Resume(subscriber=self.followers[which].name))
+        self._operate(Resume(target=self.followers[which].name))
 
     @rule(which=st.integers(0, 1), by=st.integers(1, 6))
     def skip(self, which: int, by: int) -> None:
         follower = self.followers[which]
         before = follower.lowest()
-        if self._operate(control.Skip(subscriber=follower.name, upto=before + by)):
+        if self._operate(Skip(target=follower.name, upto=before + by)):
             follower.live.skipped.append((before, before + by, set()))
 
     @rule(which=st.integers(0, 1), by=st.integers(1, 9))
     def rewind(self, which: int, by: int) -> None:
         follower = self.followers[which]
         before, to = max(row.checkpoint for row in follower.shards()), max(0, follower.lowest() - by)
-        if self._operate(control.Rewind(subscriber=follower.name, to=to)):
+        if self._operate(Rewind(target=follower.name, to=to)):
             notes = follower.live
             notes.ahead = max(notes.ahead, before)
             notes.skipped = [(after, min(upto, to), keys) for after, upto, keys in notes.skipped if after < to]
 
     @rule(which=st.integers(0, 1), shards=st.integers(1, 3))
     def split(self, which: int, shards: int) -> None:
-        self._operate(control.Split(subscriber=self.followers[which].name, shards=shards))
+        self._operate(Reshard(target=self.followers[which].name, shards=shards))
 
     @rule(modes=st.sampled_from(({}, {"tallies": "async"}, {"marks": "sync"}, {"tallies": "async", "marks": "async"})))
     def switch_modes(self, modes: dict[str, str]) -> None:
@@ -439,7 +444,7 @@ class Interleaving(RuleBasedStateMachine):
     @rule(which=st.integers(0, 1))
     def begin_to_mend(self, which: int) -> None:
         with suppress(EventstoreError):
-            generations.mend(self.followers[which].name)
+            generations.repair(self.followers[which].name)
 
     @rule(which=st.integers(0, 1))
     def begin_to_roll_back(self, which: int) -> None:
@@ -466,9 +471,9 @@ class Interleaving(RuleBasedStateMachine):
         follower = next(each for each in self.followers if each.name == part.generation.projection)
 
         def fold() -> None:
-            filler = follower.fillers.get(part.pk) or follower.fillers.setdefault(part.pk, Filler(part.pk))
-            if filler.step() is filling.Outcome.CAUGHT_UP:
-                finishing.finish(filler.generation, filler.projection)
+            filler = follower.fillers.get(part.pk) or follower.fillers.setdefault(part.pk, Builder(part.pk))
+            if filler.step() is builder.StepOutcome.CAUGHT_UP:
+                swap.finish(filler.generation, filler.projection)
 
         self._survive(fold, using="owner")
         self._note_the_end(follower, Generation.objects.get(pk=part.generation_id))
@@ -485,7 +490,7 @@ class Interleaving(RuleBasedStateMachine):
             follower.former.unlike = follower.former.unlike and not back
         elif ended.status == "verified":
             self._judge_the_verification(follower, ended)
-        elif ended.status == "mended":
+        elif ended.status == "repaired":
             mended = (
                 set(ended.keys or ())
                 if ended.differing is None
@@ -604,19 +609,19 @@ class InTheEnd(Interleaving):
             for part in Part.objects.filter(generation__status="building", generation__projection=follower.name):
                 self._fold(part)
             with suppress(EventstoreError):
-                control.Resume(subscriber=follower.name).carry_out(by="test", reason="")
+                Resume(target=follower.name).carry_out(by="test", reason="")
             self.let_time_pass()
             feeding.catch_up(subscribers(follower))
             with suppress(NothingParked):
-                control.Retry(subscriber=follower.name).carry_out(by="test", reason="")
+                Retry(target=follower.name).carry_out(by="test", reason="")
             assert not follower.parked()
             if follower.live.skipped or follower.live.unlike or follower.live.damaged:
-                filling.complete(generations.rebuild(follower.name))
+                builder.complete(generations.rebuild(follower.name))
                 follower.live = Notes()
             assert gaps(follower.name).count == 0
             assert {row.checkpoint for row in follower.shards()} == {store.head()}
             assert follower.rows() == self._expected(follower)
-            verified = filling.complete(generations.verify(follower.name))
+            verified = builder.complete(generations.verify(follower.name))
             assert (verified.status, verified.differing) == ("verified", 0)
         assert not Generation.objects.filter(status="building").exists()
         kept = Generation.objects.filter(made=True).exclude(status="live").count()
@@ -630,14 +635,14 @@ def two_projections(clean: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     """Their tables, made as a migration would; batches so small that every seam is met."""
     for module, name, value in (
         (feeding, "BATCH", 3),
-        (standing, "NEAR", 1_000),
-        (filling, "BATCH", 4),
-        (filling, "CAUTIOUS", 3),
-        (finishing, "BATCH", 2),
-        (finishing, "NEAR", 4),
-        (finishing, "WITHIN", 0.3),
+        (feed_state, "NEAR", 1_000),
+        (builder, "BATCH", 4),
+        (builder, "CAUTIOUS", 3),
+        (part_module, "BATCH", 2),
+        (swap, "NEAR", 4),
+        (swap, "WITHIN", 0.3),
         (bulk, "CHUNK", 2),
-        (control, "STAND_TOGETHER_WITHIN", 0.1),
+        (subscriber_operations, "STAND_TOGETHER_WITHIN", 0.1),
     ):
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(settings, "EVENTSTORE_MODES", {}, raising=False)
@@ -655,7 +660,7 @@ def two_projections(clean: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
         registry.forget_rows()
         yield
         for projection in declared:
-            registry._declared.remove(projection)
+            registry.unregister(projection)
             owner.execute(f"DROP TABLE {projection.model._meta.db_table} CASCADE")
     connections["late"].close()
     del connections["late"], connections.databases["late"]

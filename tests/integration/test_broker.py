@@ -9,7 +9,7 @@ from config import bundled
 from config.bundled.valkey import Valkey
 from eventstore import store
 from eventstore.models import SubscriberRow
-from ordering.models import OrderSummary, SalesOfDay
+from ordering.models import DailySales, OrderSummary
 from sagas.models import Delivery
 from tests.integration.processes import clock, eventually, program, worker
 from tests.servers import temporary_home
@@ -63,7 +63,7 @@ def test_async_read_models_are_fed_while_the_broker_is_away(valkey, lose):
         lose(valkey.valkey)
         sell_without_broker(url)
         eventually(lambda: SubscriberRow.objects.get(pk="sales-by-day").checkpoint == store.head(), 10)
-    assert SalesOfDay.objects.get().payments == SALES
+    assert DailySales.objects.get().payments == SALES
 
 
 def test_a_worker_stops_when_it_is_asked_to_though_the_broker_is_gone(valkey):

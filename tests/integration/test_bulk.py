@@ -14,16 +14,16 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import connections, models, transaction
 from psycopg import sql
 
-from eventstore import store
+from eventstore import database
 from eventstore.codec import Recorded
 from eventstore.context import new_id
 from eventstore.events import Event, Meta
 from eventstore.roles import owner_alias
-from eventstore.slices import shard
-from eventstore.subscribers import Work
-from projections.bulk import Bulk, Keys
+from eventstore.subscriptions.hash_ranges import shard
+from eventstore.subscriptions.subscriber import Work
 from projections.models import ReadModel
 from projections.projection import DELETE, Outcome, Projection, on
+from projections.rebuild.bulk import Bulk, KeyFilter
 from projections.tables import Table
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -61,17 +61,17 @@ class Anything(ReadModel):
         return self.key
 
 
-class Changed(Event, frozen=True, kw_only=True):
+class Changed(Event):
     key: str
     column: str
     value: Any
 
 
-class Counted(Event, frozen=True, kw_only=True):
+class Counted(Event):
     keys: tuple[str, ...]
 
 
-class Removed(Event, frozen=True, kw_only=True):
+class Removed(Event):
     key: str
 
 
@@ -124,7 +124,7 @@ def recorded(position: int, event: Event) -> Recorded:
 def cursor(clean: None) -> Iterable[psycopg.Cursor[Any]]:
     """Within a transaction that is rolled back: two empty tables, in schemas of their own."""
     using = owner_alias()
-    with transaction.atomic(using), store.cursor(using) as raw:
+    with transaction.atomic(using), database.cursor(using) as raw:
         for schema in ("live", "bulk"):
             raw.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
             raw.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
@@ -178,10 +178,10 @@ def test_whatever_happens_the_rows_are_those_of_the_live_path(cursor, seed):
     assert rows(cursor, "bulk") == rows(cursor, "live") != []
 
 
-@pytest.mark.parametrize("bits", [8, Keys.BITS])
+@pytest.mark.parametrize("bits", [8, KeyFilter.BITS])
 @pytest.mark.parametrize("chunk", [1, 3, 50])
 def test_rows_that_left_memory_are_read_again(cursor, monkeypatch, chunk, bits):
-    monkeypatch.setattr(Keys, "BITS", bits)
+    monkeypatch.setattr(KeyFilter, "BITS", bits)
     events = any_events(Random(99), 200)
     fold_live(cursor, events, 10)
     bulk = Bulk(Anythings(), Table(Anything, "bulk"), empty=True, capacity=3)
@@ -267,7 +267,7 @@ def test_a_handler_that_fails_leaves_the_table_as_it_was_and_may_be_followed_by_
 
 def test_a_set_of_keys_contains_all_that_were_added_and_few_others():
     keys, others = [new_id() for _ in range(1_000)], [new_id() for _ in range(1_000)]
-    found = Keys()
+    found = KeyFilter()
     assert not found
     assert keys[0] not in found
     for key in keys:

@@ -10,18 +10,18 @@ __all__ = ["project"]
 
 EVENT = """
 @event("book.burnt")
-class Burnt(Event, frozen=True, kw_only=True):
+class Burnt(Event):
     book_id: UUID
 """
 COMMAND = """
 @command("book.burn", stream="book_id")
-class Burn(Command, frozen=True, kw_only=True):
+class Burn(Command):
     book_id: UUID
 """
 BROKEN = {
     "eventstore.E001": """
 @event("book.lent")
-class LentAgain(Event, frozen=True, kw_only=True):
+class LentAgain(Event):
     book_id: UUID
 """,
     "eventstore.E002": EVENT,
@@ -30,11 +30,11 @@ class Stamp(Aggregate, category="stamp"):
     @on(Lent)
     def _lent(self, event): ...
 
-commands.route({Stamp: ()})
+commands.register({Stamp: ()})
 """,
     "eventstore.E004": EVENT.replace('"book.burnt"', '"book.burnt", version=2, standalone=True'),
-    "eventstore.E005": COMMAND.replace("book.burn", "book.lend") + "commands.route({Book: (Burn,)})",
-    "eventstore.E006": COMMAND + "commands.route({Book: (Burn,)})",
+    "eventstore.E005": COMMAND.replace("book.burn", "book.lend") + "commands.register({Book: (Burn,)})",
+    "eventstore.E006": COMMAND + "commands.register({Book: (Burn,)})",
     "eventstore.E007": COMMAND
     + """
 class Stamp(Aggregate, category="stamp"):
@@ -44,20 +44,20 @@ class Stamp(Aggregate, category="stamp"):
     @handles(Burn)
     def burn_again(self, command, facts): ...
 
-commands.route({Stamp: (Burn,)})
+commands.register({Stamp: (Burn,)})
 """,
-    "eventstore.E008": COMMAND.replace('"book_id"', '"id"') + "commands.route({Book: (Burn,)})",
+    "eventstore.E008": COMMAND.replace('"book_id"', '"id"') + "commands.register({Book: (Burn,)})",
     "eventstore.E009": COMMAND
     + """
 class Stamp(Aggregate, category="stamp"):
     @handles(Burn)
     def burn(self, command, facts): ...
 
-commands.route({Stamp: ()})
+commands.register({Stamp: ()})
 """,
-    "eventstore.E014": "subscribers.register(Shelves())",
+    "eventstore.E014": "registry.register(Shelves())",
     "eventstore.E015": """
-from eventstore.subscribers import Rank, Subscriber
+from eventstore.subscriptions.subscriber import Rank, Subscriber
 
 class Nosy(Subscriber):
     name, rank, types = "nosy", Rank.PROJECTION, frozenset({"book.sung"})
@@ -65,12 +65,14 @@ class Nosy(Subscriber):
     def apply(self, cursor, work): ...
     def begins_at(self, head): return 0
 
-subscribers.register(Nosy())
+registry.register(Nosy())
 """,
     "eventstore.E016": "Shelves.uses = ('catalogue',)",
     "eventstore.E017": """
+from eventstore.subscriptions.subscriber import Mode
+
 Shelves.uses = ("reminders",)
-Reminders.declared_mode = subscribers.Mode.ASYNC
+Reminders.declared_mode = Mode.ASYNC
 """,
     "projections.E001": """
 class Other(Projection[Shelf], name="other"):
@@ -79,13 +81,13 @@ class Other(Projection[Shelf], name="other"):
     @projection.on(Bought, key="book_id")
     def bought(self, row, event, meta): ...
 
-subscribers.register(Other())
+registry.register(Other())
 """,
     "projections.E002": """
 class Idle(Projection[Shelf], name="idle"):
     model = Shelf
 
-subscribers.register(Idle())
+registry.register(Idle())
 """,
     "projections.E003": """
 class Twice(Projection[Shelf], name="twice"):
@@ -97,7 +99,7 @@ class Twice(Projection[Shelf], name="twice"):
     @projection.on(Bought, key="book_id")
     def bought_again(self, row, event, meta): ...
 
-subscribers.register(Twice())
+registry.register(Twice())
 """,
     "projections.E004": """
 class Keyless(Projection[Shelf], name="keyless"):
@@ -106,7 +108,7 @@ class Keyless(Projection[Shelf], name="keyless"):
     @projection.on(Bought, key="isbn")
     def bought(self, row, event, meta): ...
 
-subscribers.register(Keyless())
+registry.register(Keyless())
 """,
     "projections.E013": """
 from library.models import Card
@@ -117,7 +119,7 @@ class Cards(Projection[Card], name="cards"):
     @projection.on(Lent, key="book_id", look_up=(Shelf, "book_id"))
     def lent(self, row, event, meta, shelf): ...
 
-subscribers.register(Cards())
+registry.register(Cards())
 """,
     "sagas.E001": """
 class Late(Saga[Nothing], name="late"):
@@ -126,7 +128,7 @@ class Late(Saga[Nothing], name="late"):
     @saga.on(Lent, key="book_id")
     def lent(self, state, event, meta): ...
 
-subscribers.register(Late())
+registry.register(Late())
 """,
     "sagas.E002": """
 class Twice(Saga[Nothing], name="twice"):
@@ -138,7 +140,7 @@ class Twice(Saga[Nothing], name="twice"):
     @saga.on(Lent, key="book_id", starts=True)
     def lent_again(self, state, event, meta): ...
 
-subscribers.register(Twice())
+registry.register(Twice())
 """,
     "sagas.E003": """
 class Keyless(Saga[Nothing], name="keyless"):
@@ -147,7 +149,7 @@ class Keyless(Saga[Nothing], name="keyless"):
     @saga.on(Lent, key="isbn", starts=True)
     def lent(self, state, event, meta): ...
 
-subscribers.register(Keyless())
+registry.register(Keyless())
 """,
     "sagas.E005": """
 class Reminders2(Saga[Nothing], name="patient", former=(Reminders,)):
@@ -156,7 +158,7 @@ class Reminders2(Saga[Nothing], name="patient", former=(Reminders,)):
     @saga.on(Lent, key="book_id", starts=True)
     def lent(self, state, event, meta): ...
 
-subscribers.register(Reminders2())
+registry.register(Reminders2())
 """,
     "sagas.E006": """
 class Patient(Saga[Nothing], name="patient", version=2, former=(Reminders,)):
@@ -165,18 +167,23 @@ class Patient(Saga[Nothing], name="patient", version=2, former=(Reminders,)):
     @saga.on(Lent, key="book_id", starts=True)
     def lent(self, state, event, meta): ...
 
-subscribers.register(Patient())
+registry.register(Patient())
 """,
     "sagas.E004": """
 @effect("telegram", on=Reminded, after=["reminders"])
 def send_telegram(event, meta): ...
 
-subscribers.register(send_telegram)
+registry.register(send_telegram)
 """,
 }
 
 MISCONFIGURED = {
     "eventstore.E020": 'EVENTSTORE_ONLY = ["shelfs"]',
+    "eventstore.E022": 'EVENTSTORE_HALT_AT = "many"',
+    "eventstore.E023 EVENTSTORE_NOTIFIERS": 'EVENTSTORE_TELL = ["library.pager"]',
+    "eventstore.E023 EVENTSTORE_RAISE_AFTER_SECONDS": "EVENTSTORE_LASTS_SECONDS = 5",
+    "projections.E015": "PROJECTIONS_VERIFY_SAMPLE = 2",
+    "sagas.E010": 'EFFECTS_TIME_ZONE = "Berlin"',
     "sagas.E007 sagas": 'SAGAS_BEGIN_AFTER = {"reminder": 0}',
     "sagas.E007 effects": 'EFFECTS_QUEUES = {"notes": "slow"}',
     "sagas.E008 position": 'SAGAS_BEGIN_AFTER = {"reminders": "yesterday"}',
@@ -229,7 +236,7 @@ class BadTable(Projection[Bad], name="bad-table"):
     @projection.on(Bought, key="book_id")
     def bought(self, row, event, meta): ...
 
-subscribers.register(BadTable())
+registry.register(BadTable())
 """
 
 

@@ -14,16 +14,18 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from eventstore import feeding, identity, panels, store
+from eventstore import identity, store
 from eventstore.commands import dispatch
-from eventstore.models import CommandRecord, Doorbell, Incident, Notice, StoredEvent, SubscriberRow
-from eventstore.subscribers import registry
+from eventstore.models import CommandRecord, Doorbell, Incident, Notification, StoredEvent, SubscriberRow
+from eventstore.monitoring.status import log_status
+from eventstore.subscriptions import feeding
+from eventstore.subscriptions.registry import registry
 from eventstore.testing import only_handlers
 from ordering.domain.order import RequestStatusMail
 from ordering.models import CustomerProfile, OrderSummary
 from projections.models import Generation
-from sagas.effects import Effect
-from sagas.models import Delivery, Outgoing, Timer
+from sagas.effects.effect import Effect
+from sagas.models import Delivery, OutboxCommand, Timer
 from sagas.testing import bring_to_rest
 from tests.integration import shop
 from tests.integration.copying import COPY, copied_database
@@ -51,7 +53,9 @@ def expected(settings):
         bring_to_rest()
     seen = dict.fromkeys(["began_at", "seen_at", "raised_at"], timezone.now())
     incident = Incident.objects.create(kind="parked", about=ABOUT, text="is odd", **seen)
-    Notice.objects.create(incident=incident, channel="eventstore.telling.mail_admins", ended=False)
+    Notification.objects.create(
+        incident=incident, notifier="eventstore.monitoring.notifications.mail_admins", ended=False
+    )
     assert waiting() == WAITING
     return {_message_id(delivery) for delivery in Delivery.objects.all()}
 
@@ -75,10 +79,14 @@ WAITING = {
 def waiting(using="default"):
     """What is left to be done in a database, and what was done."""
     return {
-        "commands": [*Outgoing.objects.using(using).exclude(status="done").values_list("type", "status", "attempts")],
+        "commands": [
+            *OutboxCommand.objects.using(using).exclude(status="done").values_list("type", "status", "attempts")
+        ],
         "timers": [*Timer.objects.using(using).values_list("status", flat=True)],
         "attempts at mails": [*Delivery.objects.using(using).values_list("attempts", flat=True)],
-        "notices": [*Notice.objects.using(using).filter(incident__about=ABOUT).values_list("attempts", "told_at")],
+        "notices": [
+            *Notification.objects.using(using).filter(incident__about=ABOUT).values_list("attempts", "sent_at")
+        ],
         "carried out": CommandRecord.objects.using(using).count(),
         "events": StoredEvent.objects.using(using).count(),
     }
@@ -106,17 +114,17 @@ def test_a_copy_sends_nothing_until_it_is_confirmed_and_then_everything_once(exp
             "SUBSCRIBER_MODES": f"{LAZY}=async",
             "EMAIL_URL": url,
             "ADMINS": STAFF,
-            "LASTS_SECONDS": "1",
-            "SETTLED_SECONDS": "600",
+            "RAISE_AFTER_SECONDS": "1",
+            "RESOLVE_AFTER_SECONDS": "600",
         }
         with worker(**copy), clock(**copy):
             ticks: set[datetime] = set()
             eventually(lambda: several_ticks(ticks), 60)
             eventually(read_models_have_gone_on, 60)
             eventually(Incident.objects.using(COPY).filter(kind="fenced").exclude(raised_at=None).exists, 60)
-            log = panels.log(using=COPY)
+            log = log_status(using=COPY)
             assert log.fenced
-            assert [trouble.kind for trouble in log.troubles()] == ["fenced"]
+            assert [trouble.kind for trouble in log.health_issues()] == ["fenced"]
             manage(copy, "projections", "rebuild", "order-summaries", "--wait")
             assert Generation.objects.using(COPY).filter(purpose="rebuild", status="live").exists()
             assert waiting(COPY) == WAITING
@@ -130,7 +138,7 @@ def test_a_copy_sends_nothing_until_it_is_confirmed_and_then_everything_once(exp
             time.sleep(2.5)  # for the clock to look at everything twice
         assert Counter(mail["Message-ID"] for mail in server.received if mail["To"] != STAFF) == Counter(expected)
         assert len(to_staff(server)) == 1
-        assert not panels.log(using=COPY).fenced
+        assert not log_status(using=COPY).fenced
         assert Counter(Timer.objects.using(COPY).values_list("status", flat=True)) == {"fired": 1, "waiting": 1}
     # The one that it was taken of has heard nothing of all this.
     assert waiting() == WAITING

@@ -9,8 +9,8 @@ from django.core.management import CommandError, call_command
 
 from eventstore.commands import dispatch
 from eventstore.models import OperatorAction, StoredEvent, SubscriberRow
-from eventstore.operations import operations
-from eventstore.subscribers import Rank
+from eventstore.operations.base import operations
+from eventstore.subscriptions.subscriber import Rank
 from ordering.domain.customer import ChangeCustomer
 from sagas.models import Delivery
 from sagas.testing import bring_to_rest
@@ -111,7 +111,7 @@ def test_mails_that_failed_are_sent_once_the_mail_server_is_back():
     bring_to_rest()
     assert statuses() == ["done", "done"]
     assert len(mail.outbox) == 2
-    assert refusal("retry-delivery", WELCOME)["error"] == "nothing-to-settle"
+    assert refusal("retry-delivery", WELCOME)["error"] == "nothing-to-resolve"
 
 
 def test_mails_that_failed_are_given_up_for_a_reason():
@@ -127,8 +127,8 @@ def test_what_is_in_doubt_is_settled_by_who_found_out():
     happened, lost = troubles.in_doubt(2)
     bring_to_rest()
     assert mail.outbox == []
-    answer("it-happened", WELCOME, "--delivery", happened.pk, *WHY)
-    answer("send-again", WELCOME, "--delivery", lost.pk, *WHY)
+    answer("mark-delivered", WELCOME, "--delivery", happened.pk, *WHY)
+    answer("redeliver", WELCOME, "--delivery", lost.pk, *WHY)
     bring_to_rest()
     assert statuses() == ["done", "done"]
     assert len(mail.outbox) == 1
@@ -138,7 +138,7 @@ def test_what_was_sent_is_sent_once_more_under_another_message_id():
     shop.customer()
     bring_to_rest()
     done = Delivery.objects.get()
-    assert answer("resend", WELCOME, "--delivery", done.pk, *WHY)["outcome"].startswith("carried out once more")
+    assert answer("send-copy", WELCOME, "--delivery", done.pk, *WHY)["outcome"].startswith("carried out once more")
     bring_to_rest()
     assert len({str(message.message()["Message-ID"]) for message in mail.outbox}) == 2
     assert [(each["copy"], each["status"]) for each in fate(done.position)["deliveries"]] == [(0, "done"), (1, "done")]
@@ -152,8 +152,8 @@ def test_what_was_sent_is_sent_once_more_under_another_message_id():
         (("show", "last"), "refused", "position: 'last' is not a whole number."),
         (("list", "--effect", "sale"), "unknown-subscriber", "'sale' is no effect, it is one of the sagas."),
         (("list", "--status", "lost"), "refused", "--status: 'lost' is none of pending, waiting"),
-        (("resend", "sale", "--delivery", "1"), "unknown-subscriber", "'sale' is no effect"),
-        (("resend", WELCOME, "--delivery", "1", *WHY), "nothing-to-settle", "somebody has settled it meanwhile"),
+        (("send-copy", "sale", "--delivery", "1"), "unknown-subscriber", "'sale' is no effect"),
+        (("send-copy", WELCOME, "--delivery", "1", *WHY), "nothing-to-resolve", "somebody has resolved it meanwhile"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_words(arguments, code, detail):
@@ -169,7 +169,7 @@ def test_the_operations_are_those_on_effects():
         run("explode")
     for kind in operations:
         assert (f"'{kind.name}'" in str(unknown.value)) is (Rank.EFFECT in kind.ranks)
-    assert "'resend'" in str(unknown.value)
+    assert "'send-copy'" in str(unknown.value)
     assert "'retry-command'" not in str(unknown.value)
 
 

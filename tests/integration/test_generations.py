@@ -10,16 +10,19 @@ from uuid import UUID
 import pytest
 from django.db import connection, connections, transaction
 
-from eventstore import control, feeding, healing, slices, store
+from eventstore import advisory_locks, store
 from eventstore.context import new_id
-from eventstore.gaps import gaps
 from eventstore.models import ParkedEvent, SkippedRange, SubscriberRow
+from eventstore.operations.subscribers import Pause, Reshard, Resume, Skip
 from eventstore.store import Changes
-from eventstore.subscribers import Mode, registry
+from eventstore.subscriptions import feeding, hash_ranges
+from eventstore.subscriptions.gaps import gaps
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.retry import discard
+from eventstore.subscriptions.subscriber import Mode
 from ordering.domain.customer import CustomerRegistered
 from ordering.models import CustomerProfile, OrderSummary
-from projections import comparing, filling, finishing, generations, panels, schemas, tasks
-from projections.control import Mend, Rebuild, RollBack, Verify
+from projections import tasks
 from projections.errors import (
     NoSuchGeneration,
     NoSuchKey,
@@ -27,8 +30,11 @@ from projections.errors import (
     OtherCode,
     RebuildRunning,
 )
-from projections.filling import Filler, Outcome
 from projections.models import Difference, Generation, Part
+from projections.operations import Rebuild, Repair, RollBack, Verify
+from projections.rebuild import builder, generation_tables, generations, swap, verification
+from projections.rebuild.builder import Builder, StepOutcome
+from projections.status import projection_statuses, rebuild_issues
 from tests.integration import shop
 from tests.integration.eventstore import raw
 from tests.integration.eventstore.beside import Beside
@@ -37,7 +43,7 @@ from tests.integration.processes import clock, eventually, program, worker
 pytestmark = pytest.mark.usefixtures("clean")
 
 NAME, TABLE, CUSTOMERS = "order-summaries", "ordering_ordersummary", "customer-profiles"
-complete = filling.complete
+complete = builder.complete
 
 
 def sell(orders=4):
@@ -118,14 +124,14 @@ def test_a_rebuild_in_parts_gives_the_same_rows(parts):
 def test_a_part_is_folded_while_another_worker_holds_the_other():
     sell()
     generation = generations.rebuild(NAME, parts=2)
-    filling.make(generation, generations.projection_named(NAME))
+    builder.make(generation, generations.projection_named(NAME))
     first, second = generation.parts.all()
     with closing(raw.connect("owner")) as other:
         other.execute("SELECT FROM projections_part WHERE id = %s FOR UPDATE", [first.pk])
-        assert filling.Filler(first.pk).step() is filling.Outcome.ELSEWHERE
+        assert builder.Builder(first.pk).step() is builder.StepOutcome.ELSEWHERE
         # Who folds a part holds that part alone.
         other.execute("SELECT FROM projections_generation WHERE id = %s FOR UPDATE", [generation.pk])
-        assert filling.Filler(second.pk).step() is filling.Outcome.CAUGHT_UP
+        assert builder.Builder(second.pk).step() is builder.StepOutcome.CAUGHT_UP
 
 
 def test_several_processes_fold_parts_side_by_side_and_others_go_on_when_they_die():
@@ -166,7 +172,7 @@ def test_under_sale_a_verification_finds_no_difference():
 def test_a_throttled_part_takes_its_time():
     sell(2)
     generation = generations.rebuild(NAME, throttle=8)
-    filler, begun = Filler(generation.parts.get().pk), time.monotonic()
+    filler, begun = Builder(generation.parts.get().pk), time.monotonic()
     filler.step()
     assert time.monotonic() - begun > filler.part.processed / 8 - 0.1 > 0.5
     filler.close()
@@ -177,8 +183,8 @@ def test_another_worker_goes_on_in_the_middle_of_a_part():
     before = rows()
     generation = generations.rebuild(NAME, throttle=3)
     part = generation.parts.get()
-    killed = Filler(part.pk)
-    assert killed.step() is Outcome.MORE
+    killed = Builder(part.pk)
+    assert killed.step() is StepOutcome.MORE
     killed.close()
     part.refresh_from_db()
     assert 0 < part.checkpoint < store.head()
@@ -193,22 +199,22 @@ def test_two_workers_never_fold_one_part_at_once():
     part = generation.parts.get()
     with closing(raw.connect("owner")) as other:
         other.execute("SELECT * FROM projections_part WHERE id = %s FOR UPDATE", [part.pk])
-        filler = Filler(part.pk)
-        assert filler.step() is Outcome.ELSEWHERE
+        filler = Builder(part.pk)
+        assert filler.step() is StepOutcome.ELSEWHERE
         other.rollback()
-        assert filler.step() is not Outcome.ELSEWHERE
+        assert filler.step() is not StepOutcome.ELSEWHERE
         filler.close()
 
 
-@pytest.mark.parametrize("purpose", ["rebuild", "verify", "mend", "rollback"])
+@pytest.mark.parametrize("purpose", ["rebuild", "verify", "repair", "rollback"])
 def test_whatever_is_folded_can_be_cancelled(purpose):
     sold = sell()
     complete(generations.rebuild(NAME))
     OrderSummary.objects.filter(pk=sold[0]).update(total=1)
     complete(generations.verify(NAME))
     before, kept = rows(), made_schemas()
-    begin = {"rebuild": Rebuild, "verify": Verify, "mend": Mend, "rollback": RollBack}[purpose]
-    begin(subscriber=NAME).carry_out(by="test", reason="test")
+    begin = {"rebuild": Rebuild, "verify": Verify, "repair": Repair, "rollback": RollBack}[purpose]
+    begin(target=NAME).carry_out(by="test", reason="test")
     generation = Generation.objects.get(status="building")
     with pytest.raises(NotRebuilding):
         generations.cancel(NAME, "live")
@@ -216,7 +222,7 @@ def test_whatever_is_folded_can_be_cancelled(purpose):
     complete(generation)
     assert generation.status == ("old" if purpose == "rollback" else "cancelled")
     assert rows() == before
-    expected = set(kept) - ({generation.schema} if purpose == "mend" else set())
+    expected = set(kept) - ({generation.schema} if purpose == "repair" else set())
     assert set(made_schemas()) == expected
 
 
@@ -226,21 +232,21 @@ def test_a_cancelled_generation_gets_no_tables_any_more():
     late = Generation.objects.get(pk=generation.pk)
     generations.cancel(NAME)
     complete(generation)
-    filling.make(late, generations.projection_named(NAME))
+    builder.make(late, generations.projection_named(NAME))
     assert not late.made
     assert made_schemas() == []
 
 
 def test_what_waits_for_one_who_holds_the_subscribers_row_names_him(monkeypatch):
-    monkeypatch.setattr(finishing, "WITHIN", 0.5)
+    monkeypatch.setattr(swap, "WITHIN", 0.5)
     sold = sell()
     for generation in (generations.verify(NAME), generations.rebuild_keys(NAME, [str(sold[0])])):
         with closing(raw.connect(application_name="a debugger")) as holder:
             holder.execute("SELECT * FROM eventstore_subscriber FOR UPDATE")
-            filling.build(generation.parts.get().pk)
+            builder.build(generation.parts.get().pk)
             assert "a debugger" in again(generation).waits_for
             holder.rollback()
-        assert complete(generation).status in ("verified", "mended")
+        assert complete(generation).status in ("verified", "repaired")
         assert generation.waits_for == ""
 
 
@@ -251,7 +257,7 @@ def test_what_was_discarded_is_left_out_of_rebuilds():
     sold = sell(2)
     confirmed = OrderSummary.objects.get(pk=sold[0])
     failed(str(sold[0]), confirmed.as_of)
-    healing.discard(NAME, str(sold[0]), [confirmed.as_of], reason="test", by="test")
+    discard(NAME, str(sold[0]), [confirmed.as_of], reason="test", by="test")
     complete(generations.rebuild(NAME))
     left = OrderSummary.objects.get(pk=sold[0])
     assert left.as_of < confirmed.as_of
@@ -263,11 +269,11 @@ def test_what_is_discarded_while_it_is_folded_makes_it_begin_again():
     sold = sell(2)
     generation = generations.rebuild(NAME)
     position = OrderSummary.objects.get(pk=sold[0]).as_of
-    filler = Filler(generation.parts.get().pk)
+    filler = Builder(generation.parts.get().pk)
     filler.step()
     filler.close()
     failed(str(sold[0]), position)
-    healing.discard(NAME, str(sold[0]), [position], reason="test", by="test")
+    discard(NAME, str(sold[0]), [position], reason="test", by="test")
     complete(generation)
     assert generation.status == "failed"
     assert "begin again" in generation.error
@@ -276,10 +282,10 @@ def test_what_is_discarded_while_it_is_folded_makes_it_begin_again():
 
 
 def skip_the_next(work):
-    control.Pause(subscriber=NAME).carry_out(by="test", reason="")
+    Pause(target=NAME).carry_out(by="test", reason="")
     work()
-    control.Skip(subscriber=NAME, upto=store.head()).carry_out(by="test", reason="test")
-    control.Resume(subscriber=NAME).carry_out(by="test", reason="")
+    Skip(target=NAME, upto=store.head()).carry_out(by="test", reason="test")
+    Resume(target=NAME).carry_out(by="test", reason="")
 
 
 def test_a_skipped_range_disappears_with_a_rebuild_and_comes_back_with_a_rollback():
@@ -306,7 +312,7 @@ def test_parked_events_go_and_come_back_with_their_rows():
     assert ParkedEvent.objects.get(subscriber=NAME).key == str(sold[0])
 
 
-# Verifying and mending
+# Verifying and repairing
 
 
 def test_a_verification_names_every_missing_extra_and_differing_row_column_by_column():
@@ -329,7 +335,7 @@ def test_a_verification_of_one_key_or_of_a_slice_looks_at_nothing_else():
     OrderSummary.objects.update(total=1)
     generation = complete(generations.verify(NAME, keys=[str(sold[0])]))
     assert set(differences(generation)) == {str(sold[0])}
-    half = slices.share(0, 0.5)
+    half = hash_ranges.share(0, 0.5)
     generation = complete(generations.verify(NAME, only=half))
     assert set(differences(generation)) == {str(order) for order in sold if half.holds(order)}
 
@@ -345,13 +351,13 @@ def test_a_difference_that_parked_events_explain_says_so():
 
 def test_what_is_fed_while_rows_are_compared_is_no_difference(monkeypatch):
     sell()
-    record = comparing._record
+    record = verification._record
 
     def record_after_a_sale(*arguments):
         Beside(lambda: sell(1)).outcome()
         record(*arguments)
 
-    monkeypatch.setattr(comparing, "_record", record_after_a_sale)
+    monkeypatch.setattr(verification, "_record", record_after_a_sale)
     generation = complete(generations.verify(NAME))
     assert (generation.differing, generation.compared) == (0, 4)
 
@@ -366,7 +372,7 @@ def test_a_key_is_verified_however_it_is_written_and_none_that_there_cannot_be()
 
 
 def told():
-    return [(trouble.kind, trouble.text) for trouble in panels.troubles() if trouble.about == NAME]
+    return [(trouble.kind, trouble.text) for trouble in rebuild_issues() if trouble.about == NAME]
 
 
 def test_a_difference_is_trouble_until_it_is_gone_whatever_else_is_verified():
@@ -380,17 +386,17 @@ def test_a_difference_is_trouble_until_it_is_gone_whatever_else_is_verified():
     generations.cancel(NAME)
     complete(Generation.objects.latest("id"))
     assert told() == [differing]
-    (status,) = [each for each in panels.projections() if each.name == NAME]
+    (status,) = [each for each in projection_statuses() if each.name == NAME]
     assert [each.differing for each in status.verified] == [0, 3]
     assert status.verified[1] == generation
-    assert complete(generations.mend(NAME)).status == "mended"
+    assert complete(generations.repair(NAME)).status == "repaired"
     assert told() == []
 
 
 def test_a_verification_that_failed_is_trouble_until_another_went_well():
     sell()
     generation = generations.verify(NAME)
-    finishing.fail(generation, generations.projection_named(NAME), "the key of an event can't be told")
+    swap.fail(generation, generations.projection_named(NAME), "the key of an event can't be told")
     assert told() == [("verify", "could not be verified: the key of an event can't be told")]
     complete(generations.verify(NAME))
     assert told() == []
@@ -399,14 +405,14 @@ def test_a_verification_that_failed_is_trouble_until_another_went_well():
 def test_who_ends_a_generation_that_was_given_up_meanwhile_leaves_it_be():
     sell()
     generation, projection = generations.rebuild(NAME), generations.projection_named(NAME)
-    filling.make(generation, projection)
-    filler = Filler(generation.parts.get().pk)
-    while filler.step() is Outcome.MORE:
+    builder.make(generation, projection)
+    filler = Builder(generation.parts.get().pk)
+    while filler.step() is StepOutcome.MORE:
         pass
     filler.close()
-    finishing.cancel(again(generation), projection)
+    swap.cancel(again(generation), projection)
     generation.status, begun = "building", time.monotonic()
-    assert finishing._try(generation, projection, lambda: finishing._swap(generation, projection, "owner"))
+    assert swap._try(generation, projection, lambda: swap._swap(generation, projection, "owner"))
     assert time.monotonic() - begun < 10
     assert (again(generation).status, generation.waits_for) == ("cancelled", "")
 
@@ -418,15 +424,15 @@ def test_mending_applies_exactly_the_differences_and_what_came_since():
     complete(generations.verify(NAME))
     OrderSummary.objects.filter(pk=sold[3]).update(total=2)
     more = sell(1)
-    mended = complete(generations.mend(NAME))
-    assert mended.status == "mended"
+    mended = complete(generations.repair(NAME))
+    assert mended.status == "repaired"
     after = {row["order_id"]: row for row in rows()}
     assert after.keys() == {*sold, *more}
     assert all(after[order] == before[order] for order in sold[:3])
     assert after[sold[3]]["total"] == 2
     assert made_schemas() == []
     with pytest.raises(NoSuchGeneration):
-        generations.mend(NAME)
+        generations.repair(NAME)
 
 
 def test_without_a_difference_nothing_is_kept_and_nothing_can_be_mended():
@@ -434,7 +440,7 @@ def test_without_a_difference_nothing_is_kept_and_nothing_can_be_mended():
     assert complete(generations.verify(NAME)).differing == 0
     assert made_schemas() == []
     with pytest.raises(NoSuchGeneration):
-        generations.mend(NAME)
+        generations.repair(NAME)
 
 
 def test_a_sample_without_a_difference_does_not_hide_what_a_whole_verification_found():
@@ -442,7 +448,7 @@ def test_a_sample_without_a_difference_does_not_hide_what_a_whole_verification_f
     OrderSummary.objects.filter(pk=sold[0]).update(total=1)
     whole = complete(generations.verify(NAME))
     complete(generations.verify(NAME, keys=[str(sold[1])]))
-    assert complete(generations.mend(NAME)).pk == whole.pk
+    assert complete(generations.repair(NAME)).pk == whole.pk
     assert complete(generations.verify(NAME)).differing == 0
     assert made_schemas() == []
 
@@ -463,7 +469,7 @@ def test_one_key_is_rebuilt_alone_with_what_is_parked_of_it():
     OrderSummary.objects.filter(pk__in=sold[:2]).update(total=1)
     failed(str(sold[0]), store.head())
     failed(str(sold[1]), store.head())
-    assert complete(generations.rebuild_keys(NAME, [str(sold[0])])).status == "mended"
+    assert complete(generations.rebuild_keys(NAME, [str(sold[0])])).status == "repaired"
     totals = dict(OrderSummary.objects.values_list("pk", "total"))
     assert [totals[order] for order in sold[:2]] == [shop.PRICE.amount, 1]
     assert list(ParkedEvent.objects.values_list("key", flat=True)) == [str(sold[1])]
@@ -492,7 +498,7 @@ def test_under_sale_one_key_is_rebuilt_and_a_verification_finds_nothing():
         eventually(lambda: OrderSummary.objects.count() > begun + 5, 60)
         for order in sold:
             OrderSummary.objects.filter(pk=order).update(total=1)
-            assert complete(generations.rebuild_keys(NAME, [str(order)])).status == "mended"
+            assert complete(generations.rebuild_keys(NAME, [str(order)])).status == "repaired"
             generation = complete(generations.verify(NAME))
             assert (generation.status, differences(generation)) == ("verified", {})
         assert OrderSummary.objects.count() > begun + 5
@@ -500,19 +506,19 @@ def test_under_sale_one_key_is_rebuilt_and_a_verification_finds_nothing():
 
 def test_who_has_caught_up_does_not_fold_the_rest_while_nobody_can_feed(monkeypatch):
     """Of two parts one has caught up, the other is far behind: it is not to be compared yet."""
-    monkeypatch.setattr(finishing, "NEAR", 3)
+    monkeypatch.setattr(swap, "NEAR", 3)
     name = "sales-by-day"
     sell()
     registry.make_rows()
-    control.Split(subscriber=name, shards=2).carry_out(by="test", reason="")
+    Reshard(target=name, shards=2).carry_out(by="test", reason="")
     for row in SubscriberRow.objects.filter(subscriber=name):
         feeding.catch_up([registry[row.name]])
     generation = generations.verify(name)
     first, second = generation.parts.all()
-    assert not filling.build(first.pk)
+    assert not builder.build(first.pk)
     second.refresh_from_db()
     assert (again(generation).status, second.checkpoint) == ("building", 0)
-    assert filling.build(second.pk)
+    assert builder.build(second.pk)
     assert (again(generation).status, generation.differing) == ("verified", 0)
 
 
@@ -521,7 +527,7 @@ def test_a_split_in_the_middle_fails_what_was_to_be_compared():
     sell()
     registry.make_rows()
     generation = generations.verify(name)
-    control.Split(subscriber=name, shards=2).carry_out(by="test", reason="")
+    Reshard(target=name, shards=2).carry_out(by="test", reason="")
     assert complete(generation).status == "failed"
     assert "begin again" in generation.error
 
@@ -548,11 +554,11 @@ def test_one_worker_at_a_time_ends_what_several_have_folded():
     sell()
     generation = generations.rebuild(NAME, parts=2)
     with closing(raw.connect("owner", autocommit=True)) as other:
-        other.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", [finishing.ENDS, str(generation.pk)])
+        other.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", [advisory_locks.GENERATION_END, str(generation.pk)])
         for part in generation.parts.all():
-            assert not filling.build(part.pk)
+            assert not builder.build(part.pk)
         assert again(generation).status == "building"
-        assert schemas.missing_indexes(generation)
+        assert generation_tables.missing_indexes(generation)
     assert complete(generation).status == "live"
 
 
@@ -604,13 +610,13 @@ def test_a_cancelled_rollback_keeps_the_former_rows():
 def test_there_is_no_way_back_to_rows_of_other_code():
     sell(1)
     complete(generations.rebuild(NAME))
-    for other in ({"version": 7}, {"wanted": "other"}, {"fingerprint": "other"}):
-        Generation.objects.filter(status="old").update(version=1, wanted=live().wanted, fingerprint="")
+    for other in ({"version": 7}, {"types_hash": "other"}, {"fingerprint": "other"}):
+        Generation.objects.filter(status="old").update(version=1, types_hash=live().types_hash, fingerprint="")
         Generation.objects.filter(status="old").update(**other)
         with pytest.raises(OtherCode):
             generations.roll_back(NAME)
         with pytest.raises(OtherCode):
-            RollBack(subscriber=NAME).foresee()
+            RollBack(target=NAME).preview()
 
 
 # Other code
@@ -620,8 +626,8 @@ def test_an_older_process_neither_folds_a_newer_generation_nor_feeds_its_rows():
     sell(1)
     generation = generations.rebuild(NAME)
     Generation.objects.filter(pk=generation.pk).update(version=2)
-    filler = Filler(generation.parts.get().pk)
-    assert filler.step() is Outcome.ELSEWHERE
+    filler = Builder(generation.parts.get().pk)
+    assert filler.step() is StepOutcome.ELSEWHERE
     filler.close()
     assert Part.objects.get(generation=generation).checkpoint == 0
     SubscriberRow.objects.filter(pk=NAME).update(version=2)
@@ -635,9 +641,9 @@ def test_rows_of_other_code_are_not_mended_but_rebuilt():
     sold = sell(1)
     OrderSummary.objects.update(total=1)
     complete(generations.verify(NAME))
-    SubscriberRow.objects.filter(pk=NAME).update(wanted="other")
+    SubscriberRow.objects.filter(pk=NAME).update(types_hash="other")
     with pytest.raises(OtherCode):
-        generations.mend(NAME)
+        generations.repair(NAME)
     with pytest.raises(OtherCode):
         generations.rebuild_keys(NAME, [str(sold[0])])
     complete(generations.rebuild(NAME))
@@ -650,7 +656,7 @@ def test_what_other_code_verified_is_verified_again_before_it_is_mended():
     verified = complete(generations.verify(NAME))
     Generation.objects.filter(pk=verified.pk).update(fingerprint="other")
     with pytest.raises(OtherCode):
-        generations.mend(NAME)
+        generations.repair(NAME)
 
 
 def test_an_error_at_the_end_fails_the_generation_instead_of_returning_for_ever():

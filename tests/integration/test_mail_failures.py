@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from eventstore import store
+from eventstore import database, store
 from eventstore.events import Meta
 from ordering.domain.customer import CustomerRegistered
 from ordering.effects import mail
 from ordering.effects.customer import send_welcome
-from sagas import delivery
-from sagas.effects import AT_MOST_ONCE, Effect, effect
+from sagas.effects import delivery
+from sagas.effects.effect import AT_MOST_ONCE, Effect, effect
 from sagas.models import Delivery
 from sagas.testing import let_pass
 from tests.integration import shop
@@ -225,7 +225,7 @@ def test_workers_deliver_each_mail_once_when_a_server_that_refused_them_takes_th
 
 def now() -> datetime:
     """By the clock of the database."""
-    with store.cursor() as cursor:
+    with database.cursor() as cursor:
         row = cursor.execute("SELECT clock_timestamp()").fetchone()
     assert row
     found: datetime = row[0]

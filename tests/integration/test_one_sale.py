@@ -8,8 +8,8 @@ from eventstore.commands import dispatch
 from eventstore.models import StoredEvent, SubscriberRow
 from eventstore.testing import only_handlers
 from ordering.domain.order import CancelOrder, ExpireOrder
-from ordering.models import ConferenceOnSale, OrderSummary
-from sagas.models import Delivery, Outgoing, Timer
+from ordering.models import ConferenceSummary, OrderSummary
+from sagas.models import Delivery, OutboxCommand, Timer
 from sagas.testing import bring_to_rest, let_pass
 from tests.integration import shop
 
@@ -21,7 +21,7 @@ def status_of(order_id):
 
 
 def available(conference_id):
-    return ConferenceOnSale.objects.get(pk=conference_id).seat_types["standard"]["available"]
+    return ConferenceSummary.objects.get(pk=conference_id).seat_types["standard"]["available"]
 
 
 def test_an_order_awaits_its_payment_when_the_command_returns():
@@ -128,5 +128,5 @@ def test_every_sync_subscriber_has_seen_everything_when_the_command_returns():
     assert head is not None
     behind = SubscriberRow.objects.filter(mode="sync", checkpoint__lt=head)
     assert not behind.exists()
-    assert not Outgoing.objects.exclude(status="done").exists()
+    assert not OutboxCommand.objects.exclude(status="done").exists()
     assert set(Delivery.objects.values_list("effect", flat=True)) == {"mail.welcome", "mail.order-confirmation"}

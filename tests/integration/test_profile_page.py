@@ -4,13 +4,13 @@ from datetime import date
 
 import pytest
 
-from eventstore import waiting
 from eventstore.commands import dispatch
 from eventstore.context import new_id
-from eventstore.control import Discard, Pause, Resume
 from eventstore.models import ParkedEvent
-from eventstore.operations import perform
-from eventstore.subscribers import registry
+from eventstore.operations.base import perform
+from eventstore.operations.subscribers import Discard, Pause, Resume
+from eventstore.subscriptions import read_your_writes
+from eventstore.subscriptions.registry import registry
 from ordering.domain.customer import ChangeCustomer
 from ordering.domain.values import Address
 from ordering.models import CustomerProfile, OrderSummary
@@ -33,17 +33,17 @@ def look(client):
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):
     """There is no worker to finish what a slow machine makes a command leave behind."""
-    monkeypatch.setattr(waiting.bound, "seconds", 60.0)
+    monkeypatch.setattr(read_your_writes.bound, "seconds", 60.0)
 
 
 def pause():
     registry.make_rows()
-    perform(Pause(subscriber=PROFILES), by="test")
+    perform(Pause(target=PROFILES), by="test")
 
 
 def resume():
     """Fed again, by whatever command comes next."""
-    perform(Resume(subscriber=PROFILES), by="test")
+    perform(Resume(target=PROFILES), by="test")
     shop.customer()
 
 
@@ -164,9 +164,7 @@ def test_while_a_change_is_parked_what_is_there_is_shown_until_the_change_is_app
         assert "Ada Lovelace" in text_of(answer)
         assert CHANGES in text_of(answer)
     position = ParkedEvent.objects.get(key=str(discarded)).position
-    perform(
-        Discard(subscriber=PROFILES, key=str(discarded), positions=(position,)), by="test", reason="a test customer"
-    )
+    perform(Discard(target=PROFILES, key=str(discarded), positions=(position,)), by="test", reason="a test customer")
     answer = look(discarded)
     assert (answer.status_code, asks_again(answer)) == (200, False)
     assert "Ada Lovelace" in text_of(answer)

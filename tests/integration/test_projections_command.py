@@ -16,8 +16,8 @@ from django.core.management import CommandError, call_command
 from eventstore import store
 from eventstore.commands import dispatch
 from eventstore.models import DiscardedEvent, OperatorAction, ParkedEvent, SubscriberRow
-from eventstore.operations import operations
-from eventstore.subscribers import Rank
+from eventstore.operations.base import operations
+from eventstore.subscriptions.subscriber import Rank
 from ordering.domain.customer import ChangeCustomer
 from ordering.models import CustomerProfile
 from tests.integration import shop
@@ -172,7 +172,7 @@ def test_a_subscriber_is_skipped_ahead_and_split():
     run("pause", LAZY)
     head = store.head()
     assert answer("skip", LAZY, "--upto", head, "--reason", "a test")["outcome"] == f"skipped from 0 to {head}"
-    assert answer("split", LAZY, "--shards", 3)["outcome"] == "split into 3"
+    assert answer("reshard", LAZY, "--shards", 3)["outcome"] == "resharded into 3"
     assert f"1/3 at {head}" in run("status")
 
 

@@ -15,7 +15,7 @@ CHANGES = {
     "handler": ("domain.py", "row.reminders += 1", "row.reminders += step()"),
     "helper": ("domain.py", "return STEP", "return STEP + 1"),
     "constant": ("domain.py", "STEP = 1", "STEP = 2"),
-    "event": ("domain.py", "class Lent(Event, frozen=True, kw_only=True):\n", "\\g<0>    due: str = ''\n"),
+    "event": ("domain.py", "class Lent(Event):\n", "\\g<0>    due: str = ''\n"),
     "upcaster": ("domain.py", '"untitled"', '"no title"'),
     "model": ("models.py", "IntegerField(default=0)", "IntegerField(default=1)"),
 }

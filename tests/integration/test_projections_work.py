@@ -42,7 +42,7 @@ def test_a_verification_names_the_rows_that_differ_and_fails(capsys, orders):
     with worker(queues="rebuild"):
         with pytest.raises(CommandError, match="1 rows are not what their events say"):
             projections(capsys, "verify", NAME)
-        call_command("projections", "mend", NAME, "--wait", "--reason", "a bug", "--by", "ada")
+        call_command("projections", "repair", NAME, "--wait", "--reason", "a bug", "--by", "ada")
         capsys.readouterr()
         answer = projections(capsys, "verify", NAME)
     assert (answer["compared"], answer["differing"], answer["rows"]) == (3, 0, [])

@@ -8,13 +8,16 @@ from uuid import UUID
 import pytest
 from django.db import connection, connections
 
-from eventstore import feeding, store
+from eventstore import store
 from eventstore.models import ParkedEvent, SubscriberRow
-from eventstore.subscribers import Mode, registry
-from ordering.models import ConferenceOnSale, OrderSummary
-from projections import filling, generations, schemas, tasks
+from eventstore.subscriptions import feeding
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Mode
+from ordering.models import ConferenceSummary, OrderSummary
+from projections import tasks
 from projections.errors import NotRebuilding, RebuildRunning
 from projections.models import Generation
+from projections.rebuild import builder, generation_tables, generations
 from tests.integration import shop
 from tests.integration.eventstore import raw
 from tests.integration.processes import clock, eventually, program, worker
@@ -92,7 +95,7 @@ def sell(orders=3):
 
 
 def build(generation_id):
-    filling.complete(Generation.objects.get(pk=generation_id))
+    builder.complete(Generation.objects.get(pk=generation_id))
 
 
 def build_and_hang_up(generation_id):
@@ -147,7 +150,7 @@ def test_a_worker_that_died_while_it_made_indexes_is_followed_by_one_that_makes_
     catalogue = _catalogue()
     generation = made()
     with closing(raw.connect("owner")) as owner:
-        owner.execute(schemas.missing_indexes(generation)[1])
+        owner.execute(generation_tables.missing_indexes(generation)[1])
         owner.commit()
     assert len(_indexes(generation.schema)) == 2
     build(generation.pk)
@@ -161,7 +164,7 @@ def test_indexes_are_not_made_while_somebody_folds():
     ours, theirs = generation.parts.all()
     with closing(raw.connect("owner")) as elsewhere:
         elsewhere.execute("SELECT FROM projections_part WHERE id = %s FOR UPDATE", [theirs.pk])
-        assert not filling.build(ours.pk)
+        assert not builder.build(ours.pk)
         assert len(_indexes(generation.schema)) == 1
     build(generation.pk)
     assert status(generation.pk) == "live"
@@ -171,7 +174,7 @@ def test_indexes_are_not_made_while_somebody_folds():
 def test_what_is_only_compared_needs_no_indexes():
     sell()
     OrderSummary.objects.update(number="damaged")
-    verified = filling.complete(generations.verify(NAME))
+    verified = builder.complete(generations.verify(NAME))
     assert (verified.status, verified.differing) == ("verified", 3)
     assert len(_indexes(verified.schema)) == 1
 
@@ -231,7 +234,7 @@ def test_of_old_generations_only_the_last_is_kept():
 
 def test_a_projection_that_wants_other_events_is_fed_again_after_its_rebuild():
     sell()
-    SubscriberRow.objects.filter(pk=NAME).update(wanted="other", checkpoint=5)
+    SubscriberRow.objects.filter(pk=NAME).update(types_hash="other", checkpoint=5)
     sell(1)
     assert OrderSummary.objects.count() == 3
     build(generations.rebuild(NAME).pk)
@@ -244,29 +247,29 @@ def test_a_projection_that_wants_other_events_is_fed_again_after_its_rebuild():
 def made(parts=1):
     """A generation whose table is there, still empty."""
     generation = generations.rebuild(NAME, parts=parts)
-    filling.make(generation, generations.projection_named(NAME))
+    builder.make(generation, generations.projection_named(NAME))
     return generation
 
 
 def spoil(generation):
     """Makes a generation's table refuse every row."""
-    filling.make(generation, generations.projection_named(generation.projection))
+    builder.make(generation, generations.projection_named(generation.projection))
     with closing(raw.connect("owner")) as owner:
-        owner.execute(f"ALTER TABLE {generation.schema}.ordering_conferenceonsale ADD CHECK (name = '')")
+        owner.execute(f"ALTER TABLE {generation.schema}.ordering_conferencesummary ADD CHECK (name = '')")
         owner.commit()
 
 
 def test_a_failing_rebuild_says_why_and_leaves_the_live_rows_alone(settings):
     settings.EVENTSTORE_HALT_AT = 1
     sell()
-    live = ConferenceOnSale.objects.count()
+    live = ConferenceSummary.objects.count()
     generation = generations.rebuild("seat-availability")
     spoil(generation)
     build(generation.pk)
     failed = Generation.objects.get(pk=generation.pk)
     assert failed.status == "failed"
     assert "CheckViolation" in failed.error
-    assert ConferenceOnSale.objects.count() == live
+    assert ConferenceSummary.objects.count() == live
     assert not ParkedEvent.objects.exists()
     assert _schemas() == []
 
@@ -285,7 +288,7 @@ def test_what_a_rebuild_cannot_fold_is_parked_with_its_key():
     # And the next one mends it, table and all.
     build(generations.rebuild("seat-availability").pk)
     assert not ParkedEvent.objects.filter(subscriber="seat-availability").exists()
-    assert ConferenceOnSale.objects.count() == 1
+    assert ConferenceSummary.objects.count() == 1
 
 
 def _catalogue():

@@ -6,16 +6,18 @@ import psycopg
 import pytest
 from django.db import connection, transaction
 
-from eventstore import feeding, store
+from eventstore import store
 from eventstore.models import ParkedEvent, SubscriberRow
-from eventstore.operations import perform
-from eventstore.subscribers import Mode, registry
+from eventstore.operations.base import perform
+from eventstore.subscriptions import feeding
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Mode
 from ordering.models import OrderSummary
-from projections import filling, generations
 from projections.checks import swappable
-from projections.control import Rebuild, RollBack
 from projections.errors import DependedOn
 from projections.models import Generation
+from projections.operations import Rebuild, RollBack
+from projections.rebuild import builder, generations
 from tests.integration import shop
 from tests.integration.eventstore import raw
 from tests.integration.eventstore.beside import Beside
@@ -34,7 +36,7 @@ def sell(orders=3):
 
 
 def rebuilt():
-    return filling.complete(generations.rebuild(NAME))
+    return builder.complete(generations.rebuild(NAME))
 
 
 def fetch(statement, *values):
@@ -62,7 +64,7 @@ def altered(there, back):
 def made():
     """A generation whose table is there, and still empty."""
     generation = generations.rebuild(NAME)
-    filling.make(generation, generations.projection_named(NAME))
+    builder.make(generation, generations.projection_named(NAME))
     return generation
 
 
@@ -88,7 +90,7 @@ def test_what_is_rolled_back_in_a_generation_never_leads_it_into_the_live_table(
     bad = OrderSummary.objects.earliest("as_of").order_id
     as_owner(f"ALTER TABLE {generation.schema}.{TABLE} ADD CHECK (order_id <> '{bad}')")
     part = generation.parts.get()
-    while filling.Filler(part.pk).step() is filling.Outcome.MORE:
+    while builder.Builder(part.pk).step() is builder.StepOutcome.MORE:
         pass
     assert set(ParkedEvent.objects.values_list("subscriber", "key")) == {(generation.parked_as, str(bad))}
     assert fetch(f"SELECT xmin, ctid, order_id FROM {TABLE} ORDER BY order_id") == before
@@ -139,7 +141,7 @@ def test_readers_and_feeders_live_through_a_column_whose_type_is_another_after_t
         preparing.execute(f"SELECT number FROM {TABLE}", prepare=True)
         for _ in range(10):  # so often that whatever prepares by itself has done so
             read = sorted(OrderSummary.objects.values_list("number", flat=True))
-        assert filling.complete(generation).status == "live"
+        assert builder.complete(generation).status == "live"
         for _ in range(2):
             with pytest.raises(psycopg.errors.FeatureNotSupported):
                 preparing.execute(f"SELECT number FROM {TABLE}", prepare=True)
@@ -156,7 +158,7 @@ def test_of_a_swap_and_a_reader_that_wait_for_each_other_the_swap_steps_back():
     generation = made()
     with closing(raw.connect()) as reader:
         reader.execute(f"SELECT count(*) FROM {TABLE}")
-        swapping = Beside(lambda: filling.complete(generation))
+        swapping = Beside(lambda: builder.complete(generation))
         eventually(lambda: waiting_for("SET SCHEMA"))
         # It holds the subscriber's row now, and wants the table that this reader holds.
         reader.execute("SET LOCAL lock_timeout = '700ms'")
@@ -172,7 +174,7 @@ def test_while_maintenance_keeps_a_swap_waiting_everybody_else_goes_on():
     generation = made()
     with closing(raw.connect("owner")) as maintenance:
         maintenance.execute(f"LOCK TABLE {TABLE} IN SHARE UPDATE EXCLUSIVE MODE")
-        swapping = Beside(lambda: filling.complete(generation))
+        swapping = Beside(lambda: builder.complete(generation))
         eventually(lambda: waiting_for(f'LOCK TABLE "public"."{TABLE}"'))
         sell(1)
         assert OrderSummary.objects.filter(status="confirmed").count() == 4
@@ -201,7 +203,7 @@ def test_a_table_that_something_hangs_on_is_not_swapped_away_under_it(what):
     sell(1)
     rebuilt()
     with altered(*HANGS_ON[what]):
-        for operation in (Rebuild(subscriber=NAME), RollBack(subscriber=NAME)):
+        for operation in (Rebuild(target=NAME), RollBack(target=NAME)):
             with pytest.raises(DependedOn, match=what):
                 perform(operation, by="anna", reason="a test")
         assert not Generation.objects.filter(status="building").exists()

@@ -7,13 +7,13 @@ import pytest
 from eventstore import store
 from eventstore.commands import dispatch
 from eventstore.models import CommandRecord, SubscriberRow
-from eventstore.operations import perform
+from eventstore.operations.base import perform
 from eventstore.testing.subscribers import rows
 from ordering.domain.order import CancelOrder, ExpireOrder, RequestStatusMail
 from ordering.registry import PROJECTIONS
-from projections.control import Rebuild, Verify
 from projections.models import Generation
-from sagas.models import Delivery, Instance, Outgoing, Timer, Transition
+from projections.operations import Rebuild, Verify
+from sagas.models import Delivery, Instance, OutboxCommand, Timer, Transition
 from tests.integration import shop
 from tests.integration.processes import clock, eventually, mail_server, worker
 
@@ -37,7 +37,7 @@ def everything_is_done():
 
 
 def happened():
-    acted = (CommandRecord, Outgoing, Timer, Delivery, Instance, Transition)
+    acted = (CommandRecord, OutboxCommand, Timer, Delivery, Instance, Transition)
     return store.head(), rows(*(model._default_manager.all() for model in acted))
 
 
@@ -48,7 +48,7 @@ def test_with_everybody_at_work_rebuilding_and_verifying_all_sends_nothing_and_r
         before, sent = happened(), len(server.received)
         for operation, ends in ((Rebuild, "live"), (Verify, "verified")):
             for projection in PROJECTIONS:
-                perform(operation(subscriber=projection.name), by="test")
+                perform(operation(target=projection.name), by="test")
             ended = Generation.objects.filter(status=ends)
             eventually(lambda: ended.count() == len(PROJECTIONS), 60)  # noqa: B023 - asked at once
         assert not Generation.objects.filter(differing__gt=0).exists()

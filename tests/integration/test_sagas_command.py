@@ -11,12 +11,12 @@ from django.core.management import CommandError, call_command
 from eventstore import identity, store
 from eventstore.commands import dispatch
 from eventstore.models import OperatorAction, StoredEvent, SubscriberRow
-from eventstore.operations import operations
-from eventstore.subscribers import Rank
+from eventstore.operations.base import operations
+from eventstore.subscriptions.subscriber import Rank
 from ordering.domain.order import CancelOrder
 from ordering.models import OrderSummary
 from sagas import timers
-from sagas.models import Outgoing, Timer
+from sagas.models import OutboxCommand, Timer
 from sagas.testing import bring_to_rest
 from tests.integration import shop, troubles
 from tests.integration.eventstore import raw
@@ -163,14 +163,14 @@ def test_commands_and_timers_are_listed_the_next_that_is_due_first(refused):
 def test_parked_commands_are_sent_again_once_the_cause_is_mended(refused):
     first, second = troubles.parked_orders(2)
     refused()
-    one = Outgoing.objects.get(key=str(first), status="parked")
+    one = OutboxCommand.objects.get(key=str(first), status="parked")
     told = answer("retry-command", "sale", "--command", one.pk, "--by", "ada")
     assert told == {"operation": "retry-command", "subscriber": "sale", "outcome": "1 command is sent again"}
     bring_to_rest(deliver=False)
     assert OrderSummary.objects.get(pk=first).status == "awaiting_payment"
     assert OrderSummary.objects.get(pk=second).status == "placed"
     assert answer("retry-command", "sale")["outcome"] == "1 command is sent again"
-    assert refusal("retry-command", "sale")["error"] == "nothing-to-settle"
+    assert refusal("retry-command", "sale")["error"] == "nothing-to-resolve"
     assert [(each[0], each[4]) for each in actions()] == [
         ("retry-command", False),
         ("retry-command", False),
@@ -181,7 +181,7 @@ def test_parked_commands_are_sent_again_once_the_cause_is_mended(refused):
 def test_a_parked_command_is_abandoned_for_a_reason_and_its_instance_goes_on(refused):
     (order,) = troubles.parked_orders()
     dispatch(CancelOrder(order_id=order, reason="ill"))
-    (parked,) = Outgoing.objects.filter(status="parked")
+    (parked,) = OutboxCommand.objects.filter(status="parked")
     abandon = ("abandon-command", "sale", "--command", parked.pk)
     assert refusal(*abandon)["error"] == "reason-missing"
     answer(*abandon, *WHY)
@@ -200,7 +200,7 @@ def test_a_timer_is_moved_and_cancelled(sold):
     timer.refresh_from_db()
     assert timer.due_at == datetime(2031, 1, 2, 3, 4, tzinfo=UTC)
     answer("cancel-timer", "sale", "--timer", timer.pk, *WHY)
-    assert refusal("cancel-timer", "sale", "--timer", timer.pk, *WHY)["error"] == "nothing-to-settle"
+    assert refusal("cancel-timer", "sale", "--timer", timer.pk, *WHY)["error"] == "nothing-to-resolve"
     assert answer("timers") == []
 
 
@@ -232,7 +232,7 @@ def test_the_operations_are_those_on_sagas():
         assert (f"'{kind.name}'" in str(unknown.value)) is (Rank.SAGA in kind.ranks)
     assert "'pause'" in str(unknown.value)
     assert "'rebuild'" not in str(unknown.value)
-    assert "'resend'" not in str(unknown.value)
+    assert "'send-copy'" not in str(unknown.value)
 
 
 def test_a_saga_is_paused_and_shown_so(sold):

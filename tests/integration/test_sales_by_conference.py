@@ -4,14 +4,17 @@ import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from eventstore import control, feeding, healing
 from eventstore.commands import dispatch
 from eventstore.models import ParkedEvent, SubscriberRow
-from eventstore.subscribers import Mode, registry
+from eventstore.operations.subscribers import Reshard
+from eventstore.subscriptions import feeding
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.retry import retry_keys
+from eventstore.subscriptions.subscriber import Mode
 from ordering.domain.payment import RefundPayment
 from ordering.domain.values import payment_id_of
-from ordering.models import OrderSummary, SaleOfConference
-from projections import filling, generations
+from ordering.models import ConferenceSales, OrderSummary
+from projections.rebuild import builder, generations
 from tests.integration import shop
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -37,12 +40,12 @@ def refund(order):
 def sums(conference):
     return [
         (each["currency"], each["payments"], each["total_received"], each["refunds"], each["total_refunded"])
-        for each in SaleOfConference.objects.sums(conference)
+        for each in ConferenceSales.objects.sums(conference)
     ]
 
 
 def rows():
-    return list(SaleOfConference.objects.order_by("pk").values())
+    return list(ConferenceSales.objects.order_by("pk").values())
 
 
 def test_payments_and_refunds_are_summed_by_conference():
@@ -63,14 +66,14 @@ def test_a_rebuild_looks_up_the_same_rows_split_or_not(shards):
         sell(conference)
     registry.make_rows()
     if shards > 1:
-        control.Split(subscriber=NAME, shards=shards).carry_out(by="test", reason="")
+        Reshard(target=NAME, shards=shards).carry_out(by="test", reason="")
     catch_up()
     live = rows()
     assert {row["conference_id"] for row in live} == set(conferences)
     assert len(live) == 6
-    assert filling.complete(generations.rebuild(NAME, parts=3)).status == "live"
+    assert builder.complete(generations.rebuild(NAME, parts=3)).status == "live"
     assert rows() == live
-    verified = filling.complete(generations.verify(NAME))
+    verified = builder.complete(generations.verify(NAME))
     assert (verified.status, verified.differing, verified.compared) == ("verified", 0, 6)
 
 
@@ -83,7 +86,7 @@ def test_it_is_never_ahead_of_what_it_looks_up_nor_is_its_rebuild():
     sell(conference)
     catch_up()
     assert SubscriberRow.objects.get(pk=NAME).checkpoint == behind
-    assert filling.complete(generations.rebuild(NAME)).status == "live"
+    assert builder.complete(generations.rebuild(NAME)).status == "live"
     assert SubscriberRow.objects.get(pk=NAME).checkpoint == behind
     SubscriberRow.objects.filter(pk=USED).update(status="running")
     feeding.catch_up(registry.of(Mode.SYNC))
@@ -102,16 +105,16 @@ def test_a_payment_waits_for_the_row_that_it_needs():
     assert (parked.subscriber, parked.key) == (NAME, str(payment_id_of(order)))
     assert "RowMissing" in parked.error
     summary.save(force_insert=True)
-    assert healing.retry(NAME, [parked.key]).keys == 1
+    assert retry_keys(NAME, [parked.key]).keys == 1
     assert sums(conference) == [("EUR", 1, shop.PRICE.amount, 0, 0)]
 
 
 def test_a_rebuild_of_what_it_uses_makes_it_stale_until_it_is_rebuilt_too():
     sell(shop.conference_on_sale())
     catch_up()
-    filling.complete(generations.rebuild(USED))
+    builder.complete(generations.rebuild(USED))
     assert SubscriberRow.objects.get(pk=NAME).stale == f"uses {USED}, which was rebuilt since"
-    filling.complete(generations.rebuild(NAME))
+    builder.complete(generations.rebuild(NAME))
     assert SubscriberRow.objects.get(pk=NAME).stale == ""
 
 
@@ -120,7 +123,7 @@ def test_staff_see_what_a_conference_sold(client):
     sell(conference)
     catch_up()
     client.force_login(User.objects.create_superuser("ada"))
-    page = client.get(reverse("admin:ordering_conferenceonsale_change", args=[conference]))
+    page = client.get(reverse("admin:ordering_conferencesummary_change", args=[conference]))
     assert "99.50 EUR received in 1 payments" in page.content.decode()
-    listed = client.get(reverse("admin:ordering_saleofconference_changelist"))
+    listed = client.get(reverse("admin:ordering_conferencesales_changelist"))
     assert "99.50 EUR" in listed.content.decode()

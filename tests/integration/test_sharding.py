@@ -9,13 +9,13 @@ import pytest
 from eventstore import store
 from eventstore.context import new_id
 from eventstore.events import Event
-from eventstore.slices import ALL, Slice, shard, share
 from eventstore.store import Changes
+from eventstore.subscriptions.hash_ranges import ALL, HashRange, shard, share
 from ordering.domain.order import OrderConfirmed
 from ordering.projections.order import OrderSummaries
 from ordering.projections.payment import SalesByDay
-from projections import sharding
 from projections.projection import Handler
+from projections.rebuild import event_filter
 from tests.integration import shop
 from tests.integration.eventstore import raw
 
@@ -42,7 +42,7 @@ def sell(orders=8):
 
 
 def condition(part):
-    return sharding.condition(summaries(), part).as_string()
+    return event_filter.event_condition(summaries(), part).as_string()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
@@ -55,7 +55,7 @@ def test_every_key_is_in_one_slice(count):
 
 def test_a_single_slice_is_everything():
     assert shard(0, 1) == share(0, 1) == ALL
-    assert sharding.condition(summaries(), shard(0, 1)).as_string() == "true"
+    assert event_filter.event_condition(summaries(), shard(0, 1)).as_string() == "true"
 
 
 def test_what_is_streamed_is_what_is_read():
@@ -79,8 +79,8 @@ def test_postgresql_picks_the_events_whose_keys_python_puts_into_the_slice(count
 
 
 def test_where_keys_are_functions_only_python_can_tell():
-    assert sharding.condition(SalesByDay(), shard(0, 2)).as_string() == "true"
-    assert not sharding.is_exact(SalesByDay())
+    assert event_filter.event_condition(SalesByDay(), shard(0, 2)).as_string() == "true"
+    assert not event_filter.is_exact(SalesByDay())
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_of_keys_that_stand_in_every_event_ever_recorded_postgresql_is_the_only_
     happened: Any = msgspec.defstruct("Happened", fields, bases=(Event,), namespace={"schema": schema}, frozen=True)
     projection = summaries()
     projection.handlers = {"happened": Handler(happened, "number", "happened")}
-    assert sharding.is_exact(projection) is exact
+    assert event_filter.is_exact(projection) is exact
 
 
 def test_events_of_another_schema_version_are_left_for_python_to_judge():
@@ -105,7 +105,7 @@ def test_events_of_another_schema_version_are_left_for_python_to_judge():
         connection.execute("ALTER TABLE eventstore_event DISABLE TRIGGER eventstore_append_only")
         connection.execute("UPDATE eventstore_event SET schema_version = 99")
         connection.execute("ALTER TABLE eventstore_event ENABLE TRIGGER eventstore_append_only")
-    assert read(condition(Slice("x", None))) == read() != []
+    assert read(condition(HashRange("x", None))) == read() != []
 
 
 @pytest.mark.parametrize("part", [None, shard(1, 4)])
@@ -115,7 +115,7 @@ def test_the_log_is_read_by_an_index_in_order_of_position(part):
         confirmed = OrderConfirmed(order_id=order_id)
         store.append(Changes(stream_id=order_id, category="order", expected=0, events=[confirmed]))
     only = condition(part) if part else "true"
-    query = store.streaming(only)
+    query = store.stream_query(only)
     with raw.connect() as connection:
         connection.execute(store.BY_INDEX)
         parameters = [0, 3, list(summaries().types), 1_000]

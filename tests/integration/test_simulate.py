@@ -6,8 +6,8 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from ordering.models import ConferenceOnSale, OrderSummary
-from sagas.models import Delivery, Outgoing
+from ordering.models import ConferenceSummary, OrderSummary
+from sagas.models import Delivery, OutboxCommand
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -24,14 +24,14 @@ def test_every_order_ends_as_its_fate_says_and_seats_add_up():
     statuses = Counter(OrderSummary.objects.values_list("status", flat=True))
     assert statuses.total() == 60
     assert {"confirmed", "expired", "refused"} <= set(statuses)
-    conference = ConferenceOnSale.objects.get()
+    conference = ConferenceSummary.objects.get()
     kept = Counter[str]()
     for order in OrderSummary.objects.filter(status__in=["confirmed", "awaiting_payment"]):
         for line in order.lines:
             kept[line["seat_type"]] += line["quantity"]
     for code, seats in conference.seat_types.items():
         assert seats["capacity"] - seats["available"] == kept[code]
-    assert not Outgoing.objects.exclude(status="done").exists()
+    assert not OutboxCommand.objects.exclude(status="done").exists()
     paid = OrderSummary.objects.filter(status__in=["confirmed", "refunded"]).count()
     assert Delivery.objects.filter(effect="mail.order-confirmation").count() == paid
 
@@ -46,11 +46,11 @@ def test_the_same_seed_sells_the_same_way():
 
 def test_the_demo_leaves_a_conference_on_sale_and_is_played_once():
     simulate(demo=True)
-    conferences = ConferenceOnSale.objects.count()
+    conferences = ConferenceSummary.objects.count()
     assert conferences == 3
-    assert any(seats["available"] for each in ConferenceOnSale.objects.all() for seats in each.seat_types.values())
+    assert any(seats["available"] for each in ConferenceSummary.objects.all() for seats in each.seat_types.values())
     assert "nothing to fill" in simulate(demo=True)
-    assert ConferenceOnSale.objects.count() == conferences
+    assert ConferenceSummary.objects.count() == conferences
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_the_demo_leaves_a_conference_on_sale_and_is_played_once():
 def test_wrong_options_are_refused(wrong):
     with pytest.raises(CommandError):
         simulate(**wrong)
-    assert not ConferenceOnSale.objects.exists()
+    assert not ConferenceSummary.objects.exists()

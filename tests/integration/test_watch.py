@@ -13,8 +13,9 @@ from django.db import connection
 
 from config import bundled
 from config.bundled.valkey import free_port
-from eventstore import presence
-from eventstore.models import Incident, Notice, ParkedEvent, Pulse, SubscriberRow
+from eventstore.models import Incident, Notification, ParkedEvent, SubscriberRow, WorkerHeartbeat
+from eventstore.monitoring import notifications
+from eventstore.monitoring.workers import worker_statuses
 from tests.integration import shop
 from tests.integration.eventstore import raw
 from tests.integration.processes import MailServer, Program, eventually, mail_server, program
@@ -25,11 +26,11 @@ pytestmark = pytest.mark.usefixtures("clean")
 QUEUES = ("live", "effects", "rebuild", "clock")
 HASTY = {
     "ADMINS": "staff@example.org",
-    "WATCH_SECONDS": "0.2",
-    "SILENT_SECONDS": "3",
-    "STALLED_SECONDS": "5",
-    "LASTS_SECONDS": "1",
-    "SETTLED_SECONDS": "2",
+    "HEALTH_CHECK_SECONDS": "0.2",
+    "HEARTBEAT_TIMEOUT_SECONDS": "3",
+    "STALLED_AFTER_SECONDS": "5",
+    "RAISE_AFTER_SECONDS": "1",
+    "RESOLVE_AFTER_SECONDS": "2",
 }
 LASTING = timedelta(seconds=1.5)
 
@@ -98,7 +99,7 @@ def told(server: MailServer, *beginnings: str) -> None:
 
 
 def last_look() -> datetime:
-    return Pulse.objects.get(name="watch").beat_at
+    return WorkerHeartbeat.objects.get(name="watch").beat_at
 
 
 def seen_until(moment: datetime) -> None:
@@ -116,16 +117,16 @@ def park(*positions: int) -> None:
 def all_is_well(server: MailServer) -> None:
     """Everybody has started, somebody has looked since, and what was missed until then is over and told."""
     eventually(lambda: heard_of() >= {*QUEUES, "beat"})
-    started = Pulse.objects.exclude(kind="watch").latest("started_at").started_at
-    eventually(Pulse.objects.filter(kind="watch", beat_at__gt=started).exists)
+    started = WorkerHeartbeat.objects.exclude(kind="watch").latest("started_at").started_at
+    eventually(WorkerHeartbeat.objects.filter(kind="watch", beat_at__gt=started).exists)
     eventually(lambda: not Incident.objects.filter(ended_at=None).exists())
-    eventually(lambda: not Notice.objects.filter(told_at=None).exists())
+    eventually(lambda: not Notification.objects.filter(sent_at=None).exists())
     Incident.objects.all().delete()
     server.received.clear()
 
 
 def heard_of() -> set[str]:
-    alive = [each for each in presence.everybody() if each.state == "alive"]
+    alive = [each for each in worker_statuses() if each.state == "alive"]
     return {name for each in alive for name in (*each.queues, each.kind)}
 
 
@@ -157,9 +158,9 @@ def test_beat_tells_once_that_a_queue_lost_all_its_workers_and_once_that_it_has_
 def test_a_worker_that_falls_silent_beside_others_is_missed_until_it_is_replaced(mails):
     with beat(), worker("live", "clock", "rebuild", "effects"), worker("effects") as second:
         eventually(lambda: heard_of() >= {*QUEUES, "beat"})
-        others = Pulse.objects.get(name__startswith="live-")
+        others = WorkerHeartbeat.objects.get(name__startswith="live-")
         # Who falls silent before another has started counts as replaced by it.
-        eventually(Pulse.objects.filter(name__startswith="effects-", beat_at__gt=others.started_at).exists)
+        eventually(WorkerHeartbeat.objects.filter(name__startswith="effects-", beat_at__gt=others.started_at).exists)
         all_is_well(mails)
         second.kill()
         told(mails, "Worker: effects-")
@@ -172,7 +173,7 @@ def test_a_loop_that_hangs_falls_silent_though_its_process_lives(mails):
         all_is_well(mails)
         with closing(raw.connect()) as holder:
             # The ticker is a single process: while the firing of timers waits, its loop does not turn.
-            holder.execute("LOCK TABLE sagas_outgoing IN EXCLUSIVE MODE")
+            holder.execute("LOCK TABLE sagas_outbox IN EXCLUSIVE MODE")
             told(mails, "Worker: queue clock has no worker: clock-")
             assert ticker.process.poll() is None
             holder.rollback()
@@ -180,17 +181,17 @@ def test_a_loop_that_hangs_falls_silent_though_its_process_lives(mails):
 
 
 def test_who_says_goodbye_and_comes_back_in_time_is_not_missed(mails):
-    with worker("live", "clock", "rebuild", SILENT_SECONDS="15"):
+    with worker("live", "clock", "rebuild", HEARTBEAT_TIMEOUT_SECONDS="15"):
         with beat() as clock, worker("effects") as effects:
             all_is_well(mails)
             for each in (clock, effects):
                 each.process.terminate()
                 each.process.wait(30)
-            assert Pulse.objects.filter(stopped_at__isnull=False).count() == 2
+            assert WorkerHeartbeat.objects.filter(stopped_at__isnull=False).count() == 2
             told(mails)
-        with beat(SILENT_SECONDS="15"), worker("effects", SILENT_SECONDS="15"):
-            eventually(lambda: Pulse.objects.filter(kind="beat", stopped_at=None).exists())
-            eventually(lambda: not Pulse.objects.filter(stopped_at__isnull=False).exists())
+        with beat(HEARTBEAT_TIMEOUT_SECONDS="15"), worker("effects", HEARTBEAT_TIMEOUT_SECONDS="15"):
+            eventually(lambda: WorkerHeartbeat.objects.filter(kind="beat", stopped_at=None).exists())
+            eventually(lambda: not WorkerHeartbeat.objects.filter(stopped_at__isnull=False).exists())
             told(mails)
 
 
@@ -266,7 +267,9 @@ def test_a_mail_server_that_was_down_is_tried_again_and_one_channel_that_fails_s
     heard = tmp_path / "heard"
     port = free_port()
     telling = {
-        "TELL": "eventstore.telling.mail_admins,tests.integration.channels.broken,tests.integration.channels.file",
+        "NOTIFIERS": ",".join(
+            (notifications.MAIL, "tests.integration.notifiers.broken", "tests.integration.notifiers.file")
+        ),
         "CHANNEL_FILE": str(heard),
         "EMAIL_URL": f"smtp://127.0.0.1:{port}",
     }
@@ -275,11 +278,11 @@ def test_a_mail_server_that_was_down_is_tried_again_and_one_channel_that_fails_s
         eventually(lambda: heard_of() >= {*QUEUES, "beat"})
         park(1)
         eventually(lambda: heard.exists() and "parked: order-summaries began" in heard.read_text())
-        untold = Notice.objects.filter(incident__kind="parked", told_at=None)
-        eventually(lambda: untold.filter(channel__endswith="mail_admins", attempts__gte=2).exists())
+        untold = Notification.objects.filter(incident__kind="parked", sent_at=None)
+        eventually(lambda: untold.filter(notifier__endswith="mail_admins", attempts__gte=2).exists())
         with mail_server(port) as (server, _):
             eventually(lambda: [each for each in subjects(server) if each.startswith("Parked: order-summaries")], 60)
-            eventually(lambda: set(untold.values_list("channel", flat=True)) == {"tests.integration.channels.broken"})
+            eventually(lambda: set(untold.values_list("notifier", flat=True)) == {"tests.integration.notifiers.broken"})
             ParkedEvent.objects.all().delete()
             eventually(lambda: [each for each in subjects(server) if each.startswith("Recovered: order-summaries")])
             # Channels are told in turn, so the last hears of it after the mail has come.
@@ -290,7 +293,7 @@ def test_a_mail_server_that_was_down_is_tried_again_and_one_channel_that_fails_s
 def test_a_broker_that_is_gone_is_one_incident_and_not_one_for_each_worker(mails):
     with temporary_home() as home, bundled.servers(home, postgres=False) as servers:
         # For so long after it is back, workers that try to reach it ever more rarely are not missed.
-        own = {"REDIS_URL": servers.redis_url, "SETTLED_SECONDS": "20"}
+        own = {"REDIS_URL": servers.redis_url, "RESOLVE_AFTER_SECONDS": "20"}
         workers = partial(worker, "live", "effects", "rebuild", **own)
         # A worker may end by itself when its broker dies while it holds a message.
         with kept(partial(beat, **own)), kept(workers), kept(partial(worker, "clock", **own)):

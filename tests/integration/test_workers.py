@@ -9,9 +9,10 @@ import pytest
 from eventstore import store
 from eventstore.models import StoredEvent, SubscriberRow
 from eventstore.tasks import follow
-from ordering.models import OrderSummary, SalesOfDay
-from projections import generations, tasks
+from ordering.models import DailySales, OrderSummary
+from projections import tasks
 from projections.models import Generation
+from projections.rebuild import generations
 from sagas.models import Delivery, Timer
 from tests.integration import shop
 from tests.integration.eventstore import raw
@@ -37,11 +38,11 @@ def paid_order():
 def test_an_async_read_model_is_fed_by_another_process():
     with worker():
         paid_order()
-        eventually(SalesOfDay.objects.exists)
+        eventually(DailySales.objects.exists)
         eventually(lambda: row("sales-by-day").checkpoint == store.head())
     assert process_id(row("sales-by-day").fed_by) != os.getpid()
     assert process_id(row("order-summaries").fed_by) == os.getpid()
-    assert SalesOfDay.objects.get().received == shop.PRICE.amount
+    assert DailySales.objects.get().received == shop.PRICE.amount
 
 
 def test_one_task_feeds_all_async_subscribers(settings):
@@ -111,16 +112,16 @@ def test_a_worker_killed_inside_a_batch_loses_nothing_and_repeats_nothing():
         paid_order()
         eventually(lambda: row("sales-by-day").checkpoint == store.head())
     with closing(raw.connect()) as blocker, worker() as victim:
-        blocker.execute("SELECT * FROM ordering_salesofday FOR UPDATE")
+        blocker.execute("SELECT * FROM ordering_dailysales FOR UPDATE")
         paid_order()
-        eventually(lambda: _waits_for_a_row("ordering_salesofday"))
+        eventually(lambda: _waits_for_a_row("ordering_dailysales"))
         victim.kill()
         blocker.rollback()
     payment = StoredEvent.objects.filter(type="payment.accepted").latest("position")
     assert row("sales-by-day").checkpoint < payment.position
     with worker(), clock():
         eventually(lambda: row("sales-by-day").checkpoint == store.head())
-    day = SalesOfDay.objects.get()
+    day = DailySales.objects.get()
     assert (day.payments, day.received) == (2, shop.PRICE.amount * 2)
 
 

@@ -11,8 +11,9 @@ from django.test import override_settings
 from config.bundled.valkey import free_port
 from eventstore.models import ClockTimestamp
 from ordering.effects.customer import send_welcome
-from sagas import delivery, dispatch
-from sagas.models import Delivery, Outgoing
+from sagas import outbox
+from sagas.effects import delivery
+from sagas.models import Delivery, OutboxCommand
 from tests.integration import shop
 from tests.integration.eventstore import raw
 
@@ -40,9 +41,9 @@ def parked_orders(many: int = 1) -> list[UUID]:
     """Orders whose first command is parked. The log has to refuse what it would record."""
     customer, conference = shop.customer(), shop.conference_on_sale()
     orders = [shop.order(customer, conference) for _ in range(many)]
-    pending = Outgoing.objects.filter(status=Outgoing.Status.PENDING)
+    pending = OutboxCommand.objects.filter(status=OutboxCommand.Status.PENDING)
     while pending.update(due_at=ClockTimestamp()):
-        dispatch.dispatch_one()
+        outbox.send_next()
     return orders
 
 

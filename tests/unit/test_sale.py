@@ -23,8 +23,9 @@ from ordering.domain.order import (
 )
 from ordering.domain.payment import PaymentAccepted, PaymentDeclined, RefundPayment, RequestPayment
 from ordering.domain.values import payment_id_of
-from ordering.processes.sale import PAYMENT_WINDOW, Sale
-from sagas.saga import At, Cancel, CommandRefused, End, Send
+from ordering.processes.sale import PAYMENT_TIMER, Sale
+from sagas.refusal import CommandRefused
+from sagas.steps import At, Cancel, End, Send
 from sagas.testing import tell
 
 from .samples import CONFERENCE, ORDER, PLACED, STANDARD, euros
@@ -44,7 +45,7 @@ EXPIRED = OrderExpired(order_id=ORDER)
 CANCELLED = OrderCancelled(order_id=ORDER, reason="ill")
 ENDED = pytest.mark.parametrize("ended", [EXPIRED, CANCELLED])
 
-NO_LONGER_WAITED_FOR = Cancel(PAYMENT_WINDOW)
+NO_LONGER_WAITED_FOR = Cancel(PAYMENT_TIMER)
 GIVE_SEATS_BACK = Send(ReleaseSeats(conference_id=CONFERENCE, order_id=ORDER))
 
 
@@ -61,7 +62,7 @@ def refund(reason: str) -> Send:
 def test_an_order_reserves_its_seats_and_is_given_a_time_to_be_paid() -> None:
     assert tell(Sale, PLACED).last == [
         Send(ReserveSeats(conference_id=CONFERENCE, order_id=ORDER, lines=(Line("standard", 2),))),
-        At(PLACED.expires_at, ExpireOrder(order_id=ORDER), name=PAYMENT_WINDOW),
+        At(PLACED.expires_at, ExpireOrder(order_id=ORDER), name=PAYMENT_TIMER),
     ]
 
 

@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sagas import windows
-from sagas.windows import Window
+from sagas.effects import send_windows
+from sagas.effects.send_windows import SendWindow
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -28,28 +28,30 @@ def acts(settings):
 
 
 def opens(now: datetime) -> datetime | None:
-    found = windows.opens_at("mail.welcome", now)
+    found = send_windows.opens_at("mail.welcome", now)
     return found.astimezone(UTC) if found else None
 
 
 def test_a_window_is_two_times_of_the_day():
-    assert windows.parse("08:00-21:30") == windows.parse(" 08:00 - 21:30 ") == Window(time(8), time(21, 30))
+    assert (
+        send_windows.parse("08:00-21:30") == send_windows.parse(" 08:00 - 21:30 ") == SendWindow(time(8), time(21, 30))
+    )
 
 
 @pytest.mark.parametrize("text", ["", "08:00", "8-21", "08:00-25:00", "always", "08:00-08:00", "08:00-21:00-22:00"])
 def test_anything_else_is_no_window(text):
     with pytest.raises(ValueError):  # noqa: PT011 - whichever part of it is wrong
-        windows.parse(text)
+        send_windows.parse(text)
 
 
 @pytest.mark.parametrize(("hour", "holds"), [(7, False), (8, True), (20, True), (21, False), (23, False), (0, False)])
 def test_it_holds_from_its_beginning_until_before_its_end(hour, holds):
-    assert windows.parse("08:00-21:00").holds(time(hour)) is holds
+    assert send_windows.parse("08:00-21:00").holds(time(hour)) is holds
 
 
 @pytest.mark.parametrize(("hour", "holds"), [(21, False), (22, True), (23, True), (0, True), (5, True), (6, False)])
 def test_it_may_go_over_midnight(hour, holds):
-    assert windows.parse("22:00-06:00").holds(time(hour)) is holds
+    assert send_windows.parse("22:00-06:00").holds(time(hour)) is holds
 
 
 def test_without_a_window_an_effect_acts_at_any_time(acts, settings):
@@ -61,9 +63,9 @@ def test_without_a_window_an_effect_acts_at_any_time(acts, settings):
 
 def test_the_first_pattern_that_fits_counts(settings):
     settings.EFFECTS_WINDOWS = {"mail.welcome": "09:00-10:00", "mail.*": "08:00-21:00", "*": "00:00-00:01"}
-    assert windows.window_of("mail.welcome") == Window(time(9), time(10))
-    assert windows.window_of("mail.order-status") == Window(time(8), time(21))
-    assert windows.window_of("sms.order-status") == Window(time(0), time(0, 1))
+    assert send_windows.window_of("mail.welcome") == SendWindow(time(9), time(10))
+    assert send_windows.window_of("mail.order-status") == SendWindow(time(8), time(21))
+    assert send_windows.window_of("sms.order-status") == SendWindow(time(0), time(0, 1))
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from eventstore.identity import Confirm
 from eventstore.management import log
-from eventstore.management.operating import OperatingCommand
-from eventstore.operations import Operation
+from eventstore.management.base import OperationsCommand
+from eventstore.operations.base import Operation
+from eventstore.operations.identity import Confirm
 
 
-class Command(OperatingCommand):
+class Command(OperationsCommand):
     help = __doc__
     parts = {"status": log}
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from eventstore.errors import StreamNotFound
-from ordering.models import ConferenceOnSale
+from ordering.models import ConferenceSummary
 from ordering.simulation import Simulation, on_sale, schedule
 
 SEATS_PER_ORDER = 2
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         self._summary(simulation.outcomes, time.monotonic() - begun)
 
     def _demo(self) -> None:
-        if ConferenceOnSale.objects.exists():
+        if ConferenceSummary.objects.exists():
             self.stdout.write("There are conferences already: nothing to fill.")
             return
         outcomes: Counter[str] = Counter()

@@ -1,7 +1,7 @@
 """Look at projections and operate them."""
 
-from eventstore.management.operating import SubscribersCommand
-from eventstore.subscribers import Rank
+from eventstore.management.base import SubscribersCommand
+from eventstore.subscriptions.subscriber import Rank
 from projections.management import lock
 
 

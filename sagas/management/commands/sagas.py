@@ -1,11 +1,17 @@
 """Look at sagas, the commands they send and the timers they set, and operate them."""
 
-from eventstore.management.operating import SubscribersCommand
-from eventstore.subscribers import Rank
-from sagas.management import armed, instances, sent, story
+from eventstore.management.base import SubscribersCommand
+from eventstore.subscriptions.subscriber import Rank
+from sagas.management import list_commands, list_instances, list_timers, show_instance
 
 
 class Command(SubscribersCommand):
     help = __doc__
     rank = Rank.SAGA
-    parts = {**SubscribersCommand.parts, "list": instances, "show": story, "commands": sent, "timers": armed}
+    parts = {
+        **SubscribersCommand.parts,
+        "list": list_instances,
+        "show": show_instance,
+        "commands": list_commands,
+        "timers": list_timers,
+    }

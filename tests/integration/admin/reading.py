@@ -7,17 +7,17 @@ from eventstore.models import OperatorAction
 MODELS = ("instance", "outgoing", "timer", "delivery")
 INSTANCES, COMMANDS, TIMERS, LEDGER = (f"/admin/sagas/{name}/" for name in MODELS)
 SEE = [f"sagas.view_{name}" for name in MODELS]
-SETTLE = "sagas.settle_command"
-PERMISSIONS = {SETTLE, "sagas.settle_timer", "sagas.settle_delivery", "sagas.resend_delivery"}
+SETTLE = "sagas.resolve_command"
+PERMISSIONS = {SETTLE, "sagas.resolve_timer", "sagas.resolve_delivery", "sagas.copy_delivery"}
 WHY = {"reason": "a customer called"}
 
 
 def url(operation, subscriber):
-    return reverse("admin:eventstore_operate", args=[operation, subscriber])
+    return reverse("admin:eventstore_operation", args=[operation, subscriber])
 
 
 def story(key, saga="sale"):
-    return reverse("admin:sagas_story", args=[saga, key])
+    return reverse("admin:sagas_history", args=[saga, key])
 
 
 def event(position):

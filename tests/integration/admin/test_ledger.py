@@ -5,11 +5,11 @@ from django.core import mail
 from django.urls import reverse
 
 from eventstore.models import StoredEvent
-from eventstore.operations import operations, perform
-from sagas.control import RetryDelivery
-from sagas.models import Delivery, Outgoing, Timer
+from eventstore.operations.base import operations, perform
+from sagas.effects.preconditions import FAR
+from sagas.models import Delivery, OutboxCommand, Timer
+from sagas.operations import RetryDelivery
 from sagas.testing import bring_to_rest
-from sagas.waiting import FAR
 from tests.integration import shop, troubles
 from tests.integration.admin.reading import (
     COMMANDS,
@@ -48,7 +48,7 @@ def order():
 
 def test_mails_that_failed_are_retried_all_of_one_error_from_the_list(client, staff):
     troubles.failed_mails(2)
-    staff(*SEE, "sagas.settle_delivery")
+    staff(*SEE, "sagas.resolve_delivery")
     ((fault, (again, give_up)),) = client.get(LEDGER).context["faults"]
     assert (fault.subscriber, fault.status, fault.rows) == (WELCOME, "failed", 2)
     assert (again.label, give_up.label) == ("Retry all of it", "Abandon all of it")
@@ -65,7 +65,7 @@ def test_mails_that_failed_are_retried_all_of_one_error_from_the_list(client, st
 )
 def test_selected_mails_that_failed_are_settled(client, staff, action, reason, status):
     first, second = troubles.failed_mails(2)
-    staff(*SEE, "sagas.settle_delivery")
+    staff(*SEE, "sagas.resolve_delivery")
     chosen = selected(action, [first])
     assert "1 selected" in text(client.post(LEDGER, chosen))
     client.post(LEDGER, chosen | {"confirmed": "yes", "reason": reason})
@@ -76,7 +76,7 @@ def test_selected_mails_that_failed_are_settled(client, staff, action, reason, s
     assert [(each[3], each[4]) for each in actions()] == [(reason, False)]
 
 
-@pytest.mark.parametrize(("action", "sent"), [("happened_selected", 0), ("send_selected_again", 1)])
+@pytest.mark.parametrize(("action", "sent"), [("mark_selected_delivered", 0), ("redeliver_selected", 1)])
 def test_selected_mails_in_doubt_are_settled_by_who_found_out(client, staff, action, sent):
     doubtful, other = troubles.in_doubt(2)
     staff(*SEE, *PERMISSIONS)
@@ -92,13 +92,13 @@ def test_what_was_sent_is_sent_once_more_from_its_page(client, staff):
     bring_to_rest()
     done = Delivery.objects.get()
     page = f"{LEDGER}{done.pk}/change/"
-    staff(*SEE, "sagas.resend_delivery")
-    assert labels(client, page) == ["Resend"]
-    answer = client.post(url("resend", WELCOME), {"delivery": done.pk, "next": page} | WHY, follow=True)
+    staff(*SEE, "sagas.copy_delivery")
+    assert labels(client, page) == ["Send a copy"]
+    answer = client.post(url("send-copy", WELCOME), {"delivery": done.pk, "next": page} | WHY, follow=True)
     assert answer.redirect_chain == [(page, 302)]
     bring_to_rest()
     assert len(mail.outbox) == 2
-    assert actions() == [("resend", WELCOME, "ada", "a customer called", False)]
+    assert actions() == [("send-copy", WELCOME, "ada", "a customer called", False)]
 
 
 def test_a_delivery_that_waits_says_for_what_and_until_when(client, staff):
@@ -139,16 +139,16 @@ def test_the_page_of_an_effect_offers_what_can_be_done_about_its_ledger(client, 
     assert offered(client, WELCOME) == {"pause", "retry-delivery", "abandon-delivery"}
     shown = text(client.get(url("abandon-delivery", WELCOME)))
     assert "3 deliveries are never tried again" in shown
-    perform(RetryDelivery(subscriber=WELCOME), by="bob")
+    perform(RetryDelivery(target=WELCOME), by="bob")
     troubles.in_doubt()
-    assert offered(client, WELCOME) == {"pause", "it-happened", "send-again"}
+    assert offered(client, WELCOME) == {"pause", "mark-delivered", "redeliver"}
 
 
 def test_who_may_only_look_sees_no_button(client, staff, mend):
     (order,) = troubles.parked_orders()
     failed, *_ = troubles.failed_mails()
     staff(*SEE, "eventstore.view_subscriberrow")
-    parked, timer = Outgoing.objects.get(status="parked"), Timer.objects.get()
+    parked, timer = OutboxCommand.objects.get(status="parked"), Timer.objects.get()
     pages = [story(order), COMMANDS, TIMERS, LEDGER]
     pages += [f"{COMMANDS}{parked.pk}/change/", f"{TIMERS}{timer.pk}/change/", f"{LEDGER}{failed.pk}/change/"]
     pages += [reverse("admin:eventstore_subscriber", args=[name]) for name in ("sale", WELCOME)]
@@ -162,7 +162,7 @@ def test_who_may_only_look_sees_no_button(client, staff, mend):
     "operation",
     [
         *("retry-command", "abandon-command", "move-timer", "cancel-timer", "retry-delivery", "abandon-delivery"),
-        *("it-happened", "send-again", "resend"),
+        *("mark-delivered", "redeliver", "send-copy"),
     ],
 )
 @pytest.mark.parametrize("method", ["get", "post"])
@@ -179,15 +179,15 @@ def test_each_operation_asks_for_its_own_permission(client, staff, order, operat
     [
         (COMMANDS, "retry_selected", SETTLE),
         (COMMANDS, "abandon_selected", SETTLE),
-        (LEDGER, "retry_selected", "sagas.settle_delivery"),
-        (LEDGER, "happened_selected", "sagas.settle_delivery"),
-        (LEDGER, "send_selected_again", "sagas.resend_delivery"),
+        (LEDGER, "retry_selected", "sagas.resolve_delivery"),
+        (LEDGER, "mark_selected_delivered", "sagas.resolve_delivery"),
+        (LEDGER, "redeliver_selected", "sagas.copy_delivery"),
     ],
 )
 def test_each_action_on_what_is_selected_asks_for_its_own_permission(client, staff, mend, address, action, permission):
     troubles.parked_orders()
     troubles.failed_mails()
-    rows = [Outgoing.objects.get(status="parked")] if address == COMMANDS else list(Delivery.objects.all())
+    rows = [OutboxCommand.objects.get(status="parked")] if address == COMMANDS else list(Delivery.objects.all())
     staff(*SEE, *(PERMISSIONS - {permission}))
     client.post(address, selected(action, rows, confirmed="yes", **WHY))
     assert actions() == []
@@ -196,6 +196,6 @@ def test_each_action_on_what_is_selected_asks_for_its_own_permission(client, sta
 def test_operations_on_effects_are_not_found_for_sagas_nor_the_other_way_round(client, staff, order):
     staff(superuser=True)
     assert client.get(url("retry-command", WELCOME)).status_code == 404
-    assert client.get(url("resend", "sale")).status_code == 404
+    assert client.get(url("send-copy", "sale")).status_code == 404
     assert client.get(url("rebuild", "sale")).status_code == 404
     assert client.get(url("confirm", "sale")).status_code == 404

@@ -7,15 +7,8 @@ from django.urls import reverse
 
 from eventstore import store
 from eventstore.commands import dispatch
-from eventstore.models import (
-    DiscardedEvent,
-    OperatorAction,
-    ParkedEvent,
-    SkippedRange,
-    SubscriberRow,
-    Warned,
-)
-from eventstore.operations import operations
+from eventstore.models import DiscardedEvent, HandlerWarning, OperatorAction, ParkedEvent, SkippedRange, SubscriberRow
+from eventstore.operations.base import operations
 from ordering.domain.customer import ChangeCustomer
 from ordering.models import CustomerProfile
 from tests.integration import shop
@@ -28,13 +21,13 @@ LAZY = "sales-by-day"
 
 SEE = "eventstore.view_subscriberrow"
 OPERATE = "eventstore.operate_subscriber"
-SETTLE = "eventstore.settle_parked"
+SETTLE = "eventstore.resolve_parked"
 PAGE = f"/admin/eventstore/subscriberrow/of/{NAME}/"
 PARKED = "/admin/eventstore/parkedevent/"
 
 
 def url(operation, subscriber=NAME):
-    return reverse("admin:eventstore_operate", args=[operation, subscriber])
+    return reverse("admin:eventstore_operation", args=[operation, subscriber])
 
 
 def row(name=NAME):
@@ -81,7 +74,7 @@ def test_a_subscriber_is_paused_and_resumed_and_both_are_recorded(client, staff)
     assert actions() == [("pause", NAME, "ada", "", False), ("resume", NAME, "ada", "", False)]
 
 
-@pytest.mark.parametrize("operation", ["pause", "resume", "skip", "rewind", "split", "retry", "discard"])
+@pytest.mark.parametrize("operation", ["pause", "resume", "skip", "rewind", "reshard", "retry", "discard"])
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_without_its_permission_an_operation_is_not_even_shown(client, staff, parked, operation, method):
     permissions = {SEE, OPERATE, SETTLE, "eventstore.view_parkedevent"} - {operations[operation].permission}
@@ -134,15 +127,15 @@ def test_an_operation_asks_for_what_it_needs_then_shows_what_it_touches_then_doe
 def test_a_subscriber_that_workers_feed_is_split_and_shown_as_one(client, staff):
     shop.customer()
     staff(SEE, OPERATE)
-    assert "4 rows, each fed by" in text(client.get(url("split", LAZY), {"shards": 4}))
-    client.post(url("split", LAZY), {"shards": 4})
+    assert "4 rows, each fed by" in text(client.get(url("reshard", LAZY), {"shards": 4}))
+    client.post(url("reshard", LAZY), {"shards": 4})
     assert SubscriberRow.objects.filter(subscriber=LAZY).count() == 4
     listed = client.get("/admin/eventstore/subscriberrow/")
     (one,) = [each for each in listed.context["subscribers"] if each.name == LAZY]
-    assert [place.shard for place in one.places] == [0, 1, 2, 3]
+    assert [place.shard for place in one.shards] == [0, 1, 2, 3]
     assert client.get(reverse("admin:eventstore_subscriberrow_change", args=[f"{LAZY} 2/4"])).context["name"] == LAZY
-    refused = client.post(url("split", NAME), {"shards": 4})
-    assert "only one that workers feed can be split" in text(refused)
+    refused = client.post(url("reshard", NAME), {"shards": 4})
+    assert "only one that workers feed can be resharded" in text(refused)
     assert SubscriberRow.objects.filter(subscriber=NAME).count() == 1
 
 
@@ -259,20 +252,20 @@ def test_only_operations_that_make_sense_have_a_button(client, staff, parked):
             "resume",
             "skip",
             "rewind",
-            "split",
+            "reshard",
             "retry",
         }
 
     assert offered(NAME) == {"pause", "retry"}
-    assert offered(LAZY) == {"pause", "split"}
+    assert offered(LAZY) == {"pause", "reshard"}
     client.post(url("pause", LAZY))
-    assert offered(LAZY) == {"resume", "skip", "split"}
+    assert offered(LAZY) == {"resume", "skip", "reshard"}
 
 
 def test_the_page_of_a_subscriber_shows_its_gaps_warnings_and_past(client, staff, parked):
     first = position_of(parked)
     for position in (1, 2):
-        Warned.objects.create(subscriber=NAME, position=position, text="has no street")
+        HandlerWarning.objects.create(subscriber=NAME, position=position, text="has no street")
     staff(superuser=True)
     client.post(url("pause"))
     shop.customer()

@@ -9,7 +9,7 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin
 
 from eventstore.models import OperatorAction, StoredEvent
-from ordering.models import ConferenceOnSale, CustomerProfile, OrderSummary
+from ordering.models import ConferenceSummary, CustomerProfile, OrderSummary
 from projections.models import Generation
 from tests.integration import shop
 
@@ -130,14 +130,14 @@ def test_a_page_that_asks_again_is_loaded_anew_once_its_reader_is_logged_out(cli
 
 
 def test_scheduling_takes_a_permission(client, staff):
-    staff("ordering.view_conferenceonsale")
-    assert client.post("/admin/ordering/conferenceonsale/add/", RECORDED).status_code == 403
+    staff("ordering.view_conferencesummary")
+    assert client.post("/admin/ordering/conferencesummary/add/", RECORDED).status_code == 403
     assert not StoredEvent.objects.exists()
 
 
 def test_a_form_that_is_sent_twice_schedules_once(client, staff):
-    user = staff("ordering.view_conferenceonsale", "ordering.add_conferenceonsale")
-    first, second = (client.post("/admin/ordering/conferenceonsale/add/", RECORDED) for _ in range(2))
+    user = staff("ordering.view_conferencesummary", "ordering.add_conferencesummary")
+    first, second = (client.post("/admin/ordering/conferencesummary/add/", RECORDED) for _ in range(2))
     for answer in (first, second):
         assert answer.status_code == 302
         assert RECORDED["conference_id"] in answer.url
@@ -149,17 +149,17 @@ def test_a_form_that_is_sent_twice_schedules_once(client, staff):
 
 
 def test_what_a_rule_refuses_is_said_at_the_form(client, staff):
-    staff("ordering.add_conferenceonsale")
-    answer = client.post("/admin/ordering/conferenceonsale/add/", RECORDED | {"closes_at": "2030-07-01T09:00"})
+    staff("ordering.add_conferencesummary")
+    answer = client.post("/admin/ordering/conferencesummary/add/", RECORDED | {"closes_at": "2030-07-01T09:00"})
     assert "invalid-sales-window" in answer.context["form"].errors["closes_at"][0]
 
 
 def test_seats_are_added_on_the_terms_that_they_have(client, staff):
     conference = shop.conference_on_sale(10)
-    staff("ordering.view_conferenceonsale", "ordering.change_conferenceonsale")
+    staff("ordering.view_conferencesummary", "ordering.change_conferencesummary")
     url = reverse("admin:ordering_add_seats", args=[conference])
     seats = {"code": "standard", "name": "Standard", "price": "99.50", "capacity": "5", "max_per_order": "10"}
     form = {f"seats-{name}": value for name, value in seats.items()}
     assert "seat-type-differs" in client.post(url, form | {"seats-price": "1"}).context["form"].errors["code"][0]
     assert client.post(url, form).status_code == 302
-    assert ConferenceOnSale.objects.get().seat_types["standard"]["available"] == 15
+    assert ConferenceSummary.objects.get().seat_types["standard"]["available"] == 15

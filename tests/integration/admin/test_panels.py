@@ -7,33 +7,36 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from eventstore import gaps, panels, store
-from eventstore.control import Split
+from eventstore import store
 from eventstore.models import ParkedEvent, SubscriberRow
-from eventstore.operations import perform
-from eventstore.subscribers import registry
-from ordering.admin import front_page
-from projections import panels as projection_panels
+from eventstore.monitoring.health import duration
+from eventstore.monitoring.status import subscriber_statuses, unstarted
+from eventstore.operations.base import perform
+from eventstore.operations.subscribers import Reshard
+from eventstore.subscriptions import gaps
+from eventstore.subscriptions.registry import registry
+from ordering.admin import dashboard
 from projections.models import Generation, Part
-from sagas import panels as saga_panels
+from projections.status import projection_statuses, rebuild_issues
 from sagas.models import Delivery
+from sagas.status import process_status
 from tests.integration import shop
 
 pytestmark = pytest.mark.usefixtures("clean")
 
 
 def status_of(name):
-    return next(status for status in panels.subscribers() if status.name == name)
+    return next(status for status in subscriber_statuses() if status.name == name)
 
 
 def said_of(name):
-    return [trouble.text for trouble in status_of(name).troubles()]
+    return [trouble.text for trouble in status_of(name).health_issues()]
 
 
 def test_before_anything_happened_every_subscriber_is_unstarted():
-    assert panels.subscribers() == []
-    assert panels.unstarted([]) == [subscriber.name for subscriber in registry]
-    assert front_page.status()["findings"] == []
+    assert subscriber_statuses() == []
+    assert unstarted([]) == [subscriber.name for subscriber in registry]
+    assert dashboard.status()["findings"] == []
 
 
 def test_after_a_sale_those_that_requests_feed_are_up_with_the_log():
@@ -41,7 +44,7 @@ def test_after_a_sale_those_that_requests_feed_are_up_with_the_log():
     orders = status_of("order-summaries")
     assert (orders.state, orders.lag, orders.checkpoint) == ("running", 0, store.head())
     assert orders.processed == 4
-    assert list(orders.troubles()) == []
+    assert list(orders.health_issues()) == []
 
 
 def test_how_far_one_is_behind_is_said_in_events_and_in_time():
@@ -63,11 +66,11 @@ def test_what_is_tried_again_by_itself_needs_an_eye_and_not_a_hand():
     shop.customer()
     soon = timezone.now() + timedelta(seconds=8)
     ParkedEvent.objects.create(subscriber="order-summaries", key="k", position=1, error="ValueError", retry_at=soon)
-    (trouble,) = status_of("order-summaries").troubles()
+    (trouble,) = status_of("order-summaries").health_issues()
     assert (trouble.text, trouble.grave) == ("tries 1 event again", False)
     ParkedEvent.objects.create(subscriber="order-summaries", key="l", position=2, error="ValueError")
     parked = status_of("order-summaries")
-    assert (parked.failed, parked.for_staff, parked.retrying) == (2, 1, 1)
+    assert (parked.failed, parked.needs_attention, parked.retrying) == (2, 1, 1)
     assert said_of("order-summaries") == ["could not apply 1 event"]
 
 
@@ -81,12 +84,12 @@ def test_events_parked_by_a_generation_that_is_not_live_are_not_those_of_the_liv
 def test_a_split_subscriber_is_one_and_stands_where_its_slowest_shard_does():
     shop.customer()
     shop.customer()
-    perform(Split(subscriber="sales-by-day", shards=2), by="ada")
+    perform(Reshard(target="sales-by-day", shards=2), by="ada")
     SubscriberRow.objects.filter(name="sales-by-day 1/2").update(checkpoint=2, processed=5)
     SubscriberRow.objects.filter(name="sales-by-day 2/2").update(checkpoint=1, processed=3, status="halted")
     split = status_of("sales-by-day")
     assert (split.checkpoint, split.processed, split.state) == (1, 8, "halted")
-    assert [(place.shard, place.checkpoint, place.status) for place in split.places] == [
+    assert [(place.shard, place.checkpoint, place.status) for place in split.shards] == [
         (0, 2, "running"),
         (1, 1, "halted"),
     ]
@@ -116,7 +119,7 @@ def test_counting_what_waits_ends_at_a_bound():
         ({"status": "paused"}, "is paused"),
         ({"failures": 3, "last_error": "deadlock"}, "has failed 3 times in a row: deadlock"),
         ({"version": 7}, "is at version 1 in the code and at 7 in the database"),
-        ({"wanted": "others"}, "wants other events than it was fed"),
+        ({"types_hash": "others"}, "wants other events than it was fed"),
         ({"stale": "customer-profiles was rebuilt"}, "is stale: customer-profiles was rebuilt"),
         ({"fingerprint": "other"}, "is stale: its code has changed since its rows were made"),
     ],
@@ -132,14 +135,14 @@ def test_a_rebuild_shows_its_progress():
     generation = Generation.objects.create(
         projection="order-summaries",
         version=1,
-        wanted="",
+        types_hash="",
         target=1000,
         requested_by="ada",
         started_at=timezone.now() - timedelta(seconds=10),
     )
     Part.objects.create(generation=generation, shard=0, shards=2, checkpoint=500, processed=100)
     Part.objects.create(generation=generation, shard=1, shards=2, checkpoint=700, processed=200)
-    (progress,) = [found for each in projection_panels.projections() for found in each.building]
+    (progress,) = [found for each in projection_statuses() for found in each.building]
     assert progress.percent == 50
     assert progress.rate == pytest.approx(30, rel=0.1)
     assert progress.seconds_left == pytest.approx(10, rel=0.1)
@@ -147,19 +150,25 @@ def test_a_rebuild_shows_its_progress():
 
 
 def test_a_failed_rebuild_is_a_trouble_until_another_goes_well():
-    failed = {"projection": "order-summaries", "version": 1, "wanted": "", "target": 1, "finished_at": timezone.now()}
+    failed = {
+        "projection": "order-summaries",
+        "version": 1,
+        "types_hash": "",
+        "target": 1,
+        "finished_at": timezone.now(),
+    }
     Generation.objects.create(status="failed", error="KeyError", **failed)
-    assert [trouble.text for trouble in projection_panels.troubles()] == ["could not be folded anew: KeyError"]
+    assert [trouble.text for trouble in rebuild_issues()] == ["could not be folded anew: KeyError"]
     Generation.objects.create(status="live", **failed)
-    assert projection_panels.troubles() == []
+    assert rebuild_issues() == []
 
 
 def test_deliveries_that_ended_badly_are_counted():
     Delivery.objects.create(effect="mail.welcome", position=1, status="failed")
     Delivery.objects.create(effect="mail.welcome", position=2, status="in doubt")
-    found = saga_panels.processes()
+    found = process_status()
     assert (found.deliveries_failed, found.deliveries_in_doubt) == (1, 1)
-    assert {trouble.about for trouble in found.troubles()} == {"deliveries"}
+    assert {trouble.about for trouble in found.health_issues()} == {"deliveries"}
 
 
 def test_the_front_page_never_counts_the_log():
@@ -167,7 +176,7 @@ def test_the_front_page_never_counts_the_log():
     with CaptureQueriesContext(
         connection,
     ) as asked:
-        found = front_page.status()
+        found = dashboard.status()
     assert [(count.status, count.number) for count in found["orders"]] == [("awaiting_payment", "1")]
     assert not [each["sql"] for each in asked if "COUNT(" in each["sql"].upper() and "eventstore_event" in each["sql"]]
 
@@ -176,4 +185,4 @@ def test_the_front_page_never_counts_the_log():
     ("seconds", "said"), [(0.42, "0.4 s"), (90, "90 s"), (600, "10 min"), (7300, "2 h"), (400000, "5 d")]
 )
 def test_durations_are_said_as_people_say_them(seconds, said):
-    assert panels.duration(seconds) == said
+    assert duration(seconds) == said

@@ -64,7 +64,7 @@ name = "shelves"
 subscriber = reverse("admin:eventstore_subscriber", args=[name])
 assert client.get(subscriber).status_code == 200
 for operation, said in (("pause", {}), ("verify", {}), ("verify", {"share": 1}), ("resume", {})):
-    url = reverse("admin:eventstore_operate", args=[operation, name])
+    url = reverse("admin:eventstore_operation", args=[operation, name])
     assert client.get(url, said).status_code == 200, (operation, said)
     if said or operation != "verify":
         assert client.post(url, said, follow=True).redirect_chain == [(subscriber, 302)], (operation, said)
@@ -74,15 +74,15 @@ for action in ("retry_selected", "discard_selected"):
     chosen = {"action": action, "_selected_action": [parked.pk]}
     page = client.post(reverse("admin:eventstore_parkedevent_changelist"), chosen)
     assert "Yes, " in page.content.decode(), action
-from sagas.models import Delivery, Instance, Outgoing
+from sagas.models import Delivery, Instance, OutboxCommand
 saga = Instance.objects.all()[0]
-page = client.get(reverse("admin:sagas_story", args=[saga.saga, saga.key])).content.decode()
+page = client.get(reverse("admin:sagas_history", args=[saga.saga, saga.key])).content.decode()
 assert 'data-step="send"' in page and "Commands that are not through" not in page
-Outgoing.objects.update(status="parked", error="KeyError")
+OutboxCommand.objects.update(status="parked", error="KeyError")
 Delivery.objects.update(status="in doubt", error="KeyError")
 for row, actions in (
-    (Outgoing.objects.all()[0], ("retry_selected", "abandon_selected")),
-    (Delivery.objects.all()[0], ("happened_selected", "send_selected_again")),
+    (OutboxCommand.objects.all()[0], ("retry_selected", "abandon_selected")),
+    (Delivery.objects.all()[0], ("mark_selected_delivered", "redeliver_selected")),
 ):
     listed = reverse(f"admin:sagas_{row._meta.model_name}_changelist")
     assert "by error" in client.get(listed).content.decode()

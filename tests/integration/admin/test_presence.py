@@ -8,13 +8,13 @@ from django.contrib.auth.models import User
 from django.core import checks
 from django.utils import timezone
 
-from eventstore import telling
-from eventstore.models import Incident, Notice, Pulse
+from eventstore.models import Incident, Notification, WorkerHeartbeat
+from eventstore.monitoring import notifications
 
 pytestmark = pytest.mark.usefixtures("clean")
 
 QUEUES = ["live", "effects", "rebuild", "clock"]
-WORKERS = "/admin/eventstore/pulse/"
+WORKERS = "/admin/eventstore/workerheartbeat/"
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def page(client):
 
 
 def pulse(name, *queues, ago=0.0, **fields):
-    return Pulse.objects.create(
+    return WorkerHeartbeat.objects.create(
         name=name,
         kind="worker" if queues else "beat",
         queues=queues,
@@ -105,9 +105,9 @@ def test_without_admins_no_mail_counts_as_told(settings):
     incident = Incident.objects.create(
         kind="parked", about="sale", text="could not", began_at=timezone.now(), seen_at=timezone.now()
     )
-    for settings.ADMINS, channels in (([], []), ([("staff", "staff@example.org")], [telling.MAIL])):
-        telling.write_down([incident], ended=False)
-        assert list(Notice.objects.values_list("channel", flat=True)) == channels
+    for settings.ADMINS, channels in (([], []), ([("staff", "staff@example.org")], [notifications.MAIL])):
+        notifications.enqueue([incident], ended=False)
+        assert list(Notification.objects.values_list("notifier", flat=True)) == channels
 
 
 def test_an_incident_shows_who_was_told(page):
@@ -115,10 +115,12 @@ def test_an_incident_shows_who_was_told(page):
     incident = Incident.objects.create(
         kind="parked", about="order-summaries", text="could not apply 3 events", began_at=now, seen_at=now
     )
-    Notice.objects.create(incident=incident, channel="eventstore.telling.mail_admins", ended=False, attempts=2)
+    Notification.objects.create(
+        incident=incident, notifier="eventstore.monitoring.notifications.mail_admins", ended=False, attempts=2
+    )
     assert "could not apply 3 events" in page("/admin/eventstore/incident/")
     shown = page(f"/admin/eventstore/incident/{incident.pk}/change/")
-    assert "eventstore.telling.mail_admins, that it began: not yet, 2 attempts" in shown
+    assert "eventstore.monitoring.notifications.mail_admins, that it began: not yet, 2 attempts" in shown
 
 
 def test_prometheus_reads_the_age_of_every_pulse_and_the_incidents_that_were_raised(client):
@@ -130,11 +132,14 @@ def test_prometheus_reads_the_age_of_every_pulse_and_the_incidents_that_were_rai
             kind="parked", about=about, text="could not", began_at=now, seen_at=now, raised_at=raised
         )
     text = client.get("/metrics").content.decode()
-    assert re.search(r'boxoffice_worker_pulse_age_seconds\{queues="live,clock",worker="live@host"\} 4\d\.', text)
-    assert re.search(r'boxoffice_beat_pulse_age_seconds\{beat="beat@host"\} 2\d\.', text)
+    assert re.search(r'boxoffice_worker_heartbeat_age_seconds\{queues="live,clock",worker="live@host"\} 4\d\.', text)
+    assert re.search(r'boxoffice_beat_heartbeat_age_seconds\{beat="beat@host"\} 2\d\.', text)
     assert 'boxoffice_incidents{kind="parked"} 2.0' in text
 
 
 def test_a_channel_that_cannot_be_imported_is_found_before_the_first_incident(settings):
-    settings.EVENTSTORE_TELL = ["eventstore.telling.mail_admins", "eventstore.telling.nobody"]
+    settings.EVENTSTORE_NOTIFIERS = [
+        "eventstore.monitoring.notifications.mail_admins",
+        "eventstore.monitoring.notifications.nobody",
+    ]
     assert [each.id for each in checks.run_checks() if "nobody" in each.msg] == ["eventstore.E019"]

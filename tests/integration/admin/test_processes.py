@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from eventstore.context import new_id
 from eventstore.models import ParkedEvent
-from eventstore.operations import perform
+from eventstore.operations.base import perform
 from ordering.models import OrderSummary
-from sagas.control import AbandonCommand, RetryCommand
-from sagas.models import Instance, Outgoing, Timer, Transition
+from sagas.models import Instance, OutboxCommand, Timer, Transition
+from sagas.operations import AbandonCommand, RetryCommand
 from sagas.testing import bring_to_rest
 from tests.integration import shop, troubles
 from tests.integration.admin.reading import (
@@ -59,8 +59,8 @@ def test_the_story_of_an_instance_shows_each_event_the_state_and_what_became_of_
     assert '<mark title="was false">paid: true</mark>' in shown
     assert '<span class="quiet">closed: false</span>' in shown
     assert "cancels payment-window" in shown
-    for row in Outgoing.objects.all():
-        assert reverse("admin:sagas_outgoing_change", args=[row.pk]) in shown
+    for row in OutboxCommand.objects.all():
+        assert reverse("admin:sagas_outboxcommand_change", args=[row.pk]) in shown
         assert reverse("admin:eventstore_storedevent_change", args=[row.result]) in shown
     assert reverse("admin:sagas_timer_change", args=[Timer.objects.get().pk]) in shown
 
@@ -74,7 +74,7 @@ def test_the_page_of_a_row_is_the_story(client, staff, order):
 
 
 def test_who_may_not_see_instances_sees_no_story(client, staff, order):
-    staff("sagas.view_outgoing")
+    staff("sagas.view_outboxcommand")
     assert client.get(story(order)).status_code == 403
     assert client.get(INSTANCES).status_code == 403
 
@@ -159,7 +159,7 @@ def test_a_parked_command_is_sent_again_from_the_story_of_its_instance(client, s
 
 def test_a_parked_command_is_abandoned_for_a_reason(client, staff, mend):
     (order,) = troubles.parked_orders()
-    (parked,) = Outgoing.objects.filter(status="parked")
+    (parked,) = OutboxCommand.objects.filter(status="parked")
     staff(*SEE, SETTLE)
     page = f"{COMMANDS}{parked.pk}/change/"
     assert labels(client, page) == ["Retry", "Abandon"]
@@ -177,29 +177,29 @@ def test_a_parked_command_is_abandoned_for_a_reason(client, staff, mend):
 
 def test_what_was_settled_meanwhile_is_refused_and_said_so(client, staff, mend):
     troubles.parked_orders()
-    (parked,) = Outgoing.objects.filter(status="parked")
+    (parked,) = OutboxCommand.objects.filter(status="parked")
     staff(*SEE, SETTLE)
-    perform(AbandonCommand(subscriber="sale", command=parked.pk), by="bob", reason="sooner")
+    perform(AbandonCommand(target="sale", command=parked.pk), by="bob", reason="sooner")
     answer = client.post(url("retry-command", "sale"), {"command": parked.pk})
-    assert "somebody has settled it meanwhile" in text(answer)
+    assert "somebody has resolved it meanwhile" in text(answer)
     assert actions()[-1] == ("retry-command", "sale", "ada", "", True)
     answer = client.post(COMMANDS, selected("retry_selected", [parked]), follow=True)
-    assert said(answer) == ["None of these is left as it was: somebody has settled it meanwhile."]
+    assert said(answer) == ["None of these is left as it was: somebody has resolved it meanwhile."]
     parked.refresh_from_db()
     assert parked.status == "abandoned"
 
 
 def test_selected_commands_are_counted_confirmed_and_recorded_one_by_one(client, staff, mend):
     troubles.parked_orders(3)
-    parked = list(Outgoing.objects.filter(status="parked"))
+    parked = list(OutboxCommand.objects.filter(status="parked"))
     staff(*SEE, SETTLE)
     chosen = selected("retry_selected", parked)
     shown = client.post(COMMANDS, chosen)
     assert "Retry commands: 3 selected" in text(shown)
     assert "sale: 1 command is sent again, and what waits behind in the same instances. (3 times)" in text(shown)
-    assert Outgoing.objects.filter(status="parked").count() == 3
-    perform(RetryCommand(subscriber="sale", command=parked[0].pk), by="bob")
-    Outgoing.objects.filter(pk=parked[0].pk).update(status="done")
+    assert OutboxCommand.objects.filter(status="parked").count() == 3
+    perform(RetryCommand(target="sale", command=parked[0].pk), by="bob")
+    OutboxCommand.objects.filter(pk=parked[0].pk).update(status="done")
     answer = client.post(COMMANDS, chosen | {"confirmed": "yes"}, follow=True)
     assert said(answer) == [
         "1 of the selected are left: not parked.",
@@ -210,19 +210,19 @@ def test_selected_commands_are_counted_confirmed_and_recorded_one_by_one(client,
 
 def test_selected_commands_are_abandoned_with_one_reason(client, staff, mend):
     troubles.parked_orders(2)
-    parked = list(Outgoing.objects.filter(status="parked"))
+    parked = list(OutboxCommand.objects.filter(status="parked"))
     staff(*SEE, SETTLE)
     chosen = selected("abandon_selected", parked, confirmed="yes")
     assert "This field is required." in text(client.post(COMMANDS, chosen))
     client.post(COMMANDS, chosen | WHY)
-    assert {row.status for row in Outgoing.objects.filter(pk__in=[row.pk for row in parked])} == {"abandoned"}
+    assert {row.status for row in OutboxCommand.objects.filter(pk__in=[row.pk for row in parked])} == {"abandoned"}
     assert actions() == [("abandon-command", "sale", "ada", "a customer called", False)] * 2
 
 
 def test_all_commands_of_one_error_are_sent_again_in_one_step(client, staff, mend):
     troubles.parked_orders(3)
-    odd = Outgoing.objects.filter(status="parked").values_list("pk", flat=True)[0]
-    Outgoing.objects.filter(pk=odd).update(error="KeyError: 'x'")
+    odd = OutboxCommand.objects.filter(status="parked").values_list("pk", flat=True)[0]
+    OutboxCommand.objects.filter(pk=odd).update(error="KeyError: 'x'")
     staff(*SEE, SETTLE)
     faults = client.get(COMMANDS).context["faults"]
     assert [(fault.rows, [each.label for each in offers]) for fault, offers in faults] == [
@@ -232,13 +232,13 @@ def test_all_commands_of_one_error_are_sent_again_in_one_step(client, staff, men
     ((frequent, (again,)), _) = faults
     assert "sale: 2 commands are sent again" in text(client.get(again.url))
     client.post(again.url, {"error": frequent.error})
-    assert [row.error for row in Outgoing.objects.filter(status="parked")] == ["KeyError: 'x'"]
+    assert [row.error for row in OutboxCommand.objects.filter(status="parked")] == ["KeyError: 'x'"]
 
 
 def test_commands_are_filtered_by_status_saga_and_error(client, staff, mend):
     troubles.parked_orders(2)
-    first, second = Outgoing.objects.filter(status="parked").order_by("id")
-    Outgoing.objects.filter(pk=second.pk).update(error="KeyError: 'x'")
+    first, second = OutboxCommand.objects.filter(status="parked").order_by("id")
+    OutboxCommand.objects.filter(pk=second.pk).update(error="KeyError: 'x'")
     staff(*SEE)
     assert listed(client, COMMANDS, status__exact="parked", saga="sale") == [second, first]
     assert listed(client, COMMANDS, error="KeyError: 'x'") == [second]
@@ -248,7 +248,7 @@ def test_commands_are_filtered_by_status_saga_and_error(client, staff, mend):
 
 def test_a_timer_is_moved_to_another_time_for_a_reason(client, staff, order):
     timer = Timer.objects.get()
-    staff(*SEE, "sagas.settle_timer")
+    staff(*SEE, "sagas.resolve_timer")
     page = client.get(story(order))
     ((_, offers),) = page.context["timers"]
     assert [each.label for each in offers] == ["Move", "Cancel"]
@@ -266,7 +266,7 @@ def test_a_timer_is_moved_to_another_time_for_a_reason(client, staff, order):
 
 def test_a_timer_is_cancelled_and_one_that_fired_meanwhile_is_refused(client, staff, order):
     timer = Timer.objects.get()
-    staff(*SEE, "sagas.settle_timer")
+    staff(*SEE, "sagas.resolve_timer")
     page = f"{TIMERS}{timer.pk}/change/"
     assert labels(client, page) == ["Move", "Cancel"]
     client.post(url("cancel-timer", "sale"), {"timer": timer.pk} | WHY)
@@ -274,7 +274,7 @@ def test_a_timer_is_cancelled_and_one_that_fired_meanwhile_is_refused(client, st
     assert timer.status == "cancelled"
     assert labels(client, page) == []
     refused = client.post(url("cancel-timer", "sale"), {"timer": timer.pk} | WHY)
-    assert "somebody has settled it meanwhile" in text(refused)
+    assert "somebody has resolved it meanwhile" in text(refused)
     assert [(each[0], each[4]) for each in actions()] == [("cancel-timer", False), ("cancel-timer", True)]
 
 

@@ -14,7 +14,7 @@ from eventstore import store
 from eventstore.context import new_id
 from eventstore.models import CommandRecord
 from ordering.models import CustomerAccount
-from sagas.models import Delivery, Instance, Outgoing, Timer
+from sagas.models import Delivery, Instance, OutboxCommand, Timer
 from tests.integration import shop
 
 V1 = "/api/v1"
@@ -78,7 +78,7 @@ def placing(customer_id: UUID, conference_id: UUID, seats: int = 1, **more: Any)
 
 def written() -> tuple[int, ...]:
     """How much stands in the log, and in the tables of those who act on it."""
-    return store.head(), *(model.objects.count() for model in (Outgoing, Timer, Instance, Delivery, CommandRecord))
+    return store.head(), *(model.objects.count() for model in (OutboxCommand, Timer, Instance, Delivery, CommandRecord))
 
 
 @contextmanager

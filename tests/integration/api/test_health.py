@@ -85,8 +85,8 @@ def test_metrics_say_how_far_everybody_has_got(get):
         'boxoffice_subscriber_parked{subscriber="sale",waits="staff"}': 0,
         'boxoffice_subscriber_warnings{subscriber="sale"}': 0,
         'boxoffice_subscriber_gap{subscriber="sale",why="pending"}': 0,
-        'boxoffice_outgoing{status="pending"}': 0,
-        'boxoffice_outgoing{status="parked"}': 0,
+        'boxoffice_outbox_commands{status="pending"}': 0,
+        'boxoffice_outbox_commands{status="parked"}': 0,
         'boxoffice_deliveries{status="pending"}': 1,
         "boxoffice_timers_waiting": 1,
     }

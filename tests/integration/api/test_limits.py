@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ordering.api.limits import LARGEST, BodyLimit
+from ordering.api.body_limit import LARGEST, BodyLimit
 
 
 def passed_on(*messages):

@@ -4,9 +4,9 @@ import pytest
 
 from eventstore import store
 from eventstore.commands import dispatch
-from eventstore.control import Pause, Skip
 from eventstore.models import ParkedEvent
-from eventstore.operations import perform
+from eventstore.operations.base import perform
+from eventstore.operations.subscribers import Pause, Skip
 from ordering.api import metrics
 from ordering.domain.customer import ChangeCustomer
 from tests.integration import shop
@@ -19,8 +19,8 @@ LAZY = "sales-by-day"
 
 def test_what_was_skipped_is_measured_as_a_gap():
     shop.pay(shop.order(shop.customer(), shop.conference_on_sale()))
-    perform(Pause(subscriber=LAZY), by="ada")
-    perform(Skip(subscriber=LAZY, upto=store.head()), by="ada", reason="a test")
+    perform(Pause(target=LAZY), by="ada")
+    perform(Skip(target=LAZY, upto=store.head()), by="ada", reason="a test")
     measured = metrics.text().decode()
     assert f'boxoffice_subscriber_gap{{subscriber="{LAZY}",why="skipped"}} 1.0' in measured
     assert f'boxoffice_subscriber_gap{{subscriber="{LAZY}",why="pending"}} 0.0' in measured

@@ -9,7 +9,7 @@ from eventstore.commands import dispatch
 from eventstore.models import StoredEvent, SubscriberRow
 from ordering.domain.order import ExpireOrder
 from ordering.domain.values import payment_id_of
-from ordering.models import ConferenceOnSale, OrderSummary
+from ordering.models import ConferenceSummary, OrderSummary
 from tests.integration import shop
 from tests.integration.api import caller as callers
 from tests.integration.api.caller import Caller, assert_problem, nothing_written, placing
@@ -139,7 +139,7 @@ def test_a_cancelled_order_gives_its_seats_and_its_money_back(conference, ada):
     assert answer.status_code == 200
     assert answer.json()["status"] == "refunded"
     assert answer.headers["ETag"] == '"3"'
-    assert ConferenceOnSale.objects.get().seat_types["standard"]["available"] == 10
+    assert ConferenceSummary.objects.get().seat_types["standard"]["available"] == 10
     with nothing_written():
         assert_problem(caller.post(f"/orders/{order['id']}/cancel"), 409, "order-not-cancellable")
 
@@ -268,5 +268,5 @@ def test_conferences_are_for_anyone_to_read(conference):
     ]
     etag = answer.headers["ETag"]
     assert Caller().get(f"/conferences/{conference}", If_None_Match=etag).status_code == 304
-    ConferenceOnSale.objects.all().delete()
+    ConferenceSummary.objects.all().delete()
     assert Caller().get(f"/conferences/{conference}").status_code == 202

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from eventstore.models import StoredEvent
-from ordering.api.limits import LARGEST
+from ordering.api.body_limit import LARGEST
 from ordering.models import CustomerAccount
 from tests.integration import shop
 from tests.integration.api.caller import PASSWORD, V1, nothing_written, placing

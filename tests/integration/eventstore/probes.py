@@ -11,10 +11,12 @@ from contextlib import ExitStack, closing, contextmanager
 
 from django.db import connections
 
-from eventstore import applying, feeding, store
+from eventstore import database, handler_guard, store
 from eventstore.context import new_id
 from eventstore.models import OperatorAction, ParkedEvent, SubscriberRow
-from eventstore.subscribers import Mode, Rank, Shard, Subscriber, registry
+from eventstore.subscriptions import feeding
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Mode, Rank, Shard, Subscriber
 from ordering.domain.customer import CustomerRenamed
 from tests.integration.eventstore import raw
 
@@ -52,7 +54,7 @@ class Probe(Subscriber):
                 [self.name, key, recorded.position],
             )
             if key == "warned":
-                applying.warn(recorded, "odd")
+                handler_guard.warn(recorded, "odd")
             for found in wrong.keys() & {key, f"{key}@{recorded.position}"}:
                 if not wrong[found]:
                     raise ValueError(key)
@@ -105,7 +107,7 @@ def registered(*probes):
     with ExitStack() as stack:
         for probe in probes:
             registry.register(probe)
-            stack.callback(registry._declared.remove, probe)
+            stack.callback(registry.unregister, probe)
         registry.forget_rows()
         registry.make_rows()
         yield probes if len(probes) > 1 else probes[0]
@@ -135,7 +137,7 @@ def is_wrong(key):
 
 
 def query(statement, *values):
-    with store.cursor() as cursor:
+    with database.cursor() as cursor:
         cursor.execute(statement, values)
         return cursor.fetchall() if cursor.description else []
 
@@ -143,7 +145,7 @@ def query(statement, *values):
 def own_shard(subscriber, key):
     """The row that feeds a key."""
     rows = SubscriberRow.objects.filter(subscriber=subscriber.name)
-    (found,) = [row for row in rows if Shard(subscriber, row.shard, row.shards).slice.holds(key)]
+    (found,) = [row for row in rows if Shard(subscriber, row.shard, row.shards).hash_range.holds(key)]
     return found
 
 

@@ -5,7 +5,8 @@ import django
 django.setup()
 
 from config.celery import app  # noqa: E402 - Django comes first
-from eventstore.subscribers import Mode, registry  # noqa: E402
+from eventstore.subscriptions.registry import registry  # noqa: E402
+from eventstore.subscriptions.subscriber import Mode  # noqa: E402
 from tests.integration.eventstore.probes import Probe  # noqa: E402
 
 __all__ = ["app"]

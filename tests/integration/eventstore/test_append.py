@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from django.db import connection, transaction
 
-from eventstore import context, store
+from eventstore import advisory_locks, context, store
 from eventstore.aggregates import Claim
 from eventstore.errors import ClaimTaken, ConcurrencyConflict, InvalidEvent, TooManyEvents, UnsafeTransaction
 from eventstore.models import CommandRecord, StoredEvent
@@ -21,8 +21,6 @@ from tests.integration.eventstore.probes import waiting_for
 from tests.integration.processes import eventually
 
 pytestmark = pytest.mark.usefixtures("clean")
-
-CLAIM_LOCKS = 20040
 
 
 def confirmed(stream, expected=0, **kwargs):
@@ -128,13 +126,13 @@ def append_both_ways(one, other, family, names):
 def test_two_that_append_to_the_same_streams_in_opposite_orders_do_not_lock_each_other_out():
     one, other = context.new_id(), context.new_id()
     ways = [confirmed(one), confirmed(other)], [confirmed(other), confirmed(one)]
-    errors = append_both_ways(*ways, store.STREAM_LOCKS, [str(one), str(other)])
+    errors = append_both_ways(*ways, advisory_locks.STREAM, [str(one), str(other)])
     assert sorted(errors, key=str) == [type(None), ConcurrencyConflict]
 
 
 def test_two_that_claim_the_same_values_in_opposite_orders_do_not_lock_each_other_out():
     ways = [claiming("one", "other")], [claiming("other", "one")]
-    errors = append_both_ways(*ways, CLAIM_LOCKS, [store._hash("email", value) for value in ("one", "other")])
+    errors = append_both_ways(*ways, advisory_locks.CLAIM, [store._hash("email", value) for value in ("one", "other")])
     assert sorted(errors, key=str) == [type(None), ClaimTaken]
 
 

@@ -17,8 +17,8 @@ from ordering.domain.conference import AddSeats, ConferenceSeats, SeatsAdded, Se
 from ordering.domain.customer import ChangeCustomer, CustomerRenamed, RegisterCustomer
 from ordering.domain.errors import EmailTaken
 from ordering.domain.order import CancelOrder
-from ordering.models import ConferenceOnSale, OrderSummary
-from sagas.models import Outgoing
+from ordering.models import ConferenceSummary, OrderSummary
+from sagas.models import OutboxCommand
 from tests.integration import shop
 from tests.integration.eventstore import raw
 
@@ -129,12 +129,12 @@ def test_the_seats_of_a_conference_are_queued_for_and_never_oversold():
     conference = shop.conference_on_sale(capacity=10)
     customers = [shop.customer() for _ in range(8)]
     assert at_once(*[lambda ada=ada: shop.order(ada, conference, 2) for ada in customers]) == []
-    row = ConferenceOnSale.objects.get(pk=conference)
+    row = ConferenceSummary.objects.get(pk=conference)
     assert row.seat_types["standard"]["available"] == 0
     statuses = sorted(OrderSummary.objects.values_list("status", flat=True))
     assert statuses == ["awaiting_payment"] * 5 + ["refused"] * 3
-    assert not Outgoing.objects.exclude(status="done").exists()
-    assert not Outgoing.objects.filter(attempts__gt=1).exists()
+    assert not OutboxCommand.objects.exclude(status="done").exists()
+    assert not OutboxCommand.objects.filter(attempts__gt=1).exists()
 
 
 def test_an_address_that_changes_hands_is_given_back_first():
@@ -156,7 +156,7 @@ def test_what_is_not_there_and_what_is_there_already_are_told_apart():
 
 def test_a_command_that_nobody_handles_is_refused():
     @command("nobody.cares", stream="nobody_id")
-    class NobodyCares(Command, frozen=True, kw_only=True):
+    class NobodyCares(Command):
         nobody_id: object
 
     with pytest.raises(UnknownCommand):
@@ -169,10 +169,10 @@ def test_snapshots_change_nothing_but_time(monkeypatch):
     for _ in range(3):
         shop.order(ada, conference, 2)
     assert Snapshot.objects.filter(pk=conference).exists()
-    repository.memory.forget()
+    repository.aggregate_cache.forget()
     with_snapshot = repository.get(ConferenceSeats, conference)
     Snapshot.objects.all().delete()
-    repository.memory.forget()
+    repository.aggregate_cache.forget()
     without = repository.get(ConferenceSeats, conference)
     assert vars(with_snapshot) == vars(without)
     assert without.available("standard") == 94
@@ -182,7 +182,7 @@ def test_a_snapshot_of_other_code_is_ignored(monkeypatch):
     monkeypatch.setattr(ConferenceSeats, "snapshot_every", 2)
     conference = shop.conference_on_sale()
     Snapshot.objects.update(fingerprint="another", state={"nonsense": True})
-    repository.memory.forget()
+    repository.aggregate_cache.forget()
     assert repository.get(ConferenceSeats, conference).available("standard") == 100
 
 
@@ -191,5 +191,5 @@ def test_what_is_remembered_in_memory_follows_what_other_processes_append():
     shop.order(ada, conference, 2)
     stale = repository.get(ConferenceSeats, conference)
     shop.order(ada, conference, 2)
-    repository.memory.give(stale, "default")
+    repository.aggregate_cache.give(stale, "default")
     assert repository.get(ConferenceSeats, conference).available("standard") == 96

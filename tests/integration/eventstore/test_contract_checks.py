@@ -7,7 +7,7 @@ import pytest
 
 from eventstore import store
 from eventstore.context import new_id
-from eventstore.subscribers import Work
+from eventstore.subscriptions.subscriber import Work
 from eventstore.testing import subscribers as contract
 from ordering.domain.customer import CustomerRenamed
 from tests.integration.eventstore import raw

@@ -6,13 +6,14 @@ from contextlib import closing
 import pytest
 from django.db import connections
 
-from eventstore import feeding, gaps
 from eventstore.context import new_id
-from eventstore.control import Discard, Pause, Resume, Retry, Rewind, Skip, Split
 from eventstore.errors import Busy, NothingParked, ReasonMissing, Refused, UnknownSubscriber
 from eventstore.models import OperatorAction, ParkedEvent, SkippedRange, SubscriberRow
-from eventstore.operations import operations, perform
-from eventstore.subscribers import Mode, Rank, registry
+from eventstore.operations.base import operations, perform
+from eventstore.operations.subscribers import Discard, Pause, Reshard, Resume, Retry, Rewind, Skip
+from eventstore.subscriptions import feeding, gaps
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Mode, Rank
 from tests.integration.eventstore import raw
 from tests.integration.eventstore.probes import (
     WHO,
@@ -38,11 +39,11 @@ def do(operation, reason=WHY):
 
 
 def pause(name="probe"):
-    return do(Pause(subscriber=name))
+    return do(Pause(target=name))
 
 
 def resume(name="probe"):
-    return do(Resume(subscriber=name))
+    return do(Resume(target=name))
 
 
 def state():
@@ -79,16 +80,16 @@ def test_who_is_paused_is_not_fed_until_it_is_resumed(one):
     note("b")
     one.feed()
     assert one.noted() == {"a": [1]}
-    assert "1 events wait" in Resume(subscriber="probe").foresee()
+    assert "1 events wait" in Resume(target="probe").preview()
     resume()
     one.feed()
     assert one.noted() == {"a": [1], "b": [2]}
 
 
 def test_who_stands_cannot_be_paused_and_who_runs_cannot_be_resumed(one):
-    assert_refused(Resume(subscriber="probe"), match="running")
+    assert_refused(Resume(target="probe"), match="running")
     pause()
-    assert_refused(Pause(subscriber="probe"), match="paused")
+    assert_refused(Pause(target="probe"), match="paused")
 
 
 def test_an_operation_is_recorded_with_who_asked_and_why(one):
@@ -96,12 +97,12 @@ def test_an_operation_is_recorded_with_who_asked_and_why(one):
     action = last_action()
     assert (action.operation, action.target, action.by, action.reason) == ("pause", "probe", WHO, WHY)
     assert (action.outcome, action.refused, action.details) == ("paused", False, {})
-    do(Skip(subscriber="probe", upto=note("a")))
+    do(Skip(target="probe", upto=note("a")))
     assert last_action().details == {"upto": 1}
 
 
 def test_an_operation_on_nobody_is_refused():
-    assert_refused(Pause(subscriber="nobody"), UnknownSubscriber)
+    assert_refused(Pause(target="nobody"), UnknownSubscriber)
 
 
 @pytest.mark.parametrize("name", ["probe 0/2", "probe 3/2", "probe 1/2 1/2", "probe 1", "probe/2"])
@@ -141,8 +142,8 @@ def test_after_the_fault_is_mended_all_is_applied_as_if_it_had_never_been(one):
 def test_who_skips_is_not_fed_what_lies_between_and_has_a_gap(one):
     note("a", "b", "c")
     pause()
-    assert "from position 1 to 2" in Skip(subscriber="probe", upto=2).foresee()
-    assert do(Skip(subscriber="probe", upto=2)) == "skipped from 0 to 2"
+    assert "from position 1 to 2" in Skip(target="probe", upto=2).preview()
+    assert do(Skip(target="probe", upto=2)) == "skipped from 0 to 2"
     skipped = SkippedRange.objects.get()
     assert (skipped.after, skipped.upto, skipped.reason, skipped.by) == (0, 2, WHY, WHO)
     resume()
@@ -155,33 +156,33 @@ def test_skipping_is_refused_while_it_runs_behind_itself_and_beyond_what_is_fina
     note("a", "b")
     one.feed()
     note("c")
-    assert_refused(Skip(subscriber="probe", upto=3), match="pause it first")
+    assert_refused(Skip(target="probe", upto=3), match="pause it first")
     pause()
-    assert_refused(Skip(subscriber="probe", upto=2), match="stands at 2 already")
-    assert_refused(Skip(subscriber="probe", upto=4), match="final up to 3")
-    assert_refused(Skip(subscriber="probe", upto=3), ReasonMissing, reason=" ")
+    assert_refused(Skip(target="probe", upto=2), match="stands at 2 already")
+    assert_refused(Skip(target="probe", upto=4), match="final up to 3")
+    assert_refused(Skip(target="probe", upto=3), ReasonMissing, reason=" ")
     with closing(raw.connect()) as writer:
         raw.append(writer)
         note("d")
-        assert_refused(Skip(subscriber="probe", upto=5), match="final up to 3")
+        assert_refused(Skip(target="probe", upto=5), match="final up to 3")
 
 
 def test_what_is_foreseen_is_refused_as_it_would_be(one):
     with pytest.raises(Refused, match="pause it first"):
-        Skip(subscriber="probe", upto=3).foresee()
+        Skip(target="probe", upto=3).preview()
     with pytest.raises(Refused, match="not declared idempotent"):
-        Rewind(subscriber="probe", to=0).foresee()
+        Rewind(target="probe", to=0).preview()
     with pytest.raises(Refused, match="fed by requests"):
-        Split(subscriber="probe", shards=2).foresee()
+        Reshard(target="probe", shards=2).preview()
     with pytest.raises(NothingParked):
-        Retry(subscriber="probe").foresee()
+        Retry(target="probe").preview()
 
 
 def test_who_is_rewound_applies_everything_once_more(rewindable):
     note("a", "b", "a")
     rewindable.feed()
     pause()
-    assert do(Rewind(subscriber="probe", to=1)) == "moved back to 1"
+    assert do(Rewind(target="probe", to=1)) == "moved back to 1"
     resume()
     rewindable.feed()
     assert rewindable.noted() == {"a": [1, 3, 3], "b": [2, 2]}
@@ -193,11 +194,11 @@ def test_rewinding_forgets_what_was_parked_and_skipped_above(rewindable):
     rewindable.feed()
     note(*"dddd")
     pause()
-    do(Skip(subscriber="probe", upto=6))
-    do(Skip(subscriber="probe", upto=8))
-    do(Rewind(subscriber="probe", to=5))
+    do(Skip(target="probe", upto=6))
+    do(Skip(target="probe", upto=8))
+    do(Rewind(target="probe", to=5))
     assert [(each.after, each.upto) for each in SkippedRange.objects.all()] == [(4, 5)]
-    do(Rewind(subscriber="probe", to=2))
+    do(Rewind(target="probe", to=2))
     assert rewindable.parked() == {"a": [-1], "b": [-2]}
     assert not SkippedRange.objects.exists()
     resume()
@@ -212,10 +213,10 @@ def test_what_was_discarded_is_left_out_by_who_is_rewound_too(rewindable, wrong)
     note(wrong, "b", stream=stream)
     rewindable.feed()
     ((key, _),) = rewindable.parked().items()
-    do(Discard(subscriber="probe", key=key, positions=(3,)))
+    do(Discard(target="probe", key=key, positions=(3,)))
     mend(wrong)
     pause()
-    do(Rewind(subscriber="probe", to=1))
+    do(Rewind(target="probe", to=1))
     resume()
     rewindable.feed()
     assert rewindable.parked() == {}
@@ -225,14 +226,14 @@ def test_what_was_discarded_is_left_out_by_who_is_rewound_too(rewindable, wrong)
 def test_rewinding_is_refused_where_it_would_falsify_something(rewindable):
     note("a", "b")
     rewindable.feed()
-    assert_refused(Rewind(subscriber="probe", to=1), match="pause it first")
+    assert_refused(Rewind(target="probe", to=1), match="pause it first")
     pause()
-    assert_refused(Rewind(subscriber="probe", to=2), match="stands at 2")
-    assert_refused(Rewind(subscriber="probe", to=-1), match="stands at 2")
-    assert_refused(Rewind(subscriber="probe", to=1), ReasonMissing, reason="")
+    assert_refused(Rewind(target="probe", to=2), match="stands at 2")
+    assert_refused(Rewind(target="probe", to=-1), match="stands at 2")
+    assert_refused(Rewind(target="probe", to=1), ReasonMissing, reason="")
     with registered(Probe("once")), registered(Probe("saga", rank=Rank.SAGA, idempotent=True)):
-        assert_refused(Rewind(subscriber="once", to=0), match="not declared idempotent")
-        assert_refused(Rewind(subscriber="saga", to=0), match="acts on the world")
+        assert_refused(Rewind(target="once", to=0), match="not declared idempotent")
+        assert_refused(Rewind(target="saga", to=0), match="acts on the world")
 
 
 def test_code_of_another_version_moves_no_checkpoint(rewindable):
@@ -240,9 +241,9 @@ def test_code_of_another_version_moves_no_checkpoint(rewindable):
     rewindable.feed()
     pause()
     query("UPDATE eventstore_subscriber SET version = 2 WHERE name = 'probe'")
-    assert_refused(Rewind(subscriber="probe", to=0), Busy, match="another version")
+    assert_refused(Rewind(target="probe", to=0), Busy, match="another version")
     note("b")
-    assert_refused(Skip(subscriber="probe", upto=2), Busy, match="another version")
+    assert_refused(Skip(target="probe", upto=2), Busy, match="another version")
     resume()
 
 
@@ -250,7 +251,7 @@ def test_who_is_split_goes_on_in_each_of_its_shards_and_is_put_together_again(di
     keys = [f"key{number}" for number in range(12)]
     note(*keys)
     divisible.feed()
-    assert do(Split(subscriber="probe", shards=3)) == "split into 3"
+    assert do(Reshard(target="probe", shards=3)) == "resharded into 3"
     assert [(row.name, row.shard, row.shards, row.checkpoint) for row in divisible.rows] == [
         ("probe 1/3", 0, 3, 12),
         ("probe 2/3", 1, 3, 12),
@@ -259,7 +260,7 @@ def test_who_is_split_goes_on_in_each_of_its_shards_and_is_put_together_again(di
     note(*keys)
     divisible.feed()
     for shards in (5, 1):
-        do(Split(subscriber="probe", shards=shards))
+        do(Reshard(target="probe", shards=shards))
         note(*keys)
         divisible.feed()
     assert divisible.noted() == {key: [at, at + 12, at + 24, at + 36] for at, key in enumerate(keys, 1)}
@@ -270,51 +271,51 @@ def test_parked_events_stay_with_their_key(divisible):
     go_wrong("a")
     note("a", "b", "a")
     divisible.feed()
-    do(Split(subscriber="probe", shards=2))
+    do(Reshard(target="probe", shards=2))
     note("a", "b")
     divisible.feed()
     assert divisible.parked() == {"a": [-1, 3, 4]}
     mend("a")
-    do(Retry(subscriber="probe"))
-    do(Split(subscriber="probe", shards=1))
+    do(Retry(target="probe"))
+    do(Reshard(target="probe", shards=1))
     assert divisible.noted() == {"a": [1, 3, 4], "b": [2, 5]}
 
 
 def test_splitting_is_refused_where_it_makes_no_sense(divisible):
-    assert_refused(Split(subscriber="probe", shards=0), match="Between 1 and 64")
-    assert_refused(Split(subscriber="probe", shards=65), match="Between 1 and 64")
-    assert_refused(Split(subscriber="probe", shards=1), match="so many rows already")
-    do(Split(subscriber="probe", shards=2))
-    assert_refused(Split(subscriber="probe", shards=2), match="so many rows already")
+    assert_refused(Reshard(target="probe", shards=0), match="Between 1 and 64")
+    assert_refused(Reshard(target="probe", shards=65), match="Between 1 and 64")
+    assert_refused(Reshard(target="probe", shards=1), match="so many rows already")
+    do(Reshard(target="probe", shards=2))
+    assert_refused(Reshard(target="probe", shards=2), match="so many rows already")
     with registered(Probe("sync")):
-        assert_refused(Split(subscriber="sync", shards=2), match="fed by requests")
+        assert_refused(Reshard(target="sync", shards=2), match="fed by requests")
 
 
 def test_shards_that_stand_apart_are_put_at_one_place_first(divisible):
-    do(Split(subscriber="probe", shards=2))
+    do(Reshard(target="probe", shards=2))
     note("a", "b", "c", "d")
     feeding.catch_up([registry["probe 2/2"]])
-    do(Split(subscriber="probe", shards=4))
+    do(Reshard(target="probe", shards=4))
     assert [row.checkpoint for row in divisible.rows] == [4] * 4
     assert divisible.noted() == {"a": [1], "b": [2], "c": [3], "d": [4]}
 
 
 def test_shards_that_cannot_be_put_at_one_place_stay_as_they_are(divisible):
-    do(Split(subscriber="probe", shards=2))
+    do(Reshard(target="probe", shards=2))
     note("a", "b", "c", "d")
     SubscriberRow.objects.filter(name="probe 1/2").update(status="halted")
     divisible.feed()
-    assert_refused(Split(subscriber="probe", shards=1), match="mend what holds one of them up")
+    assert_refused(Reshard(target="probe", shards=1), match="mend what holds one of them up")
     pause()
-    assert_refused(Skip(subscriber="probe", upto=4), match="don't stand at one place")
+    assert_refused(Skip(target="probe", upto=4), match="don't stand at one place")
     resume()
-    do(Split(subscriber="probe", shards=1))
+    do(Reshard(target="probe", shards=1))
     assert divisible.noted() == {"a": [1], "b": [2], "c": [3], "d": [4]}
 
 
 def test_a_stream_that_a_shard_holds_back_is_healed_when_all_shards_have_got_there(divisible):
     keys = ["a", "b", "c", "d"]
-    do(Split(subscriber="probe", shards=2))
+    do(Reshard(target="probe", shards=2))
     ahead = own_shard(divisible, "a").name
     behind = next(row.name for row in divisible.rows if row.name != ahead)
     note(" ".join(keys), stream=(stream := new_id()))
@@ -323,10 +324,10 @@ def test_a_stream_that_a_shard_holds_back_is_healed_when_all_shards_have_got_the
     feeding.catch_up([registry[ahead]])
     assert divisible.parked() == {f"stream {stream}": [-2, 3, 4, 5, 6]}
     mend("?")
-    assert_refused(Retry(subscriber="probe"), Busy, match="come as far")
+    assert_refused(Retry(target="probe"), Busy, match="come as far")
     feeding.catch_up([registry[behind]])
     assert sorted(divisible.noted().items()) == [(key, [1]) for key in keys]
-    do(Retry(subscriber="probe"))
+    do(Retry(target="probe"))
     assert divisible.noted() == {"a": [1, 3], "b": [1, 4], "c": [1, 5], "d": [1, 6], "?": [2]}
     assert divisible.parked() == {}
 
@@ -349,7 +350,7 @@ def test_who_waits_for_rows_that_are_replaced_meanwhile_gets_the_new_ones(divisi
 
 
 def test_two_shards_are_fed_by_two_at_the_same_time(divisible):
-    do(Split(subscriber="probe", shards=2))
+    do(Reshard(target="probe", shards=2))
     held = own_shard(divisible, "a").name
     other = next(row.name for row in divisible.rows if row.name != held)
     keys = [f"key{number}" for number in range(20)]
@@ -378,7 +379,7 @@ def test_an_operation_that_is_not_heard_of_again_has_left_its_record(one):
 
 
 def test_every_operation_says_who_may_do_it_and_what_it_is_called():
-    assert {"pause", "resume", "skip", "rewind", "split", "retry", "discard"} <= {each.name for each in operations}
+    assert {"pause", "resume", "skip", "rewind", "reshard", "retry", "discard"} <= {each.name for each in operations}
     for each in operations:
         assert "." in each.permission
         assert each.verb
@@ -388,7 +389,7 @@ def test_every_operation_says_who_may_do_it_and_what_it_is_called():
 def test_records_are_never_fewer_than_what_was_asked(one):
     pause()
     for _ in range(2):
-        assert_refused(Pause(subscriber="probe"))
+        assert_refused(Pause(target="probe"))
     resume()
     assert OperatorAction.objects.count() == 4
 

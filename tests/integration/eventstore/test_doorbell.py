@@ -15,12 +15,12 @@ from config.bundled.valkey import Valkey
 from config.celery import Doorbell, app
 from eventstore import doorbell, tasks
 from eventstore.models import SubscriberRow
-from eventstore.subscribers import SYNC_BELL
+from eventstore.tasks import SYNC_BELL
 from eventstore.testing import only_handlers
 from ordering.effects.customer import send_welcome
-from sagas import dispatch
+from sagas import outbox
 from sagas import tasks as sagas
-from sagas.models import Delivery, Outgoing
+from sagas.models import Delivery, OutboxCommand
 from tests.integration import shop
 from tests.integration.eventstore import raw
 from tests.integration.eventstore.beside import Beside
@@ -72,7 +72,7 @@ def standing() -> list[list[tuple[object, ...]]]:
     """What would be otherwise if anybody had looked what there is to do."""
     return [
         list(SubscriberRow.objects.order_by("name").values_list("name", "checkpoint")),
-        list(Outgoing.objects.order_by("id").values_list("status", "attempts")),
+        list(OutboxCommand.objects.order_by("id").values_list("status", "attempts")),
         list(Delivery.objects.order_by("id").values_list("status", "attempts")),
     ]
 
@@ -83,7 +83,7 @@ def standing() -> list[list[tuple[object, ...]]]:
         (tasks.follow, tasks.ASYNC_BELL),
         (tasks.follow_sync, SYNC_BELL),
         (lambda: tasks.catch_up("sales-by-day"), "sales-by-day"),
-        (sagas.run, dispatch.BELL),
+        (sagas.run, outbox.BELL),
         (lambda: sagas.deliver(send_welcome.name), send_welcome.bell),
     ],
     ids=["follow", "follow_sync", "catch_up", "run", "deliver"],

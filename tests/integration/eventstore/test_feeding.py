@@ -9,11 +9,13 @@ import psycopg
 import pytest
 from django.db import connections
 
-from eventstore import feeding, standing, store, waiting
+from eventstore import advisory_locks, database, store
 from eventstore.commands import dispatch
 from eventstore.context import new_id
 from eventstore.models import ParkedEvent, SubscriberRow
-from eventstore.subscribers import Mode, Rank, Subscriber, registry
+from eventstore.subscriptions import feed_state, feeding, read_your_writes
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Mode, Rank, Subscriber
 from ordering.domain.customer import ChangeCustomer, CustomerRenamed, RegisterCustomer
 from ordering.models import CustomerProfile
 from tests.integration.eventstore import raw
@@ -51,7 +53,7 @@ class Probe(Subscriber):
             cursor.execute("INSERT INTO probe VALUES (%s, %s, %s)", [self.name, key, recorded.position])
 
     def seen(self, key=None):
-        with store.cursor() as cursor:
+        with database.cursor() as cursor:
             rows = cursor.execute(
                 "SELECT position FROM probe WHERE name = %s AND (key = %s OR %s::uuid IS NULL) ORDER BY position",
                 [self.name, key, key],
@@ -88,7 +90,7 @@ class registered:  # noqa: N801 - a context manager
         return self.subscriber
 
     def __exit__(self, *_: object) -> None:
-        registry._declared.remove(self.subscriber)
+        registry.unregister(self.subscriber)
         SubscriberRow.objects.filter(pk=self.subscriber.name).delete()
 
 
@@ -214,25 +216,25 @@ def test_while_somebody_else_feeds_a_command_waits_for_its_bound_and_then_answer
 
 
 def test_who_waits_for_a_feeder_in_vain_asks_all_the_same_and_keeps_nobody_from_feeding(clean):
-    question = store.Statement("SELECT 1")
+    question = database.Statement("SELECT 1")
     with closing(raw.connect()) as feeder:
-        feeder.execute("SELECT pg_advisory_xact_lock(%s, 0)", [feeding.FEEDERS])
+        feeder.execute("SELECT pg_advisory_xact_lock(%s, 0)", [advisory_locks.FEEDER])
         assert feeding.ask_after_feeder(question) == [[(1,)]]
         feeder.rollback()
         assert feeding.ask_after_feeder(question) == [[(1,)]]
-        assert feeder.execute("SELECT pg_try_advisory_lock(%s, 0)", [feeding.FEEDERS]).fetchone() == (True,)
+        assert feeder.execute("SELECT pg_try_advisory_lock(%s, 0)", [advisory_locks.FEEDER]).fetchone() == (True,)
 
 
 def test_who_is_cancelled_while_waiting_for_a_feeder_leaves_a_connection_that_works(clean):
     with closing(raw.connect()) as feeder, connections["default"].cursor() as cursor:
-        feeder.execute("SELECT pg_advisory_xact_lock(%s, 0)", [feeding.FEEDERS])
+        feeder.execute("SELECT pg_advisory_xact_lock(%s, 0)", [advisory_locks.FEEDER])
         cursor.execute("SET statement_timeout = '20ms'")
         try:
             with pytest.raises(psycopg.errors.QueryCanceled):
-                feeding.ask_after_feeder(store.Statement("SELECT 1"))
+                feeding.ask_after_feeder(database.Statement("SELECT 1"))
         finally:
             cursor.execute("RESET statement_timeout")
-    assert feeding.ask_after_feeder(store.Statement("SELECT 1")) == [[(1,)]]
+    assert feeding.ask_after_feeder(database.Statement("SELECT 1")) == [[(1,)]]
 
 
 def test_who_fails_to_feed_keeps_nobody_else_from_it(probe):
@@ -243,17 +245,17 @@ def test_who_fails_to_feed_keeps_nobody_else_from_it(probe):
             feeding.feed_sync()
     register("Ada")
     with closing(raw.connect()) as anybody:
-        assert anybody.execute("SELECT pg_try_advisory_lock(%s, 0)", [feeding.FEEDERS]).fetchone() == (True,)
+        assert anybody.execute("SELECT pg_try_advisory_lock(%s, 0)", [advisory_locks.FEEDER]).fetchone() == (True,)
     assert probe.seen() == [1]
 
 
 def test_after_a_wait_that_hit_its_bound_commands_do_not_wait_for_a_while(probe, monkeypatch):
     with closing(raw.connect()) as frozen:
         frozen.execute("SELECT * FROM eventstore_subscriber FOR NO KEY UPDATE")
-        monkeypatch.setattr(waiting.bound, "seconds", 0.2)
-        monkeypatch.setattr(waiting.bound, "pause", 300.0)
+        monkeypatch.setattr(read_your_writes.bound, "seconds", 0.2)
+        monkeypatch.setattr(read_your_writes.bound, "pause", 300.0)
         assert not register("Ada").settled
-        monkeypatch.setattr(waiting.bound, "seconds", 60.0)
+        monkeypatch.setattr(read_your_writes.bound, "seconds", 60.0)
         begun = time.monotonic()
         assert not register("Alan").settled
         assert time.monotonic() - begun < 30
@@ -286,8 +288,8 @@ def test_who_takes_over_from_another_feeder_sees_what_that_one_parked(probe, mon
     with closing(raw.connect()) as gate:
         gate.execute("SELECT pg_advisory_lock(77)")
         with monkeypatch.context() as patch:
-            patch.setattr(standing, "_LIMITS", "SELECT 1")
-            patch.setattr(standing, "_LOCK", standing._LOCK.replace("ORDER BY", f"{AT_THE_GATE} ORDER BY"))
+            patch.setattr(feed_state, "_LIMITS", "SELECT 1")
+            patch.setattr(feed_state, "_LOCK", feed_state._LOCK.replace("ORDER BY", f"{AT_THE_GATE} ORDER BY"))
             slow = Beside(lambda: feeding.feed([probe]))
             eventually(lambda: waiting_for("pg_advisory_xact_lock_shared"))
         probe.poison = {"Poison"}
@@ -323,16 +325,16 @@ def test_a_process_that_knows_another_version_feeds_nothing(probe):
 
 
 def test_who_is_far_behind_is_left_to_the_workers_and_the_command_answers_pending_at_once(probe, monkeypatch):
-    monkeypatch.setattr(standing, "NEAR", 3)
+    monkeypatch.setattr(feed_state, "NEAR", 3)
     SubscriberRow.objects.filter(pk="probe").update(status="paused")
     for number in range(5):
         register(f"Customer {number}")
     SubscriberRow.objects.filter(pk="probe").update(status="running")
-    monkeypatch.setattr(waiting.bound, "seconds", 60.0)
+    monkeypatch.setattr(read_your_writes.bound, "seconds", 60.0)
     begun = time.monotonic()
     assert not register("Late").settled
     assert time.monotonic() - begun < 30
     assert row("probe").checkpoint == 0
     feeding.catch_up(registry.of(Mode.SYNC))
-    assert waiting.wait(6)
+    assert read_your_writes.settle(new_id(), 6)
     assert probe.seen() == [1, 2, 3, 4, 5, 6]

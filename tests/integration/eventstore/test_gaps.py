@@ -6,12 +6,14 @@ from contextlib import closing, suppress
 import pytest
 from django.db import transaction
 
-from eventstore import gaps, healing, store
+from eventstore import store
 from eventstore.context import new_id
-from eventstore.control import Skip, Split
 from eventstore.models import SubscriberRow
-from eventstore.operations import perform
-from eventstore.subscribers import Mode, Shard
+from eventstore.operations.base import perform
+from eventstore.operations.subscribers import Reshard, Skip
+from eventstore.subscriptions import gaps
+from eventstore.subscriptions.retry import retry_keys
+from eventstore.subscriptions.subscriber import Mode, Shard
 from ordering.domain.order import OrderConfirmed
 from tests.integration.eventstore import raw
 from tests.integration.eventstore.probes import (
@@ -100,7 +102,7 @@ def test_parked_events_are_one_gap_where_nothing_wanted_lies_between(one):
     one.feed()
     assert ranges() == [(1, 4, 2, "parked"), (6, 6, 1, "parked")]
     mend("bad")
-    healing.retry("probe", ["bad"])
+    retry_keys("probe", ["bad"])
     assert ranges() == []
 
 
@@ -127,7 +129,7 @@ def test_what_was_skipped_stays_a_gap_and_counts_what_was_wanted_of_it(one):
     note("b")
     unwanted()
     note("c", "d")
-    perform(Skip(subscriber="probe", upto=4), by=WHO, reason="a test wants it")
+    perform(Skip(target="probe", upto=4), by=WHO, reason="a test wants it")
     assert ranges() == [(2, 4, 2, "skipped"), (5, 5, 1, "pending")]
 
 
@@ -137,7 +139,7 @@ def test_all_kinds_together_are_in_the_order_of_the_log(one):
     one.feed()
     pause(one)
     note("b", "c")
-    perform(Skip(subscriber="probe", upto=3), by=WHO, reason="a test wants it")
+    perform(Skip(target="probe", upto=3), by=WHO, reason="a test wants it")
     found = gaps.gaps("probe")
     assert [each.why for each in found.ranges] == ["parked", "skipped", "pending"]
     assert found.count == 3
@@ -158,9 +160,9 @@ def halves(probe_tables) -> Iterator[tuple[Probe, list[str], list[str]]]:
     with registered(Probe(mode=Mode.ASYNC)) as probe:
         note("a", "b")
         probe.feed()
-        perform(Split(subscriber="probe", shards=2), by=WHO)
+        perform(Reshard(target="probe", shards=2), by=WHO)
         SubscriberRow.objects.filter(name="probe 2/2").update(status="paused")
-        first = Shard(probe, 0, 2).slice
+        first = Shard(probe, 0, 2).hash_range
         keys = [f"key{number}" for number in range(20)]
         yield probe, [key for key in keys if first.holds(key)], [key for key in keys if not first.holds(key)]
 

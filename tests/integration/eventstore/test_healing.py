@@ -7,14 +7,18 @@ from contextlib import closing
 import pytest
 from django.db import connections
 
-from eventstore import control, feeding, healing, signals, store
+from eventstore import signals, store
 from eventstore.context import new_id
-from eventstore.control import Discard, Pause, Resume, Retry
 from eventstore.errors import Busy, NothingParked, ReasonMissing
 from eventstore.models import DiscardedEvent, ParkedEvent
-from eventstore.operations import perform
-from eventstore.parking import retry_in
-from eventstore.subscribers import Mode, registry
+from eventstore.operations import subscribers as subscriber_operations
+from eventstore.operations.base import perform
+from eventstore.operations.subscribers import Discard, Pause, Resume, Retry
+from eventstore.subscriptions import feeding
+from eventstore.subscriptions.parking import retry_in
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.retry import retry_due, retry_keys
+from eventstore.subscriptions.subscriber import Mode
 from tests.integration.eventstore import raw
 from tests.integration.eventstore.probes import (
     WHO,
@@ -32,11 +36,11 @@ pytestmark = pytest.mark.usefixtures("probe_tables")
 
 
 def retry(**asked):
-    return perform(Retry(subscriber="probe", **asked), by=WHO)
+    return perform(Retry(target="probe", **asked), by=WHO)
 
 
 def discard(key, *positions, reason="it never happened"):
-    return perform(Discard(subscriber="probe", key=key, positions=positions), by=WHO, reason=reason)
+    return perform(Discard(target="probe", key=key, positions=positions), by=WHO, reason=reason)
 
 
 def make_due():
@@ -194,12 +198,12 @@ def test_an_async_subscriber_tries_again_with_growing_pauses_and_then_leaves_it_
                 "SELECT extract(epoch FROM retry_at - clock_timestamp()) FROM eventstore_parked WHERE error <> ''"
             )
             assert pause * 0.9 - 0.5 < due_in < pause * 1.1
-            assert not healing.retry_due([probe])
+            assert not retry_due([probe])
             make_due()
-            assert healing.retry_due([probe])
+            assert retry_due([probe])
         assert (failed().attempts, failed().retry_at) == (6, None)
         mend("a")
-        assert not healing.retry_due([probe])
+        assert not retry_due([probe])
         retry()
         assert probe.noted() == {"a": [1, 2]}
 
@@ -216,7 +220,7 @@ def test_a_sync_subscriber_tries_nothing_again_by_itself(one):
     assert failed().retry_at is None
     retry()
     assert failed().retry_at is None
-    assert not healing.retry_due(registry.of(Mode.SYNC))
+    assert not retry_due(registry.of(Mode.SYNC))
 
 
 def test_more_keys_than_anybody_waits_for_are_left_to_workers(one):
@@ -229,7 +233,7 @@ def test_more_keys_than_anybody_waits_for_are_left_to_workers(one):
     mend(*keys)
     assert retry().endswith("workers try 10 more")
     assert len(one.parked()) == 10
-    assert healing.retry_due([one])
+    assert retry_due([one])
     assert one.parked() == {}
 
 
@@ -240,7 +244,7 @@ def test_nothing_is_tried_again_of_who_is_paused():
         probe.feed()
         make_due()
         query("UPDATE eventstore_subscriber SET status = 'paused'")
-        assert not healing.retry_due([probe])
+        assert not retry_due([probe])
         assert failed().attempts == 1
 
 
@@ -252,10 +256,10 @@ def test_a_key_that_the_database_fails_for_does_not_hold_up_the_others():
         mend("a@1", "b@2")
         go_wrong("a@1", statement="SELECT * FROM there_is_no_such_table")
         make_due()
-        assert healing.retry_due([probe])
+        assert retry_due([probe])
         assert probe.parked() == {"a": [-1]}
         assert failed().attempts == 1
-        assert not healing.retry_due([probe])
+        assert not retry_due([probe])
 
 
 def test_one_key_that_takes_newer_code_keeps_no_other_from_being_tried(one):
@@ -285,26 +289,28 @@ def test_a_key_whose_event_nobody_knows_any_more_is_put_off_and_no_other_with_it
             owner.execute("UPDATE eventstore_event SET type = 'forgotten' WHERE position = 1")
             owner.execute("ALTER TABLE eventstore_event ENABLE TRIGGER eventstore_append_only")
         make_due()
-        assert healing.retry_due([probe])
+        assert retry_due([probe])
         assert probe.parked() == {"a": [-1]}
-        assert not healing.retry_due([probe])
+        assert not retry_due([probe])
 
 
 def test_nobody_is_waited_for_who_stands(one, monkeypatch):
-    monkeypatch.setattr(control, "AT_ONCE", 1)
+    monkeypatch.setattr(subscriber_operations, "AT_ONCE", 1)
     go_wrong("a", "b")
     note("a", "b")
     one.feed()
-    operation = Retry(subscriber="probe")
-    perform(Pause(subscriber="probe"), by=WHO)
+    operation = Retry(target="probe")
+    perform(Pause(target="probe"), by=WHO)
     assert perform(operation, by=WHO).endswith("1 failed again; workers try 1 more, once it is resumed")
     assert operation.remaining() == 0
-    perform(Resume(subscriber="probe"), by=WHO)
+    perform(Resume(target="probe"), by=WHO)
     assert operation.remaining() == 1
 
 
 def test_who_can_be_had_by_nobody_is_busy(one, monkeypatch):
-    monkeypatch.setattr("eventstore.leases.LIMIT", "SELECT set_config('lock_timeout', '100ms', true), %s")
+    monkeypatch.setattr(
+        "eventstore.subscriptions.row_locks.SET_LOCK_TIMEOUT", "SELECT set_config('lock_timeout', '100ms', true), %s"
+    )
     go_wrong("a")
     note("a")
     one.feed()
@@ -368,7 +374,7 @@ def test_feeding_and_retrying_at_once_lose_and_reorder_no_event_of_a_key(one):
         go_wrong(*chance.sample(keys, 2))
 
     def retry_any():
-        healing.retry("probe", random.sample(keys, 3))
+        retry_keys("probe", random.sample(keys, 3))
 
     steps = [lambda: feeding.feed([one])] * 2 + [retry_any] * 2 + [break_and_mend]
     threads = [threading.Thread(target=run, args=(step,)) for step in steps]
@@ -383,7 +389,7 @@ def test_feeding_and_retrying_at_once_lose_and_reorder_no_event_of_a_key(one):
         thread.join(120)
     assert errors == []
     mend(*keys)
-    healing.retry("probe", keys)
+    retry_keys("probe", keys)
     assert one.parked() == {}
     assert one.noted() == positions
 

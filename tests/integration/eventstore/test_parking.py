@@ -5,11 +5,12 @@ from contextlib import closing
 import pytest
 from django.test import override_settings
 
-from eventstore import feeding, healing
 from eventstore.context import new_id
 from eventstore.events import catalogue
-from eventstore.models import ParkedEvent, StoredEvent, Warned
-from eventstore.subscribers import Mode
+from eventstore.models import HandlerWarning, ParkedEvent, StoredEvent
+from eventstore.subscriptions import feeding
+from eventstore.subscriptions.retry import retry_keys
+from eventstore.subscriptions.subscriber import Mode
 from tests.integration.eventstore import raw
 from tests.integration.eventstore.probes import (
     TYPE,
@@ -82,7 +83,7 @@ def test_an_event_whose_key_cannot_be_told_holds_back_its_stream_only(one):
     assert one.noted() == {"a": [1, 4]}
     assert one.parked() == {f"stream {held}": [-2, 3]}
     mend("?")
-    assert healing.retry("probe", [f"stream {held}"]).keys == 1
+    assert retry_keys("probe", [f"stream {held}"]).keys == 1
     assert one.noted() == {"a": [1, 4, 3], "?": [2]}
     assert one.parked() == {}
 
@@ -94,11 +95,11 @@ def test_a_held_back_event_queues_where_its_key_is_parked(one):
     one.feed()
     assert one.parked() == {f"stream {held}": [-1], "a": [-2]}
     mend("?")
-    healing.retry("probe", [f"stream {held}"])
+    retry_keys("probe", [f"stream {held}"])
     assert one.parked() == {"a": [1, -2]}
     assert one.noted() == {"?": [1]}
     mend("a@2")
-    healing.retry("probe", ["a"])
+    retry_keys("probe", ["a"])
     assert one.noted("a") == [1, 2]
 
 
@@ -174,7 +175,7 @@ class WithModels(Probe):
         for key, recorded in work:
             if key == "twice":
                 for _ in range(2):
-                    Warned.objects.create(subscriber=self.name, position=recorded.position, text=key)
+                    HandlerWarning.objects.create(subscriber=self.name, position=recorded.position, text=key)
 
 
 def test_an_error_of_djangos_models_parks_its_event_and_rolls_back_nothing_else(one):
@@ -185,7 +186,7 @@ def test_an_error_of_djangos_models_parks_its_event_and_rolls_back_nothing_else(
         assert models.row.checkpoint == one.row.checkpoint == 3
         assert models.noted() == {"a": [1, 3]}
         assert models.parked() == {"twice": [-2]}
-        assert not Warned.objects.exists()
+        assert not HandlerWarning.objects.exists()
 
 
 def test_a_text_of_an_error_names_places_and_no_values(one):
@@ -269,7 +270,7 @@ def test_keys_that_fail_one_by_one_within_a_minute_halt_it_too_though_some_were_
         for key in ("a", "b"):
             note(key)
             probe.feed()
-            healing.retry("probe", [key])
+            retry_keys("probe", [key])
         note("c")
         probe.feed()
         assert probe.row.status == "halted"
@@ -291,7 +292,7 @@ def test_what_failed_longer_ago_is_not_counted(one):
 def test_a_warning_is_kept_with_the_rows(one):
     note("warned", "a")
     one.feed()
-    warning = Warned.objects.get()
+    warning = HandlerWarning.objects.get()
     assert (warning.subscriber, warning.position, warning.text) == ("probe", 1, "odd")
 
 
@@ -300,10 +301,10 @@ def test_what_was_rolled_back_has_warned_of_nothing(one):
     note("warned", "a")
     one.feed()
     assert one.parked() == {"warned": [-1]}
-    assert not Warned.objects.exists()
+    assert not HandlerWarning.objects.exists()
     mend("warned")
-    healing.retry("probe", ["warned"])
-    assert Warned.objects.count() == 1
+    retry_keys("probe", ["warned"])
+    assert HandlerWarning.objects.count() == 1
 
 
 def test_a_warning_is_there_once_however_often_its_event_is_applied():
@@ -312,7 +313,7 @@ def test_a_warning_is_there_once_however_often_its_event_is_applied():
         probe.feed()
         query("UPDATE eventstore_subscriber SET checkpoint = 0")
         probe.feed()
-        assert sorted(Warned.objects.values_list("position", flat=True)) == [1, 2]
+        assert sorted(HandlerWarning.objects.values_list("position", flat=True)) == [1, 2]
         assert probe.noted("warned") == [1, 2, 1, 2]
 
 

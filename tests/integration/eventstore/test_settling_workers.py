@@ -10,10 +10,10 @@ from celery import current_app
 
 from eventstore import store
 from eventstore.context import new_id
-from eventstore.control import Retry, Split
 from eventstore.models import ParkedEvent
-from eventstore.operations import perform
-from eventstore.subscribers import Mode
+from eventstore.operations.base import perform
+from eventstore.operations.subscribers import Reshard, Retry
+from eventstore.subscriptions.subscriber import Mode
 from eventstore.tasks import follow
 from tests.integration import processes
 from tests.integration.eventstore import raw
@@ -70,7 +70,7 @@ def test_a_healed_key_is_live_at_once_in_a_worker_that_was_there_before(probe):
         query("UPDATE eventstore_parked SET retry_at = NULL")
         assert probe.parked() == {"a": [-1, 3]}
         mend("a@1")
-        perform(Retry(subscriber="probe"), by=WHO)
+        perform(Retry(target="probe"), by=WHO)
         note("a")
         eventually(lambda: caught_up(probe))
         assert probe.noted("a") == [1, 3, 4]
@@ -106,7 +106,7 @@ def test_a_worker_killed_between_parking_and_its_checkpoint_has_done_neither(pro
 
 
 def test_two_shards_are_fed_by_two_processes_at_the_same_time(probe):
-    perform(Split(subscriber="probe", shards=2), by=WHO)
+    perform(Reshard(target="probe", shards=2), by=WHO)
     slow = own_shard(probe, "a").name
     quick = next(key for key in map(str, range(20)) if own_shard(probe, key).name != slow)
     go_wrong("a", statement=HELD)
@@ -123,7 +123,7 @@ def test_two_shards_are_fed_by_two_processes_at_the_same_time(probe):
 
 
 def test_a_bell_for_the_whole_reaches_its_shards(probe):
-    perform(Split(subscriber="probe", shards=2), by=WHO)
+    perform(Reshard(target="probe", shards=2), by=WHO)
     current_app.control.purge()
     query("DELETE FROM eventstore_doorbell")
     note("a", "b", "c", "d")
@@ -141,10 +141,10 @@ def test_split_and_put_together_under_load_every_event_is_applied_once_in_order_
         for shards in (3, 1, 4, 2, 1):
             for key in chance.choices(keys, k=80):
                 positions[key].append(note(key, stream=streams[key]))
-            perform(Split(subscriber="probe", shards=shards), by=WHO)
+            perform(Reshard(target="probe", shards=shards), by=WHO)
         eventually(lambda: caught_up(probe))
         assert set(probe.parked()) == {"key3"}
         mend("key3")
-        perform(Retry(subscriber="probe"), by=WHO)
+        perform(Retry(target="probe"), by=WHO)
     assert probe.noted() == positions
     assert len(probe.rows) == 1

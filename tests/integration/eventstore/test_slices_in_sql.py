@@ -2,7 +2,7 @@
 
 import pytest
 
-from eventstore import slices
+from eventstore.subscriptions import hash_ranges
 from tests.integration.eventstore.probes import query
 
 KEYS = [f"key{number}" for number in range(500)] + ["", "Zoë", "券", "stream 0", "018f-ABC"]
@@ -12,9 +12,10 @@ KEYS = [f"key{number}" for number in range(500)] + ["", "Zoë", "券", "stream 0
 @pytest.mark.usefixtures("clean")
 def test_a_key_is_in_the_same_slice_in_sql_and_in_python(count):
     for index in range(count):
-        part = slices.shard(index, count)
+        part = hash_ranges.shard(index, count)
         found = query(
-            f"SELECT key FROM unnest(%s::text[]) AS key, (VALUES (%s, %s)) AS part(lower, upper) WHERE {slices.HOLDS}",
+            f"""SELECT key FROM unnest(%s::text[]) AS key, (VALUES (%s, %s)) AS part(lower, upper)
+                WHERE {hash_ranges.HOLDS}""",
             KEYS,
             part.lower,
             part.upper,

@@ -2,11 +2,12 @@
 
 import pytest
 
-from eventstore import feeding
-from eventstore.control import Pause, Split
 from eventstore.models import SubscriberRow
-from eventstore.operations import perform
-from eventstore.subscribers import Mode, registry
+from eventstore.operations.base import perform
+from eventstore.operations.subscribers import Pause, Reshard
+from eventstore.subscriptions import feeding
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Mode
 from tests.integration.eventstore.probes import WHO, Probe, go_wrong, mend, note, own_shard, registered
 
 
@@ -24,7 +25,7 @@ def feed(probes):
 
 
 def only_one_shard_goes_on(used):
-    perform(Split(subscriber="used", shards=2), by=WHO)
+    perform(Reshard(target="used", shards=2), by=WHO)
     SubscriberRow.objects.filter(name=own_shard(used, "a").name).update(status="paused")
 
 
@@ -35,7 +36,7 @@ def nobody_feeds_it(used):
 
 HELD_UP = {
     "split, and one shard stands": only_one_shard_goes_on,
-    "paused": lambda used: perform(Pause(subscriber="used"), by=WHO),
+    "paused": lambda used: perform(Pause(target="used"), by=WHO),
     "halted": lambda used: SubscriberRow.objects.filter(name="used").update(status="halted"),
     "behind, for nobody here may feed it": nobody_feeds_it,
     "failing": lambda used: go_wrong("a@3", statement="SELECT * FROM there_is_no_such_table"),
@@ -52,7 +53,7 @@ def test_who_uses_another_is_never_ahead_of_it_when_that_is(dependent, hold_up):
     assert using.noted() == {"a": [1], "b": [2]}
     mend("a@3")
     SubscriberRow.objects.filter(subscriber="used").update(
-        status="running", retry_at=None, version=used.version, wanted=used.wanted
+        status="running", retry_at=None, version=used.version, types_hash=used.types_hash
     )
     feed(dependent)
     feed(dependent)

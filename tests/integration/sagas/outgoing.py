@@ -8,12 +8,12 @@ import msgspec
 import structlog
 from structlog.typing import EventDict
 
-from eventstore import store
+from eventstore import advisory_locks
 from eventstore.aggregates import Command
 from eventstore.codec import encoder
 from eventstore.context import new_id
 from ordering.domain.customer import ChangeCustomer
-from sagas.models import Outgoing
+from sagas.models import OutboxCommand
 from tests.integration import shop
 from tests.integration.eventstore import raw
 
@@ -23,20 +23,22 @@ def rename(name: str = "Ada King") -> ChangeCustomer:
     return ChangeCustomer(customer_id=shop.customer(), name=name)
 
 
-def decided(key: str, command: Command | None = None, **more: Any) -> Outgoing:
+def decided(key: str, command: Command | None = None, **more: Any) -> OutboxCommand:
     """An instance of the sale has decided to send this."""
     command = command or rename()
     data = msgspec.json.decode(encoder.encode(command))
     ids = {name: new_id() for name in ("command_id", "root", "correlation_id", "causation_id")}
-    return Outgoing.objects.create(saga="sale", key=key, type=command.stored, data=data, **{"hops": 1, **ids, **more})
+    return OutboxCommand.objects.create(
+        saga="sale", key=key, type=command.stored, data=data, **{"hops": 1, **ids, **more}
+    )
 
 
 @contextmanager
-def held(row: Outgoing) -> Iterator[None]:
+def held(row: OutboxCommand) -> Iterator[None]:
     """While it lasts, whoever carries this command out waits in the midst of it."""
     with closing(raw.connect()) as holder:
         lock = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
-        holder.execute(lock, [store.COMMAND_LOCKS, str(row.command_id)])
+        holder.execute(lock, [advisory_locks.COMMAND, str(row.command_id)])
         yield
 
 

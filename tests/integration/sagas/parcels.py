@@ -16,11 +16,14 @@ from eventstore.context import acting, new_id
 from eventstore.errors import DomainError
 from eventstore.events import Event, catalogue, event
 from eventstore.models import SubscriberRow
-from eventstore.subscribers import Subscriber, registry
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Subscriber
 from eventstore.testing.subscribers import given
-from sagas.models import Outgoing, Timer, Transition
-from sagas.saga import CommandRefused, End, Saga, Send
+from sagas.models import OutboxCommand, Timer, Transition
+from sagas.refusal import CommandRefused
+from sagas.saga import Saga
 from sagas.saga import on as reacts
+from sagas.steps import End, Send
 from tests.integration.eventstore.probes import query
 
 
@@ -31,23 +34,23 @@ class TooHeavy(DomainError):
 
 
 @event("parcel.packed")
-class Packed(Event, frozen=True, kw_only=True):
+class Packed(Event):
     parcel_id: UUID
 
 
 @event("parcel.labelled")
-class Labelled(Event, frozen=True, kw_only=True):
+class Labelled(Event):
     parcel_id: UUID
 
 
 @event("parcel.sent-off")
-class SentOff(Event, frozen=True, kw_only=True):
+class SentOff(Event):
     parcel_id: UUID
     note: str
 
 
 @command("parcel.send-off", stream="parcel_id")
-class SendOff(Command, frozen=True, kw_only=True):
+class SendOff(Command):
     parcel_id: UUID
     note: str = ""
 
@@ -128,18 +131,13 @@ def declared() -> Iterator[None]:
 
 def declare() -> None:
     for each in EVENTS:
-        catalogue.add(each)
-    commands.route({Parcel: (SendOff,)})
+        catalogue.register(each)
+    commands.register({Parcel: (SendOff,)})
 
 
 def withdraw() -> None:
-    for each in EVENTS:
-        catalogue._declared.remove(each)
-        del catalogue._by_name[each.stored]
-    if Parcel in commands.routes.aggregates:
-        commands.routes.aggregates.remove(Parcel)
-        commands.routes.listed.remove((Parcel, SendOff))
-        del commands.routes._handlers[SendOff], commands.routes._by_name[SendOff.stored]
+    catalogue.unregister(*EVENTS)
+    commands.routes.unregister(Parcel)
 
 
 @contextmanager
@@ -153,7 +151,7 @@ def following(*subscribers: Subscriber) -> Iterator[None]:
         yield
     finally:
         for each in subscribers:
-            registry._declared.remove(each)
+            registry.unregister(each)
         registry.forget_rows()
 
 
@@ -197,7 +195,7 @@ def story(parcel_id: UUID) -> list[str]:
 
 def outgoing(parcel_id: UUID) -> list[str]:
     """What became of the commands of an instance, in order."""
-    return [each.status for each in Outgoing.objects.filter(key=str(parcel_id)).order_by("id")]
+    return [each.status for each in OutboxCommand.objects.filter(key=str(parcel_id)).order_by("id")]
 
 
 def timers(parcel_id: UUID) -> list[str]:

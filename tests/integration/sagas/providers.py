@@ -11,11 +11,11 @@ from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils import timezone
 
-from eventstore import feeding
 from eventstore.events import Event, Meta
-from sagas import waiting
-from sagas.delivery import deliver_one
-from sagas.effects import Done, Effect, effect
+from eventstore.subscriptions import feeding
+from sagas.effects import preconditions
+from sagas.effects.delivery import deliver_one
+from sagas.effects.effect import Done, Effect, effect
 from sagas.models import Delivery
 from tests.integration.sagas.parcels import following
 
@@ -32,7 +32,7 @@ class Provider:
     def attempt(self) -> bool:
         """One attempt at what there is, whenever it is due."""
         feeding.catch_up([self.effect])
-        Delivery.objects.exclude(due_at=waiting.FAR).update(due_at="2000-01-01T00:00:00Z")
+        Delivery.objects.exclude(due_at=preconditions.FAR).update(due_at="2000-01-01T00:00:00Z")
         return deliver_one(self.effect)
 
     def _act(self, event: Event, meta: Meta) -> Done:

@@ -5,15 +5,17 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from eventstore import context, watch
+from eventstore import context
 from eventstore.commands import dispatch
 from eventstore.events import Meta
 from eventstore.models import Incident
+from eventstore.monitoring import incidents
 from ordering.domain.customer import ChangeCustomer, CustomerRenamed
 from ordering.effects.customer import send_welcome
-from sagas import delivery
-from sagas.models import Delivery, Outgoing
-from sagas.saga import Saga, Send, Step, on
+from sagas.effects import delivery
+from sagas.models import Delivery, OutboxCommand
+from sagas.saga import Saga, on
+from sagas.steps import Send, Step
 from sagas.testing import bring_to_rest
 from tests.integration import shop
 from tests.integration.eventstore.probes import registered
@@ -46,19 +48,19 @@ def circle(clean: None) -> Iterator[None]:
 @pytest.mark.usefixtures("circle")
 def test_a_chain_of_more_than_fifty_commands_is_parked_and_becomes_an_incident(settings):
     """Guards against commands that follow from commands without end, and against trying such a one again."""
-    settings.EVENTSTORE_LASTS_SECONDS = 0.0
+    settings.EVENTSTORE_RAISE_AFTER_SECONDS = 0.0
     eve, ada = shop.customer(), shop.customer()
     dispatch(ChangeCustomer(customer_id=eve, name="Eve"))
     bring_to_rest(deliver=False)
-    *sent, last = Outgoing.objects.filter(key=eve).order_by("id")
+    *sent, last = OutboxCommand.objects.filter(key=eve).order_by("id")
     assert [(row.hops, row.status) for row in sent] == [(hops, "done") for hops in range(1, 51)]
     assert (last.hops, last.status, last.attempts) == (51, "parked", 1)
     assert last.error.startswith("TooManyHops: ")
-    watch.look()
+    incidents.check_health()
     assert Incident.objects.get(kind="commands").raised_at
     dispatch(ChangeCustomer(customer_id=ada, name="Final"))
     bring_to_rest(deliver=False)
-    assert Outgoing.objects.filter(status="pending").count() == 0
+    assert OutboxCommand.objects.filter(status="pending").count() == 0
 
 
 def test_a_side_effect_at_the_end_of_such_a_chain_is_not_carried_out():

@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from eventstore import feeding, store
-from eventstore.control import Discard, Retry
+from eventstore import store
 from eventstore.events import Meta
 from eventstore.models import ClockTimestamp
-from eventstore.operations import perform
-from eventstore.subscribers import Mode
+from eventstore.operations.base import perform
+from eventstore.operations.subscribers import Discard, Retry
+from eventstore.subscriptions import feeding
+from eventstore.subscriptions.subscriber import Mode
 from ordering.domain.customer import CustomerRegistered, CustomerRenamed
 from ordering.effects.customer import send_welcome
-from projections import filling, generations
-from sagas import delivery, waiting
-from sagas.effects import AT_MOST_ONCE, Effect, effect
+from projections.rebuild import builder, generations
+from sagas.effects import delivery, preconditions
+from sagas.effects.effect import AT_MOST_ONCE, Effect, effect
 from sagas.models import Delivery
 from tests.integration import shop
 from tests.integration.eventstore import raw
@@ -87,13 +88,13 @@ def let_it_sleep() -> None:
 def is_called(which: Effect = act_after) -> bool:
     """Whether the effect has something to do now, and its bell rings."""
     bells = query("SELECT name FROM eventstore_doorbell WHERE name = %s AND rung_at IS NOT NULL", which.bell)
-    return bool(bells) and waiting.is_due(which)
+    return bool(bells) and preconditions.is_due(which)
 
 
 def test_it_acts_when_the_read_model_has_passed_the_event(after):
     note("a")
     assert carry_out() == {1: BEHIND}
-    assert not waiting.is_due(act_after)
+    assert not preconditions.is_due(act_after)
     feed(after)
     note("b")
     assert carry_out() == {1: DONE, 2: BEHIND}
@@ -122,7 +123,7 @@ def test_healing_a_key_calls_who_waits_for_it_at_once(after):
     assert carry_out() == {1: PARKED, 2: PARKED}
     let_it_sleep()
     mend("a")
-    perform(Retry(subscriber="probe"), by=WHO)
+    perform(Retry(target="probe"), by=WHO)
     assert is_called()
     assert carry_out() == {1: DONE, 2: DONE}
 
@@ -134,7 +135,7 @@ def test_what_was_discarded_counts_as_passed_and_calls_who_waits_for_it(after):
     feed(after)
     assert carry_out() == {1: PARKED}
     let_it_sleep()
-    perform(Discard(subscriber="probe", key="a", positions=(1,)), by=WHO, reason="it was a test")
+    perform(Discard(target="probe", key="a", positions=(1,)), by=WHO, reason="it was a test")
     assert is_called()
     assert carry_out() == {1: DONE}
 
@@ -155,7 +156,7 @@ def test_a_swap_calls_who_waits_for_a_key_that_was_parked(poison, settings):
     assert (row.status, row.waits_for) == ("waiting", "customer-profiles (parked)")
     let_it_sleep()
     poison.mend()
-    filling.complete(generations.rebuild("customer-profiles", requested_by=WHO))
+    builder.complete(generations.rebuild("customer-profiles", requested_by=WHO))
     assert is_called(send_welcome)
     assert delivery.deliver_one(send_welcome)
     assert Delivery.objects.get().status == "done"

@@ -9,13 +9,15 @@ from datetime import timedelta
 
 import pytest
 
-from eventstore import standing, store
+from eventstore import store
 from eventstore.context import new_id
 from eventstore.models import StoredEvent, SubscriberRow
-from eventstore.waiting import Turn, bound
+from eventstore.subscriptions import feed_state
+from eventstore.subscriptions.read_your_writes import ChainState, Turn, bound, chain, settle
+from eventstore.subscriptions.registry import registry
 from ordering.domain.customer import ChangeCustomer
-from sagas.dispatch import State, dispatch_one, is_overdue, look, settle
-from sagas.models import Outgoing
+from sagas.models import OutboxCommand
+from sagas.outbox import is_overdue, send_next
 from sagas.testing import let_pass
 from tests.integration import shop
 from tests.integration.eventstore import raw
@@ -31,20 +33,20 @@ LOCK = "pg_advisory_xact_lock"
 
 def in_order(key):
     """Whether the commands of an instance appended in the order in which it sent them."""
-    results = [row.result or 0 for row in Outgoing.objects.filter(key=key).order_by("id")]
+    results = [row.result or 0 for row in OutboxCommand.objects.filter(key=key).order_by("id")]
     return results == sorted(results)
 
 
 def state_of(root, position):
-    return look(root, position, Turn("default")).state
+    return chain(root, position, Turn("default"), registry.outboxes()).state
 
 
-def states(*rows: Outgoing) -> list[str]:
-    return [Outgoing.objects.get(pk=row.pk).status for row in rows]
+def states(*rows: OutboxCommand) -> list[str]:
+    return [OutboxCommand.objects.get(pk=row.pk).status for row in rows]
 
 
 def send_all() -> None:
-    while dispatch_one():
+    while send_next():
         pass
 
 
@@ -52,10 +54,10 @@ def test_while_a_command_is_carried_out_nobody_begins_the_next_one_of_its_instan
     """Guards against taking rows by SKIP LOCKED alone: that takes the second because the first is locked."""
     first, second, other = decided("a"), decided("a"), decided("b")
     with held(first):
-        sender = Beside(dispatch_one)
+        sender = Beside(send_next)
         eventually(lambda: waiting_for(LOCK))
-        assert dispatch_one()
-        assert not dispatch_one()
+        assert send_next()
+        assert not send_next()
         assert states(first, second, other) == ["pending", "pending", "done"]
     assert sender.outcome() is None
     send_all()
@@ -69,8 +71,8 @@ def test_a_row_that_somebody_is_writing_to_is_not_passed_over():
     """
     first, second = decided("a"), decided("a")
     with closing(raw.connect()) as writer:
-        writer.execute("UPDATE sagas_outgoing SET error = 'being put off' WHERE id = %s", [first.pk])
-        assert not dispatch_one()
+        writer.execute("UPDATE sagas_outbox SET error = 'being put off' WHERE id = %s", [first.pk])
+        assert not send_next()
         assert states(first, second) == ["pending", "pending"]
         writer.rollback()
     send_all()
@@ -93,10 +95,10 @@ def test_many_that_send_at_once_never_meet_in_one_instance_and_keep_its_order():
 BETWEEN = ["command_taken", "command_carried_out"]
 
 
-def send_until(rows: list[Outgoing]) -> Callable[[], None]:
+def send_until(rows: list[OutboxCommand]) -> Callable[[], None]:
     def send() -> None:
-        while Outgoing.objects.filter(pk__in=[row.pk for row in rows], status="pending").exists():
-            dispatch_one()
+        while OutboxCommand.objects.filter(pk__in=[row.pk for row in rows], status="pending").exists():
+            send_next()
 
     return send
 
@@ -129,22 +131,22 @@ def test_a_command_that_a_rule_refuses_is_finished_and_the_next_one_is_sent():
 def test_a_command_that_fails_again_and_again_is_parked_and_holds_up_its_instance_alone():
     taken = shop.customer()
     broken = decided("a")
-    Outgoing.objects.filter(pk=broken.pk).update(type="nobody.knows")
+    OutboxCommand.objects.filter(pk=broken.pk).update(type="nobody.knows")
     later, other = decided("a"), decided("b", ChangeCustomer(customer_id=taken, name="Ada King"))
     for _ in range(10):
         send_all()
         let_pass(timedelta(hours=1))
     assert states(broken, later, other) == ["parked", "pending", "done"]
-    assert Outgoing.objects.get(pk=broken.pk).attempts == 8
+    assert OutboxCommand.objects.get(pk=broken.pk).attempts == 8
 
 
 def test_what_waits_behind_a_parked_command_is_not_overdue():
     first, behind = decided("a"), decided("a")
-    Outgoing.objects.update(due_at="2000-01-01T00:00:00Z")
+    OutboxCommand.objects.update(due_at="2000-01-01T00:00:00Z")
     assert is_overdue()
-    Outgoing.objects.filter(pk=first.pk).update(status="parked")
+    OutboxCommand.objects.filter(pk=first.pk).update(status="parked")
     assert not is_overdue()
-    Outgoing.objects.filter(pk=first.pk).update(status="done")
+    OutboxCommand.objects.filter(pk=first.pk).update(status="done")
     assert is_overdue()
     assert states(behind) == ["pending"]
 
@@ -164,7 +166,7 @@ def test_rest_is_looked_for_in_one_moment():
         decided("a", command, root=root)
         feeder.commit()
         assert looking.outcome() is None
-    assert answers == [State.UNFINISHED]
+    assert answers == [ChainState.UNFINISHED]
 
 
 def test_a_request_waits_for_a_lock_no_longer_than_for_all_the_rest(monkeypatch):
@@ -185,18 +187,18 @@ def test_a_request_waits_for_a_lock_no_longer_than_for_all_the_rest(monkeypatch)
 def test_rest_is_there_when_nothing_is_left_to_send_and_everybody_has_seen_what_came_of_it():
     root, row = new_id(), decided("a")
     head = store.head()
-    assert state_of(root, head) is State.AT_REST
-    Outgoing.objects.update(root=root)
-    assert state_of(root, head) is State.UNFINISHED
-    assert dispatch_one()
-    assert Outgoing.objects.get(pk=row.pk).result == store.head()
-    assert state_of(root, head) is State.BEHIND
+    assert state_of(root, head) is ChainState.AT_REST
+    OutboxCommand.objects.update(root=root)
+    assert state_of(root, head) is ChainState.UNFINISHED
+    assert send_next()
+    assert OutboxCommand.objects.get(pk=row.pk).result == store.head()
+    assert state_of(root, head) is ChainState.BEHIND
 
 
 def test_who_is_too_far_behind_to_be_waited_for_keeps_it_from_rest_all_the_same(monkeypatch):
     shop.customer()
-    monkeypatch.setattr(standing, "NEAR", 3)
+    monkeypatch.setattr(feed_state, "NEAR", 3)
     SubscriberRow.objects.filter(pk="customer-profiles").update(checkpoint=0)
     position = store.head()
-    assert state_of(new_id(), position + 3) is State.BEHIND
-    assert state_of(new_id(), position + 4) is State.FAR_BEHIND
+    assert state_of(new_id(), position + 3) is ChainState.BEHIND
+    assert state_of(new_id(), position + 4) is ChainState.FAR_BEHIND

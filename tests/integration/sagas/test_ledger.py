@@ -8,21 +8,24 @@ import pytest
 from django.core import mail
 from django.db import DatabaseError, connections
 
-from eventstore import feeding, healing, store
+from eventstore import store
 from eventstore.commands import dispatch
 from eventstore.context import acting, new_id
 from eventstore.models import CommandRecord, StoredEvent
+from eventstore.subscriptions import feeding
+from eventstore.subscriptions.retry import retry_keys
 from eventstore.testing import only_handlers
 from ordering.domain.conference import Line
 from ordering.domain.customer import CustomerRenamed
 from ordering.domain.order import PlaceOrder
 from ordering.models import OrderSummary
-from sagas import tasks, waiting
-from sagas.delivery import LONGEST_RETRY, deliver_one
-from sagas.dispatch import MOST_HOPS
-from sagas.effects import AT_LEAST_ONCE, AT_MOST_ONCE
+from sagas import tasks
+from sagas.effects import preconditions
+from sagas.effects.delivery import LONGEST_RETRY, deliver_one
+from sagas.effects.effect import AT_LEAST_ONCE, AT_MOST_ONCE
 from sagas.errors import PermanentFailure, TemporaryFailure
-from sagas.models import Delivery, Outgoing
+from sagas.models import Delivery, OutboxCommand
+from sagas.outbox import MOST_HOPS
 from sagas.testing import bring_to_rest, let_pass
 from tests.integration import shop
 from tests.integration.eventstore import probes, raw
@@ -257,7 +260,7 @@ def test_the_ledger_knows_nobody(settings):
     let_pass(DAY)
     bring_to_rest()
     assert len(mail.outbox) == 2
-    for table in ("sagas_delivery", "sagas_pace", "eventstore_doorbell"):
+    for table in ("sagas_delivery", "sagas_rate_limit", "eventstore_doorbell"):
         kept = str(query(f"SELECT row_to_json(kept) FROM {table} AS kept"))
         assert not any(word in kept for word in ("Ada", "Babbage", "example.org", "Welcome", ada.hex, str(ada)))
 
@@ -279,7 +282,7 @@ def test_an_order_that_is_rolled_back_after_it_was_appended_leaves_nothing():
     assert StoredEvent.objects.count() == before
     assert not CommandRecord.objects.filter(pk=wish).exists()
     assert not OrderSummary.objects.exists()
-    assert not Outgoing.objects.exists()
+    assert not OutboxCommand.objects.exists()
     assert not Delivery.objects.exclude(effect="mail.welcome").exists()
     assert not mail.outbox
     assert dispatch(command, command_id=wish).settled
@@ -304,7 +307,7 @@ def test_a_row_waits_for_the_read_model_that_it_is_about(after_probe):
     with only_handlers("notify"):
         note("a")
         bring_to_rest()
-        assert (the_one().status, the_one().waits_for, the_one().due_at) == ("waiting", "probe", waiting.FAR)
+        assert (the_one().status, the_one().waits_for, the_one().due_at) == ("waiting", "probe", preconditions.FAR)
         let_pass(DAY)
         bring_to_rest()
     assert not after_probe.calls
@@ -320,7 +323,7 @@ def test_a_row_waits_for_its_own_key_and_goes_on_as_soon_as_that_is_healed(after
     first, other = Delivery.objects.order_by("position")
     assert (first.status, first.waits_for, other.status) == ("waiting", "probe (parked)", "done")
     probes.mend("a")
-    healing.retry("probe", ["a"])
+    retry_keys("probe", ["a"])
     bring_to_rest()
     assert Delivery.objects.filter(status="done").count() == 2
     assert len(set(after_probe.calls)) == 2

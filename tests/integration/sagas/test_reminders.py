@@ -16,8 +16,9 @@ from eventstore.models import SubscriberRow
 from ordering.domain.customer import ChangeCustomer, CustomerRenamed
 from ordering.models import OrderSummary
 from sagas import timers
-from sagas.models import Outgoing, Timer
-from sagas.saga import After, Cancel, Saga, Step, on
+from sagas.models import OutboxCommand, Timer
+from sagas.saga import Saga, on
+from sagas.steps import After, Cancel, Step
 from sagas.testing import bring_to_rest
 from tests.integration import shop
 from tests.integration.eventstore import raw
@@ -76,7 +77,7 @@ def test_cancelling_skips_a_timer_that_somebody_fires_and_the_late_command_does_
     Timer.objects.update(due_at=LONG_AGO)
     assert timers.fire() == 1
     bring_to_rest(deliver=False)
-    assert Outgoing.objects.get(type="order.expire").status == "refused"
+    assert OutboxCommand.objects.get(type="order.expire").status == "refused"
     assert OrderSummary.objects.get(pk=order).status == "confirmed"
 
 
@@ -125,7 +126,7 @@ def test_timers_that_many_fire_at_once_each_send_one_command():
     Timer.objects.update(due_at=LONG_AGO)
     firing = [Beside(timers.fire_all) for _ in range(4)]
     assert [each.outcome() for each in firing] == [None] * 4
-    sent = Outgoing.objects.filter(type="order.expire")
+    sent = OutboxCommand.objects.filter(type="order.expire")
     assert sorted(sent.values_list("key", flat=True)) == sorted(map(str, orders))
     bring_to_rest(deliver=False)
     assert set(OrderSummary.objects.values_list("status", flat=True)) == {"expired"}

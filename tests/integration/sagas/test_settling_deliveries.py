@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 from django.core import mail
 
-from eventstore import feeding
 from eventstore.models import StoredEvent
-from eventstore.operations import perform
-from sagas.control import AbandonDelivery, ItHappened, Resend, RetryDelivery, SendAgain
-from sagas.effects import AT_MOST_ONCE
-from sagas.errors import NothingToSettle, PermanentFailure
+from eventstore.operations.base import perform
+from eventstore.subscriptions import feeding
+from sagas.effects.effect import AT_MOST_ONCE
+from sagas.errors import NothingToResolve, PermanentFailure
 from sagas.models import Delivery
+from sagas.operations import AbandonDelivery, MarkDelivered, Redeliver, RetryDelivery, SendCopy
 from sagas.testing import bring_to_rest, let_pass
 from tests.integration import shop
 from tests.integration.sagas.parcels import Packed, parcel
@@ -39,18 +39,18 @@ def in_doubt(notify):
 
 def test_what_is_in_doubt_counts_as_done_when_somebody_found_out_that_it_happened(notify):
     provider = in_doubt(notify)
-    asked = ItHappened(subscriber="notify")
-    assert asked.foresee() == "notify: 1 delivery is counted as done."
+    asked = MarkDelivered(target="notify")
+    assert asked.preview() == "notify: 1 delivery is counted as done."
     perform(asked, by=WHO, reason="the customer has it")
     bring_to_rest()
     assert (the_one().status, len(provider.calls)) == ("done", 1)
-    with pytest.raises(NothingToSettle):
+    with pytest.raises(NothingToResolve):
         perform(asked, by=WHO, reason="once more")
 
 
 def test_what_is_in_doubt_is_carried_out_when_somebody_found_out_that_it_did_not_happen(notify):
     provider = in_doubt(notify)
-    perform(SendAgain(subscriber="notify", delivery=the_one().pk), by=WHO, reason="the customer has nothing")
+    perform(Redeliver(target="notify", delivery=the_one().pk), by=WHO, reason="the customer has nothing")
     bring_to_rest()
     assert (the_one().status, len(provider.calls)) == ("done", 2)
 
@@ -70,21 +70,21 @@ def dead(notify):
 
 
 def test_dead_letters_of_one_error_are_tried_again(dead):
-    asked = RetryDelivery(subscriber="notify", error=FULL)
-    assert asked.foresee() == "notify: 2 deliveries are tried again."
+    asked = RetryDelivery(target="notify", error=FULL)
+    assert asked.preview() == "notify: 2 deliveries are tried again."
     assert perform(asked, by=WHO) == "2 deliveries are tried again"
     assert asked.remaining() == 2
     bring_to_rest()
     assert (len(dead.calls), asked.remaining()) == (2, 0)
     assert list(Delivery.objects.filter(status="failed").values_list("error", flat=True)) == [UNKNOWN] * 3
-    perform(RetryDelivery(subscriber="notify"), by=WHO)
+    perform(RetryDelivery(target="notify"), by=WHO)
     bring_to_rest()
     assert len(dead.calls) == 5
 
 
 def test_dead_letters_of_one_error_are_given_up_for_good(dead):
-    perform(AbandonDelivery(subscriber="notify", error=UNKNOWN), by=WHO, reason="they moved")
-    perform(RetryDelivery(subscriber="notify"), by=WHO)
+    perform(AbandonDelivery(target="notify", error=UNKNOWN), by=WHO, reason="they moved")
+    perform(RetryDelivery(target="notify"), by=WHO)
     bring_to_rest()
     assert len(dead.calls) == 2
     assert Delivery.objects.filter(status="abandoned", error=UNKNOWN).count() == 3
@@ -96,10 +96,10 @@ def test_what_has_not_happened_yet_is_given_up_one_by_one(notify, settings):
     parcel(Packed)
     parcel(Packed)
     bring_to_rest()
-    with pytest.raises(NothingToSettle):
-        perform(AbandonDelivery(subscriber="notify"), by=WHO, reason="all of them")
+    with pytest.raises(NothingToResolve):
+        perform(AbandonDelivery(target="notify"), by=WHO, reason="all of them")
     first = Delivery.objects.earliest("position")
-    perform(AbandonDelivery(subscriber="notify", delivery=first.pk), by=WHO, reason="this one")
+    perform(AbandonDelivery(target="notify", delivery=first.pk), by=WHO, reason="this one")
     settings.EFFECTS_WINDOWS = {}
     let_pass(DAY)
     bring_to_rest()
@@ -112,8 +112,8 @@ def test_a_mail_is_sent_once_more_under_another_id():
     bring_to_rest()
     for again in range(1, 3):
         first = Delivery.objects.get(copy=0)
-        assert "although it has" in Resend(subscriber="mail.welcome", delivery=first.pk).foresee()
-        perform(Resend(subscriber="mail.welcome", delivery=first.pk), by=WHO, reason="it was lost")
+        assert "although it has" in SendCopy(target="mail.welcome", delivery=first.pk).preview()
+        perform(SendCopy(target="mail.welcome", delivery=first.pk), by=WHO, reason="it was lost")
         bring_to_rest()
         assert Delivery.objects.get(copy=again).status == "done"
     ids = [each.extra_headers["Message-ID"] for each in mail.outbox]
@@ -127,6 +127,6 @@ def test_what_has_not_happened_is_not_done_once_more(notify):
     provider = notify(Packed)
     parcel(Packed)
     feeding.catch_up([provider.effect])
-    with pytest.raises(NothingToSettle):
-        perform(Resend(subscriber="notify", delivery=the_one().pk), by=WHO, reason="it was lost")
+    with pytest.raises(NothingToResolve):
+        perform(SendCopy(target="notify", delivery=the_one().pk), by=WHO, reason="it was lost")
     assert the_one().copy == 0

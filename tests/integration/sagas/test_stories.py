@@ -7,24 +7,28 @@ from datetime import timedelta
 import pytest
 from django.db import connections
 
-from eventstore import commands, feeding, store
+from eventstore import advisory_locks, commands, database, store
 from eventstore.commands import dispatch
 from eventstore.context import new_id
 from eventstore.models import CommandRecord, ParkedEvent, StoredEvent
-from eventstore.operations import perform
-from eventstore.subscribers import Work, registry
-from sagas.control import AbandonCommand, RetryCommand
-from sagas.dispatch import MOST_HOPS, TRIES, dispatch_one
-from sagas.errors import NothingToSettle
-from sagas.models import Instance, Outgoing, Transition
-from sagas.saga import Saga, Send
+from eventstore.operations.base import perform
+from eventstore.subscriptions import feeding
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Work
+from sagas.errors import NothingToResolve
+from sagas.models import Instance, OutboxCommand, Transition
+from sagas.operations import AbandonCommand, RetryCommand
+from sagas.outbox import MOST_HOPS, TRIES, send_next
+from sagas.saga import Saga
 from sagas.saga import on as reacts
+from sagas.steps import Send
 from sagas.testing import bring_to_rest, let_pass
 from tests.integration.eventstore import raw
 from tests.integration.eventstore.probes import query
 from tests.integration.sagas.parcels import (
     Labelled,
     Packed,
+    Parcel,
     SendOff,
     SentOff,
     Shipping,
@@ -51,7 +55,7 @@ def shipping(parcels):
 
 
 def command_of(parcel_id):
-    return Outgoing.objects.filter(key=str(parcel_id)).latest("id")
+    return OutboxCommand.objects.filter(key=str(parcel_id)).latest("id")
 
 
 def try_until_parked(parcel_id):
@@ -96,12 +100,12 @@ def test_an_event_that_it_is_given_again_changes_nothing():
     box = parcel(Packed, Labelled)
     bring_to_rest(deliver=False)
     log, saga = store.read_stream(box), registry["shipping"]
-    before = list(Instance.objects.values()), list(Outgoing.objects.values()), list(Transition.objects.values())
-    with store.cursor() as cursor:
+    before = list(Instance.objects.values()), list(OutboxCommand.objects.values()), list(Transition.objects.values())
+    with database.cursor() as cursor:
         saga.apply(cursor, [Work(box, recorded) for recorded in log])
     assert before == (
         list(Instance.objects.values()),
-        list(Outgoing.objects.values()),
+        list(OutboxCommand.objects.values()),
         list(Transition.objects.values()),
     )
 
@@ -120,8 +124,8 @@ def test_a_command_and_all_that_follows_carry_where_they_come_from():
 def test_a_command_that_was_sent_is_recognized_when_its_row_is_sent_again():
     box = parcel(Packed, Labelled)
     bring_to_rest(deliver=False)
-    Outgoing.objects.update(status="pending")
-    assert dispatch_one()
+    OutboxCommand.objects.update(status="pending")
+    assert send_next()
     assert (sent_off(box), outgoing(box)) == ([""], ["done"])
 
 
@@ -130,7 +134,7 @@ def test_of_an_instance_commands_are_sent_one_at_a_time_whoever_sends_them():
     feeding.catch_up([registry["shipping"]])
 
     def send():
-        while dispatch_one():
+        while send_next():
             pass
         connections.close_all()
 
@@ -162,16 +166,16 @@ def test_a_technical_failure_is_tried_again_ever_later_and_parked_in_the_end():
     go_wrong(box, "broken")
     feeding.catch_up([registry["shipping"]])
     for attempt in range(1, TRIES + 1):
-        Outgoing.objects.update(due_at="2000-01-01T00:00:00Z")
+        OutboxCommand.objects.update(due_at="2000-01-01T00:00:00Z")
         ((before,),) = query("SELECT clock_timestamp()")
-        assert dispatch_one()
+        assert send_next()
         row = command_of(box)
         assert (row.attempts, row.status) == (attempt, "parked" if attempt == TRIES else "pending")
         assert row.due_at - before >= timedelta(seconds=0.25) * 2 ** (attempt - 1)
     assert row.error.startswith("ValueError in send_off, line")
     assert str(box) not in row.error
-    Outgoing.objects.update(due_at="2000-01-01T00:00:00Z")
-    assert not dispatch_one()
+    OutboxCommand.objects.update(due_at="2000-01-01T00:00:00Z")
+    assert not send_next()
     assert (sent_off(box), CommandRecord.objects.count()) == ([], 0)
 
 
@@ -216,31 +220,31 @@ def test_later_commands_of_an_instance_wait_behind_one_that_is_parked(parked):
 
 def test_parked_commands_are_sent_again_when_the_cause_is_mended_and_those_behind_follow(parked):
     mend()
-    asked = RetryCommand(subscriber="twice")
-    assert asked.foresee() == "twice: 1 command is sent again, and what waits behind in the same instances."
+    asked = RetryCommand(target="twice")
+    assert asked.preview() == "twice: 1 command is sent again, and what waits behind in the same instances."
     assert perform(asked, by=WHO) == "1 command is sent again"
     bring_to_rest(deliver=False)
     assert sent_off(parked) == ["first", "second"]
     assert asked.remaining() == 0
-    with pytest.raises(NothingToSettle):
+    with pytest.raises(NothingToResolve):
         perform(asked, by=WHO)
 
 
 def test_parked_commands_are_chosen_by_their_instance_or_their_error(parked):
     for asked in ({"key": str(new_id())}, {"error": "ValueError"}, {"command": 0}):
-        with pytest.raises(NothingToSettle):
-            perform(RetryCommand(subscriber="twice", **asked), by=WHO)
-    row = Outgoing.objects.get(status="parked")
+        with pytest.raises(NothingToResolve):
+            perform(RetryCommand(target="twice", **asked), by=WHO)
+    row = OutboxCommand.objects.get(status="parked")
     mend()
-    perform(RetryCommand(subscriber="twice", key=str(parked), error=row.error, command=row.pk), by=WHO)
+    perform(RetryCommand(target="twice", key=str(parked), error=row.error, command=row.pk), by=WHO)
     bring_to_rest(deliver=False)
     assert sent_off(parked) == ["first", "second"]
 
 
 def test_a_command_that_is_abandoned_is_never_sent_and_what_waits_behind_it_is(parked):
     mend()
-    row = Outgoing.objects.get(status="parked")
-    perform(AbandonCommand(subscriber="twice", command=row.pk), by=WHO, reason="lost")
+    row = OutboxCommand.objects.get(status="parked")
+    perform(AbandonCommand(target="twice", command=row.pk), by=WHO, reason="lost")
     bring_to_rest(deliver=False)
     assert (sent_off(parked), outgoing(parked)) == (["second"], ["abandoned", "done"])
 
@@ -290,7 +294,7 @@ def test_a_request_is_answered_though_what_follows_from_it_finds_no_lock():
 
     box, other = parcel(Packed), parcel(Packed)
     with following(Following()), closing(raw.connect()) as holder:
-        holder.execute("SELECT pg_advisory_lock(20038, hashtext(%s))", [str(other)])
+        holder.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", [advisory_locks.STREAM, str(other)])
         receipt = dispatch(SendOff(parcel_id=box))
         assert (receipt.settled, sent_off(box), sent_off(other)) == (False, [""], [])
         assert outgoing(box) == ["pending"]
@@ -304,11 +308,11 @@ def test_a_request_is_answered_though_what_follows_from_it_finds_no_lock():
 def test_a_command_of_older_code_that_nobody_handles_any_more_is_parked_and_not_lost():
     box = parcel(Packed, Labelled)
     feeding.catch_up([registry["shipping"]])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delitem(commands.routes._by_name, SendOff.stored)
-        try_until_parked(box)
-        assert command_of(box).error.startswith("UnknownCommand")
-    perform(RetryCommand(subscriber="shipping"), by=WHO)
+    commands.routes.unregister(Parcel)
+    try_until_parked(box)
+    assert command_of(box).error.startswith("UnknownCommand")
+    commands.register(Parcel)
+    perform(RetryCommand(target="shipping"), by=WHO)
     bring_to_rest(deliver=False)
     assert sent_off(box) == [""]
     assert not ParkedEvent.objects.exists()

@@ -9,14 +9,15 @@ from django.utils import timezone
 
 from config import bundled
 from eventstore.models import StoredEvent
-from eventstore.operations import perform
+from eventstore.operations.base import perform
 from ordering.models import OrderSummary
 from sagas import timers as firing
-from sagas.control import CancelTimer, MoveTimer
-from sagas.errors import NothingToSettle
-from sagas.models import Outgoing, Timer
-from sagas.saga import After, At, Cancel, Saga
+from sagas.errors import NothingToResolve
+from sagas.models import OutboxCommand, Timer
+from sagas.operations import CancelTimer, MoveTimer
+from sagas.saga import Saga
 from sagas.saga import on as reacts
+from sagas.steps import After, At, Cancel
 from sagas.testing import bring_to_rest, let_pass
 from tests.integration import shop
 from tests.integration.processes import eventually, worker
@@ -83,7 +84,7 @@ def test_what_a_timer_sends_begins_a_chain_of_its_own():
     box = packed()
     let_pass(DEADLINE)
     bring_to_rest(deliver=False)
-    timer, command = Timer.objects.get(), Outgoing.objects.get()
+    timer, command = Timer.objects.get(), OutboxCommand.objects.get()
     assert command.command_id == command.root == timer.command_id
     assert (command.hops, command.actor) == (0, "saga:deadline")
     happened = StoredEvent.objects.filter(stream_id=box).latest("version")
@@ -151,12 +152,12 @@ def test_staff_move_a_timer_to_another_time():
     box = packed()
     timer = Timer.objects.get()
     earlier = timezone.now() - timedelta(seconds=1)
-    asked = MoveTimer(subscriber="deadline", timer=timer.pk, due_at=earlier)
-    assert "not at" in asked.foresee()
+    asked = MoveTimer(target="deadline", timer=timer.pk, due_at=earlier)
+    assert "not at" in asked.preview()
     perform(asked, by=WHO, reason="it is wanted now")
     bring_to_rest(deliver=False)
     assert sent_off(box) == ["late"]
-    with pytest.raises(NothingToSettle):
+    with pytest.raises(NothingToResolve):
         perform(asked, by=WHO, reason="once more")
 
 
@@ -164,13 +165,13 @@ def test_staff_move_a_timer_to_another_time():
 def test_staff_cancel_a_timer():
     box, other = packed(), packed()
     timer = Timer.objects.get(key=str(box))
-    perform(CancelTimer(subscriber="deadline", timer=timer.pk), by=WHO, reason="it has waited long enough")
+    perform(CancelTimer(target="deadline", timer=timer.pk), by=WHO, reason="it has waited long enough")
     let_pass(DEADLINE)
     bring_to_rest(deliver=False)
     assert (sent_off(box), sent_off(other)) == ([], ["late"])
     for gone in (timer.pk, Timer.objects.get(key=str(other)).pk, 0):
-        with pytest.raises(NothingToSettle):
-            perform(CancelTimer(subscriber="deadline", timer=gone), by=WHO, reason="too late")
+        with pytest.raises(NothingToResolve):
+            perform(CancelTimer(target="deadline", timer=gone), by=WHO, reason="too late")
 
 
 @pytest.mark.usefixtures("parcels")

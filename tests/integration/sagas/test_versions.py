@@ -5,12 +5,16 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from eventstore import feeding, healing, panels, store
+from eventstore import store
 from eventstore.models import ParkedEvent
-from eventstore.subscribers import registry
-from sagas.models import Instance, Outgoing, Transition
-from sagas.saga import After, End, Saga, Send
+from eventstore.monitoring.status import subscriber_statuses
+from eventstore.subscriptions import feeding
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.retry import retry_keys
+from sagas.models import Instance, OutboxCommand, Transition
+from sagas.saga import Saga
 from sagas.saga import on as reacts
+from sagas.steps import After, End, Send
 from sagas.testing import bring_to_rest
 from tests.integration.sagas.parcels import (
     Labelled,
@@ -70,7 +74,7 @@ def test_a_saga_that_begins_at_the_beginning_hears_everything_and_sends_it_once(
             bring_to_rest(deliver=False)
     assert [sent_off(box) for box in boxes] == [["now", "a day ago"]] * 3
     assert [timers(box) for box in boxes] == [["fired"]] * 3
-    assert Outgoing.objects.count() == 6
+    assert OutboxCommand.objects.count() == 6
 
 
 @pytest.mark.parametrize(("kind", "after", "heard"), [(Announcing, "1", 1), (AnnouncingAll, 2, 0), (Announcing, 99, 0)])
@@ -207,13 +211,13 @@ def test_a_state_that_can_not_be_read_is_parked_alone_and_heals_with_the_code(ol
     assert parked.error.startswith("UnreadableState: Version 2 of changing can't read version 1: Expected `str`")
     assert Instance.objects.get(key=str(old)).state == {"seen": 1}
     with following(SecondMended()):
-        assert healing.retry("changing", [str(old)]).failing == 0
+        assert retry_keys("changing", [str(old)]).failing == 0
         bring_to_rest(deliver=False)
     assert sent_off(old) == ["mended 1! 7"]
 
 
 def status(name="changing"):
-    (found,) = (each for each in panels.subscribers() if each.name == name)
+    (found,) = (each for each in subscriber_statuses() if each.name == name)
     return found
 
 

@@ -13,7 +13,7 @@ from eventstore.models import StoredEvent, SubscriberRow
 from eventstore.testing import only_handlers
 from ordering.domain.order import RequestStatusMail
 from ordering.models import CustomerProfile, OrderSummary
-from sagas.models import Delivery, Outgoing
+from sagas.models import Delivery, OutboxCommand
 from sagas.testing import bring_to_rest
 from tests.integration import shop
 from tests.integration.processes import eventually, mail_server, worker
@@ -47,7 +47,7 @@ def test_only_the_named_are_fed_and_nobody_else_sends_or_acts(conference):
     assert others == {name: checkpoint for name, checkpoint in before.items() if name != "order-summaries"}
     assert types()[-1] == "order.placed"
     assert not CustomerProfile.objects.exists()
-    assert not Outgoing.objects.exists()
+    assert not OutboxCommand.objects.exists()
     assert not Delivery.objects.exists()
     assert not mail.outbox
 
@@ -78,12 +78,12 @@ def test_a_saga_is_fed_alone_and_its_commands_are_sent_where_it_runs(conference)
 
 def test_what_a_saga_decided_is_sent_by_those_alone_who_run_it(conference):
     shop.order(shop.customer(), conference)
-    Outgoing.objects.update(status="pending")
+    OutboxCommand.objects.update(status="pending")
     with only_handlers("order-summaries", "mail.welcome"):
         bring_to_rest()
-        assert set(Outgoing.objects.values_list("status", flat=True)) == {"pending"}
+        assert set(OutboxCommand.objects.values_list("status", flat=True)) == {"pending"}
     bring_to_rest()
-    assert set(Outgoing.objects.values_list("status", flat=True)) == {"done"}
+    assert set(OutboxCommand.objects.values_list("status", flat=True)) == {"done"}
 
 
 def test_an_effect_is_carried_out_by_those_alone_who_run_it(conference):

@@ -4,16 +4,18 @@ from uuid import UUID
 
 import msgspec
 
-from eventstore import commands, subscribers
+from eventstore import commands
 from eventstore.aggregates import Aggregate, Command, command, handles, on
 from eventstore.errors import DomainError
 from eventstore.events import Event, event
+from eventstore.subscriptions import registry
 from library.models import Shelf
 from projections import projection
 from projections.projection import Projection
 from sagas import saga
-from sagas.effects import effect
-from sagas.saga import Saga, Send
+from sagas.effects.effect import effect
+from sagas.saga import Saga
+from sagas.steps import Send
 
 
 class AlreadyLent(DomainError):
@@ -23,36 +25,36 @@ class AlreadyLent(DomainError):
 
 
 @event("book.bought")
-class Bought(Event, frozen=True, kw_only=True):
+class Bought(Event):
     book_id: UUID
     title: str
 
 
 @event("book.lent")
-class Lent(Event, frozen=True, kw_only=True):
+class Lent(Event):
     book_id: UUID
     reader: str
 
 
 @event("book.reminded")
-class Reminded(Event, frozen=True, kw_only=True):
+class Reminded(Event):
     book_id: UUID
 
 
 @command("book.buy", stream="book_id")
-class Buy(Command, frozen=True, kw_only=True):
+class Buy(Command):
     book_id: UUID
     title: str
 
 
 @command("book.lend", stream="book_id")
-class Lend(Command, frozen=True, kw_only=True):
+class Lend(Command):
     book_id: UUID
     reader: str
 
 
 @command("book.remind", stream="book_id")
-class Remind(Command, frozen=True, kw_only=True):
+class Remind(Command):
     book_id: UUID
 
 
@@ -122,5 +124,5 @@ def send_note(event, meta):
     sent.append(event.book_id)
 
 
-commands.route({Book: (Buy, Lend, Remind)})
-subscribers.register(Shelves(), Reminders(), send_note)
+commands.register(Book)
+registry.register(Shelves(), Reminders(), send_note)

@@ -6,7 +6,7 @@ from eventstore.context import new_id
 from eventstore.testing.subscribers import CHECKS, given, rows
 from library import domain
 from library.models import Shelf
-from sagas.models import Delivery, Instance, Outgoing
+from sagas.models import Delivery, Instance, OutboxCommand
 
 OF_THE_RUN = {"id", "started_at", "created_at", "moved_at", "due_at"}
 
@@ -19,7 +19,7 @@ class Command(BaseCommand):
             given(book, domain.Lent(book_id=book, reader="Ada"), domain.Reminded(book_id=book))
         made = {
             domain.Shelves(): lambda: rows(Shelf.objects.all()),
-            domain.Reminders(): lambda: rows(Instance.objects.all(), Outgoing.objects.all(), leave_out=OF_THE_RUN),
+            domain.Reminders(): lambda: rows(Instance.objects.all(), OutboxCommand.objects.all(), leave_out=OF_THE_RUN),
             domain.send_note: lambda: rows(Delivery.objects.all(), leave_out=OF_THE_RUN),
         }
         for subscriber, tell in made.items():

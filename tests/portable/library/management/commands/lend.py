@@ -7,9 +7,9 @@ from eventstore.context import new_id
 from eventstore.errors import DomainError
 from library import domain
 from library.models import Shelf
-from projections import filling, generations
+from projections.rebuild import builder, generations
 from projections.testing import assert_rebuild_equals_live, project
-from sagas import delivery
+from sagas.effects import delivery
 
 
 class Command(BaseCommand):
@@ -25,7 +25,7 @@ class Command(BaseCommand):
             raise AssertionError("lent twice")
         assert_rebuild_equals_live("shelves")
         generation = generations.rebuild("shelves")
-        assert filling.complete(generation).status == "live"
+        assert builder.complete(generation).status == "live"
         shelf = Shelf.objects.get(pk=book)
         assert (shelf.title, shelf.lent_to, shelf.reminders) == ("Ulysses", "Ada", 1)
         events = domain.Bought(book_id=book, title="Ulysses"), domain.Lent(book_id=book, reader="Ada")

@@ -1,0 +1,58 @@
+"""The workers, and the incidents there were."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import F, Model, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from eventstore.admin.lists import KeysetAdmin, ModelAdmin, ReadOnlyAdmin
+from eventstore.models import ClockTimestamp, Incident, WorkerHeartbeat
+from eventstore.monitoring.workers import worker_state
+
+
+@admin.register(Incident)
+class IncidentAdmin(KeysetAdmin):
+    """What was wrong, from when to when, and who was told."""
+
+    when_empty = "Nothing has been wrong yet for longer than a moment."
+    list_display = ["id", "kind", "about", "text", "began_at", "ended_at"]
+    list_filter = [("ended_at", admin.EmptyFieldListFilter)]
+    fields = [("kind", "about"), "text", ("began_at", "raised_at"), ("seen_at", "ended_at"), "told"]
+
+    @admin.display(description="told")
+    def told(self, incident: Incident) -> SafeString | str:
+        lines = [
+            (each.notifier, "over" if each.ended else "began", each.sent_at or f"not yet, {each.attempts} attempts")
+            for each in incident.notifications.all()
+        ]
+        return format_html_join("\n", "<div>{}, that it {}: {}</div>", lines) if lines else "nobody yet"
+
+
+@admin.register(WorkerHeartbeat)
+class WorkerHeartbeatAdmin(ReadOnlyAdmin):
+    """Workers and beat. One that is gone for good is deleted here, and missed no longer."""
+
+    actions = ()
+    when_empty = "No worker has started yet."
+    list_display = ["name", "kind", "listens_to", "state", "beat_at", "started_at", "process"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return ModelAdmin.has_delete_permission(self, request, obj)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        age = ClockTimestamp() - F("beat_at")
+        heartbeats: QuerySet[Any] = (
+            super().get_queryset(request).exclude(kind=WorkerHeartbeat.Kind.HEALTH_CHECK).annotate(age=age)
+        )
+        return heartbeats
+
+    @admin.display(description="queues")
+    def listens_to(self, heartbeat: WorkerHeartbeat) -> str:
+        return ", ".join(heartbeat.queues)
+
+    @admin.display(description="state")
+    def state(self, heartbeat: Any) -> str:
+        return worker_state(heartbeat.age.total_seconds(), stopped=heartbeat.stopped_at is not None)

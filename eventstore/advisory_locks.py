@@ -1,0 +1,71 @@
+"""Every advisory lock of the three apps: its number, who takes it, and whether SQL takes it too.
+
+A lock of PostgreSQL's two-key space has a number from here as its first key, and a hash of what it is about as its
+second. The announcement of an append has a space of its own, with the number in its upper bits.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from django.db import DEFAULT_DB_ALIAS
+
+from eventstore import database
+from eventstore.transient_errors import is_infrastructure
+
+ANNOUNCE = 20037
+"""Held, shared, by each transaction that appends, keyed by the last position taken before: the horizon is read from it.
+Taken in `sql/append_v1.sql`, read in `sql/horizon_v2.sql`.
+"""
+
+STREAM = 20038
+"""Held by who decides about a hot stream, and by each append for its streams. Also taken in `sql/append_v1.sql`."""
+
+COMMAND = 20039
+"""Held by who carries out a command, so that a repeat waits for the first and then finds it carried out."""
+
+CLAIM = 20040
+"""Held by an append for the values that it claims or releases. Taken in `sql/append_v1.sql` alone."""
+
+SAGA_INSTANCE = 20041
+"""Held by who sends a command of a saga's instance: one at a time, and in order."""
+
+HEALTH_CHECK = 20042
+"""Held by the one process that looks at the health of everything."""
+
+GENERATION_END = 20043
+"""Held by the one worker that ends a generation of a projection."""
+
+EFFECT_SLOT = 20044
+"""Held by who carries out an effect: as many slots as may act at once, in all processes together."""
+
+FEEDER = 20045
+"""Held by who feeds the sync subscribers; who waits for it takes it shared."""
+
+_TAKE = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
+_RELEASE = "SELECT pg_advisory_unlock(%s, hashtext(%s))"
+
+
+@contextmanager
+def slot(family: int, names: Sequence[str], *, using: str = DEFAULT_DB_ALIAS) -> Iterator[bool]:
+    """The first free one of these locks of a family, for as long as this lasts; False if others hold them all.
+
+    It never waits and needs no transaction. The lock belongs to the session, so it is free again when its process is
+    killed.
+    """
+    with database.cursor(using) as cursor:
+        ours = next((name for name in names if cursor.execute(_TAKE, [family, name]).fetchone() == (True,)), None)
+    try:
+        yield ours is not None
+    finally:
+        if ours is not None:
+            _release(family, ours, using)
+
+
+def _release(family: int, name: str, using: str) -> None:
+    """Where the connection is lost, so is the lock."""
+    try:
+        with database.cursor(using) as cursor:
+            cursor.execute(_RELEASE, [family, name])
+    except Exception as error:
+        if not is_infrastructure(error):
+            raise

@@ -1,0 +1,163 @@
+"""Every setting of the event store: its name, its default, what it means, and what is wrong with a value.
+
+The other apps declare theirs in the same way. Whoever wants a value asks for it when it is needed: `HALT_AT.get()`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Setting(Generic[T]):
+    """A setting of Django, as one of these apps reads it. `accepts` says what `is_valid` holds of its values."""
+
+    name: str
+    default: T
+    meaning: str
+    accepts: str
+    is_valid: Callable[[Any], bool]
+
+    def get(self) -> T:
+        """The value now; tests may change it at any time."""
+        value: T = getattr(settings, self.name, self.default)
+        return value
+
+
+def faults(declared: Iterable[Setting[Any]]) -> Iterator[str]:
+    """What is wrong with the values that these settings have, in words that don't tell the values."""
+    return (f"{each.name} has to be {each.accepts}." for each in declared if not each.is_valid(each.get()))
+
+
+def is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def is_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def is_duration(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def is_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple | set | frozenset) and all(isinstance(each, str) for each in value)
+
+
+def is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+
+
+def seconds(name: str, default: float, meaning: str) -> Setting[float]:
+    """A setting that is a length of time."""
+    return Setting(name, default, meaning, "a number of seconds above 0", is_duration)
+
+
+OWNER_ALIAS = Setting(
+    "EVENTSTORE_OWNER_ALIAS",
+    DEFAULT_DB_ALIAS,
+    "The alias of the connection whose role owns the tables.",
+    "the alias of a database",
+    is_name,
+)
+CLAIM_KEY: Setting[str | None] = Setting(
+    "EVENTSTORE_CLAIM_KEY",
+    None,
+    "The key of the hashes by which claimed values are kept unique; None for SECRET_KEY.",
+    "a text or None",
+    lambda value: value is None or is_name(value),
+)
+HALT_AT = Setting(
+    "EVENTSTORE_HALT_AT",
+    25,
+    "So many different keys that fail within a minute halt a subscriber, or end a generation.",
+    "a whole number above 0",
+    is_count,
+)
+MODES: Setting[Mapping[str, str]] = Setting(
+    "EVENTSTORE_MODES",
+    {},
+    "By subscriber: who feeds it, `sync` or `async`, where that is not as declared.",
+    "names of subscribers, each with a mode",
+    is_mapping,
+)
+ONLY: Setting[Sequence[str] | None] = Setting(
+    "EVENTSTORE_ONLY",
+    None,
+    "The subscribers that this process runs; None for all.",
+    "names of subscribers, or None",
+    lambda value: value is None or is_texts(value),
+)
+NOTIFIERS: Setting[Sequence[str]] = Setting(
+    "EVENTSTORE_NOTIFIERS",
+    ("eventstore.monitoring.notifications.mail_admins",),
+    "Dotted paths of the functions that tell staff of incidents.",
+    "a list of dotted paths",
+    is_texts,
+)
+ADMIN_URL = Setting(
+    "EVENTSTORE_ADMIN_URL",
+    "",
+    "Where the admin is, for links in notifications; empty for none.",
+    "an address",
+    is_text,
+)
+HEALTH_CHECK_SECONDS = seconds(
+    "EVENTSTORE_HEALTH_CHECK_SECONDS", 2.0, "Between two looks at the health of everything, by whatever process."
+)
+HEARTBEAT_TIMEOUT_SECONDS = seconds(
+    "EVENTSTORE_HEARTBEAT_TIMEOUT_SECONDS", 15.0, "Without a heartbeat, after which a worker or beat counts as gone."
+)
+FORGET_AFTER_SECONDS = seconds(
+    "EVENTSTORE_FORGET_AFTER_SECONDS",
+    600.0,
+    "After which a worker that is gone is no longer missed, if others serve its queues.",
+)
+STALLED_AFTER_SECONDS = seconds(
+    "EVENTSTORE_STALLED_AFTER_SECONDS", 30.0, "Without a step of a subscriber that has something to do."
+)
+RAISE_AFTER_SECONDS = seconds(
+    "EVENTSTORE_RAISE_AFTER_SECONDS", 10.0, "That a health issue must last until it is raised as an incident."
+)
+RESOLVE_AFTER_SECONDS = seconds(
+    "EVENTSTORE_RESOLVE_AFTER_SECONDS",
+    60.0,
+    "Without its health issue, after which an incident is over; back before, it is the same one.",
+)
+
+SETTINGS: Sequence[Setting[Any]] = (
+    OWNER_ALIAS,
+    CLAIM_KEY,
+    HALT_AT,
+    MODES,
+    ONLY,
+    NOTIFIERS,
+    ADMIN_URL,
+    HEALTH_CHECK_SECONDS,
+    HEARTBEAT_TIMEOUT_SECONDS,
+    FORGET_AFTER_SECONDS,
+    STALLED_AFTER_SECONDS,
+    RAISE_AFTER_SECONDS,
+    RESOLVE_AFTER_SECONDS,
+)
+
+RENAMED: Mapping[str, str] = {
+    "EVENTSTORE_TELL": NOTIFIERS.name,
+    "EVENTSTORE_WATCH_SECONDS": HEALTH_CHECK_SECONDS.name,
+    "EVENTSTORE_SILENT_SECONDS": HEARTBEAT_TIMEOUT_SECONDS.name,
+    "EVENTSTORE_FORGOTTEN_SECONDS": FORGET_AFTER_SECONDS.name,
+    "EVENTSTORE_STALLED_SECONDS": STALLED_AFTER_SECONDS.name,
+    "EVENTSTORE_LASTS_SECONDS": RAISE_AFTER_SECONDS.name,
+    "EVENTSTORE_SETTLED_SECONDS": RESOLVE_AFTER_SECONDS.name,
+}
+"""Settings that had another name, each with the one that it has now."""

@@ -1,0 +1,140 @@
+"""The heartbeat of Celery's processes: each writes every few seconds that its loop still turns, and looks after the
+others.
+
+Threads do it, so that neither a lost database nor a slow mail server keeps a loop from turning. The heartbeat is
+written only while the loop itself was here a moment ago: one that hangs falls silent like one that was killed. A
+project adds `HeartbeatStep` to the steps of its workers, and names `Scheduler` as that of beat.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from celery import bootsteps
+from celery.beat import PersistentScheduler
+from celery.worker.components import Pool
+from django.db import connections
+
+from eventstore import conf, database
+from eventstore.context import process_name
+
+log = structlog.get_logger(__name__)
+
+TOUCH = 1.0
+FAREWELL = 2.0
+"""Seconds that a process which ends waits for its goodbye to be written."""
+
+_BEAT = """INSERT INTO eventstore_heartbeat AS heartbeat (name, kind, queues, process)
+    VALUES (%s, %s, %s::text[], %s)
+    ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, queues = excluded.queues, process = excluded.process,
+        beat_at = clock_timestamp(), stopped_at = NULL,
+        started_at = CASE WHEN heartbeat.process = excluded.process THEN heartbeat.started_at
+            ELSE clock_timestamp() END"""
+_GOODBYE = "UPDATE eventstore_heartbeat SET stopped_at = clock_timestamp() WHERE name = %s AND process = %s"
+
+
+class Heartbeat:
+    """Beats for one process as long as its loop touches it, and checks the health of everything meanwhile."""
+
+    def __init__(self, name: str, kind: str, queues: list[str]) -> None:
+        self._name, self._kind, self._queues = name, kind, queues
+        self._touched = time.monotonic()
+        self._ended = threading.Event()
+        self._beating = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._checking = threading.Thread(target=self._check, name="health-check", daemon=True)
+
+    def start(self) -> None:
+        self._beating.start()
+        self._checking.start()
+
+    def touch(self) -> None:
+        """The loop is here."""
+        self._touched = time.monotonic()
+
+    def stop(self) -> None:
+        """Says goodbye, if that can be done in a moment; asked again, it has done so."""
+        self._ended.set()
+        self._beating.join(FAREWELL)
+
+    def _beat(self) -> None:
+        identity = [self._name, self._kind, self._queues, process_name()]
+
+        def beat() -> None:
+            if time.monotonic() - self._touched < conf.HEARTBEAT_TIMEOUT_SECONDS.get() / 2:
+                _execute(_BEAT, identity)
+
+        self._repeat(beat, conf.HEARTBEAT_TIMEOUT_SECONDS.get() / 6)
+        _carefully(lambda: _execute(_GOODBYE, [self._name, process_name()]))
+        connections.close_all()
+
+    def _check(self) -> None:
+        from eventstore.monitoring import incidents, notifications
+
+        def check() -> None:
+            incidents.check_health()
+            notifications.send_due()
+
+        self._repeat(check, conf.HEALTH_CHECK_SECONDS.get())
+        connections.close_all()
+
+    def _repeat(self, work: Callable[[], None], pause: float) -> None:
+        _carefully(work)
+        while not self._ended.wait(pause):
+            _carefully(work)
+
+
+class HeartbeatStep(bootsteps.StartStopStep):
+    """Gives a worker its heartbeat, once the pool has forked."""
+
+    requires = (Pool,)
+    _heartbeat: Heartbeat | None = None
+
+    def start(self, parent: Any) -> None:
+        self._heartbeat = Heartbeat(parent.hostname, "worker", sorted(parent.app.amqp.queues.consume_from))
+        self._heartbeat.start()
+        parent.timer.call_repeatedly(TOUCH, self._heartbeat.touch)
+
+    def stop(self, parent: Any) -> None:
+        if self._heartbeat:
+            self._heartbeat.stop()
+
+    terminate = stop
+
+
+class Scheduler(PersistentScheduler):
+    """Celery's own, with a heartbeat."""
+
+    _heartbeat: Heartbeat | None = None
+
+    def setup_schedule(self) -> None:
+        super().setup_schedule()
+        self._heartbeat = Heartbeat(f"beat@{socket.gethostname()}", "beat", [])
+        self._heartbeat.start()
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        if self._heartbeat:
+            self._heartbeat.touch()
+        return min(super().tick(*args, **kwargs), TOUCH)
+
+    def close(self) -> None:
+        super().close()
+        if self._heartbeat:
+            self._heartbeat.stop()
+
+
+def _execute(query: str, parameters: list[Any]) -> None:
+    with database.cursor() as cursor:
+        cursor.execute(query, parameters, prepare=True)
+
+
+def _carefully(work: Callable[[], None]) -> None:
+    """Whatever goes wrong, the next time may go well, on a new connection."""
+    try:
+        work()
+    except Exception as error:
+        thread = threading.current_thread().name
+        log.warning("heartbeat_failed", thread=thread, error=f"{type(error).__name__}: {error}".strip())
+        connections.close_all()

@@ -1,0 +1,118 @@
+"""Health issues that last become incidents. All workers and beat look at the health of everything, one of them every
+few seconds; staff are told of an incident once when it begins and once when it is over.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from celery import current_app
+from django.db import transaction
+
+from eventstore import advisory_locks, conf, database, doorbell
+from eventstore.context import process_name
+from eventstore.database import Statement
+from eventstore.models import Incident
+from eventstore.monitoring import notifications
+from eventstore.monitoring.health import HealthIssue, sources
+from eventstore.monitoring.status import log_status, subscriber_statuses
+from eventstore.monitoring.workers import forget_replaced, unserved_queues, worker_issues, worker_statuses
+from eventstore.transient_errors import raise_if_lost
+
+log = structlog.get_logger(__name__)
+
+# A process that freezes while it looks is cut off, and others go on looking.
+_LIMITS = """SELECT set_config('idle_in_transaction_session_timeout', '10s', true),
+    set_config('statement_timeout', '10s', true), set_config('lock_timeout', '2s', true)"""
+_LOCK = "SELECT pg_try_advisory_xact_lock(%s, 0)"
+# Half of the pause, for a process that would look in a moment looks only once in its own.
+_TURN = """INSERT INTO eventstore_heartbeat AS heartbeat (name, kind, queues, process)
+    VALUES ('health-check', 'health-check', '{}', %s)
+    ON CONFLICT (name) DO UPDATE SET beat_at = clock_timestamp(), process = excluded.process
+    WHERE heartbeat.beat_at < clock_timestamp() - make_interval(secs => %s) RETURNING beat_at"""
+
+
+def check_health() -> None:
+    """Look at everything, unless another process does or just did, and keep the incidents. `send_due` tells of them."""
+    with transaction.atomic(durable=True):
+        if begun := _our_turn():
+            _keep(*_found(), now=begun)
+            forget_replaced(worker_statuses())
+
+
+def log_and_worker_issues() -> Iterator[HealthIssue]:
+    """The log, its subscribers, and the workers. What follows from another issue is not told by itself, nor while that
+    is resolving: without the broker workers hang; without them, or with the log held back, no subscriber moves.
+    """
+    yield from log_status().health_issues()
+    known = worker_statuses()
+    gone = list(worker_issues(known))
+    open_kinds = set(Incident.objects.filter(ended_at=None).values_list("kind", flat=True))
+    if gone and not doorbell.is_heard():
+        open_kinds.add("broker")
+        yield HealthIssue("broker", "can't be reached, so workers hang", kind="broker")
+    if "broker" not in open_kinds:
+        yield from gone
+    unfed = open_kinds & {"broker", "horizon"} or current_app.conf.task_default_queue in unserved_queues(known)
+    for status in subscriber_statuses():
+        yield from (issue for issue in status.health_issues() if not (unfed and issue.kind == "stalled"))
+
+
+ADVICE = {
+    "parked": "Look at the error under Parked events and mend the code. Other keys go on.",
+    "halted": "Look at its last error under Subscribers and mend the cause, then let it go on.",
+    "stalled": "Look whether its worker runs, and whether a session holds the lock on its row.",
+    "fenced": "Find out whether the database that it was copied from still acts. If not, let this one act.",
+    "horizon": "Look at this session in pg_stat_activity: it appended and does not end its transaction.",
+    "worker": "Start it, or look at its log. If it shall be gone for good, delete it under Workers.",
+    "beat": "Start it, or look at its log. Timers do not fire meanwhile.",
+    "broker": "Start it. What workers do comes later; nothing is lost.",
+}
+"""What staff are advised to do about these, by kind."""
+
+
+def _our_turn() -> datetime | None:
+    """The database's time, if it is for us to look."""
+    _, ((ours,),) = database.pipeline(Statement(_LIMITS), Statement(_LOCK, [advisory_locks.HEALTH_CHECK]))
+    if not ours:
+        return None
+    (turn,) = database.pipeline(Statement(_TURN, [process_name(), conf.HEALTH_CHECK_SECONDS.get() / 2]))
+    return turn[0][0] if turn else None
+
+
+def _found() -> tuple[list[HealthIssue], bool]:
+    """What is to be told now, and whether that is all: a source that fails hides what it would have said."""
+    found, complete = [], True
+    for source in sources:
+        try:
+            with transaction.atomic():
+                found += [issue for issue in source() if issue.kind]
+        except Exception as error:
+            raise_if_lost(error)
+            log.warning("health_source_failed", source=str(source), error=f"{type(error).__name__}: {error}")
+            complete = False
+    return found, complete
+
+
+def _keep(found: Sequence[HealthIssue], complete: bool, *, now: datetime) -> None:
+    """Begin what is new, raise what lasts, drop what did not last, and end what has not been seen for a while."""
+    raise_after = timedelta(seconds=conf.RAISE_AFTER_SECONDS.get())
+    resolve_after = timedelta(seconds=conf.RESOLVE_AFTER_SECONDS.get())
+    standing = {(each.kind, each.about): each for each in Incident.objects.filter(ended_at=None)}
+    raised, ended = [], []
+    for key, issue in {(issue.kind, issue.about): issue for issue in found}.items():
+        incident = standing.pop(key, None) or Incident(kind=issue.kind, about=issue.about, began_at=now)
+        incident.text, incident.seen_at = issue.text, now
+        if not incident.raised_at and now - incident.began_at >= raise_after:
+            incident.raised_at = now
+            raised.append(incident)
+        incident.save()
+    for incident in standing.values() if complete else ():
+        if not incident.raised_at:
+            incident.delete()
+        elif now - incident.seen_at >= resolve_after:
+            incident.ended_at = incident.seen_at
+            incident.save()
+            ended.append(incident)
+    notifications.enqueue(raised, ended=False)
+    notifications.enqueue(ended, ended=True)

@@ -1,0 +1,135 @@
+"""Everything about one subscriber that its page shows. What may be long is cut off, and says so; nothing here costs
+more for the length of the log.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from django.db import DEFAULT_DB_ALIAS
+from psycopg.rows import class_row
+
+from eventstore import database
+from eventstore.errors import UnknownSubscriber
+from eventstore.models import DiscardedEvent, OperatorAction, SkippedRange
+from eventstore.monitoring.status import SubscriberStatus, subscriber_statuses
+from eventstore.subscriptions.gaps import SOME, Gaps, Range, gaps
+
+SHOWN = 20
+"""How long each list may be."""
+
+T = TypeVar("T")
+
+_ERRORS = """
+    SELECT error, count(*) AS events, count(DISTINCT key) AS keys, min(retry_at) AS retry_at,
+        count(*) FILTER (WHERE retry_at IS NULL) AS needs_attention
+    FROM (SELECT * FROM eventstore_parked WHERE error <> '' AND (%(subscriber)s::text IS NULL
+        OR subscriber = %(subscriber)s) LIMIT %(some)s) AS failed
+    GROUP BY error ORDER BY events DESC, error LIMIT %(most)s"""
+_KEYS = """
+    SELECT key, position, error, traceback, attempts, retry_at, parked_at, (
+        SELECT count(*) FROM (SELECT FROM eventstore_parked AS queue
+            WHERE queue.subscriber = failed.subscriber AND queue.key = failed.key LIMIT %(some)s) AS counted) AS queue
+    FROM eventstore_parked AS failed WHERE subscriber = %(subscriber)s AND error <> ''
+    ORDER BY position, key LIMIT %(most)s"""
+_WARNINGS = """
+    SELECT text, count(*) AS events, max(position) AS last
+    FROM (SELECT * FROM eventstore_warning WHERE subscriber = %(subscriber)s LIMIT %(some)s) AS warned
+    GROUP BY text ORDER BY events DESC, text LIMIT %(most)s"""
+
+
+class Excerpt(msgspec.Struct, Generic[T], frozen=True):
+    """The first rows of a list, and whether there are more."""
+
+    rows: Sequence[T]
+    more: bool
+
+
+class ParkedError(msgspec.Struct, frozen=True, kw_only=True):
+    """One error, with how many events and keys it holds up; `retry_at` is the next try; those that need attention
+    have none."""
+
+    error: str
+    events: int
+    keys: int
+    needs_attention: int
+    retry_at: datetime | None
+
+
+class ParkedKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key, with the event of it that failed and how many it has in its queue, that one included."""
+
+    key: str
+    position: int
+    error: str
+    traceback: str
+    attempts: int
+    retry_at: datetime | None
+    parked_at: datetime
+    queue: int
+
+
+class WarningCount(msgspec.Struct, frozen=True, kw_only=True):
+    """One warning, of how many events, and the last of them."""
+
+    text: str
+    events: int
+    last: int
+
+
+class SubscriberDetail(msgspec.Struct, frozen=True, kw_only=True):
+    status: SubscriberStatus
+    gaps: Gaps
+    ranges: Excerpt[Range]
+    errors: Excerpt[ParkedError]
+    keys: Excerpt[ParkedKey]
+    warnings: Excerpt[WarningCount]
+    discarded: Excerpt[DiscardedEvent]
+    skipped: Excerpt[SkippedRange]
+    actions: Excerpt[OperatorAction]
+
+
+def subscriber_detail(name: str) -> SubscriberDetail:
+    """Raises `UnknownSubscriber` when it has no row."""
+    found = [status for status in subscriber_statuses() if status.name == name]
+    if not found:
+        raise UnknownSubscriber(f"{name} has no row.")
+    missing = _gaps(name)
+    return SubscriberDetail(
+        status=found[0],
+        gaps=missing,
+        ranges=_some(missing.ranges),
+        errors=parked_errors(name),
+        keys=_few(_KEYS, ParkedKey, name),
+        warnings=_few(_WARNINGS, WarningCount, name),
+        discarded=_some(DiscardedEvent.objects.filter(subscriber=name).order_by("-id")[: SHOWN + 1]),
+        skipped=_some(SkippedRange.objects.filter(subscriber=name).order_by("-id")[: SHOWN + 1]),
+        actions=_some(OperatorAction.objects.filter(target=name).order_by("-id")[: SHOWN + 1]),
+    )
+
+
+def parked_errors(name: str | None = None) -> Excerpt[ParkedError]:
+    """The most frequent errors among the parked events, of one subscriber or of all."""
+    return _few(_ERRORS, ParkedError, name)
+
+
+def _gaps(name: str) -> Gaps:
+    """A subscriber that this code doesn't know wants nothing that could be missing."""
+    try:
+        return gaps(name, most=SOME)
+    except UnknownSubscriber:
+        return Gaps(subscriber=name, ranges=())
+
+
+def _few(query: Any, shape: type[T], name: str | None) -> Excerpt[T]:
+    asked = {"subscriber": name, "some": SOME, "most": SHOWN + 1}
+    with database.cursor(DEFAULT_DB_ALIAS) as cursor:
+        counting = cursor.connection.cursor(row_factory=class_row(shape))
+        return _some(counting.execute(query, asked).fetchall())
+
+
+def _some(rows: Iterable[T]) -> Excerpt[T]:
+    found = list(islice(rows, SHOWN + 1))
+    return Excerpt(found[:SHOWN], len(found) > SHOWN)

@@ -1,0 +1,123 @@
+"""The workers and beat, as their heartbeats tell, and the queues that a worker must listen to."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import msgspec
+from celery import current_app
+from django.db import DEFAULT_DB_ALIAS
+from psycopg.rows import class_row
+
+from eventstore import conf, database
+from eventstore.models import WorkerHeartbeat
+from eventstore.monitoring.health import HealthIssue, duration
+from eventstore.subscriptions.registry import registry
+
+_HEARTBEATS = """SELECT name, kind, queues, process, started_at, beat_at, stopped_at IS NOT NULL AS stopped,
+        extract(epoch FROM clock_timestamp() - beat_at)::float AS age
+    FROM eventstore_heartbeat WHERE kind <> 'health-check' ORDER BY kind, name"""
+
+
+class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker, or beat. `age` is that of its last heartbeat, in seconds."""
+
+    name: str
+    kind: str
+    queues: list[str]
+    process: str
+    started_at: datetime
+    beat_at: datetime
+    stopped: bool
+    age: float
+
+    @property
+    def state(self) -> str:
+        return worker_state(self.age, stopped=self.stopped)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it is there, or was a moment ago: one that said goodbye may be about to start again."""
+        return self.age <= conf.HEARTBEAT_TIMEOUT_SECONDS.get()
+
+    @property
+    def ago(self) -> str:
+        return f"{duration(max(0.0, self.age))} ago"
+
+
+def worker_state(age: float, *, stopped: bool) -> str:
+    """One word for how it is, by the age of its last heartbeat in seconds and whether it said goodbye."""
+    if stopped:
+        return "stopped"
+    return "alive" if age <= conf.HEARTBEAT_TIMEOUT_SECONDS.get() else "silent"
+
+
+def worker_statuses(*, using: str = DEFAULT_DB_ALIAS) -> list[WorkerStatus]:
+    """Workers and beats that were ever heard of and are not forgotten."""
+    with database.cursor(using) as cursor:
+        reading = cursor.connection.cursor(row_factory=class_row(WorkerStatus))
+        return reading.execute(_HEARTBEATS, prepare=True).fetchall()
+
+
+def worker_issues(known: Sequence[WorkerStatus]) -> Iterator[HealthIssue]:
+    """Queues that nobody listens to, workers that fell silent beside others, and a beat that is not heard.
+
+    Before the first worker there is nobody to miss. The last one of a queue is missed with its queue, not by itself.
+    """
+    workers = [each for each in known if each.kind == WorkerHeartbeat.Kind.WORKER]
+    unserved = unserved_queues(known)
+    for queue in sorted(unserved):
+        yield HealthIssue(f"queue {queue}", _why_unserved(queue, workers), kind="worker")
+    for each in workers:
+        if each.state == "silent" and unserved.isdisjoint(each.queues):
+            yield HealthIssue(each.name, f"fell silent {each.ago}; others serve its queues", kind="worker")
+    beats = [each for each in known if each.kind == WorkerHeartbeat.Kind.BEAT]
+    if beats and not any(each.fresh for each in beats):
+        last = min(beats, key=lambda each: each.age)
+        yield HealthIssue("beat", f"{_left(last)}: nobody sends the periodic tasks", kind="beat")
+    elif workers and not beats and current_app.conf.beat_schedule:
+        yield HealthIssue("beat", "was never started: nobody sends the periodic tasks", kind="beat")
+
+
+def unserved_queues(known: Sequence[WorkerStatus]) -> set[str]:
+    """The queues that a worker must listen to and none does; none of them before the first worker."""
+    workers = [each for each in known if each.kind == WorkerHeartbeat.Kind.WORKER]
+    return _expected(workers) - {queue for each in workers if each.fresh for queue in each.queues}
+
+
+def forget_replaced(known: Sequence[WorkerStatus]) -> None:
+    """Delete the heartbeats of workers that nobody misses: one that stopped or was replaced at once, others later."""
+    alive = [each for each in known if each.state == "alive"]
+    WorkerHeartbeat.objects.filter(
+        name__in=[each.name for each in known if each.state != "alive" and _is_needless(each, alive)]
+    ).delete()
+
+
+def _is_needless(gone: WorkerStatus, alive: Sequence[WorkerStatus]) -> bool:
+    others = [each for each in alive if each.kind == gone.kind]
+    if not others or not {queue for each in others for queue in each.queues}.issuperset(gone.queues):
+        return False
+    replaced = any(each.started_at > gone.beat_at and {*each.queues}.issuperset(gone.queues) for each in others)
+    return gone.stopped or replaced or gone.age > conf.FORGET_AFTER_SECONDS.get()
+
+
+def _expected(workers: Sequence[WorkerStatus]) -> set[str]:
+    """The queues that tasks are sent to, and those that workers listened to, once there has been any worker."""
+    if not workers:
+        return set()
+    routes = current_app.conf.task_routes
+    routed = {route["queue"] for route in routes.values() if "queue" in route} if isinstance(routes, dict) else set()
+    listened = {queue for each in workers for queue in each.queues}
+    followed = {each.queue for each in registry.here() if each.queue}
+    return {current_app.conf.task_default_queue, *routed, *listened, *followed}
+
+
+def _why_unserved(queue: str, workers: Sequence[WorkerStatus]) -> str:
+    listened = [each for each in workers if queue in each.queues]
+    if not listened:
+        return "was never listened to by a worker"
+    last = min(listened, key=lambda each: each.age)
+    return f"has no worker: {last.name} {_left(last)}"
+
+
+def _left(gone: WorkerStatus) -> str:
+    return f"{'was stopped' if gone.stopped else 'fell silent'} {gone.ago}"

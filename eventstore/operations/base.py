@@ -1,0 +1,160 @@
+"""What staff may do to the running system. Each operation is a value: what it is asked to do, what it will touch, and
+how it is carried out; whoever performs it, from whatever front end, is recorded.
+
+(After the *actions* of Wagtail: one mutation a class, with its permission and its record.)
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+import structlog
+
+from eventstore import handler_guard
+from eventstore.errors import EventstoreError, ReasonMissing
+from eventstore.models import OperatorAction, SubscriberRow
+from eventstore.subscriptions.parking import describe
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Rank
+
+log = structlog.get_logger(__name__)
+
+O = TypeVar("O", bound="Operation")  # noqa: E741 - an operation
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What workers made of an operation: what is to be told of it, and what is wrong, if anything is."""
+
+    told: dict[str, Any] = {}
+    fault: str = ""
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to do to one subscriber, or to something else of a name that it `concerns`.
+
+    Its fields are what somebody has to say about it: numbers, texts, times, yes or no, or several of a kind;
+    `msgspec.Meta` gives a field the title and the description that people see.
+    """
+
+    ranks: ClassVar[frozenset[Rank]] = frozenset(Rank)
+    """The kinds of subscribers that it is done to."""
+
+    name: ClassVar[str] = ""
+    word: ClassVar[str] = ""
+    verb: ClassVar[str] = ""
+    permission: ClassVar[str] = ""
+    needs_reason: ClassVar[bool] = False
+
+    target: str
+    """The subscriber, or whatever else, that it is done to."""
+
+    @classmethod
+    def concerns(cls, target: str) -> bool:
+        """Whether there is anything of this name that it could be done to."""
+        return any(subscriber.name == target and subscriber.rank in cls.ranks for subscriber in registry)
+
+    @classmethod
+    def offered(cls, rows: Sequence[SubscriberRow]) -> bool:
+        """Whether there is any sense in it for a subscriber as its rows stand, so that a page about it has a button."""
+        return True
+
+    def preview(self) -> str:
+        """What it will touch, in words, for whoever is asked to confirm it. Raises what it would be refused with."""
+        raise NotImplementedError
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        """Do it; answers what was done, in words. Raises `EventstoreError` and has then changed nothing."""
+        raise NotImplementedError
+
+    def remaining(self) -> int:
+        """How much of it workers have yet to do after it was carried out, in whatever it comes; 0 when it is over."""
+        return 0
+
+    def result(self) -> Result:
+        """What came of it once nothing remains; empty when its outcome was all there is to say."""
+        return Result()
+
+
+class Operations:
+    """All that are declared, by the word that people ask for them with."""
+
+    def __init__(self) -> None:
+        self._declared: dict[str, type[Operation]] = {}
+
+    def register(self, declared: type[Operation]) -> None:
+        self._declared[declared.word] = declared
+
+    def unregister(self, declared: type[Operation]) -> None:
+        """Raises KeyError for one that isn't registered."""
+        del self._declared[declared.word]
+
+    def __getitem__(self, word: str) -> type[Operation]:
+        return self._declared[word]
+
+    def __contains__(self, word: str) -> bool:
+        return word in self._declared
+
+    def verb(self, name: str) -> str:
+        """What the button of an operation says that is recorded under this name; the name where the code has none."""
+        return next((kind.verb for kind in self if kind.name == name), name)
+
+    def __iter__(self) -> Iterator[type[Operation]]:
+        return iter(self._declared.values())
+
+
+operations = Operations()
+
+
+def operation(
+    name: str, *, verb: str, permission: str, word: str | None = None, needs_reason: bool = False
+) -> Callable[[type[O]], type[O]]:
+    """Declare an operation: the stable name that it is recorded under, what its button says, and who may perform it.
+
+    `word` is how people ask for it, in commands and addresses, where that is not its name.
+    """
+
+    def declare(declared: type[O]) -> type[O]:
+        declared.name, declared.word, declared.verb, declared.permission = name, word or name, verb, permission
+        declared.needs_reason = needs_reason
+        operations.register(declared)
+        return declared
+
+    return declare
+
+
+def perform(asked: Operation, *, by: str, reason: str = "") -> str:
+    """Carry out an operation and record it; the record is there even if this process dies on the way.
+
+    Answers what was done. Raises `ReasonMissing`, `ActsWhileApplying`, or whatever the operation is refused with.
+    """
+    handler_guard.refuse_to("operate")
+    record = OperatorAction.objects.create(
+        operation=asked.name,
+        target=asked.target,
+        details=_details(asked),
+        reason=reason,
+        by=by,
+        outcome="was begun, and nobody heard of its end",
+    )
+    try:
+        record.outcome = _carry_out(asked, by, reason)
+    except Exception as error:
+        record.refused = True
+        record.outcome = str(error) if isinstance(error, EventstoreError) else f"failed: {describe(error)}"
+        raise
+    finally:
+        record.save(update_fields=["outcome", "refused"])
+        log.info("operated", operation=asked.name, target=asked.target, by=by, outcome=record.outcome)
+    return record.outcome
+
+
+def _carry_out(asked: Operation, by: str, reason: str) -> str:
+    if asked.needs_reason and not reason.strip():
+        raise ReasonMissing
+    return asked.carry_out(by=by, reason=reason)
+
+
+def _details(asked: Operation) -> dict[str, Any]:
+    details: dict[str, Any] = msgspec.to_builtins(asked)
+    del details["target"]
+    return details

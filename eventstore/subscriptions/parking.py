@@ -1,0 +1,94 @@
+"""Failed events wait under their key, with all that come after them for the same key; every other key goes on.
+
+Parked rows are read and written only under the lock of the subscriber's row.
+"""
+
+import random
+from collections.abc import Hashable, Iterable, Sequence
+from traceback import TracebackException
+from typing import Any, NamedTuple
+
+import psycopg
+
+from eventstore import conf
+from eventstore.codec import Recorded
+from eventstore.errors import EventstoreError, TooManyFailures
+from eventstore.subscriptions.subscriber import Work
+
+KEYS = """SELECT subscriber, key, min(position) FROM eventstore_parked WHERE subscriber = ANY(%s)
+    GROUP BY subscriber, key"""
+# Only who was moved back meets with one again.
+DISCARDED = """SELECT subscriber, key, position FROM eventstore_discardedevent AS gone
+    WHERE subscriber = ANY(%s) AND position > (
+        SELECT min(checkpoint) FROM eventstore_subscriber AS row WHERE row.subscriber = gone.subscriber)"""
+_PARK = """INSERT INTO eventstore_parked (subscriber, key, position, error, traceback, attempts, retry_at)
+    SELECT %s, key, position, error, traceback, (error <> '')::int, CASE WHEN error <> '' THEN
+        clock_timestamp() + %s::float8 * interval '1 second' END
+    FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[]) AS new(key, position, error, traceback)
+    ON CONFLICT DO NOTHING"""
+
+STREAM = "stream "
+FIRST_RETRY = 1.0
+RETRIES = 5
+
+
+class Parking(NamedTuple):
+    """One event of one key; without an error it only waits behind another."""
+
+    key: str
+    position: int
+    error: str = ""
+    traceback: str = ""
+
+
+def park(
+    cursor: psycopg.Cursor[Any], subscriber: str, parked: Sequence[Parking], *, retry_in: float | None = None
+) -> None:
+    """Park events; failed ones are tried again in so many seconds, or when somebody asks for it."""
+    if parked:
+        cursor.execute(_PARK, [subscriber, retry_in, *map(list, zip(*parked, strict=True))])
+
+
+def refuse_too_many(keys: int, told: str) -> None:
+    """When so many different keys fail the fault is hardly theirs. Raises `TooManyFailures`."""
+    if keys >= conf.HALT_AT.get():
+        raise TooManyFailures(f"{keys} different keys {told}")
+
+
+def retry_in(attempts: int) -> float | None:
+    """Seconds until the next try after so many in vain: 1, 2, 4, 8, 16 with jitter, then it needs attention (None)."""
+    return FIRST_RETRY * 2 ** (attempts - 1) * random.uniform(0.9, 1.1) if attempts <= RETRIES else None
+
+
+def behind(works: Iterable[Work]) -> list[Parking]:
+    """Events that wait because an earlier one of their key does."""
+    return [Parking(text(work.key), work.recorded.position) for work in works]
+
+
+def failed(work: Work, error: Exception) -> Parking:
+    """An event that could not be applied. The traceback names places, never values, which may be personal."""
+    places = TracebackException.from_exception(error).stack.format()
+    return Parking(text(work.key), work.recorded.position, describe(error), "".join(places))
+
+
+def describe(error: BaseException) -> str:
+    """What went wrong and where. Messages are left out but for those that can't hold a person's data: the database's
+    own, without its details, and ours.
+    """
+    kind = type(error).__name__
+    if isinstance(error, EventstoreError):
+        return f"{kind}: {error}"
+    cause = error if isinstance(error, psycopg.Error) else error.__cause__
+    if isinstance(cause, psycopg.Error):
+        return f"{kind}: {cause.diag.message_primary or type(cause).__name__}"
+    frames = TracebackException.from_exception(error).stack
+    return f"{kind} in {frames[-1].name}, line {frames[-1].lineno} of {frames[-1].filename}" if frames else kind
+
+
+def text(key: Hashable) -> str:
+    return str(key)
+
+
+def stream_key(recorded: Recorded) -> str:
+    """Stands for the key of an event whose key can't be told: it holds back the rest of its stream."""
+    return f"{STREAM}{recorded.stream_id}"

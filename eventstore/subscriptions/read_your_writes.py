@@ -1,0 +1,155 @@
+"""How a request waits until everything that began with its command is at rest, and can be read."""
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import DEFAULT_DB_ALIAS
+
+from eventstore import database
+from eventstore.database import Statement
+from eventstore.subscriptions import feed_state, feeding
+from eventstore.subscriptions.feeding import Fed
+from eventstore.subscriptions.outbox import Outbox
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Mode
+
+LEAST_PATIENCE = 0.1
+"""Seconds for which a request waits for a lock, though its bound is as good as reached."""
+
+
+class Bound:
+    """How long a request waits for its read models, and how it stops waiting when nothing moves.
+
+    After a wait that hit its bound, requests answer *pending* at once for a second: a frozen feeder would otherwise
+    cost every request the full bound.
+    """
+
+    def __init__(self, seconds: float = 2.0, pause: float = 1.0) -> None:
+        self.seconds, self.pause = seconds, pause
+        self._answer_at_once_until = 0.0
+
+    def forget(self) -> None:
+        """Wait in full again."""
+        self._answer_at_once_until = 0.0
+
+    def moments(self) -> Iterator[float]:
+        """Yields the seconds that are left, until the bound; the caller sleeps or works in between."""
+        begin = time.monotonic()
+        bound = 0.0 if begin < self._answer_at_once_until else self.seconds
+        yield bound
+        while (left := begin + bound - time.monotonic()) > 0:
+            yield left
+        if bound:
+            self._answer_at_once_until = time.monotonic() + self.pause
+
+
+bound = Bound()
+
+
+class Turn:
+    """Feeding the sync subscribers by turns with other requests, without being in each other's way.
+
+    A request that finds another process feeding asks after its commit, for it has probably brought what the request
+    waits for, before trying again. Where nobody feeds and nothing moves, naps grow longer.
+    """
+
+    SHORTEST, LONGEST = 0.001, 0.008
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self._fed = Fed(held=False, moved=False)
+        self._nap = self.SHORTEST
+
+    def feed(self) -> None:
+        """Feed, unless another process does."""
+        self._fed = feeding.feed_sync(using=self.using)
+
+    def ask(self, *statements: Statement) -> list[list[Any]]:
+        """Ask when we have fed, or the process that does has."""
+        ask = feeding.ask_after_feeder if self._fed.elsewhere else database.pipeline
+        return ask(*statements, using=self.using)
+
+    def wait(self) -> None:
+        """Until something may have changed."""
+        if self._fed.moved:
+            self._nap = self.SHORTEST
+        elif not self._fed.elsewhere:
+            time.sleep(random.uniform(0.5, 1.5) * self._nap)
+            self._nap = min(2 * self._nap, self.LONGEST)
+
+
+class ChainState(Enum):
+    """Whether something that began with a command is left to send; if not, whether a sync subscriber that is near has
+    yet to see what it led to, or only one that is too far behind to be waited for, or nobody.
+    """
+
+    UNFINISHED = "unfinished"
+    BEHIND = "behind"
+    FAR_BEHIND = "far behind"
+    AT_REST = "at rest"
+
+
+class Chain(NamedTuple):
+    """Where a chain stands, and what of it can be sent now, by outbox."""
+
+    state: ChainState
+    due: Sequence[tuple[Outbox, Sequence[Any]]]
+
+
+def settle(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
+    """Feed, and send what subscribers want sent, until what began with this root is at rest or the bound is reached.
+
+    `root` is the id of the command that began the chain, `position` the last one it appended. False when workers have
+    to go on, or when a subscriber is too far behind to be waited for.
+    """
+    outboxes = registry.outboxes()
+    turn = Turn(using)
+    for left in bound.moments():
+        turn.feed()
+        state, due = chain(root, position, turn, outboxes)
+        if state is ChainState.AT_REST:
+            return True
+        if state is ChainState.FAR_BEHIND:
+            break
+        patience = max(left, LEAST_PATIENCE)
+        if not any(outbox.send_next(rows, patience=patience, using=using) for outbox, rows in due):
+            turn.wait()
+    for outbox in outboxes:
+        outbox.remind(using=using)
+    return False
+
+
+def chain(root: UUID, position: int, turn: Turn, outboxes: Sequence[Outbox]) -> Chain:
+    """Where the chain stands that began with this root and appended at this position, as soon as it is our turn."""
+    values = {
+        "root": root,
+        "position": position,
+        "near": feed_state.NEAR,
+        **feed_state.known_rows(registry.of(Mode.SYNC)),
+    }
+    for outbox in outboxes:
+        values |= outbox.parameters()
+    asked = [Statement(_state_of(outboxes), values), *(Statement(outbox.due, values) for outbox in outboxes)]
+    (row,), *due = turn.ask(*asked)
+    found = dict(zip((ChainState.UNFINISHED, ChainState.BEHIND, ChainState.FAR_BEHIND), row, strict=True))
+    state = next((state for state, is_so in found.items() if is_so), ChainState.AT_REST)
+    return Chain(state, [*zip(outboxes, due, strict=True)])
+
+
+def _state_of(outboxes: Sequence[Outbox]) -> str:
+    """One statement for all: asked in two moments, a command could be in neither answer.
+
+    Whether something is unsent; whether a subscriber that is near is behind; whether one is so far behind that nobody
+    waits for it.
+    """
+    unfinished = " OR ".join(f"({outbox.unfinished})" for outbox in outboxes) or "false"
+    positions = ", ".join(["%(position)s", *(f"({outbox.result})" for outbox in outboxes)])
+    return f"""SELECT {unfinished},
+        coalesce(bool_or(checkpoint >= %(position)s - %(near)s), false),
+        coalesce(bool_or(checkpoint < %(position)s - %(near)s), false)
+        FROM eventstore_subscriber WHERE status = 'running' AND {feed_state.IS_KNOWN}
+            AND checkpoint < greatest({positions})"""

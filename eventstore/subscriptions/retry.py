@@ -1,0 +1,250 @@
+"""Parked events: tried again, or discarded. Each key is settled in a transaction of its own, under the lock of its row.
+
+A key is healed as a whole or as far as it goes: its queue is applied in order, and what remains begins with the event
+that still can't be applied.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import psycopg
+import structlog
+from django.db import DEFAULT_DB_ALIAS, transaction
+
+from eventstore import database, handler_guard, signals, store
+from eventstore.codec import Recorded
+from eventstore.errors import Busy, NothingParked
+from eventstore.subscriptions import hash_ranges, parking, row_locks
+from eventstore.subscriptions.feed_state import IS_KNOWN, known_rows
+from eventstore.subscriptions.feeding import report
+from eventstore.subscriptions.parking import Parking
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.savepoints import savepoint
+from eventstore.subscriptions.subscriber import Mode, Subscriber, Work
+from eventstore.transient_errors import is_infrastructure, raise_if_infrastructure, raise_if_lost
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+
+_KEYS = """SELECT key FROM eventstore_parked WHERE subscriber = %(subscriber)s
+    AND (%(key)s::text IS NULL OR key = %(key)s) AND (%(error)s::text IS NULL OR error = %(error)s)
+    GROUP BY key ORDER BY min(position)"""
+_DUE = f"""SELECT parked.subscriber, key
+    FROM unnest(%(names)s::text[], %(lowers)s::text[], %(uppers)s::text[]) AS mine(name, lower, upper)
+        JOIN eventstore_subscriber AS row USING (name)
+        JOIN eventstore_parked AS parked USING (subscriber)
+    WHERE status = 'running' AND {IS_KNOWN} AND error <> '' AND parked.retry_at <= clock_timestamp()
+        AND {hash_ranges.HOLDS}
+    ORDER BY parked.retry_at LIMIT %(most)s"""
+_MAKE_DUE = """UPDATE eventstore_parked SET retry_at = clock_timestamp()
+    WHERE subscriber = %s AND key = ANY(%s) AND error <> ''"""
+_POSTPONE = """UPDATE eventstore_parked SET retry_at = clock_timestamp() + interval '1 second'
+    WHERE subscriber = %s AND key = %s AND error <> ''"""
+_QUEUE = "SELECT position FROM eventstore_parked WHERE subscriber = %s AND key = %s ORDER BY position LIMIT %s"
+_TAKE = "DELETE FROM eventstore_parked WHERE subscriber = %s AND key = %s AND position = ANY(%s)"
+_STILL = """UPDATE eventstore_parked SET error = %s, traceback = %s, attempts = %s,
+        retry_at = clock_timestamp() + %s::float8 * interval '1 second'
+    WHERE subscriber = %s AND key = %s AND position = %s"""
+_PARKED = "SELECT DISTINCT key FROM eventstore_parked WHERE subscriber = %s AND key = ANY(%s)"
+_ATTEMPTS = "SELECT attempts FROM eventstore_parked WHERE subscriber = %s AND key = %s AND position = %s"
+_DISCARD = """WITH gone AS (
+        DELETE FROM eventstore_parked WHERE subscriber = %s AND key = %s AND position = ANY(%s)
+        RETURNING subscriber, key, position, error
+    ), noted AS (
+        INSERT INTO eventstore_discardedevent (subscriber, key, position, error, reason, by)
+        SELECT subscriber, key, position, error, %s, %s FROM gone ON CONFLICT DO NOTHING
+    ) SELECT count(*) FROM gone"""
+
+
+class _NotYet(Busy):
+    """This key can't be tried now, which says nothing of others."""
+
+
+class RetryResult(NamedTuple):
+    """How many keys are live again, how many events were applied, and how many keys still fail."""
+
+    keys: int
+    events: int
+    failing: int
+
+
+def failing_keys(
+    name: str, *, key: str | None = None, error: str | None = None, using: str = DEFAULT_DB_ALIAS
+) -> list[str]:
+    """The keys of a subscriber that have something parked: all, that one, or those of one error."""
+    with database.cursor(using) as cursor:
+        found = cursor.execute(_KEYS, {"subscriber": name, "key": key, "error": error}).fetchall()
+    return [key for (key,) in found]
+
+
+def retry_keys(name: str, keys: Sequence[str], *, using: str = DEFAULT_DB_ALIAS) -> RetryResult:
+    """Try the parked events of these keys again, now, each in a transaction of its own.
+
+    Those that can't be tried now count as failing. Raises `Busy` when that is so of all.
+    """
+    healed: list[tuple[int, bool]] = []
+    refused: Busy | None = None
+    for key in keys:
+        try:
+            healed.append(_retry(name, key, using))
+        except Busy as error:
+            refused = error
+            if not isinstance(error, _NotYet):
+                break
+    if refused and not healed:
+        raise refused
+    return _told(name, healed + [(0, False)] * (len(keys) - len(healed)))
+
+
+def _retry(name: str, key: str, using: str) -> tuple[int, bool]:
+    with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
+        return _heal(cursor, registry[name], key, using)
+
+
+def retry_keys_later(name: str, keys: Sequence[str], *, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Let workers try these keys again, as soon as they can. Raises `Busy`."""
+    with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
+        row_locks.lock_rows(cursor, registry[name])
+        cursor.execute(_MAKE_DUE, [name, list(keys)])
+
+
+def retry_due(known: Sequence[Subscriber], most: int = 20, *, using: str = DEFAULT_DB_ALIAS) -> bool:
+    """Try again what failed a while ago, or what somebody asked for, of those that run. True when something was due.
+
+    What can't be tried now is put off for a second, so that it keeps neither the other keys waiting nor this process
+    busy.
+    """
+    ranges = [each.hash_range for each in known]
+    asked = {
+        **known_rows(known),
+        "lowers": [each.lower for each in ranges],
+        "uppers": [each.upper for each in ranges],
+        "most": most,
+    }
+    with database.cursor(using) as cursor:
+        found = cursor.execute(_DUE, asked, prepare=True).fetchall()
+        for name, key in found:
+            try:
+                retry_keys(name, [key], using=using)
+            except Exception as error:
+                raise_if_lost(error)
+                cursor.execute(_POSTPONE, [name, key])
+                expected = isinstance(error, Busy) or is_infrastructure(error)
+                say = log.warning if expected else log.error
+                say("retry_postponed", subscriber=name, key=key, error=parking.describe(error))
+    return bool(found)
+
+
+def discard(
+    name: str, key: str, positions: Sequence[int], *, reason: str, by: str, using: str = DEFAULT_DB_ALIAS
+) -> RetryResult:
+    """Leave parked events of a key out for good, all of these or none, and apply what waited behind them.
+
+    One transaction: what waits behind nothing would never be tried again. Raises `NothingParked`, `Busy`.
+    """
+    wanted = sorted(set(positions))
+    with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
+        row_locks.lock_rows(cursor, registry[name])
+        gone = cursor.execute(_DISCARD, [name, key, wanted, reason, by]).fetchone()
+        if not wanted or gone != (len(wanted),):
+            raise NothingParked
+        healed = _heal(cursor, registry[name], key, using)
+    return _told(name, [healed])
+
+
+def _told(name: str, healed: Sequence[tuple[int, bool]]) -> RetryResult:
+    """The sum of what was healed; whoever waits for it hears of it."""
+    told = RetryResult(
+        keys=sum(done for _, done in healed),
+        events=sum(applied for applied, _ in healed),
+        failing=sum(not done for _, done in healed),
+    )
+    if told.keys or told.events:
+        signals.moved.send(sender=Subscriber, subscriber=name)
+    return told
+
+
+def _heal(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, using: str) -> tuple[int, bool]:
+    """How many events of a key could be applied, and whether none is left."""
+    applied = 0
+    reached = min(lease.checkpoint for lease in row_locks.lock_rows(cursor, subscriber))
+    while queue := _queue(cursor, subscriber, key, reached, using):
+        left = _apply(cursor, subscriber, key, queue, using)
+        applied += len(queue) - left
+        if left:
+            return applied, False
+    return applied, True
+
+
+def _queue(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, reached: int, using: str) -> list[Recorded]:
+    """The next events of a key. Of a stream that is held back every shard has its part: it is healed when the last of
+    them has got there. Raises `Busy` until then, or when it takes newer code.
+    """
+    rows = cursor.execute(_QUEUE, [subscriber.declared, key, BATCH]).fetchall()
+    queue = store.read_these([position for (position,) in rows], using=using) if rows else []
+    if any(recorded.position > reached and key == parking.stream_key(recorded) for recorded in queue):
+        raise _NotYet(f"Not all shards of {subscriber.declared} have come as far as {key}.")
+    if any(recorded.is_newer for recorded in queue):
+        raise _NotYet(f"An event of {key} can only be read by newer code than runs here.")
+    return queue
+
+
+def _apply(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, queue: Sequence[Recorded], using: str) -> int:
+    """Apply the head of a key's queue; answers how many of it are left, the first of which has failed again."""
+    applied = list(queue)
+    try:
+        with savepoint(cursor, using=using):
+            _apply_all(cursor, subscriber, key, queue)
+    except Exception as error:
+        raise_if_infrastructure(error)
+        applied = _one_by_one(cursor, subscriber, key, queue, using)
+    cursor.execute(_TAKE, [subscriber.declared, key, [recorded.position for recorded in applied]])
+    return len(queue) - len(applied)
+
+
+def _one_by_one(
+    cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, queue: Sequence[Recorded], using: str
+) -> list[Recorded]:
+    """Apply what can be applied, note why the next one can't."""
+    for index, recorded in enumerate(queue):
+        try:
+            with savepoint(cursor, using=using):
+                _apply_all(cursor, subscriber, key, [recorded])
+        except Exception as error:
+            raise_if_infrastructure(error)
+            report(subscriber, Work(key, recorded), error)
+            _failed_again(cursor, subscriber, parking.failed(Work(key, recorded), error))
+            return list(queue[:index])
+    return list(queue)
+
+
+def _apply_all(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, queue: Sequence[Recorded]) -> None:
+    with handler_guard.applying() as found:
+        subscriber.apply(cursor, [work for recorded in queue for work in _works(cursor, subscriber, key, recorded)])
+    handler_guard.save_warnings(cursor, subscriber.declared, found)
+
+
+def _works(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, recorded: Recorded) -> list[Work]:
+    """What of an event is to be applied now that its key is healed. If it was its stream that was held back, it queues
+    for those keys that are parked themselves.
+    """
+    keys = {parking.text(each): each for each in subscriber.keys(recorded)}
+    if key != parking.stream_key(recorded):
+        return [Work(keys[key], recorded)] if key in keys else []
+    waiting = _parked_among(cursor, subscriber, list(keys))
+    behind = parking.behind([Work(each, recorded) for text, each in keys.items() if text in waiting])
+    parking.park(cursor, subscriber.declared, behind)
+    return [Work(each, recorded) for text, each in keys.items() if text not in waiting]
+
+
+def _parked_among(cursor: psycopg.Cursor[Any], subscriber: Subscriber, keys: list[str]) -> set[str]:
+    return {key for (key,) in cursor.execute(_PARKED, [subscriber.declared, keys]).fetchall()}
+
+
+def _failed_again(cursor: psycopg.Cursor[Any], subscriber: Subscriber, failed: Parking) -> None:
+    place = [subscriber.declared, failed.key, failed.position]
+    row = cursor.execute(_ATTEMPTS, place).fetchone()
+    attempts = row[0] + 1 if row else 1
+    again = parking.retry_in(attempts) if subscriber.mode is Mode.ASYNC else None
+    cursor.execute(_STILL, [failed.error, failed.traceback, attempts, again, *place])

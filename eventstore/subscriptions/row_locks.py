@@ -1,0 +1,53 @@
+"""The rows of a subscriber, held by an operator: nobody feeds it meanwhile.
+
+Feeders never wait for a row; an operator does, for a few seconds, and before touching any read table.
+"""
+
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg.rows import class_row
+
+from eventstore.errors import Busy, UnknownSubscriber
+from eventstore.subscriptions.subscriber import Subscriber
+
+SET_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', %s, true)"
+_HOLD = """SELECT name, shard, shards, status, checkpoint, version, types_hash, fingerprint FROM eventstore_subscriber
+    WHERE subscriber = %s ORDER BY rank, name FOR NO KEY UPDATE"""
+
+
+class LockedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that is ours until the transaction ends."""
+
+    name: str
+    shard: int
+    shards: int
+    status: str
+    checkpoint: int
+    version: int
+    types_hash: str
+    fingerprint: str
+
+
+def lock_rows(
+    cursor: psycopg.Cursor[Any], subscriber: Subscriber, *, same_code: bool = True, patience: str = "5s"
+) -> list[LockedRow]:
+    """Lock all rows of a subscriber. With `same_code` only if this process could feed them.
+
+    Every lock of the transaction is waited for no longer than `patience`. Raises `Busy` when they can't be had,
+    `UnknownSubscriber` when there are none yet.
+    """
+    cursor.execute(SET_LOCK_TIMEOUT, [patience])
+    try:
+        with psycopg.Cursor(cursor.connection, row_factory=class_row(LockedRow)) as rows:
+            # Whoever waited for rows that were replaced meanwhile, by splitting, has to look anew to see the new ones.
+            held = rows.execute(_HOLD, [subscriber.declared]).fetchall()
+            held = held or rows.execute(_HOLD, [subscriber.declared]).fetchall()
+    except psycopg.errors.LockNotAvailable as error:
+        raise Busy(f"{subscriber.declared} is being fed without a pause: try again in a moment.") from error
+    if not held:
+        raise UnknownSubscriber(f"{subscriber.declared} has no row yet: it gets one when something is first appended.")
+    if same_code and not all(subscriber.is_at(row.version, row.types_hash) for row in held):
+        raise Busy(f"{subscriber.declared} was last fed by another version of its code than runs here.")
+    return held

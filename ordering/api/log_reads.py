@@ -1,0 +1,49 @@
+"""Rows as the log has them, for answers that must not wait for a read model."""
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+from uuid import UUID
+
+from eventstore import database
+from eventstore.codec import Recorded
+from eventstore.models import StoredEvent, SubscriberRow
+from eventstore.subscriptions.subscriber import Work
+from projections.models import ReadModel
+from projections.projection import Projection
+from projections.tables import Table
+
+R = TypeVar("R", bound=ReadModel)
+
+
+class Scratch(Table[R]):
+    """A table of one row that nobody keeps."""
+
+    row: R
+
+    def load(self, cursor: Any, keys: Any) -> dict[Any, R]:
+        return {}
+
+    def write(self, cursor: Any, rows: Iterable[R]) -> None:
+        (self.row,) = rows
+
+    def delete(self, cursor: Any, keys: Any) -> None:
+        pass
+
+
+def folded(projection: Projection[R], key: UUID, events: Iterable[Recorded]) -> R:
+    """The row that a projection makes of these events, among which must be the first of this key."""
+    scratch = Scratch(projection.model)
+    with database.cursor() as cursor:
+        projection.fold(cursor, scratch, [Work(key, each) for each in events if each.type in projection.types])
+    return scratch.row
+
+
+def last_position(stream_id: UUID) -> int:
+    """Where the last event of a stream stands; 0 if it has none."""
+    positions = StoredEvent.objects.filter(stream_id=stream_id).order_by("-version").values_list("position", flat=True)
+    return positions.first() or 0
+
+
+def checkpoint(subscriber: str) -> int:
+    """How far a read model has got."""
+    return SubscriberRow.objects.filter(pk=subscriber).values_list("checkpoint", flat=True).first() or 0

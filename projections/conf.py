@@ -1,0 +1,31 @@
+"""Every setting of projections."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from eventstore.conf import Setting, is_name
+
+LOCK: Setting[str | Path | None] = Setting(
+    "PROJECTIONS_LOCK",
+    None,
+    "The lock file, which keeps the code of each version of a projection; None for no lock.",
+    "a path or None",
+    lambda value: value is None or isinstance(value, str | Path),
+)
+VERIFY_SAMPLE = Setting(
+    "PROJECTIONS_VERIFY_SAMPLE",
+    0.01,
+    "The share of the keys of every projection that each scheduled verification compares, another one each time.",
+    "a number above 0 and at most 1",
+    lambda value: isinstance(value, int | float) and 0 < value <= 1,
+)
+SCHEMA = Setting(
+    "PROJECTIONS_SCHEMA",
+    "public",
+    "The schema of the database in which migrations make the read tables.",
+    "the name of a schema",
+    is_name,
+)
+
+SETTINGS: Sequence[Setting[Any]] = (LOCK, VERIFY_SAMPLE, SCHEMA)

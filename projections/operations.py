@@ -1,0 +1,248 @@
+"""The operations on projections: rebuild, roll back, verify, repair, throttle, cancel."""
+
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
+
+from django.db import transaction
+from django.db.models import QuerySet
+from msgspec import Meta
+
+from eventstore import store
+from eventstore.errors import Refused
+from eventstore.models import SubscriberRow
+from eventstore.operations.base import Operation, Result, operation
+from eventstore.subscriptions import hash_ranges
+from eventstore.subscriptions.subscriber import Rank
+from projections import tasks
+from projections.errors import NotRebuilding
+from projections.models import Generation, Part
+from projections.rebuild import generations
+from projections.rebuild.dependents import refuse_dependents
+from projections.rebuild.generations import MOST_PARTS, projection_named
+
+Status = Generation.Status
+
+EventsPerSecond = Annotated[
+    int | None, Meta(title="events a second", description="At most, of each part; empty for no bound.")
+]
+
+REBUILD = "projections.rebuild_projection"
+VERIFY = "projections.verify_projection"
+
+
+class OfProjection(Operation, frozen=True, kw_only=True):
+    """What is only done to projections; workers finish it."""
+
+    ranks = frozenset({Rank.PROJECTION})
+
+    def remaining(self) -> int:
+        """Positions of the log that are still to be read, and one for what comes after them."""
+        building = _of(self.target, Status.BUILDING)
+        part = Part.objects.filter(generation__in=building).order_by("checkpoint").first()
+        return 1 + max(0, part.generation.target - part.checkpoint) if part else 0
+
+    def result(self) -> Result:
+        """What became of the generation that it began or took up again."""
+        ended = [Status.LIVE, Status.REPAIRED, Status.CANCELLED, Status.FAILED]
+        last = Generation.objects.filter(projection=self.target, status__in=ended).order_by("finished_at").last()
+        if last is None:
+            return Result()
+        told = {"generation": last.pk, "status": last.status, "error": last.error}
+        return Result(told, "" if last.status in {Status.LIVE, Status.REPAIRED} else f"{last.status}: {last.error}")
+
+
+class OfGeneration(OfProjection, frozen=True, kw_only=True):
+    """What needs a generation in some state."""
+
+    needed: ClassVar[str]
+
+    @classmethod
+    def offered(cls, rows: Sequence[SubscriberRow]) -> bool:
+        return _of(rows[0].subscriber, cls.needed).exists()
+
+
+@operation("rebuild", verb="Rebuild", permission=REBUILD)
+class Rebuild(OfProjection, frozen=True, kw_only=True):
+    """Fold a projection anew beside the live rows and swap it in, with so many parts side by side.
+
+    `throttle` bounds the events a second of each part.
+    """
+
+    parts: Annotated[int, Meta(description="Workers that fold it side by side, each its share of the keys.")] = 1
+    throttle: EventsPerSecond = None
+
+    def preview(self) -> str:
+        projection = projection_named(self.target)
+        self._judge()
+        return (
+            f"{projection.model._meta.db_table} is folded anew from what {self.target} wants of about"
+            f" {store.head():,} events, beside the live table, which readers and writers go on using; then the two are"
+            " swapped in one short transaction. Nothing else is touched: no mail is sent, no command repeated. The rows"
+            " of today are kept for a rollback; its parked events are tried again, those discarded are left out."
+        )
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        self._judge()
+        generation = generations.rebuild(self.target, parts=self.parts, throttle=self.throttle, requested_by=by)
+        tasks.ring(generation)
+        return f"generation {generation.pk} is being folded"
+
+    def _judge(self) -> None:
+        if not 1 <= self.parts <= MOST_PARTS:
+            raise Refused(f"Between 1 and {MOST_PARTS} parts.")
+        _judge_throttle(self.throttle)
+        refuse_dependents(projection_named(self.target))
+
+
+@operation("rebuild-key", verb="Rebuild one key", permission=REBUILD)
+class RebuildKey(OfProjection, frozen=True, kw_only=True):
+    """Fold the row of one key anew, and put it in place of what is there."""
+
+    key: str
+
+    def preview(self) -> str:
+        projection_named(self.target)
+        return f"The row of {self.key} in {self.target} is replaced by what its events say; no other is touched."
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        generation = generations.rebuild_keys(self.target, [self.key], requested_by=by)
+        tasks.ring(generation)
+        return f"the row of {self.key} is being folded anew, as generation {generation.pk}"
+
+
+@operation("roll-back", verb="Roll back", permission=REBUILD, needs_reason=True)
+class RollBack(OfGeneration, frozen=True, kw_only=True):
+    """Catch the former generation up and swap it in again."""
+
+    needed = Status.OLD
+
+    def preview(self) -> str:
+        refuse_dependents(projection_named(self.target))
+        with transaction.atomic():
+            old = generations.to_roll_back(self.target)
+        return (
+            f"Generation {old.pk}, which was live before, is fed what came since and then swapped in. What is live now"
+            " is kept in its place."
+        )
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        refuse_dependents(projection_named(self.target))
+        generation = generations.roll_back(self.target, requested_by=by)
+        tasks.ring(generation)
+        return f"generation {generation.pk} is caught up and then swapped in"
+
+
+@operation("verify", verb="Verify", permission=VERIFY)
+class Verify(OfProjection, frozen=True, kw_only=True):
+    """Compare the live rows with a fresh fold: all of them, a share of the keys between 0 and 1, or the row of one."""
+
+    share: Annotated[float, Meta(description="Which part of the keys, at most 1: another one each time.")] = 1.0
+    key: Annotated[str | None, Meta(title="only the key")] = None
+
+    def preview(self) -> str:
+        self._judge()
+        what = (
+            f"the row of {self.key}"
+            if self.key
+            else "every row"
+            if self.share == 1
+            else f"{self.share:.1%} of the rows"
+        )
+        return f"Of {self.target}, {what} is folded anew beside the live ones and compared. Nothing is changed."
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        self._judge()
+        only = hash_ranges.ALL if self.share == 1 else hash_ranges.sample(self.share)
+        keys = [self.key] if self.key else None
+        generation = generations.verify(self.target, only=only, keys=keys, requested_by=by)
+        tasks.ring(generation)
+        return f"being verified, as generation {generation.pk}"
+
+    def result(self) -> Result:
+        """The rows that differ, column by column: the live value, and the one that the events give."""
+        last = Generation.objects.filter(projection=self.target, purpose="verify").order_by("started_at").last()
+        if last is None or last.status != Status.VERIFIED:
+            return super().result()
+        rows = last.differences.values("key", "kind", "columns", "parked")
+        told = {"generation": last.pk, "compared": last.compared, "differing": last.differing, "rows": list(rows)}
+        return Result(told, f"{last.differing:,} rows are not what their events say" if last.differing else "")
+
+    def _judge(self) -> None:
+        projection_named(self.target)
+        if not 0 < self.share <= 1:
+            raise Refused("A share is above 0 and at most 1.")
+
+
+@operation("mend", word="repair", verb="Repair", permission=REBUILD, needs_reason=True)
+class Repair(OfProjection, frozen=True, kw_only=True):
+    """Put the rows that the last verification gave in place of those that differ."""
+
+    @classmethod
+    def offered(cls, rows: Sequence[SubscriberRow]) -> bool:
+        return _of(rows[0].subscriber, Status.VERIFIED).filter(made=True).exists()
+
+    def preview(self) -> str:
+        with transaction.atomic():
+            verified = generations.to_repair(self.target)
+        return (
+            f"{verified.differing:,} rows of {self.target} are replaced by what their events say, once that has"
+            " been brought up to date. No other row is touched."
+        )
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        generation = generations.repair(self.target, requested_by=by)
+        tasks.ring(generation)
+        return f"{generation.differing:,} rows are being replaced"
+
+
+@operation("throttle", verb="Throttle", permission=REBUILD)
+class Throttle(OfGeneration, frozen=True, kw_only=True):
+    """Bound how many events a second each part of what is being folded reads; none for no bound."""
+
+    needed = Status.BUILDING
+
+    throttle: EventsPerSecond = None
+
+    def preview(self) -> str:
+        _judge_throttle(self.throttle)
+        pace = f"at most {self.throttle:,} events a second" if self.throttle else "as fast as it can"
+        return f"Whatever is being folded of {self.target} goes on {pace}."
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        _judge_throttle(self.throttle)
+        generations.set_throttle(self.target, self.throttle)
+        return f"throttled to {self.throttle:,} events a second" if self.throttle else "not throttled"
+
+    def remaining(self) -> int:
+        return 0
+
+    def result(self) -> Result:
+        return Result()
+
+
+@operation("cancel", verb="Cancel", permission=REBUILD)
+class Cancel(OfGeneration, frozen=True, kw_only=True):
+    """Stop whatever is being folded of a projection. The live rows are as they were."""
+
+    needed = Status.BUILDING
+
+    def preview(self) -> str:
+        if not _of(self.target, Status.BUILDING).exists():
+            raise NotRebuilding
+        return f"What is being folded of {self.target} stops after the batch it is at, and is dropped."
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        generations.cancel(self.target)
+        return "stops after the batch it is at"
+
+    def result(self) -> Result:
+        return Result()
+
+
+def _of(name: str, status: str) -> QuerySet[Generation]:
+    return Generation.objects.filter(projection=name, status=status)
+
+
+def _judge_throttle(throttle: int | None) -> None:
+    if throttle is not None and throttle < 1:
+        raise Refused("At least one event a second.")

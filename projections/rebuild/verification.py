@@ -1,0 +1,167 @@
+"""Live rows beside a fresh fold of the same events, row by row and column by column; and fresh ones in their place."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import psycopg
+from django.db import connections, transaction
+from psycopg import sql
+
+from eventstore import database
+from eventstore.roles import owner_alias
+from eventstore.subscriptions import hash_ranges, row_locks
+from eventstore.subscriptions.hash_ranges import ALL
+from eventstore.subscriptions.row_locks import LockedRow
+from projections import conf
+from projections.errors import SplitMeanwhile
+from projections.models import Difference, Generation, Part
+from projections.projection import AnyProjection
+from projections.rebuild.generations import close, discard, judge_discards, lock, slice_of
+
+Status = Generation.Status
+
+CatchUp = Callable[[psycopg.Cursor[Any], AnyProjection, Generation, Part, int], None]
+
+MOST = 10_000
+"""Differences that are kept; all are counted."""
+
+_COMPARE = """
+    WITH differing AS MATERIALIZED (
+        SELECT coalesce(live.{key}, fresh.{key})::text AS key,
+            CASE WHEN live.{key} IS NULL THEN 'missing' WHEN fresh.{key} IS NULL THEN 'extra' ELSE 'differs' END
+                AS kind,
+            coalesce((
+                SELECT jsonb_object_agg(key, jsonb_build_array(l.value, f.value))
+                FROM jsonb_each(to_jsonb(live)) AS l FULL JOIN jsonb_each(to_jsonb(fresh)) AS f USING (key)
+                WHERE l.value IS DISTINCT FROM f.value
+            ), '{{}}') AS columns
+        FROM (SELECT * FROM {live} WHERE {scope}) AS live
+        FULL JOIN (SELECT * FROM {fresh} WHERE {scope}) AS fresh ON live.{key} = fresh.{key}
+        WHERE ({live_columns}) IS DISTINCT FROM ({fresh_columns})
+    ), kept AS (
+        INSERT INTO projections_difference (generation_id, key, kind, columns, parked)
+        SELECT %(generation)s, key, kind, columns, EXISTS (
+            SELECT FROM eventstore_parked AS parked
+            WHERE parked.subscriber = %(projection)s AND parked.key = differing.key)
+        FROM differing ORDER BY key LIMIT %(most)s
+        ON CONFLICT (generation_id, key) DO NOTHING
+    )
+    SELECT (SELECT count(*) FROM differing), (SELECT count(*) FROM {fresh} WHERE {scope})"""
+_REMOVE = "DELETE FROM {live} WHERE {key} = ANY(%s::{key_type}[])"
+_COPY = "INSERT INTO {live} ({columns}) SELECT {columns} FROM {fresh} WHERE {key} = ANY(%s::{key_type}[])"
+
+
+def compare(generation: Generation, projection: AnyProjection, catch_up: CatchUp) -> None:
+    """Bring both to one place, and compare what a snapshot of that moment shows while feeding goes on.
+
+    The live rows' lock is held by a connection of its own, until the snapshot is taken and no longer.
+    """
+    using = owner_alias()
+    with ExitStack() as still:
+        held = still.enter_context(_nobody_feeds(projection, using))
+        with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
+            cursor.execute(row_locks.SET_LOCK_TIMEOUT, ["100ms"])
+            locked = lock(generation, using)
+            if locked.status != Status.BUILDING or locked.cancelling:
+                return
+            judge_discards(locked)
+            stand_together(cursor, projection, locked, held, catch_up)
+        with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            generation.refresh_from_db(using=using)  # takes the snapshot, as the first query does
+            still.close()
+            _record(cursor, generation, projection)
+
+
+@contextmanager
+def _nobody_feeds(projection: AnyProjection, using: str) -> Iterator[list[LockedRow]]:
+    """The rows of a subscriber, locked by a connection that does nothing else."""
+    holder = connections[using].copy()
+    try:
+        holder.ensure_connection()
+        with holder.connection.transaction(), holder.connection.cursor() as cursor:
+            yield row_locks.lock_rows(cursor, projection, same_code=False, patience="100ms")
+    finally:
+        holder.close()
+
+
+def _record(cursor: psycopg.Cursor[Any], generation: Generation, projection: AnyProjection) -> None:
+    """Note what differs. Without a difference nothing else is kept; with one the fresh rows are, to be copied.
+
+    So they are until the next verification of all rows, or of a part if this was one too.
+    """
+    using = owner_alias()
+    if generation.status != Status.BUILDING or generation.cancelling:
+        return
+    Difference.objects.using(using).filter(generation=generation).delete()
+    parts = _parts(generation, projection)
+    query = sql.SQL(_COMPARE).format(**parts, scope=_scope(generation, projection))
+    asked = {"generation": generation.pk, "projection": projection.name, "most": MOST, "keys": generation.keys}
+    row = cursor.execute(query, asked).fetchone()
+    assert row is not None
+    generation.differing, generation.compared = row
+    for former in Generation.objects.using(using).filter(projection=projection.name, status=Status.VERIFIED, made=True):
+        if generation.whole or not former.whole:
+            discard(former, projection, Status.VERIFIED)
+    if generation.differing:
+        close(generation, Status.VERIFIED)
+    else:
+        discard(generation, projection, Status.VERIFIED)
+
+
+def stand_together(
+    cursor: psycopg.Cursor[Any],
+    projection: AnyProjection,
+    generation: Generation,
+    held: Sequence[LockedRow],
+    catch_up: CatchUp,
+) -> None:
+    """Fold each part exactly to where the live rows of its keys stand. Raises `SplitMeanwhile`."""
+    live = {(lease.shard, lease.shards): lease.checkpoint for lease in held}
+    for part in Part.objects.using(owner_alias()).filter(generation=generation):
+        place = live.get((part.shard, part.shards))
+        if place is None or place < part.checkpoint:
+            raise SplitMeanwhile
+        catch_up(cursor, projection, generation, part, place)
+
+
+def keys_in_question(generation: Generation) -> list[str]:
+    """The keys that a repair is about: those that were asked for, or those that a verification found to differ."""
+    if generation.keys is not None and generation.differing is None:
+        return list(generation.keys)
+    return list(Difference.objects.using(owner_alias()).filter(generation=generation).values_list("key", flat=True))
+
+
+def copy_rows(
+    cursor: psycopg.Cursor[Any], projection: AnyProjection, generation: Generation, keys: Sequence[str]
+) -> None:
+    """Replace the live rows of these keys by the fresh ones."""
+    parts = _parts(generation, projection)
+    cursor.execute(sql.SQL(_REMOVE).format(**parts), [list(keys)])
+    cursor.execute(sql.SQL(_COPY).format(**parts), [list(keys)])
+
+
+def _parts(generation: Generation, projection: AnyProjection) -> dict[str, sql.Composable]:
+    meta = projection.model._meta
+    columns = [sql.Identifier(field.column) for field in meta.concrete_fields]
+    return {
+        "live": sql.Identifier(conf.SCHEMA.get(), meta.db_table),
+        "fresh": sql.Identifier(generation.schema, meta.db_table),
+        "key": sql.Identifier(meta.pk.column),
+        "key_type": sql.SQL(str(meta.pk.db_type(connections[owner_alias()]))),
+        "columns": sql.SQL(", ").join(columns),
+        "live_columns": sql.SQL(", ").join(sql.SQL("live.{}").format(column) for column in columns),
+        "fresh_columns": sql.SQL(", ").join(sql.SQL("fresh.{}").format(column) for column in columns),
+    }
+
+
+def _scope(generation: Generation, projection: AnyProjection) -> sql.Composable:
+    """Which rows of the live table are to be compared: those whose keys were folded."""
+    key = sql.Identifier(projection.model._meta.pk.column)
+    if generation.keys is not None:
+        return sql.SQL("{}::text = ANY(%(keys)s)").format(key)
+    scope = slice_of(generation)
+    if scope == ALL:
+        return sql.SQL("true")
+    return hash_ranges.holds(sql.SQL("{}::text").format(key), scope)

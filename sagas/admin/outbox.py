@@ -1,0 +1,61 @@
+"""The commands that sagas send."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
+
+from eventstore.operations.base import Operation
+from sagas.admin.base import ErrorFilter, OfInstanceAdmin, SagaFilter, event
+from sagas.models import OutboxCommand
+from sagas.operations import COMMANDS, AbandonCommand, RetryCommand
+from sagas.status import Fault, parked_commands
+
+
+@admin.register(OutboxCommand)
+class OutboxCommandAdmin(OfInstanceAdmin):
+    """Newest first; above them those that are parked, by error."""
+
+    actions = ["retry_selected", "abandon_selected"]
+    change_list_template = "sagas/admin/commands.html"
+    when_empty = "No saga has sent a command yet."
+    unfinished = Q(status__in=["pending", "parked"])
+    asks_for = "command"
+    needs_a_hand = [OutboxCommand.Status.PARKED]
+    labels = {RetryCommand: "Retry", AbandonCommand: "Abandon"}
+    list_display = ["id", "type", "saga", "instance", "how", "attempts", "created_at", "finished_at", "shortly"]
+    list_filter = ["status", SagaFilter, ErrorFilter]
+    fields = [
+        ("type", "saga", "instance"),
+        ("how", "attempts", "led_to"),
+        "error",
+        "pretty_data",
+        ("created_at", "due_at", "finished_at"),
+        ("command_id", "root"),
+        ("correlation_id", "causation_id"),
+        ("actor", "hops"),
+    ]
+
+    def faults(self) -> Sequence[Fault]:
+        return parked_commands()
+
+    def fault_labels(self, status: str) -> Mapping[type[Operation], str]:
+        return {RetryCommand: "Retry all of it"}
+
+    def has_resolve_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(COMMANDS)
+
+    @admin.action(description="Retry the selected", permissions=["resolve"])
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self.perform_on_selected(request, queryset, RetryCommand)
+
+    @admin.action(description="Abandon the selected", permissions=["resolve"])
+    def abandon_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self.perform_on_selected(request, queryset, AbandonCommand)
+
+    @admin.display(description="last event it appended")
+    def led_to(self, row: OutboxCommand) -> SafeString | str:
+        return event(row.result)

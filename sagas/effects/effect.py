@@ -1,0 +1,156 @@
+"""Side effects: functions that act on the world, each with a delivery promise. The log only makes them a row in the
+ledger; `delivery` carries the rows out. They have no replay: whatever is rebuilt, no effect hears of it.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import StrEnum
+from typing import Any, TypeVar
+from uuid import UUID, uuid5
+
+import psycopg
+
+from eventstore import doorbell, handler_guard
+from eventstore.codec import Recorded
+from eventstore.events import Event, Meta
+from eventstore.models import SubscriberRow
+from eventstore.subscriptions.subscriber import Rank, Subscriber, Work
+from sagas import conf
+
+E = TypeVar("E", bound=Event)
+
+NAMESPACE = UUID("0a3c9c0e-7d3b-5f0a-8a55-1f1d7a0e6b41")
+DELIVER_TASK = "sagas.tasks.deliver"
+
+_LEDGER = """INSERT INTO sagas_delivery (effect, position)
+    SELECT %s, * FROM unnest(%s::bigint[]) ON CONFLICT DO NOTHING"""
+
+Done = Event | Sequence[Event] | None
+"""What a side effect may answer: events that tell what it did."""
+
+
+class DeliveryGuarantee(StrEnum):
+    """Whether a duplicate or a loss is worse when a process dies while it acts."""
+
+    AT_LEAST_ONCE = "at least once"
+    AT_MOST_ONCE = "at most once"
+
+
+AT_LEAST_ONCE, AT_MOST_ONCE = DeliveryGuarantee.AT_LEAST_ONCE, DeliveryGuarantee.AT_MOST_ONCE
+
+
+class Effect(Subscriber):
+    """One function with its event, its promise, and the read models that must have the event before it acts.
+
+    `queue` is the one whose workers carry it out, `at_once` how many of them at a time, so that one whose provider is
+    slow leaves the others to the rest. `rate` is how often it acts in a second at most, all workers together.
+    """
+
+    rank = Rank.EFFECT
+
+    def __init__(
+        self,
+        name: str,
+        event: type[Event],
+        act: Callable[[Any, Meta], Done],
+        *,
+        after: Sequence[str],
+        delivery: DeliveryGuarantee,
+        retries: int,
+        queue: str | None,
+        at_once: int,
+        rate: float | None,
+    ) -> None:
+        self.name, self.event, self._act = name, event, act
+        self.after, self.delivery, self.retries = tuple(after), delivery, retries
+        self._queue, self.at_once, self._rate = queue, at_once, rate
+
+    def act(self, event: Event, meta: Meta) -> Done:
+        """Act, once. Raises whatever the function raises; `ActsWhileApplying` within a handler that applies events."""
+        handler_guard.refuse_to("carry out side effects")
+        return self._act(event, meta)
+
+    @property
+    def types(self) -> frozenset[str]:
+        return frozenset({self.event.stored})
+
+    @property
+    def queue(self) -> str | None:
+        """As `EFFECTS_QUEUES` says, else as declared; None for the one that all share."""
+        return conf.QUEUES.get().get(self.name, self._queue)
+
+    @property
+    def rate(self) -> float | None:
+        """As `EFFECTS_RATES` says, else as declared."""
+        rate = conf.RATES.get().get(self.name, self._rate)
+        return float(rate) if rate else None
+
+    @property
+    def bell(self) -> str:
+        return f"effect {self.name}"
+
+    def keys(self, recorded: Recorded) -> Iterable[Hashable]:
+        return (recorded.stream_id,)
+
+    def begins_at(self, head: int) -> int:
+        return head
+
+    def can_upgrade(self, row: SubscriberRow) -> bool:
+        return True
+
+    def apply(self, cursor: psycopg.Cursor[Any], work: Sequence[Work]) -> None:
+        cursor.execute(_LEDGER, [self.name, [each.recorded.position for each in work]], prepare=True)
+        doorbell.remind_on_commit(self.bell, DELIVER_TASK, self.name, queue=self.queue)
+
+    def ring(self) -> None:
+        """Let a worker look at the ledger of this effect."""
+        doorbell.ring(self.bell, DELIVER_TASK, self.name, queue=self.queue)
+
+    def idempotency_key(self, meta: Meta) -> UUID:
+        """The same for every attempt at one event: for a Message-ID, or for a provider that recognizes repeats.
+
+        When staff have it done once more, deliberately, it is another one.
+        """
+        copy = _copy.get()
+        return uuid5(NAMESPACE, f"{self.name}/{meta.event_id}" + (f"/{copy}" if copy else ""))
+
+
+def effect(
+    name: str,
+    *,
+    on: type[E],
+    after: Sequence[str] = (),
+    delivery: DeliveryGuarantee = AT_LEAST_ONCE,
+    retries: int = 8,
+    queue: str | None = None,
+    at_once: int = 1,
+    rate: float | None = None,
+) -> Callable[[Callable[[E, Meta], Done]], Effect]:
+    """Declare a side effect of an event. It uses what the event says, never a read model's data.
+
+    `after` names projections that must have the event first; `retries` bounds the attempts after the first, with
+    back-off. It raises `PermanentFailure` when trying again is no use, `TemporaryFailure` when it is and certainly
+    nothing has happened; of any other error nobody knows whether it has. Events that it answers are recorded once,
+    with what became of it.
+    """
+
+    def declare(act: Callable[[E, Meta], Done]) -> Effect:
+        return Effect(
+            name, on, act, after=after, delivery=delivery, retries=retries, queue=queue, at_once=at_once, rate=rate
+        )
+
+    return declare
+
+
+_copy: ContextVar[int] = ContextVar("sagas_copy", default=0)
+
+
+@contextmanager
+def delivering(copy: int) -> Iterator[None]:
+    """Which of its copies is being delivered, as staff ordered them; 0 is the first."""
+    token = _copy.set(copy)
+    try:
+        yield
+    finally:
+        _copy.reset(token)

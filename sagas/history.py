@@ -1,0 +1,223 @@
+"""The stories of sagas: what an instance heard of, what it made of that, and what became of it.
+
+Plain data, so that any front end can tell it. Nothing here costs more for the number of instances.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Coalesce
+
+from eventstore.codec import encoder
+from eventstore.models import ParkedEvent
+from eventstore.subscriptions.registry import registry
+from sagas.errors import UnknownInstance
+from sagas.models import Instance, OutboxCommand, Timer, Transition
+from sagas.saga import Saga
+
+SHOWN = 100
+"""Transitions that are told at a time, and commands and timers that wait."""
+
+PENDING, PARKED = OutboxCommand.Status.PENDING, OutboxCommand.Status.PARKED
+
+# From what is unfinished to its instances, not the other way round: there may be very many of these.
+_OPEN = """SELECT instance.id FROM sagas_instance AS instance JOIN (
+    SELECT saga, key FROM sagas_outbox WHERE status IN ('pending', 'parked')
+    UNION SELECT saga, key FROM sagas_timer WHERE status = 'waiting') AS open USING (saga, key)"""
+
+
+class SentCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """A command, and what became of it; `result` is the last position that it appended."""
+
+    id: int
+    type: str
+    status: str
+    attempts: int
+    error: str
+    due_at: datetime
+    finished_at: datetime | None
+    result: int | None
+
+
+class ScheduledTimer(msgspec.Struct, frozen=True, kw_only=True):
+    """A timer, and what became of it. Staff may have moved it since."""
+
+    id: int
+    name: str
+    type: str
+    status: str
+    due_at: datetime
+    fired_at: datetime | None
+
+
+class HistoryStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that a transition led to: a command `sent`, a timer `armed` (whose command is sent once it has fired),
+    timers of a name that were cancelled, or the end.
+    """
+
+    step: str
+    command: str = ""
+    command_id: UUID | None = None
+    timer: str = ""
+    due_at: datetime | None = None
+    sent: SentCommand | None = None
+    armed: ScheduledTimer | None = None
+
+
+class Field(NamedTuple):
+    """A field of a state, as it is shown; `was` is what it was, if it has changed."""
+
+    name: str
+    value: str
+    was: str | None
+
+
+class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An event, the state that it led to, and what was to follow. `changed` has the former values of what changed."""
+
+    position: int
+    type: str
+    at: datetime
+    version: int
+    ended: bool
+    state: dict[str, Any]
+    changed: dict[str, Any]
+    steps: Sequence[HistoryStep]
+
+    @property
+    def fields(self) -> list[Field]:
+        return [
+            Field(name, plain(value), plain(self.changed[name]) if name in self.changed else None)
+            for name, value in self.state.items()
+        ]
+
+
+class InstanceHistory(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance, as it is and as it came to be so. `commands` are those that are not through, `timers` those that
+    wait, `parked` events it could not apply or has waiting behind one. There may be `earlier` chapters.
+    """
+
+    id: int
+    saga: str
+    key: str
+    version: int
+    ended: bool
+    position: int
+    started_at: datetime
+    moved_at: datetime
+    state: dict[str, Any]
+    commands: Sequence[SentCommand]
+    timers: Sequence[ScheduledTimer]
+    parked: int
+    chapters: Sequence[HistoryEntry]
+    earlier: bool
+
+
+def instances() -> QuerySet[Any]:
+    """All of them, each with how many commands are `parked` and `pending` and how many `timers` wait."""
+    return Instance.objects.annotate(
+        parked=_many(OutboxCommand.objects.filter(status=PARKED)),
+        pending=_many(OutboxCommand.objects.filter(status=PENDING)),
+        timers=_many(Timer.objects.filter(status=Timer.Status.WAITING)),
+    )
+
+
+def unfinished(found: QuerySet[Any]) -> QuerySet[Any]:
+    """Those of these instances that have something left to do: a command to send, or a timer that waits."""
+    return found.filter(pk__in=RawSQL(_OPEN, []))  # noqa: S611 - a constant
+
+
+def held_up(found: QuerySet[Any]) -> QuerySet[Any]:
+    """Those of these instances that a parked command holds up."""
+    return found.filter(Exists(_of_instance(OutboxCommand.objects.filter(status=PARKED))))
+
+
+def instance_history(saga: str, key: str, *, before: int | None = None, most: int = SHOWN) -> InstanceHistory:
+    """The last chapters of an instance, of those before a position if one is said. Raises `UnknownInstance`."""
+    instance = Instance.objects.filter(saga=saga, key=key).first()
+    if instance is None:
+        raise UnknownInstance(f"{saga} has no instance {key!r}.")
+    of_it = {"saga": saga, "key": key}
+    told = Transition.objects.filter(**of_it).order_by("-position")
+    # One more than is shown, for what has changed since then.
+    found = list((told if before is None else told.filter(position__lt=before))[: most + 1])[::-1]
+    commands = OutboxCommand.objects.filter(**of_it, status__in=[PENDING, PARKED]).order_by("id")
+    timers = Timer.objects.filter(**of_it, status=Timer.Status.WAITING).order_by("due_at", "id")
+    names = ("id", *of_it, "version", "ended", "position", "started_at", "moved_at")
+    return InstanceHistory(
+        **{name: getattr(instance, name) for name in names},
+        state=ordered(saga, instance.state),
+        commands=[_read(row, SentCommand) for row in commands[:SHOWN]],
+        timers=[_read(row, ScheduledTimer) for row in timers[:SHOWN]],
+        parked=ParkedEvent.objects.filter(subscriber=saga, key=key)[:SHOWN].count(),
+        chapters=_chapters(found, most),
+        earlier=len(found) > most,
+    )
+
+
+def ordered(saga: str, state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state with its fields as the saga declares them; the database forgets their order."""
+    declared = [name for name in _beginning(saga) if name in state]
+    return {name: state[name] for name in dict.fromkeys((*declared, *state))}
+
+
+def brief(state: Mapping[str, Any]) -> str:
+    """A state in one line, without what is empty."""
+    said = {name: value for name, value in state.items() if value not in (None, False, "", [], {})}
+    return ", ".join(f"{name}={plain(value)}" for name, value in said.items())
+
+
+def plain(value: Any) -> str:
+    """A value as people read it in a line: text as it is, all else as JSON."""
+    return value if isinstance(value, str) else encoder.encode(value).decode()
+
+
+def _chapters(found: Sequence[Transition], most: int) -> Sequence[HistoryEntry]:
+    ids = {step["command_id"] for each in found for step in each.steps if "command_id" in step}
+    sent = {str(row.command_id): _read(row, SentCommand) for row in OutboxCommand.objects.filter(command_id__in=ids)}
+    armed = {str(row.command_id): _read(row, ScheduledTimer) for row in Timer.objects.filter(command_id__in=ids)}
+    chapters = []
+    before = found[0].state if len(found) > most else _beginning(found[0].saga) if found else {}
+    for each in found[-most:]:
+        steps = [_step(step, sent, armed) for step in each.steps]
+        kept = {name: getattr(each, name) for name in ("position", "type", "at", "version", "ended")}
+        state = ordered(each.saga, each.state)
+        chapters.append(HistoryEntry(**kept, state=state, changed=_changed(before, state), steps=steps))
+        before = state
+    return chapters
+
+
+def _step(said: dict[str, Any], sent: Mapping[str, SentCommand], armed: Mapping[str, ScheduledTimer]) -> HistoryStep:
+    id_ = said.get("command_id", "")
+    return msgspec.structs.replace(msgspec.convert(said, HistoryStep), sent=sent.get(id_), armed=armed.get(id_))
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: before.get(name) for name, value in after.items() if name not in before or before[name] != value}
+
+
+def _beginning(name: str) -> dict[str, Any]:
+    """The state that an instance begins with, if this code knows its saga."""
+    saga = next((each for each in registry if each.name == name), None)
+    if not isinstance(saga, Saga):
+        return {}
+    state: dict[str, Any] = msgspec.json.decode(encoder.encode(saga.state()))
+    return state
+
+
+def _read(row: Any, shape: Any) -> Any:
+    return msgspec.convert(row, shape, from_attributes=True)
+
+
+def _of_instance(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows.filter(saga=OuterRef("saga"), key=OuterRef("key"))
+
+
+def _many(rows: QuerySet[Any]) -> Coalesce:
+    counted = _of_instance(rows).order_by().values("saga").annotate(many=Count("pk")).values("many")
+    return Coalesce(Subquery(counted), 0, output_field=IntegerField())

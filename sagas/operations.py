@@ -1,0 +1,321 @@
+"""The operations on what sagas send and wait for, and on the ledger of side effects."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, ClassVar
+
+from django.db import transaction
+from django.db.models import Max, QuerySet
+from msgspec import Meta
+
+from eventstore import doorbell
+from eventstore.errors import Refused
+from eventstore.models import ClockTimestamp, SubscriberRow
+from eventstore.operations.base import Operation, operation
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Rank
+from sagas import outbox
+from sagas.effects.effect import Effect
+from sagas.errors import NothingToResolve
+from sagas.models import Delivery, OutboxCommand, Timer
+
+COMMANDS = "sagas.resolve_command"
+TIMERS = "sagas.resolve_timer"
+LEDGER = "sagas.resolve_delivery"
+COPY = "sagas.copy_delivery"
+
+Id = Annotated[int | None, Meta(description="Only this one, by its number in the list; empty for all.")]
+OneId = Annotated[int, Meta(description="Its number in the list.")]
+OfError = Annotated[str | None, Meta(title="only of the error")]
+OfKey = Annotated[str | None, Meta(title="only of the key")]
+
+
+class OfSaga(Operation, frozen=True, kw_only=True):
+    """What is only done to sagas, to commands or timers that are as they must be for it."""
+
+    ranks = frozenset({Rank.SAGA})
+    needed: ClassVar[tuple[str, ...]] = (OutboxCommand.Status.PARKED,)
+
+    @classmethod
+    def offered(cls, rows: Sequence[SubscriberRow]) -> bool:
+        return cls.concerned(rows[0].subscriber).exists()
+
+    @classmethod
+    def concerned(cls, saga: str) -> QuerySet[Any]:
+        """The rows that it may be about."""
+        return OutboxCommand.objects.filter(saga=saga, status__in=cls.needed)
+
+
+@operation("retry-command", verb="Retry commands", permission=COMMANDS)
+class RetryCommand(OfSaga, frozen=True, kw_only=True):
+    """Send parked commands of a saga again: all, one, those of an instance, or those of one error."""
+
+    command: Id = None
+    key: OfKey = None
+    error: OfError = None
+
+    def preview(self) -> str:
+        many = _some(self._parked())
+        return f"{self.target}: {_count(many, 'command')} sent again, and what waits behind in the same instances."
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        sent = self._parked().update(
+            status=OutboxCommand.Status.PENDING, attempts=0, due_at=ClockTimestamp(), finished_at=None
+        )
+        if not sent:
+            raise NothingToResolve
+        doorbell.ring(outbox.BELL, outbox.TASK)
+        return f"{_count(sent, 'command')} sent again"
+
+    def remaining(self) -> int:
+        asked = _asked(pk=self.command, key=self.key)
+        return OutboxCommand.objects.filter(saga=self.target, status=OutboxCommand.Status.PENDING, **asked).count()
+
+    def _parked(self) -> QuerySet[OutboxCommand]:
+        return self.concerned(self.target).filter(**_asked(pk=self.command, key=self.key, error=self.error))
+
+
+@operation("abandon-command", verb="Abandon command", permission=COMMANDS, needs_reason=True)
+class AbandonCommand(OfSaga, frozen=True, kw_only=True):
+    """Never send a parked command; its instance goes on with the next."""
+
+    command: OneId
+
+    @classmethod
+    def offered(cls, rows: Sequence[SubscriberRow]) -> bool:
+        """Only beside the command that it is about."""
+        return False
+
+    def preview(self) -> str:
+        row = self._parked().first()
+        if row is None:
+            raise NothingToResolve
+        return (
+            f"{row.type} of {row.saga} {row.key} is never sent, and the saga does not hear of it."
+            " What waits behind it is sent."
+        )
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        if not self._parked().update(status=OutboxCommand.Status.ABANDONED, finished_at=ClockTimestamp()):
+            raise NothingToResolve
+        doorbell.ring(outbox.BELL, outbox.TASK)
+        return f"command {self.command} is abandoned"
+
+    def _parked(self) -> QuerySet[OutboxCommand]:
+        return self.concerned(self.target).filter(pk=self.command)
+
+
+class OfTimer(OfSaga, frozen=True, kw_only=True):
+    """What is done to a timer that waits."""
+
+    needed = (Timer.Status.WAITING,)
+
+    timer: OneId
+
+    @classmethod
+    def offered(cls, rows: Sequence[SubscriberRow]) -> bool:
+        """Only beside the timer that it is about."""
+        return False
+
+    def _waiting(self) -> QuerySet[Timer]:
+        return Timer.objects.filter(saga=self.target, status__in=self.needed, pk=self.timer)
+
+    def _one(self) -> Timer:
+        timer = self._waiting().first()
+        if timer is None:
+            raise NothingToResolve
+        return timer
+
+
+@operation("move-timer", verb="Move timer", permission=TIMERS, needs_reason=True)
+class MoveTimer(OfTimer, frozen=True, kw_only=True):
+    """Let a timer that waits fire at another time."""
+
+    due_at: Annotated[datetime, Meta(tz=True, title="due at", description="The new time.")]
+
+    def preview(self) -> str:
+        timer = self._one()
+        return (
+            f"{timer.type} of {timer.saga} {timer.key} is sent at {self.due_at:%Y-%m-%d %H:%M:%S %Z} and not at"
+            f" {timer.due_at:%Y-%m-%d %H:%M:%S %Z}. Its aggregate may go by a time of its own."
+        )
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        if not self._waiting().update(due_at=self.due_at):
+            raise NothingToResolve
+        return f"timer {self.timer} is due at {self.due_at:%Y-%m-%d %H:%M:%S %Z}"
+
+
+@operation("cancel-timer", verb="Cancel timer", permission=TIMERS, needs_reason=True)
+class CancelTimer(OfTimer, frozen=True, kw_only=True):
+    """Let a timer that waits never fire."""
+
+    def preview(self) -> str:
+        timer = self._one()
+        return f"{timer.type} of {timer.saga} {timer.key} is not sent, and nothing else is in its place."
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        if not self._waiting().update(status=Timer.Status.CANCELLED):
+            raise NothingToResolve
+        return f"timer {self.timer} is cancelled"
+
+
+class OfEffect(Operation, frozen=True, kw_only=True):
+    """What is done to rows of the ledger: one, or all of an effect that are as they must be for it."""
+
+    ranks = frozenset({Rank.EFFECT})
+    needed: ClassVar[tuple[str, ...]] = (Delivery.Status.FAILED,)
+
+    delivery: Id = None
+    error: OfError = None
+
+    @classmethod
+    def offered(cls, rows: Sequence[SubscriberRow]) -> bool:
+        return cls._of(rows[0].subscriber).exists()
+
+    @classmethod
+    def _of(cls, effect: str) -> QuerySet[Delivery]:
+        return Delivery.objects.filter(effect=effect, status__in=cls.needed)
+
+    def _rows(self) -> QuerySet[Delivery]:
+        return self._of(self.target).filter(**_asked(pk=self.delivery, error=self.error))
+
+    def _resolve(self, **values: Any) -> int:
+        resolved = self._rows().update(**values)
+        if not resolved:
+            raise NothingToResolve
+        return resolved
+
+    def _again(self) -> int:
+        again = {"status": Delivery.Status.PENDING, "due_at": ClockTimestamp(), "attempts": 0, "finished_at": None}
+        resolved = self._resolve(**again)
+        _effect(self.target).ring()
+        return resolved
+
+
+@operation("retry-delivery", verb="Retry deliveries", permission=LEDGER)
+class RetryDelivery(OfEffect, frozen=True, kw_only=True):
+    """Try what has failed for good again: all of an effect, one, or all of one error."""
+
+    def preview(self) -> str:
+        return f"{self.target}: {_count(_some(self._rows()), 'delivery')} tried again."
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        return f"{_count(self._again(), 'delivery')} tried again"
+
+    def remaining(self) -> int:
+        unfinished = [Delivery.Status.PENDING, Delivery.Status.RUNNING]
+        rows = Delivery.objects.filter(effect=self.target, status__in=unfinished, **_asked(pk=self.delivery))
+        return rows.filter(due_at__lte=ClockTimestamp()).count()
+
+
+@operation("abandon-delivery", verb="Abandon deliveries", permission=LEDGER, needs_reason=True)
+class AbandonDelivery(OfEffect, frozen=True, kw_only=True):
+    """Give up what has failed, or has not happened yet: it is never tried again."""
+
+    needed = (Delivery.Status.FAILED, Delivery.Status.IN_DOUBT, Delivery.Status.PENDING, Delivery.Status.WAITING)
+
+    @classmethod
+    def offered(cls, rows: Sequence[SubscriberRow]) -> bool:
+        return OfEffect.offered(rows)
+
+    def preview(self) -> str:
+        return f"{self.target}: {_count(_some(self._rows()), 'delivery')} never tried again."
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        resolved = self._resolve(
+            status=Delivery.Status.ABANDONED, finished_at=ClockTimestamp(), waits_for="", wait_reason=""
+        )
+        return f"{_count(resolved, 'delivery')} abandoned"
+
+    def _rows(self) -> QuerySet[Delivery]:
+        """All at once only of those that have failed: what may still happen is given up one by one."""
+        rows = super()._rows()
+        return rows if self.delivery is not None else rows.filter(status=Delivery.Status.FAILED)
+
+
+class InDoubt(OfEffect, frozen=True, kw_only=True):
+    """What nobody knows: whether it happened."""
+
+    needed = (Delivery.Status.IN_DOUBT,)
+
+
+@operation("it-happened", word="mark-delivered", verb="Mark delivered", permission=LEDGER, needs_reason=True)
+class MarkDelivered(InDoubt, frozen=True, kw_only=True):
+    """Somebody found out that what was in doubt has happened: it counts as done."""
+
+    def preview(self) -> str:
+        return f"{self.target}: {_count(_some(self._rows()), 'delivery')} counted as done."
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        resolved = self._resolve(status=Delivery.Status.DONE, finished_at=ClockTimestamp(), error="")
+        return f"{_count(resolved, 'delivery')} done"
+
+
+@operation("send-again", word="redeliver", verb="Redeliver", permission=COPY, needs_reason=True)
+class Redeliver(InDoubt, frozen=True, kw_only=True):
+    """Somebody found out that what was in doubt has not happened, or prefers a second one: it is carried out."""
+
+    def preview(self) -> str:
+        return f"{self.target}: {_count(_some(self._rows()), 'delivery')} carried out, perhaps a second time."
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        return f"{_count(self._again(), 'delivery')} carried out"
+
+
+@operation("resend", word="send-copy", verb="Send a copy", permission=COPY, needs_reason=True)
+class SendCopy(OfEffect, frozen=True, kw_only=True):
+    """Have what was done for one event done once more, under another Message-ID or idempotency key."""
+
+    needed = (Delivery.Status.DONE, Delivery.Status.ABANDONED)
+
+    delivery: OneId
+
+    @classmethod
+    def offered(cls, rows: Sequence[SubscriberRow]) -> bool:
+        """Only beside the delivery that it is about."""
+        return False
+
+    def preview(self) -> str:
+        row = self._one()
+        return f"{row.effect} acts once more for the event at position {row.position:,}, although it has."
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        with transaction.atomic(durable=True):
+            row = self._one(locked=True)
+            same = Delivery.objects.filter(effect=row.effect, position=row.position)
+            copy = (same.aggregate(last=Max("copy"))["last"] or 0) + 1
+            made = Delivery.objects.create(effect=row.effect, position=row.position, copy=copy)
+        _effect(self.target).ring()
+        return f"carried out once more, as delivery {made.pk}"
+
+    def _one(self, *, locked: bool = False) -> Delivery:
+        rows = self._rows()
+        row = (rows.select_for_update() if locked else rows).first()
+        if row is None:
+            raise NothingToResolve
+        return row
+
+
+def _effect(name: str) -> Effect:
+    found = registry[name]
+    if not isinstance(found, Effect):
+        raise Refused(f"{name} is no side effect.")
+    return found
+
+
+def _asked(**wanted: Any) -> dict[str, Any]:
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _some(rows: QuerySet[Any]) -> int:
+    """How many there are. Raises `NothingToResolve` where there is none."""
+    many = rows.count()
+    if not many:
+        raise NothingToResolve
+    return many
+
+
+def _count(many: int, noun: str) -> str:
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"1 {noun} is" if many == 1 else f"{many:,} {plural} are"

@@ -1,0 +1,256 @@
+"""Outgoing commands are sent from saved rows: of one instance one at a time and in order, however many dispatchers
+there are.
+
+Choosing the row, deciding, appending (or recording the refusal) and marking the row is one transaction, so a crash
+between any two steps sends nothing twice.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+import structlog
+from django.db import DEFAULT_DB_ALIAS, transaction
+
+from eventstore import advisory_locks, commands, context, database, doorbell, handler_guard, identity, store
+from eventstore.aggregates import Command
+from eventstore.errors import ConcurrencyConflict, DomainError
+from eventstore.subscriptions.outbox import Outbox
+from eventstore.subscriptions.parking import describe
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.savepoints import SAVEPOINT, undo
+from eventstore.subscriptions.subscriber import Rank
+from eventstore.transient_errors import is_infrastructure, raise_if_lost
+from sagas.errors import TooManyHops
+from sagas.refusal import CommandRefused, refusal_stream
+
+log = structlog.get_logger(__name__)
+
+BELL, TASK = "sagas", "sagas.tasks.run"
+MOST_HOPS = 50
+TRIES = 8
+PUT_OFF = 1.0
+"""Seconds until a command is tried again that the infrastructure kept from being sent."""
+
+CANDIDATES = 20
+
+# Pending, waiting for a retry and parked rows are all unfinished: each holds back what comes after it.
+# Looked up by one pass over what is unfinished: whatever the planner believes to be there, no plan of it is a bad one.
+_DUE = """SELECT saga, key FROM (
+        SELECT DISTINCT ON (saga, key) saga, key, id, status, due_at FROM sagas_outbox
+        WHERE status IN ('pending', 'parked') AND saga = ANY(%(sagas)s) ORDER BY saga, key, id) AS lowest
+    WHERE status = 'pending' AND due_at <= clock_timestamp() ORDER BY id LIMIT %(limit)s"""
+_OVERDUE = """SELECT EXISTS (SELECT FROM (
+        SELECT DISTINCT ON (saga, key) status, due_at FROM sagas_outbox
+        WHERE status IN ('pending', 'parked') AND saga = ANY(%s) ORDER BY saga, key, id) AS lowest
+    WHERE status = 'pending' AND due_at <= clock_timestamp() - interval '1 second')"""
+_LOCK = "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))"
+# The lowest one or none: while somebody else writes to it, the next one is not to be taken for it.
+_LOWEST = """SELECT id, saga, key, command_id, type, data, status, attempts, due_at <= clock_timestamp() AS due,
+        root, hops, correlation_id, causation_id, actor
+    FROM sagas_outbox WHERE id = (
+        SELECT min(id) FROM sagas_outbox WHERE saga = %s AND key = %s AND status IN ('pending', 'parked'))
+    FOR UPDATE SKIP LOCKED"""
+_FINISH = """UPDATE sagas_outbox SET status = %s, result = %s, error = %s, attempts = attempts + 1,
+    finished_at = clock_timestamp() WHERE id = %s"""
+_RETRY = """UPDATE sagas_outbox SET attempts = attempts + 1, error = %s,
+    due_at = clock_timestamp() + %s * interval '1 second', status = %s WHERE id = %s"""
+_POSTPONE = """UPDATE sagas_outbox SET error = %s, due_at = clock_timestamp() + %s * interval '1 second'
+    WHERE id = %s AND status = 'pending'"""
+
+
+class LockedCommand(msgspec.Struct):
+    """An outgoing command, locked."""
+
+    id: int
+    saga: str
+    key: str
+    command_id: UUID
+    type: str
+    data: Any
+    status: str
+    attempts: int
+    due: bool
+    root: UUID
+    hops: int
+    correlation_id: UUID
+    causation_id: UUID
+    actor: str
+
+    @property
+    def command(self) -> Command:
+        data = msgspec.json.decode(self.data) if isinstance(self.data, str) else self.data
+        return msgspec.convert(data, commands.routes.named(self.type))
+
+
+Instance = tuple[str, str]
+"""A saga's name and a key of it."""
+
+
+class SagaOutbox(Outbox):
+    """The commands of sagas, as a request waits for them whose own command began the chain."""
+
+    unfinished = """EXISTS (SELECT FROM sagas_outbox
+        WHERE root = %(root)s AND status IN ('pending', 'parked') AND saga = ANY(%(sagas)s))"""
+    result = "SELECT max(result) FROM sagas_outbox WHERE root = %(root)s"
+    due = """SELECT saga, key FROM sagas_outbox AS row
+        WHERE root = %(root)s AND status = 'pending' AND due_at <= clock_timestamp() AND saga = ANY(%(sagas)s)
+            AND NOT EXISTS (SELECT FROM sagas_outbox AS earlier WHERE earlier.saga = row.saga
+                AND earlier.key = row.key AND earlier.status IN ('pending', 'parked') AND earlier.id < row.id)
+        ORDER BY id LIMIT %(limit)s"""
+
+    def parameters(self) -> dict[str, Any]:
+        return {"sagas": sagas_here(), "limit": CANDIDATES}
+
+    def send_next(self, due: Sequence[Instance], *, patience: float, using: str) -> bool:
+        """Nothing is sent from a copy of the log."""
+        return not identity.is_fenced(using=using) and _send_first(iter(due), using, patience=patience)
+
+    def remind(self, *, using: str) -> None:
+        doorbell.remind(BELL, TASK, using=using)
+
+
+def is_overdue(*, using: str = DEFAULT_DB_ALIAS) -> bool:
+    """Whether a command of a saga could have been sent for a second, and nobody did."""
+    with database.cursor(using) as cursor:
+        return cursor.execute(_OVERDUE, [sagas_here()], prepare=True).fetchone() == (True,)
+
+
+def sagas_here() -> list[str]:
+    """The names of the sagas whose commands this process sends."""
+    return [subscriber.name for subscriber in registry.here() if subscriber.rank is Rank.SAGA]
+
+
+def send_next(*, using: str = DEFAULT_DB_ALIAS) -> bool:
+    """Send the next command that is due. False if there is none that we could take.
+
+    Nothing is sent from a copy of the log. When the infrastructure fails, the command is put off by a second and never
+    parked; a lost connection raises, and so does a handler that applies events.
+    """
+    return _send_first(iter(due(using=using)), using)
+
+
+def send_several(*, using: str = DEFAULT_DB_ALIAS) -> int:
+    """Send commands that are due, each as `send_next` does, a few of them after one look; answers how many."""
+    instances = iter(due(using=using))
+    sent = 0
+    while _send_first(instances, using):
+        sent += 1
+    return sent
+
+
+def due(*, using: str = DEFAULT_DB_ALIAS) -> list[Instance]:
+    """The first instances that have a command to send now; none in a copy of the log."""
+    if identity.is_fenced(using=using):
+        return []
+    with database.cursor(using) as cursor:
+        # Not prepared: a plan from when the table was small would be kept while a burst fills it.
+        return cursor.execute(_DUE, {"sagas": sagas_here(), "limit": CANDIDATES}).fetchall()
+
+
+def _send_first(instances: Iterator[Instance], using: str, *, patience: float = store.PATIENCE) -> bool:
+    """Send the next command of the first of these instances that has one still, and that nobody else is at."""
+    handler_guard.refuse_to("send commands")
+    row: LockedCommand | None = None
+    try:
+        with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
+            row = next(filter(None, (_take(saga, key, using) for saga, key in instances)), None)
+            if row is not None:
+                log.debug("command_taken", saga=row.saga, key=row.key, command=row.type)
+                _send(cursor, row, patience, using)
+    except Exception as error:
+        raise_if_lost(error)
+        if row is None or not is_infrastructure(error):
+            raise
+        _put_off(row, error, using)
+    else:
+        if row is not None:
+            log.debug("command_committed", saga=row.saga, key=row.key, command=row.type)
+    return row is not None
+
+
+def _take(saga: str, key: str, using: str) -> LockedCommand | None:
+    """The instance's lock first, and only then, in a new statement, its lowest unfinished row; then a savepoint."""
+    locked, lowest, _ = database.pipeline(
+        database.Statement(_LOCK, [advisory_locks.SAGA_INSTANCE, f"{saga}/{key}"]),
+        database.Statement(_LOWEST, [saga, key]),
+        SAVEPOINT,
+        using=using,
+    )
+    if not locked[0][0] or not lowest:
+        return None
+    row = LockedCommand(*lowest[0])
+    return row if row.status == "pending" and row.due else None
+
+
+def _send(cursor: psycopg.Cursor[Any], row: LockedCommand, patience: float, using: str) -> None:
+    with context.acting(
+        correlation_id=row.correlation_id,
+        causation_id=row.causation_id,
+        actor=row.actor,
+        root=row.root,
+        hops=row.hops,
+    ):
+        try:
+            _count_hops(row)
+            receipt = commands.carry_out(row.command, row.command_id, patience=patience, using=using)
+        except DomainError as refusal:
+            undo(cursor, using=using)
+            position = _record_refusal(row, refusal, using)
+            log.debug("command_refused", saga=row.saga, key=row.key, command=row.type)
+            cursor.execute(_FINISH, ["refused", position, f"{refusal.code}: {refusal}", row.id], prepare=True)
+        except Exception as error:
+            if is_infrastructure(error):
+                raise
+            undo(cursor, using=using)
+            _postpone(cursor, row, error)
+        else:
+            log.debug("command_carried_out", saga=row.saga, key=row.key, command=row.type)
+            cursor.execute(_FINISH, ["done", receipt.position, "", row.id], prepare=True)
+
+
+def _count_hops(row: LockedCommand) -> None:
+    if row.hops > MOST_HOPS:
+        raise TooManyHops
+
+
+def _record_refusal(row: LockedCommand, refusal: DomainError, using: str) -> int | None:
+    stream_id = refusal_stream(row.saga, row.key)
+    event = CommandRefused(
+        saga=row.saga,
+        key=row.key,
+        command_id=row.command_id,
+        command=row.type,
+        code=refusal.code,
+        detail=str(refusal),
+    )
+    changes = store.Changes(
+        stream_id=stream_id, category="saga", expected=store.version_of(stream_id, using=using), events=[event]
+    )
+    return store.append(changes, command_id=row.command_id, using=using).last
+
+
+def _put_off(row: LockedCommand, error: Exception, using: str) -> None:
+    """Nobody's fault: it is tried again in a second, however often."""
+    log.warning("outgoing_put_off", saga=row.saga, key=row.key, command=row.type, error=describe(error))
+    with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
+        cursor.execute(_POSTPONE, [describe(error), PUT_OFF, row.id], prepare=True)
+
+
+def _postpone(cursor: psycopg.Cursor[Any], row: LockedCommand, error: Exception) -> None:
+    """A lost race is tried again soon, any other error with back-off; in the end the command is parked with its
+    instance.
+    """
+    parked = row.attempts + 1 >= TRIES or isinstance(error, TooManyHops)
+    delay = 0.01 if isinstance(error, ConcurrencyConflict) else 0.25 * 2**row.attempts
+    status = "parked" if parked else "pending"
+    cursor.execute(_RETRY, [describe(error), delay, status, row.id], prepare=True)
+    log.warning(
+        "outgoing_parked" if parked else "outgoing_retried",
+        saga=row.saga,
+        key=row.key,
+        command=row.type,
+        error=type(error).__name__,
+    )

@@ -1,0 +1,199 @@
+"""What a batch of events does to the instances of a saga: their states, what they send, and the story of it.
+
+Everything that one batch decides is written by one statement, where the subscriber's checkpoint is moved.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+from uuid import uuid5
+
+import msgspec
+import psycopg
+import structlog
+
+from eventstore.aggregates import Command
+from eventstore.codec import Recorded, encoder
+from sagas.errors import UnreadableState
+from sagas.models import Timer
+from sagas.steps import NAMESPACE, After, At, Cancel, End, Send, Step
+
+log = structlog.get_logger(__name__)
+
+_LOAD = "SELECT saga, key, state, version, ended, position FROM sagas_instance WHERE saga = %s AND key = ANY(%s)"
+# Timers are cancelled as far as nobody is about to fire them: the aggregate refuses a late one.
+_SAVE = """WITH instance AS (
+        INSERT INTO sagas_instance (saga, key, state, version, ended, position)
+        SELECT saga, key, state, version, ended, position FROM jsonb_to_recordset(%(instances)s::jsonb)
+            AS row(saga text, key text, state jsonb, version int, ended boolean, position bigint)
+        ON CONFLICT (saga, key) DO UPDATE SET state = excluded.state, version = excluded.version,
+            ended = excluded.ended, position = excluded.position, moved_at = clock_timestamp()
+    ), told AS (
+        INSERT INTO sagas_transition (saga, key, position, type, version, state, ended, steps)
+        SELECT saga, key, position, type, version, state, ended, steps FROM jsonb_to_recordset(%(story)s::jsonb)
+            AS row(saga text, key text, position bigint, type text, version int, state jsonb, ended boolean,
+                steps jsonb)
+        ON CONFLICT DO NOTHING
+    ), sent AS (
+        INSERT INTO sagas_outbox (saga, key, command_id, type, data, root, hops, correlation_id, causation_id, actor)
+        SELECT saga, key, command_id, type, data, root, hops, correlation_id, causation_id, actor
+        FROM jsonb_to_recordset(%(sent)s::jsonb) AS row(saga text, key text, command_id uuid, type text, data jsonb,
+            root uuid, hops int, correlation_id uuid, causation_id uuid, actor text)
+        ON CONFLICT DO NOTHING
+    ), armed AS (
+        INSERT INTO sagas_timer (
+            saga, key, name, due_at, status, command_id, type, data, correlation_id, causation_id, actor)
+        SELECT saga, key, name, due_at, status, command_id, type, data, correlation_id, causation_id, actor
+        FROM jsonb_to_recordset(%(armed)s::jsonb) AS row(saga text, key text, name text, due_at timestamptz,
+            status text, command_id uuid, type text, data jsonb, correlation_id uuid, causation_id uuid, actor text)
+        ON CONFLICT DO NOTHING
+    )
+    UPDATE sagas_timer SET status = 'cancelled' WHERE id IN (
+        SELECT timer.id FROM sagas_timer AS timer
+        JOIN jsonb_to_recordset(%(cancelled)s::jsonb) AS row(key text, name text) USING (key, name)
+        WHERE timer.saga = %(saga)s AND timer.status = 'waiting' FOR UPDATE OF timer SKIP LOCKED)"""
+
+
+class InstanceRow(msgspec.Struct):
+    """An instance as it is loaded and saved."""
+
+    saga: str
+    key: str
+    state: Any
+    version: int
+    ended: bool
+    position: int
+
+
+class Rules(Protocol):
+    """What one version of a saga says: whose instance an event concerns, and what follows from it."""
+
+    name: str
+    version: int
+    state: type[Any]
+
+    def starts(self, recorded: Recorded) -> bool:
+        """Whether an event begins a new instance."""
+
+    def rules(self, version: int) -> "Rules":
+        """Those under which an instance goes on that was last moved by this version."""
+
+    def key(self, recorded: Recorded) -> str | None:
+        """The instance that an event concerns; None if these rules don't want it."""
+
+    def react(self, state: Any, recorded: Recorded) -> Iterable[Step]:
+        """What follows from an event in this state, which changes on the way."""
+
+
+class Batch:
+    """The instances that a batch of events concerns, and everything that they decide."""
+
+    def __init__(self, saga: Rules, cursor: psycopg.Cursor[Any], keys: Iterable[str]) -> None:
+        self.saga, self.cursor = saga, cursor
+        self.rows: dict[str, InstanceRow] = {}
+        for name, key, state, version, *rest in cursor.execute(_LOAD, [saga.name, list(keys)], prepare=True).fetchall():
+            self.rows[key] = InstanceRow(name, key, self._read(state, version), version, *rest)
+        self.touched: set[str] = set()
+        self.story: list[dict[str, Any]] = []
+        self.sent: list[dict[str, Any]] = []
+        self.armed: list[dict[str, Any]] = []
+        self.cancelled: list[dict[str, str]] = []
+
+    def react(self, key: str, recorded: Recorded) -> None:
+        """Let one instance hear of an event: unless it has, or has ended, or its rules don't want it."""
+        row = self._row(key, recorded)
+        if row is None or row.ended or recorded.position <= row.position:
+            return
+        rules = self.saga.rules(row.version)
+        if rules.key(recorded) != key:
+            return
+        steps = [self._take(row, step, recorded, index) for index, step in enumerate(rules.react(row.state, recorded))]
+        row.position, row.version = recorded.position, rules.version
+        self.touched.add(key)
+        self.story.append(
+            {
+                "saga": row.saga,
+                "key": key,
+                "position": recorded.position,
+                "type": recorded.type,
+                "version": row.version,
+                "state": msgspec.Raw(encoder.encode(row.state)),
+                "ended": row.ended,
+                "steps": steps,
+            }
+        )
+
+    def save(self) -> None:
+        """Write down what was decided."""
+        if not self.touched:
+            return
+        rows = {
+            "instances": [self.rows[key] for key in self.touched],
+            "story": self.story,
+            "sent": self.sent,
+            "armed": self.armed,
+            "cancelled": self.cancelled,
+        }
+        values = {name: encoder.encode(found).decode() for name, found in rows.items()}
+        self.cursor.execute(_SAVE, {"saga": self.saga.name, **values}, prepare=True)
+        log.debug("saga_reacted", saga=self.saga.name, instances=len(self.touched), commands=len(self.sent))
+
+    def _read(self, state: Any, version: int) -> Any:
+        """The state of an instance, as the rules read it that it follows. Raises `UnreadableState`."""
+        rules = self.saga.rules(version)
+        try:
+            return msgspec.convert(msgspec.json.decode(state) if isinstance(state, str) else state, rules.state)
+        except msgspec.ValidationError as error:
+            raise UnreadableState(
+                f"Version {rules.version} of {self.saga.name} can't read version {version}: {error}"
+            ) from error
+
+    def _row(self, key: str, recorded: Recorded) -> InstanceRow | None:
+        if key not in self.rows and self.saga.starts(recorded):
+            self.rows[key] = InstanceRow(
+                self.saga.name, key, self.saga.state(), self.saga.version, ended=False, position=0
+            )
+        return self.rows.get(key)
+
+    def _take(self, row: InstanceRow, step: Step, recorded: Recorded, index: int) -> dict[str, Any]:
+        """Note a step, and answer how its story tells it. Its command has an id derived from where it comes from, so
+        that a repeat is recognized.
+        """
+        command_id = uuid5(NAMESPACE, f"{row.saga}/{row.key}/{recorded.event_id}/{index}")
+        match step:
+            case Send(command):
+                origin = self._origin(row, recorded, command_id, command)
+                came = recorded.origin
+                origin |= {"root": came.root or recorded.event_id, "hops": came.hops + 1}
+                self.sent.append(origin)
+                return {"step": "send", "command": command.stored, "command_id": command_id}
+            case After(delay, command, name):
+                return self._arm(row, recorded, command_id, At(recorded.recorded_at + delay, command, name))
+            case At():
+                return self._arm(row, recorded, command_id, step)
+            case Cancel(name):
+                self.cancelled.append({"key": row.key, "name": name})
+                for timer in self.armed:
+                    if (timer["key"], timer["name"]) == (row.key, name):
+                        timer["status"] = Timer.Status.CANCELLED
+                return {"step": "cancel", "timer": name}
+            case End():
+                row.ended = True
+                return {"step": "end"}
+
+    def _arm(self, row: InstanceRow, recorded: Recorded, command_id: Any, at: At) -> dict[str, Any]:
+        origin = self._origin(row, recorded, command_id, at.command)
+        self.armed.append({**origin, "name": at.name, "due_at": at.due_at, "status": Timer.Status.WAITING})
+        told = {"step": "timer", "timer": at.name, "due_at": at.due_at}
+        return {**told, "command": at.command.stored, "command_id": command_id}
+
+    def _origin(self, row: InstanceRow, recorded: Recorded, command_id: Any, command: Command) -> dict[str, Any]:
+        return {
+            "saga": row.saga,
+            "key": row.key,
+            "command_id": command_id,
+            "type": command.stored,
+            "data": command,
+            "correlation_id": recorded.correlation_id,
+            "causation_id": recorded.event_id,
+            "actor": f"saga:{row.saga}",
+        }
