@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from django.db import DEFAULT_DB_ALIAS
 
-from eventstore import database
+from eventstore import database, queries
 from eventstore.transient_errors import is_infrastructure
 
 ANNOUNCE = 20037
@@ -41,9 +41,6 @@ EFFECT_SLOT = 20044
 FEEDER = 20045
 """Held by who feeds the sync subscribers; who waits for it takes it shared."""
 
-_TAKE = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
-_RELEASE = "SELECT pg_advisory_unlock(%s, hashtext(%s))"
-
 
 @contextmanager
 def slot(family: int, names: Sequence[str], *, using: str = DEFAULT_DB_ALIAS) -> Iterator[bool]:
@@ -53,7 +50,8 @@ def slot(family: int, names: Sequence[str], *, using: str = DEFAULT_DB_ALIAS) ->
     killed.
     """
     with database.cursor(using) as cursor:
-        ours = next((name for name in names if cursor.execute(_TAKE, [family, name]).fetchone() == (True,)), None)
+        taken = (name for name in names if cursor.execute(queries.TRY_SLOT, [family, name]).fetchone() == (True,))
+        ours = next(taken, None)
     try:
         yield ours is not None
     finally:
@@ -65,7 +63,7 @@ def _release(family: int, name: str, using: str) -> None:
     """Where the connection is lost, so is the lock."""
     try:
         with database.cursor(using) as cursor:
-            cursor.execute(_RELEASE, [family, name])
+            cursor.execute(queries.RELEASE_SLOT, [family, name])
     except Exception as error:
         if not is_infrastructure(error):
             raise

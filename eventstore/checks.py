@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.module_loading import import_string
 
-from eventstore import conf, database
+from eventstore import conf, database, queries
 from eventstore.codec import missing_upcasters
 from eventstore.commands import routes
 from eventstore.events import catalogue
@@ -98,13 +98,9 @@ def sequence(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMess
     if not databases or DEFAULT_DB_ALIAS not in databases:
         return []
     with database.cursor() as cursor:
-        if cursor.execute("SELECT to_regclass('eventstore_event')").fetchone() == (None,):
+        if cursor.execute(queries.LOG_TABLE).fetchone() == (None,):
             return []
-        row = cursor.execute(
-            """SELECT (SELECT seqcache FROM pg_sequence WHERE seqrelid = 'eventstore_event_position_seq'::regclass),
-                (SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq),
-                coalesce((SELECT max(position) FROM eventstore_event), 0)"""
-        ).fetchone()
+        row = cursor.execute(queries.SEQUENCE).fetchone()
     assert row is not None
     cache, last, highest = row
     found: list[CheckMessage] = []

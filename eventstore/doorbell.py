@@ -12,18 +12,12 @@ from celery import current_app
 from django.db import DEFAULT_DB_ALIAS
 from kombu.exceptions import OperationalError
 
-from eventstore import database, handler_guard
+from eventstore import database, handler_guard, queries
 
 log = structlog.get_logger(__name__)
 
-STALE = "2 seconds"
 # Seconds. A bell that nobody heard for so long is rung again by the clock; old ones must not pile up behind each other.
 EXPIRES = 5
-
-_MARK = f"""INSERT INTO eventstore_doorbell AS bell (name, rung_at) VALUES (%s, clock_timestamp())
-    ON CONFLICT (name) DO UPDATE SET rung_at = clock_timestamp()
-    WHERE bell.rung_at IS NULL OR bell.rung_at < clock_timestamp() - interval '{STALE}' RETURNING name"""
-_CLEAR = "UPDATE eventstore_doorbell SET rung_at = NULL WHERE name = %s AND rung_at IS NOT NULL"
 
 # Who answers a bell stays for a second after the last event, so a process need not look at the mark more often.
 PAUSE = 0.5
@@ -37,7 +31,7 @@ def ring(name: str, task: str, *arguments: str | int, queue: str | None = None, 
     """
     _looked_at[name] = time.monotonic()
     with database.cursor(using) as cursor:
-        if cursor.execute(_MARK, [name], prepare=True).fetchone() is None:
+        if cursor.execute(queries.MARK_BELL, [name], prepare=True).fetchone() is None:
             return
     try:
         current_app.send_task(task, args=arguments, retry=False, ignore_result=True, expires=EXPIRES, queue=queue)
@@ -80,4 +74,4 @@ def remind_on_commit(
 def answer(name: str, *, using: str = DEFAULT_DB_ALIAS) -> None:
     """Whoever answers the bell clears it first, and only then looks at what there is."""
     with database.cursor(using) as cursor:
-        cursor.execute(_CLEAR, [name], prepare=True)
+        cursor.execute(queries.CLEAR_BELL, [name], prepare=True)

@@ -17,13 +17,11 @@ import structlog
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from eventstore import queries
 from eventstore.errors import ActsWhileApplying
 from eventstore.events import Meta
 
 log = structlog.get_logger(__name__)
-
-_SAVE = """INSERT INTO eventstore_warning (subscriber, position, text)
-    SELECT %s, * FROM unnest(%s::bigint[], %s::text[]) ON CONFLICT DO NOTHING"""
 
 
 class Remark(NamedTuple):
@@ -93,4 +91,4 @@ def warn(meta: Meta, text: str) -> None:
 def save_warnings(cursor: psycopg.Cursor[Any], subscriber: str, found: Sequence[Remark]) -> None:
     """Keep what handlers warned of."""
     if found:
-        cursor.execute(_SAVE, [subscriber, *map(list, zip(*found, strict=True))])
+        cursor.execute(queries.SAVE_WARNINGS, [subscriber, *map(list, zip(*found, strict=True))])

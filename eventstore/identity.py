@@ -13,22 +13,9 @@ from weakref import WeakSet
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from eventstore import context, database
+from eventstore import context, database, queries
 from eventstore.errors import NothingToConfirm
 from eventstore.models import LogIdentity
-
-# A cluster copied file by file keeps its number, but begins a new timeline when it is recovered. One that was promoted
-# is on its timeline at once, and tells so by its checkpoints only some time later.
-DATABASE = """(SELECT system_identifier FROM pg_control_system()) || '/' || (SELECT oid FROM pg_database
-    WHERE datname = current_database()) || '/' || greatest((SELECT timeline_id FROM pg_control_checkpoint()),
-    (SELECT min_recovery_end_timeline FROM pg_control_recovery()))"""
-_FENCED = f"SELECT NOT EXISTS (SELECT FROM eventstore_identity WHERE database = {DATABASE}), pg_is_in_recovery()"
-_HERE = f"SELECT {DATABASE}"
-_CONFIRM = f"""INSERT INTO eventstore_identity AS kept (id, database, epoch, confirmed_by, confirmed_at)
-    VALUES (true, {DATABASE}, %s, %s, clock_timestamp())
-    ON CONFLICT (id) DO UPDATE SET database = excluded.database, epoch = excluded.epoch,
-        confirmed_by = excluded.confirmed_by, confirmed_at = excluded.confirmed_at
-        WHERE kept.database <> excluded.database"""
 
 
 class Identity(NamedTuple):
@@ -54,7 +41,7 @@ def is_fenced(*, using: str = DEFAULT_DB_ALIAS) -> bool:
     raw = database.session(using)
     if raw in _unfenced:
         return False
-    ((fenced, in_recovery),) = database.pipeline(database.Statement(_FENCED), using=using)[0]
+    ((fenced, in_recovery),) = database.pipeline(database.Statement(queries.IS_FENCED), using=using)[0]
     if not fenced and not in_recovery:
         _unfenced.add(raw)
     return bool(fenced)
@@ -68,7 +55,7 @@ def identity(*, using: str = DEFAULT_DB_ALIAS) -> Identity:
     """What is remembered, and what is found."""
     kept = LogIdentity.objects.using(using).first()
     with database.cursor(using) as cursor:
-        row = cursor.execute(_HERE).fetchone()
+        row = cursor.execute(queries.HERE).fetchone()
     here = row[0] if row else ""
     if kept is None:
         return Identity("", here, None)
@@ -79,6 +66,6 @@ def confirm(*, by: str, using: str = DEFAULT_DB_ALIAS) -> UUID:
     """This database is the one to act from now on; answers the name of the new epoch. Raises `NothingToConfirm`."""
     epoch = context.new_id()
     with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
-        if cursor.execute(_CONFIRM, [epoch, by]).rowcount == 0:
+        if cursor.execute(queries.CONFIRM, [epoch, by]).rowcount == 0:
             raise NothingToConfirm
     return epoch

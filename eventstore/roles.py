@@ -7,14 +7,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from psycopg import sql
 
-from eventstore import conf
-
-_GRANTS = (
-    "GRANT USAGE ON SCHEMA {schema} TO {role}",
-    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
-    "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
-    "REVOKE UPDATE, DELETE, TRUNCATE ON eventstore_event FROM {role}",
-)
+from eventstore import conf, queries
 
 
 def owner_alias() -> str:
@@ -26,10 +19,10 @@ def grant_to_application(using: str, **_: Any) -> None:
     """After every migration: the application's role may use all tables, and of the log only SELECT and INSERT."""
     role = connections[DEFAULT_DB_ALIAS].settings_dict["USER"]
     with transaction.atomic(using), connections[using].cursor() as cursor:
-        cursor.execute("SELECT current_user, current_schema()")
+        cursor.execute(queries.OWNER_AND_SCHEMA)
         owner, schema = cursor.fetchone()
         if not role or role == owner:
             return
-        for statement in _GRANTS:
+        for statement in queries.GRANTS:
             query = sql.SQL(statement).format(schema=sql.Identifier(schema), role=sql.Identifier(role))
             cursor.execute(query.as_string(cursor.connection))

@@ -11,7 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.crypto import salted_hmac
 from psycopg.rows import RowMaker
 
-from eventstore import advisory_locks, conf, context, handler_guard
+from eventstore import advisory_locks, conf, context, handler_guard, queries
 from eventstore.aggregates import Claim
 from eventstore.codec import Recorded, encode, encoder
 from eventstore.database import Statement, pipeline, session_of
@@ -21,28 +21,6 @@ from eventstore.events import Event, Origin
 MOST_EVENTS = 200
 CHUNK = 500
 PATIENCE = 10.0
-
-BY_INDEX = "SET enable_seqscan = off"
-"""Statistics of a log that just grew may tell the planner that it is small."""
-
-
-HORIZON = "SELECT eventstore_horizon_v2(%s)"
-_APPEND = "SELECT first, last FROM eventstore_append_v1(%s, %s, %s, %s, %s)"
-_LOCK = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
-_COLUMNS = """position, stream_id, category, version, type, schema_version, data::text AS data, event_id,
-    correlation_id, causation_id, actor, recorded_at, metadata::text AS metadata"""
-# A decider that freezes must not hold its stream for good, nor a caller wait for one without end.
-_LIMITS = """SELECT set_config('lock_timeout', %s, true),
-    set_config('idle_in_transaction_session_timeout', '5s', true)"""
-_VERSION = "SELECT coalesce(max(version), 0) FROM eventstore_event WHERE stream_id = %s"
-_CARRIED_OUT = "SELECT first_position, last_position FROM eventstore_command WHERE id = %s"
-_READ = f"""SELECT {_COLUMNS} FROM eventstore_event
-    WHERE position > %s AND position <= %s AND type = ANY(%s) ORDER BY position LIMIT %s"""
-_READ_STREAM = f"SELECT {_COLUMNS} FROM eventstore_event WHERE stream_id = %s AND version > %s ORDER BY version"
-_READ_ONE = f"SELECT {_COLUMNS} FROM eventstore_event WHERE position = %s"
-_READ_THESE = f"SELECT {_COLUMNS} FROM eventstore_event WHERE position = ANY(%s) ORDER BY position"
-_READ_CAUSED = f"""SELECT {_COLUMNS} FROM eventstore_event
-    WHERE position BETWEEN %s AND %s AND causation_id = %s ORDER BY position"""
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +94,8 @@ def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAU
     expected = _array(change.expected for change in changes)
     claims = _json(_claims(changes)) if any(change.claimed or change.released for change in changes) else None
     try:
-        ((appended,),) = pipeline(Statement(_APPEND, [streams, expected, _json(rows), claims, command_id]), using=using)
+        asked = Statement(queries.APPEND, [streams, expected, _json(rows), claims, command_id])
+        ((appended,),) = pipeline(asked, using=using)
     except psycopg.errors.UniqueViolation as error:
         raise _refusal(error, changes) from error
     except psycopg.errors.InvalidTransactionState as error:
@@ -132,7 +111,7 @@ def read(after: int, upto: int, types: Iterable[str], limit: int, *, using: str 
 
 def read_statement(after: int, upto: int, types: Iterable[str], limit: int) -> Statement:
     """What `read` asks, to be asked together with something else."""
-    return Statement(_READ, [after, upto, list(types), limit], _recorded_row)
+    return Statement(queries.READ_EVENTS, [after, upto, list(types), limit], _recorded_row)
 
 
 def stream(
@@ -145,7 +124,7 @@ def stream(
     connection = connections[using].copy()
     try:
         raw = session_of(connection)
-        raw.execute(BY_INDEX)
+        raw.execute(queries.BY_INDEX)
         with psycopg.Cursor(raw, row_factory=_recorded_row) as cursor:
             parameters = [after, upto, list(types), limit]
             yield from cursor.stream(stream_query(only), parameters, binary=True, size=CHUNK)
@@ -155,44 +134,47 @@ def stream(
 
 def stream_query(only: str = "true") -> str:
     """The query of `stream`: after, upto, types and limit are its parameters, and `only` has none."""
-    only = only.replace("%", "%%")
-    return f"""SELECT {_COLUMNS} FROM eventstore_event
-        WHERE position > %s AND position <= %s AND type = ANY(%s) AND ({only}) ORDER BY position LIMIT %s"""
+    return queries.STREAM_EVENTS.format(only=only.replace("%", "%%"))
 
 
 def read_stream(stream_id: UUID, after: int = 0, *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
     """The events of a stream above a version, in order."""
-    return _recorded(_READ_STREAM, [stream_id, after], using)
+    return _recorded(queries.READ_STREAM, [stream_id, after], using)
 
 
 def read_one(position: int, *, using: str = DEFAULT_DB_ALIAS) -> Recorded:
     """The event at a position. Raises IndexError where there is none."""
-    return _recorded(_READ_ONE, [position], using)[0]
+    return _recorded(queries.READ_EVENT, [position], using)[0]
 
 
 def read_these(positions: Sequence[int], *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
     """The events at these positions, in order."""
-    return _recorded(_READ_THESE, [list(positions)], using)
+    return _recorded(queries.READ_THESE, [list(positions)], using)
 
 
 def version_of(stream_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> int:
     """The version of the last event of a stream, 0 if it has none."""
-    return _only(Statement(_VERSION, [stream_id]), using)
+    return _only(Statement(queries.STREAM_VERSION, [stream_id]), using)
 
 
 def read_caused(command_id: UUID, appended: Appended, *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
     """What a command recorded, in order."""
-    return _recorded(_READ_CAUSED, [appended.first, appended.last, command_id], using)
+    return _recorded(queries.READ_CAUSED, [appended.first, appended.last, command_id], using)
 
 
 def horizon(after: int = -1, *, using: str = DEFAULT_DB_ALIAS) -> int:
     """The position up to which the log is final; when nothing came after `after`, cheaper. Only on the primary."""
-    return _only(Statement(HORIZON, [after]), using)
+    return _only(horizon_statement(after), using)
+
+
+def horizon_statement(after: int = -1) -> Statement:
+    """What `horizon` asks, to be asked together with something else."""
+    return Statement(queries.HORIZON, [after])
 
 
 def head(*, using: str = DEFAULT_DB_ALIAS) -> int:
     """The last position that was handed out, whether or not it was committed."""
-    return _only(Statement("SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq"), using)
+    return _only(Statement(queries.HEAD), using)
 
 
 def lock_and_load(
@@ -211,13 +193,13 @@ def lock_and_load(
     waited for, for `patience` seconds at most.
     """
     statements = [
-        Statement(_LIMITS, [f"{1000 * patience:.0f}ms"]),
-        Statement(_LOCK, [advisory_locks.COMMAND, str(command_id)]),
-        Statement(_CARRIED_OUT, [command_id]),
-        Statement(_READ_STREAM, [stream_id, after], _recorded_row),
+        Statement(queries.LIMIT_DECIDER, [f"{1000 * patience:.0f}ms"]),
+        Statement(queries.LOCK_UNTIL_COMMIT, [advisory_locks.COMMAND, str(command_id)]),
+        Statement(queries.CARRIED_OUT, [command_id]),
+        Statement(queries.READ_STREAM, [stream_id, after], _recorded_row),
     ]
     if queue:
-        statements.insert(3, Statement(_LOCK, [advisory_locks.STREAM, str(stream_id)]))
+        statements.insert(3, Statement(queries.LOCK_UNTIL_COMMIT, [advisory_locks.STREAM, str(stream_id)]))
     _, _, carried_out, *_, since = pipeline(*statements, using=using)
     return (Appended(*carried_out[0]) if carried_out else None), since
 
@@ -227,7 +209,7 @@ def _recorded_row(_: psycopg.Cursor[Any]) -> RowMaker[Recorded]:
 
 
 def _make_recorded(values: Sequence[Any]) -> Recorded:
-    """In the order of `_COLUMNS`; quicker than by their names."""
+    """In the order of `queries.EVENT_COLUMNS`; quicker than by their names."""
     (
         position, stream_id, category, version, kind, schema_version, data, event_id,
         correlation_id, causation_id, actor, recorded_at, metadata,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from celery import shared_task
 
-from eventstore import database, doorbell, store
+from eventstore import database, doorbell, queries, store
 from eventstore.errors import UnknownSubscriber
 from eventstore.models import SubscriberRow
 from eventstore.subscriptions import feeding
@@ -27,11 +27,6 @@ STILL = 0.5
 REFRESH = 1.0
 FAR = 5_000
 """Positions behind the log at which a subscriber gets a worker of its own, so that the others don't wait for it."""
-
-_ROWS = """SELECT name, mode, checkpoint, moved_at <= clock_timestamp() - %s * interval '1 second' AS still,
-        EXISTS (SELECT FROM eventstore_parked AS parked WHERE parked.subscriber = row.subscriber
-            AND error <> '' AND parked.retry_at <= clock_timestamp()) AS due, %s::bigint AS head
-    FROM eventstore_subscriber AS row WHERE status = 'running'"""
 
 
 @shared_task(name="eventstore.tasks.tick")
@@ -184,7 +179,7 @@ class _Row(NamedTuple):
 
 def _rows() -> list[_Row]:
     with database.cursor() as cursor:
-        found = cursor.execute(_ROWS, [STILL, store.head()], prepare=True).fetchall()
+        found = cursor.execute(queries.RUNNING_ROWS, [STILL, store.head()], prepare=True).fetchall()
     return [_Row(*row) for row in found if _is_ours(row[0])]
 
 

@@ -8,14 +8,12 @@ be. Where JSON has other escapes, such as that of a line feed, the line is writt
 import re
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any, Generic, LiteralString, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from django.db import connection, models
 
 R = TypeVar("R", bound=models.Model)
-
-OPTIONS: LiteralString = r"""(FORMAT csv, DELIMITER ',', QUOTE '"', ESCAPE '\', NULL 'null')"""
 
 _encode = msgspec.json.Encoder().encode
 _other_escape = re.compile(rb'\\[^"\\]').search

@@ -51,10 +51,10 @@ class DependedOn(Refused):
     code = "depended-on"
 
 
-class SplitMeanwhile(BeginAgain):
-    """The live rows were split among other shards, or moved back, since this was begun: begin again."""
+class ReshardedMeanwhile(BeginAgain):
+    """The live rows were put into other shards, or moved back, since this was begun: begin again."""
 
-    code = "split-meanwhile"
+    code = "resharded-meanwhile"
 
 
 class DiscardedMeanwhile(BeginAgain):

@@ -13,8 +13,8 @@ from django.db import connection, models
 from django.db.models.base import ModelState
 from psycopg import sql
 
-from projections import conf
-from projections.copy_csv import OPTIONS, Lines
+from projections import conf, queries
+from projections.copy_csv import Lines
 from projections.models import ReadModel
 
 R = TypeVar("R", bound=ReadModel)
@@ -54,15 +54,11 @@ class Table(Generic[R]):
             "columns": sql.SQL(", ").join(columns.values()),
             "replaced": sql.SQL(", ").join(replaced),
         }
-        self._load = _compile("SELECT {columns} FROM {table} WHERE {key} = ANY(%s::{key_type}[])", parts)
-        self._write = _compile(
-            """INSERT INTO {table} ({columns}) SELECT {columns} FROM jsonb_populate_recordset(NULL::{table}, %s)
-            ON CONFLICT ({key}) DO UPDATE SET {replaced}""",
-            parts,
-        )
-        self._copy = _compile("COPY {table} ({columns}) FROM STDIN " + OPTIONS, parts)
+        self._load = _compile(queries.LOAD_ROWS, parts)
+        self._write = _compile(queries.WRITE_ROWS, parts)
+        self._copy = _compile(queries.COPY_ROWS, parts)
         self._line = Lines(model)
-        self._delete = _compile("DELETE FROM {table} WHERE {key} = ANY(%s::{key_type}[])", parts)
+        self._delete = _compile(queries.DELETE_ROWS, parts)
 
     def load(self, cursor: psycopg.Cursor[Any], keys: Collection[Hashable]) -> dict[Hashable, R]:
         """The rows that exist of these keys."""

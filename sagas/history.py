@@ -1,4 +1,4 @@
-"""The stories of sagas: what an instance heard of, what it made of that, and what became of it.
+"""The histories of sagas: what an instance heard of, what it made of that, and what became of it.
 
 Plain data, so that any front end can tell it. Nothing here costs more for the number of instances.
 """
@@ -16,6 +16,7 @@ from django.db.models.functions import Coalesce
 from eventstore.codec import encoder
 from eventstore.models import ParkedEvent
 from eventstore.subscriptions.registry import registry
+from sagas import queries
 from sagas.errors import UnknownInstance
 from sagas.models import Instance, OutboxCommand, Timer, Transition
 from sagas.saga import Saga
@@ -24,11 +25,6 @@ SHOWN = 100
 """Transitions that are told at a time, and commands and timers that wait."""
 
 PENDING, PARKED = OutboxCommand.Status.PENDING, OutboxCommand.Status.PARKED
-
-# From what is unfinished to its instances, not the other way round: there may be very many of these.
-_OPEN = """SELECT instance.id FROM sagas_instance AS instance JOIN (
-    SELECT saga, key FROM sagas_outbox WHERE status IN ('pending', 'parked')
-    UNION SELECT saga, key FROM sagas_timer WHERE status = 'waiting') AS open USING (saga, key)"""
 
 
 class SentCommand(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +52,8 @@ class ScheduledTimer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HistoryStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that a transition led to: a command `sent`, a timer `armed` (whose command is sent once it has fired),
-    timers of a name that were cancelled, or the end.
+    """One thing that a transition led to: a command `sent`, a timer `scheduled` (whose command is sent once
+    it has fired), timers of a name that were cancelled, or the end.
     """
 
     step: str
@@ -66,7 +62,7 @@ class HistoryStep(msgspec.Struct, frozen=True, kw_only=True):
     timer: str = ""
     due_at: datetime | None = None
     sent: SentCommand | None = None
-    armed: ScheduledTimer | None = None
+    scheduled: ScheduledTimer | None = None
 
 
 class Field(NamedTuple):
@@ -99,7 +95,7 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 class InstanceHistory(msgspec.Struct, frozen=True, kw_only=True):
     """An instance, as it is and as it came to be so. `commands` are those that are not through, `timers` those that
-    wait, `parked` events it could not apply or has waiting behind one. There may be `earlier` chapters.
+    wait, `parked` events it could not apply or has waiting behind one. There may be `earlier` entries.
     """
 
     id: int
@@ -114,7 +110,7 @@ class InstanceHistory(msgspec.Struct, frozen=True, kw_only=True):
     commands: Sequence[SentCommand]
     timers: Sequence[ScheduledTimer]
     parked: int
-    chapters: Sequence[HistoryEntry]
+    entries: Sequence[HistoryEntry]
     earlier: bool
 
 
@@ -129,7 +125,7 @@ def instances() -> QuerySet[Any]:
 
 def unfinished(found: QuerySet[Any]) -> QuerySet[Any]:
     """Those of these instances that have something left to do: a command to send, or a timer that waits."""
-    return found.filter(pk__in=RawSQL(_OPEN, []))  # noqa: S611 - a constant
+    return found.filter(pk__in=RawSQL(queries.OPEN_INSTANCES, []))  # noqa: S611 - a constant
 
 
 def held_up(found: QuerySet[Any]) -> QuerySet[Any]:
@@ -138,7 +134,7 @@ def held_up(found: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def instance_history(saga: str, key: str, *, before: int | None = None, most: int = SHOWN) -> InstanceHistory:
-    """The last chapters of an instance, of those before a position if one is said. Raises `UnknownInstance`."""
+    """The last entries of an instance, of those before a position if one is said. Raises `UnknownInstance`."""
     instance = Instance.objects.filter(saga=saga, key=key).first()
     if instance is None:
         raise UnknownInstance(f"{saga} has no instance {key!r}.")
@@ -155,7 +151,7 @@ def instance_history(saga: str, key: str, *, before: int | None = None, most: in
         commands=[_read(row, SentCommand) for row in commands[:SHOWN]],
         timers=[_read(row, ScheduledTimer) for row in timers[:SHOWN]],
         parked=ParkedEvent.objects.filter(subscriber=saga, key=key)[:SHOWN].count(),
-        chapters=_chapters(found, most),
+        entries=_entries(found, most),
         earlier=len(found) > most,
     )
 
@@ -177,24 +173,26 @@ def plain(value: Any) -> str:
     return value if isinstance(value, str) else encoder.encode(value).decode()
 
 
-def _chapters(found: Sequence[Transition], most: int) -> Sequence[HistoryEntry]:
+def _entries(found: Sequence[Transition], most: int) -> Sequence[HistoryEntry]:
     ids = {step["command_id"] for each in found for step in each.steps if "command_id" in step}
     sent = {str(row.command_id): _read(row, SentCommand) for row in OutboxCommand.objects.filter(command_id__in=ids)}
-    armed = {str(row.command_id): _read(row, ScheduledTimer) for row in Timer.objects.filter(command_id__in=ids)}
-    chapters = []
+    scheduled = {str(row.command_id): _read(row, ScheduledTimer) for row in Timer.objects.filter(command_id__in=ids)}
+    entries = []
     before = found[0].state if len(found) > most else _beginning(found[0].saga) if found else {}
     for each in found[-most:]:
-        steps = [_step(step, sent, armed) for step in each.steps]
+        steps = [_step(step, sent, scheduled) for step in each.steps]
         kept = {name: getattr(each, name) for name in ("position", "type", "at", "version", "ended")}
         state = ordered(each.saga, each.state)
-        chapters.append(HistoryEntry(**kept, state=state, changed=_changed(before, state), steps=steps))
+        entries.append(HistoryEntry(**kept, state=state, changed=_changed(before, state), steps=steps))
         before = state
-    return chapters
+    return entries
 
 
-def _step(said: dict[str, Any], sent: Mapping[str, SentCommand], armed: Mapping[str, ScheduledTimer]) -> HistoryStep:
+def _step(
+    said: dict[str, Any], sent: Mapping[str, SentCommand], scheduled: Mapping[str, ScheduledTimer]
+) -> HistoryStep:
     id_ = said.get("command_id", "")
-    return msgspec.structs.replace(msgspec.convert(said, HistoryStep), sent=sent.get(id_), armed=armed.get(id_))
+    return msgspec.structs.replace(msgspec.convert(said, HistoryStep), sent=sent.get(id_), scheduled=scheduled.get(id_))
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

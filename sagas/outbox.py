@@ -1,4 +1,4 @@
-"""Outgoing commands are sent from saved rows: of one instance one at a time and in order, however many dispatchers
+"""Commands of sagas are sent from saved rows: of one instance one at a time and in order, however many dispatchers
 there are.
 
 Choosing the row, deciding, appending (or recording the refusal) and marking the row is one transaction, so a crash
@@ -23,6 +23,7 @@ from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.savepoints import SAVEPOINT, undo
 from eventstore.subscriptions.subscriber import Rank
 from eventstore.transient_errors import is_infrastructure, raise_if_lost
+from sagas import queries
 from sagas.errors import TooManyHops
 from sagas.refusal import CommandRefused, refusal_stream
 
@@ -36,33 +37,9 @@ PUT_OFF = 1.0
 
 CANDIDATES = 20
 
-# Pending, waiting for a retry and parked rows are all unfinished: each holds back what comes after it.
-# Looked up by one pass over what is unfinished: whatever the planner believes to be there, no plan of it is a bad one.
-_DUE = """SELECT saga, key FROM (
-        SELECT DISTINCT ON (saga, key) saga, key, id, status, due_at FROM sagas_outbox
-        WHERE status IN ('pending', 'parked') AND saga = ANY(%(sagas)s) ORDER BY saga, key, id) AS lowest
-    WHERE status = 'pending' AND due_at <= clock_timestamp() ORDER BY id LIMIT %(limit)s"""
-_OVERDUE = """SELECT EXISTS (SELECT FROM (
-        SELECT DISTINCT ON (saga, key) status, due_at FROM sagas_outbox
-        WHERE status IN ('pending', 'parked') AND saga = ANY(%s) ORDER BY saga, key, id) AS lowest
-    WHERE status = 'pending' AND due_at <= clock_timestamp() - interval '1 second')"""
-_LOCK = "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))"
-# The lowest one or none: while somebody else writes to it, the next one is not to be taken for it.
-_LOWEST = """SELECT id, saga, key, command_id, type, data, status, attempts, due_at <= clock_timestamp() AS due,
-        root, hops, correlation_id, causation_id, actor
-    FROM sagas_outbox WHERE id = (
-        SELECT min(id) FROM sagas_outbox WHERE saga = %s AND key = %s AND status IN ('pending', 'parked'))
-    FOR UPDATE SKIP LOCKED"""
-_FINISH = """UPDATE sagas_outbox SET status = %s, result = %s, error = %s, attempts = attempts + 1,
-    finished_at = clock_timestamp() WHERE id = %s"""
-_RETRY = """UPDATE sagas_outbox SET attempts = attempts + 1, error = %s,
-    due_at = clock_timestamp() + %s * interval '1 second', status = %s WHERE id = %s"""
-_POSTPONE = """UPDATE sagas_outbox SET error = %s, due_at = clock_timestamp() + %s * interval '1 second'
-    WHERE id = %s AND status = 'pending'"""
-
 
 class LockedCommand(msgspec.Struct):
-    """An outgoing command, locked."""
+    """A command of a saga, locked."""
 
     id: int
     saga: str
@@ -92,14 +69,9 @@ Instance = tuple[str, str]
 class SagaOutbox(Outbox):
     """The commands of sagas, as a request waits for them whose own command began the chain."""
 
-    unfinished = """EXISTS (SELECT FROM sagas_outbox
-        WHERE root = %(root)s AND status IN ('pending', 'parked') AND saga = ANY(%(sagas)s))"""
-    result = "SELECT max(result) FROM sagas_outbox WHERE root = %(root)s"
-    due = """SELECT saga, key FROM sagas_outbox AS row
-        WHERE root = %(root)s AND status = 'pending' AND due_at <= clock_timestamp() AND saga = ANY(%(sagas)s)
-            AND NOT EXISTS (SELECT FROM sagas_outbox AS earlier WHERE earlier.saga = row.saga
-                AND earlier.key = row.key AND earlier.status IN ('pending', 'parked') AND earlier.id < row.id)
-        ORDER BY id LIMIT %(limit)s"""
+    unfinished = queries.CHAIN_UNFINISHED
+    result = queries.CHAIN_RESULT
+    due = queries.CHAIN_DUE
 
     def parameters(self) -> dict[str, Any]:
         return {"sagas": sagas_here(), "limit": CANDIDATES}
@@ -115,7 +87,7 @@ class SagaOutbox(Outbox):
 def is_overdue(*, using: str = DEFAULT_DB_ALIAS) -> bool:
     """Whether a command of a saga could have been sent for a second, and nobody did."""
     with database.cursor(using) as cursor:
-        return cursor.execute(_OVERDUE, [sagas_here()], prepare=True).fetchone() == (True,)
+        return cursor.execute(queries.COMMANDS_OVERDUE, [sagas_here()], prepare=True).fetchone() == (True,)
 
 
 def sagas_here() -> list[str]:
@@ -147,7 +119,7 @@ def due(*, using: str = DEFAULT_DB_ALIAS) -> list[Instance]:
         return []
     with database.cursor(using) as cursor:
         # Not prepared: a plan from when the table was small would be kept while a burst fills it.
-        return cursor.execute(_DUE, {"sagas": sagas_here(), "limit": CANDIDATES}).fetchall()
+        return cursor.execute(queries.DUE_COMMANDS, {"sagas": sagas_here(), "limit": CANDIDATES}).fetchall()
 
 
 def _send_first(instances: Iterator[Instance], using: str, *, patience: float = store.PATIENCE) -> bool:
@@ -174,8 +146,8 @@ def _send_first(instances: Iterator[Instance], using: str, *, patience: float = 
 def _take(saga: str, key: str, using: str) -> LockedCommand | None:
     """The instance's lock first, and only then, in a new statement, its lowest unfinished row; then a savepoint."""
     locked, lowest, _ = database.pipeline(
-        database.Statement(_LOCK, [advisory_locks.SAGA_INSTANCE, f"{saga}/{key}"]),
-        database.Statement(_LOWEST, [saga, key]),
+        database.Statement(queries.TRY_INSTANCE, [advisory_locks.SAGA_INSTANCE, f"{saga}/{key}"]),
+        database.Statement(queries.LOCK_NEXT_COMMAND, [saga, key]),
         SAVEPOINT,
         using=using,
     )
@@ -200,7 +172,8 @@ def _send(cursor: psycopg.Cursor[Any], row: LockedCommand, patience: float, usin
             undo(cursor, using=using)
             position = _record_refusal(row, refusal, using)
             log.debug("command_refused", saga=row.saga, key=row.key, command=row.type)
-            cursor.execute(_FINISH, ["refused", position, f"{refusal.code}: {refusal}", row.id], prepare=True)
+            said = f"{refusal.code}: {refusal}"
+            cursor.execute(queries.FINISH_COMMAND, ["refused", position, said, row.id], prepare=True)
         except Exception as error:
             if is_infrastructure(error):
                 raise
@@ -208,7 +181,7 @@ def _send(cursor: psycopg.Cursor[Any], row: LockedCommand, patience: float, usin
             _postpone(cursor, row, error)
         else:
             log.debug("command_carried_out", saga=row.saga, key=row.key, command=row.type)
-            cursor.execute(_FINISH, ["done", receipt.position, "", row.id], prepare=True)
+            cursor.execute(queries.FINISH_COMMAND, ["done", receipt.position, "", row.id], prepare=True)
 
 
 def _count_hops(row: LockedCommand) -> None:
@@ -234,9 +207,9 @@ def _record_refusal(row: LockedCommand, refusal: DomainError, using: str) -> int
 
 def _put_off(row: LockedCommand, error: Exception, using: str) -> None:
     """Nobody's fault: it is tried again in a second, however often."""
-    log.warning("outgoing_put_off", saga=row.saga, key=row.key, command=row.type, error=describe(error))
+    log.warning("outbox_command_put_off", saga=row.saga, key=row.key, command=row.type, error=describe(error))
     with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
-        cursor.execute(_POSTPONE, [describe(error), PUT_OFF, row.id], prepare=True)
+        cursor.execute(queries.POSTPONE_COMMAND, [describe(error), PUT_OFF, row.id], prepare=True)
 
 
 def _postpone(cursor: psycopg.Cursor[Any], row: LockedCommand, error: Exception) -> None:
@@ -246,9 +219,9 @@ def _postpone(cursor: psycopg.Cursor[Any], row: LockedCommand, error: Exception)
     parked = row.attempts + 1 >= TRIES or isinstance(error, TooManyHops)
     delay = 0.01 if isinstance(error, ConcurrencyConflict) else 0.25 * 2**row.attempts
     status = "parked" if parked else "pending"
-    cursor.execute(_RETRY, [describe(error), delay, status, row.id], prepare=True)
+    cursor.execute(queries.RETRY_COMMAND, [describe(error), delay, status, row.id], prepare=True)
     log.warning(
-        "outgoing_parked" if parked else "outgoing_retried",
+        "outbox_command_parked" if parked else "outbox_command_retried",
         saga=row.saga,
         key=row.key,
         command=row.type,

@@ -13,44 +13,12 @@ import structlog
 
 from eventstore.aggregates import Command
 from eventstore.codec import Recorded, encoder
+from sagas import queries
 from sagas.errors import UnreadableState
 from sagas.models import Timer
 from sagas.steps import NAMESPACE, After, At, Cancel, End, Send, Step
 
 log = structlog.get_logger(__name__)
-
-_LOAD = "SELECT saga, key, state, version, ended, position FROM sagas_instance WHERE saga = %s AND key = ANY(%s)"
-# Timers are cancelled as far as nobody is about to fire them: the aggregate refuses a late one.
-_SAVE = """WITH instance AS (
-        INSERT INTO sagas_instance (saga, key, state, version, ended, position)
-        SELECT saga, key, state, version, ended, position FROM jsonb_to_recordset(%(instances)s::jsonb)
-            AS row(saga text, key text, state jsonb, version int, ended boolean, position bigint)
-        ON CONFLICT (saga, key) DO UPDATE SET state = excluded.state, version = excluded.version,
-            ended = excluded.ended, position = excluded.position, moved_at = clock_timestamp()
-    ), told AS (
-        INSERT INTO sagas_transition (saga, key, position, type, version, state, ended, steps)
-        SELECT saga, key, position, type, version, state, ended, steps FROM jsonb_to_recordset(%(story)s::jsonb)
-            AS row(saga text, key text, position bigint, type text, version int, state jsonb, ended boolean,
-                steps jsonb)
-        ON CONFLICT DO NOTHING
-    ), sent AS (
-        INSERT INTO sagas_outbox (saga, key, command_id, type, data, root, hops, correlation_id, causation_id, actor)
-        SELECT saga, key, command_id, type, data, root, hops, correlation_id, causation_id, actor
-        FROM jsonb_to_recordset(%(sent)s::jsonb) AS row(saga text, key text, command_id uuid, type text, data jsonb,
-            root uuid, hops int, correlation_id uuid, causation_id uuid, actor text)
-        ON CONFLICT DO NOTHING
-    ), armed AS (
-        INSERT INTO sagas_timer (
-            saga, key, name, due_at, status, command_id, type, data, correlation_id, causation_id, actor)
-        SELECT saga, key, name, due_at, status, command_id, type, data, correlation_id, causation_id, actor
-        FROM jsonb_to_recordset(%(armed)s::jsonb) AS row(saga text, key text, name text, due_at timestamptz,
-            status text, command_id uuid, type text, data jsonb, correlation_id uuid, causation_id uuid, actor text)
-        ON CONFLICT DO NOTHING
-    )
-    UPDATE sagas_timer SET status = 'cancelled' WHERE id IN (
-        SELECT timer.id FROM sagas_timer AS timer
-        JOIN jsonb_to_recordset(%(cancelled)s::jsonb) AS row(key text, name text) USING (key, name)
-        WHERE timer.saga = %(saga)s AND timer.status = 'waiting' FOR UPDATE OF timer SKIP LOCKED)"""
 
 
 class InstanceRow(msgspec.Struct):
@@ -90,7 +58,8 @@ class Batch:
     def __init__(self, saga: Rules, cursor: psycopg.Cursor[Any], keys: Iterable[str]) -> None:
         self.saga, self.cursor = saga, cursor
         self.rows: dict[str, InstanceRow] = {}
-        for name, key, state, version, *rest in cursor.execute(_LOAD, [saga.name, list(keys)], prepare=True).fetchall():
+        found = cursor.execute(queries.LOAD_INSTANCES, [saga.name, list(keys)], prepare=True).fetchall()
+        for name, key, state, version, *rest in found:
             self.rows[key] = InstanceRow(name, key, self._read(state, version), version, *rest)
         self.touched: set[str] = set()
         self.story: list[dict[str, Any]] = []
@@ -134,7 +103,7 @@ class Batch:
             "cancelled": self.cancelled,
         }
         values = {name: encoder.encode(found).decode() for name, found in rows.items()}
-        self.cursor.execute(_SAVE, {"saga": self.saga.name, **values}, prepare=True)
+        self.cursor.execute(queries.SAVE_BATCH, {"saga": self.saga.name, **values}, prepare=True)
         log.debug("saga_reacted", saga=self.saga.name, instances=len(self.touched), commands=len(self.sent))
 
     def _read(self, state: Any, version: int) -> Any:

@@ -8,6 +8,7 @@ from psycopg.rows import class_row
 
 from eventstore import database
 from eventstore.monitoring.health import LATE, MOST_COUNTED, HealthIssue, duration
+from sagas import queries
 
 SHOWN = 20
 """Errors that are told apart."""
@@ -54,31 +55,6 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
-# The conditions are those of the partial indexes, spelled so that the planner sees it.
-_PROCESSES = """
-    WITH commands AS (
-        SELECT status, due_at FROM sagas_outbox WHERE status IN ('pending', 'parked') LIMIT %(most)s
-    ), open AS (
-        SELECT due_at FROM sagas_delivery WHERE status IN ('pending', 'waiting', 'running')
-        ORDER BY due_at LIMIT %(most)s
-    ), wrong AS (
-        SELECT status FROM sagas_delivery WHERE status IN ('failed', 'in doubt') LIMIT %(most)s
-    ), timers AS (
-        SELECT due_at FROM sagas_timer WHERE status = 'waiting' ORDER BY due_at LIMIT %(most)s
-    )
-    SELECT
-        (SELECT count(*) FROM commands WHERE status = 'pending') AS commands_pending,
-        (SELECT extract(epoch FROM clock_timestamp() - min(due_at))::float FROM commands WHERE status = 'pending')
-            AS commands_age,
-        (SELECT count(*) FROM commands WHERE status = 'parked') AS commands_parked,
-        (SELECT count(*) FROM open) AS deliveries_waiting,
-        (SELECT extract(epoch FROM clock_timestamp() - min(due_at))::float FROM open) AS deliveries_age,
-        (SELECT count(*) FROM wrong WHERE status = 'failed') AS deliveries_failed,
-        (SELECT count(*) FROM wrong WHERE status = 'in doubt') AS deliveries_in_doubt,
-        (SELECT count(*) FROM timers) AS timers_waiting,
-        (SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float FROM timers) AS timers_next"""
-
-
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """One error, and how many commands of a saga, or deliveries of an effect, it has in this state."""
 
@@ -88,28 +64,20 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
 
 
-_FAULTS = """SELECT subscriber, status, error, count(*) AS rows FROM ({rows} LIMIT %(most)s) AS faults
-    GROUP BY subscriber, status, error ORDER BY count(*) DESC, subscriber, status, error LIMIT %(shown)s"""
-_PARKED = _FAULTS.format(rows="SELECT saga AS subscriber, status, error FROM sagas_outbox WHERE status = 'parked'")
-_TROUBLED = _FAULTS.format(
-    rows="SELECT effect AS subscriber, status, error FROM sagas_delivery WHERE status IN ('failed', 'in doubt')"
-)
-
-
 def parked_commands() -> list[Fault]:
     """The most frequent errors of commands that are parked."""
-    return _faults(_PARKED)
+    return _faults(queries.PARKED_COMMANDS)
 
 
 def failed_deliveries() -> list[Fault]:
     """The most frequent errors of deliveries that have failed or are in doubt."""
-    return _faults(_TROUBLED)
+    return _faults(queries.TROUBLED_DELIVERIES)
 
 
 def process_status(*, using: str = DEFAULT_DB_ALIAS) -> ProcessStatus:
     with database.cursor(using) as cursor:
         counting = cursor.connection.cursor(row_factory=class_row(ProcessStatus))
-        found = counting.execute(_PROCESSES, {"most": MOST_COUNTED}).fetchone()
+        found = counting.execute(queries.PROCESSES, {"most": MOST_COUNTED}).fetchone()
     assert found is not None, "the statement always answers one row"
     return found
 

@@ -43,7 +43,7 @@ def run(options: dict[str, Any], stdout: OutputWrapper) -> None:
 
 def _told(status: SubscriberStatus) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(status)
-    return {**plain, "state": status.state, "lag": status.lag, "for_staff": status.needs_attention}
+    return {**plain, "state": status.state, "lag": status.lag, "needs_attention": status.needs_attention}
 
 
 def _watch(shown: Any, stdout: OutputWrapper) -> None:

@@ -20,20 +20,13 @@ from django.db import connections
 
 from eventstore import conf, database
 from eventstore.context import process_name
+from eventstore.monitoring import queries
 
 log = structlog.get_logger(__name__)
 
 TOUCH = 1.0
 FAREWELL = 2.0
 """Seconds that a process which ends waits for its goodbye to be written."""
-
-_BEAT = """INSERT INTO eventstore_heartbeat AS heartbeat (name, kind, queues, process)
-    VALUES (%s, %s, %s::text[], %s)
-    ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, queues = excluded.queues, process = excluded.process,
-        beat_at = clock_timestamp(), stopped_at = NULL,
-        started_at = CASE WHEN heartbeat.process = excluded.process THEN heartbeat.started_at
-            ELSE clock_timestamp() END"""
-_GOODBYE = "UPDATE eventstore_heartbeat SET stopped_at = clock_timestamp() WHERE name = %s AND process = %s"
 
 
 class Heartbeat:
@@ -64,10 +57,10 @@ class Heartbeat:
 
         def beat() -> None:
             if time.monotonic() - self._touched < conf.HEARTBEAT_TIMEOUT_SECONDS.get() / 2:
-                _execute(_BEAT, identity)
+                _execute(queries.BEAT, identity)
 
         self._repeat(beat, conf.HEARTBEAT_TIMEOUT_SECONDS.get() / 6)
-        _carefully(lambda: _execute(_GOODBYE, [self._name, process_name()]))
+        _carefully(lambda: _execute(queries.GOODBYE, [self._name, process_name()]))
         connections.close_all()
 
     def _check(self) -> None:

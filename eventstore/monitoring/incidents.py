@@ -13,23 +13,13 @@ from eventstore import advisory_locks, conf, database, doorbell
 from eventstore.context import process_name
 from eventstore.database import Statement
 from eventstore.models import Incident
-from eventstore.monitoring import notifications
+from eventstore.monitoring import notifications, queries
 from eventstore.monitoring.health import HealthIssue, sources
 from eventstore.monitoring.status import log_status, subscriber_statuses
 from eventstore.monitoring.workers import forget_replaced, unserved_queues, worker_issues, worker_statuses
 from eventstore.transient_errors import raise_if_lost
 
 log = structlog.get_logger(__name__)
-
-# A process that freezes while it looks is cut off, and others go on looking.
-_LIMITS = """SELECT set_config('idle_in_transaction_session_timeout', '10s', true),
-    set_config('statement_timeout', '10s', true), set_config('lock_timeout', '2s', true)"""
-_LOCK = "SELECT pg_try_advisory_xact_lock(%s, 0)"
-# Half of the pause, for a process that would look in a moment looks only once in its own.
-_TURN = """INSERT INTO eventstore_heartbeat AS heartbeat (name, kind, queues, process)
-    VALUES ('health-check', 'health-check', '{}', %s)
-    ON CONFLICT (name) DO UPDATE SET beat_at = clock_timestamp(), process = excluded.process
-    WHERE heartbeat.beat_at < clock_timestamp() - make_interval(secs => %s) RETURNING beat_at"""
 
 
 def check_health() -> None:
@@ -73,10 +63,11 @@ ADVICE = {
 
 def _our_turn() -> datetime | None:
     """The database's time, if it is for us to look."""
-    _, ((ours,),) = database.pipeline(Statement(_LIMITS), Statement(_LOCK, [advisory_locks.HEALTH_CHECK]))
+    lock = Statement(queries.TRY_CHECK, [advisory_locks.HEALTH_CHECK])
+    _, ((ours,),) = database.pipeline(Statement(queries.LIMIT_CHECK), lock)
     if not ours:
         return None
-    (turn,) = database.pipeline(Statement(_TURN, [process_name(), conf.HEALTH_CHECK_SECONDS.get() / 2]))
+    (turn,) = database.pipeline(Statement(queries.TAKE_TURN, [process_name(), conf.HEALTH_CHECK_SECONDS.get() / 2]))
     return turn[0][0] if turn else None
 
 

@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from eventstore import conf, database, handler_guard, identity
 from eventstore.models import Incident, Notification
+from eventstore.monitoring import queries
 from eventstore.monitoring.health import sources
 
 log = structlog.get_logger(__name__)
@@ -26,19 +27,6 @@ LEASE = 60.0
 
 PAUSES = (2.0, 300.0)
 """Seconds before the second attempt and before any later one, doubling."""
-
-# The end is told after the beginning, by each notifier.
-_CLAIM = """UPDATE eventstore_notification
-    SET due_at = clock_timestamp() + make_interval(secs => %s), attempts = attempts + 1
-    WHERE id = (
-        SELECT id FROM eventstore_notification AS mine WHERE sent_at IS NULL AND due_at <= clock_timestamp()
-            AND notifier = ANY(%s) AND NOT (ended AND EXISTS (
-                SELECT FROM eventstore_notification AS earlier WHERE earlier.incident_id = mine.incident_id
-                    AND earlier.notifier = mine.notifier AND NOT earlier.ended AND earlier.sent_at IS NULL))
-        ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
-    RETURNING id"""
-_SENT = "UPDATE eventstore_notification SET sent_at = clock_timestamp() WHERE id = %s"
-_LATER = "UPDATE eventstore_notification SET due_at = clock_timestamp() + make_interval(secs => %s) WHERE id = %s"
 
 
 def notifiers() -> list[str]:
@@ -76,9 +64,9 @@ def send_due() -> None:
         except Exception as error:
             log.warning("notification_failed", notifier=due.notifier, incident=str(due.incident), error=str(error))
             first, longest = PAUSES
-            _execute(_LATER, min(first * 2 ** min(due.attempts - 1, 16), longest), due.pk)
+            _execute(queries.POSTPONE_NOTIFICATION, min(first * 2 ** min(due.attempts - 1, 16), longest), due.pk)
         else:
-            _execute(_SENT, due.pk)
+            _execute(queries.NOTE_SENT, due.pk)
 
 
 def mail_admins(incident: Incident, ended: bool) -> None:
@@ -108,7 +96,7 @@ def _lines(incident: Incident, ended: bool) -> list[str]:
 
 
 def _claim() -> Notification | None:
-    row = _execute(_CLAIM, LEASE, active_notifiers())
+    row = _execute(queries.CLAIM_NOTIFICATION, LEASE, active_notifiers())
     return Notification.objects.select_related("incident").get(pk=row[0]) if row else None
 
 

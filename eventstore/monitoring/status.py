@@ -13,9 +13,10 @@ from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 from psycopg.rows import dict_row
 
-from eventstore import conf, database, identity, store
+from eventstore import advisory_locks, conf, database, identity, store
 from eventstore.errors import UnknownSubscriber
 from eventstore.models import StoredEvent, SubscriberRow
+from eventstore.monitoring import queries
 from eventstore.monitoring.health import LATE, MOST_COUNTED, HealthIssue, duration
 from eventstore.subscriptions import gaps
 from eventstore.subscriptions.gaps import Gaps
@@ -26,35 +27,6 @@ _SEVERITY = (SubscriberRow.Status.RUNNING, SubscriberRow.Status.PAUSED, Subscrib
 """Of a subscriber whose shards differ the worst status is shown, which is the last of these."""
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
-
-_SHARDS = """
-    SELECT name, subscriber, shard, shards, rank, mode, version, types_hash, fingerprint, stale, status, checkpoint,
-        processed, failures, last_error, last_error_at, moved_at, fed_by,
-        coalesce(extract(epoch FROM clock_timestamp() - (
-            SELECT recorded_at FROM eventstore_event WHERE position > row.checkpoint ORDER BY position LIMIT 1
-        )), 0)::float AS lag_seconds,
-        extract(epoch FROM clock_timestamp() - row.moved_at)::float AS still_seconds
-    FROM eventstore_subscriber AS row ORDER BY rank, subscriber, shard"""
-_COUNTS = """
-    SELECT each.name, failed, retrying, behind, warnings
-    FROM (SELECT DISTINCT subscriber FROM eventstore_subscriber) AS each(name), LATERAL (
-        SELECT count(*) FILTER (WHERE error <> '') AS failed, count(*) FILTER (WHERE error = '') AS behind,
-            count(*) FILTER (WHERE error <> '' AND retry_at IS NOT NULL) AS retrying
-        FROM (SELECT error, retry_at FROM eventstore_parked WHERE subscriber = each.name LIMIT %(most)s) AS counted
-    ) AS parked, LATERAL (
-        SELECT count(*) AS warnings
-        FROM (SELECT FROM eventstore_warning WHERE subscriber = each.name LIMIT %(most)s) AS counted
-    ) AS warned"""
-
-# The announce lock of `sql/append_v1.sql`: who holds one keeps every reader back.
-_HOLDERS = """
-    SELECT pid, application_name AS application, query,
-        extract(epoch FROM clock_timestamp() - xact_start)::float AS seconds
-    FROM pg_stat_activity WHERE pid IN (
-        SELECT pid FROM pg_locks
-        WHERE locktype = 'advisory' AND objsubid = 1 AND mode = 'ShareLock' AND (classid::bigint >> 16) = 20037
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
-    ORDER BY xact_start LIMIT 1"""
 
 
 class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,8 +172,8 @@ class LogStatus(msgspec.Struct, frozen=True, kw_only=True):
 def subscriber_statuses(*, using: str = DEFAULT_DB_ALIAS) -> list[SubscriberStatus]:
     """Every subscriber that has a row, in the order they are fed."""
     head, horizon = store.head(using=using), store.horizon(using=using)
-    counts = {row.pop("name"): row for row in _rows(_COUNTS, using)}
-    shards = [ShardStatus(**row) for row in _rows(_SHARDS, using)]
+    counts = {row.pop("name"): row for row in _rows(queries.COUNTS, using)}
+    shards = [ShardStatus(**row) for row in _rows(queries.SHARDS, using)]
     return [
         _status(name, list(shards), (head, horizon), counts.get(name, {}), using)
         for name, shards in groupby(shards, key=lambda shard: shard.subscriber)
@@ -213,7 +185,7 @@ def log_status(*, using: str = DEFAULT_DB_ALIAS) -> LogStatus:
     last = StoredEvent.objects.using(using).order_by("-position").values_list("recorded_at", flat=True).first()
     fenced = identity.is_fenced(using=using)
     status = LogStatus(head=head, horizon=horizon, last_recorded_at=last, fenced=fenced)
-    holders = _rows(_HOLDERS, using) if horizon < head else []
+    holders = _rows(queries.HOLDERS, using) if horizon < head else []
     if not holders:
         return status
     holder = holders[0]
@@ -305,4 +277,5 @@ def _many(number: int, noun: str) -> str:
 def _rows(query: str, using: str) -> list[dict[str, Any]]:
     with database.cursor(using) as cursor:
         cursor.row_factory = dict_row
-        return cursor.execute(query, {"most": MOST_COUNTED}, prepare=True).fetchall()
+        asked = {"most": MOST_COUNTED, "announce": advisory_locks.ANNOUNCE}
+        return cursor.execute(query, asked, prepare=True).fetchall()

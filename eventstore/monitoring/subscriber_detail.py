@@ -14,6 +14,7 @@ from psycopg.rows import class_row
 from eventstore import database
 from eventstore.errors import UnknownSubscriber
 from eventstore.models import DiscardedEvent, OperatorAction, SkippedRange
+from eventstore.monitoring import queries
 from eventstore.monitoring.status import SubscriberStatus, subscriber_statuses
 from eventstore.subscriptions.gaps import SOME, Gaps, Range, gaps
 
@@ -21,23 +22,6 @@ SHOWN = 20
 """How long each list may be."""
 
 T = TypeVar("T")
-
-_ERRORS = """
-    SELECT error, count(*) AS events, count(DISTINCT key) AS keys, min(retry_at) AS retry_at,
-        count(*) FILTER (WHERE retry_at IS NULL) AS needs_attention
-    FROM (SELECT * FROM eventstore_parked WHERE error <> '' AND (%(subscriber)s::text IS NULL
-        OR subscriber = %(subscriber)s) LIMIT %(some)s) AS failed
-    GROUP BY error ORDER BY events DESC, error LIMIT %(most)s"""
-_KEYS = """
-    SELECT key, position, error, traceback, attempts, retry_at, parked_at, (
-        SELECT count(*) FROM (SELECT FROM eventstore_parked AS queue
-            WHERE queue.subscriber = failed.subscriber AND queue.key = failed.key LIMIT %(some)s) AS counted) AS queue
-    FROM eventstore_parked AS failed WHERE subscriber = %(subscriber)s AND error <> ''
-    ORDER BY position, key LIMIT %(most)s"""
-_WARNINGS = """
-    SELECT text, count(*) AS events, max(position) AS last
-    FROM (SELECT * FROM eventstore_warning WHERE subscriber = %(subscriber)s LIMIT %(some)s) AS warned
-    GROUP BY text ORDER BY events DESC, text LIMIT %(most)s"""
 
 
 class Excerpt(msgspec.Struct, Generic[T], frozen=True):
@@ -102,8 +86,8 @@ def subscriber_detail(name: str) -> SubscriberDetail:
         gaps=missing,
         ranges=_some(missing.ranges),
         errors=parked_errors(name),
-        keys=_few(_KEYS, ParkedKey, name),
-        warnings=_few(_WARNINGS, WarningCount, name),
+        keys=_few(queries.FAILED_KEYS, ParkedKey, name),
+        warnings=_few(queries.WARNINGS, WarningCount, name),
         discarded=_some(DiscardedEvent.objects.filter(subscriber=name).order_by("-id")[: SHOWN + 1]),
         skipped=_some(SkippedRange.objects.filter(subscriber=name).order_by("-id")[: SHOWN + 1]),
         actions=_some(OperatorAction.objects.filter(target=name).order_by("-id")[: SHOWN + 1]),
@@ -112,7 +96,7 @@ def subscriber_detail(name: str) -> SubscriberDetail:
 
 def parked_errors(name: str | None = None) -> Excerpt[ParkedError]:
     """The most frequent errors among the parked events, of one subscriber or of all."""
-    return _few(_ERRORS, ParkedError, name)
+    return _few(queries.PARKED_ERRORS, ParkedError, name)
 
 
 def _gaps(name: str) -> Gaps:

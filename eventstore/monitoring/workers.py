@@ -10,12 +10,9 @@ from psycopg.rows import class_row
 
 from eventstore import conf, database
 from eventstore.models import WorkerHeartbeat
+from eventstore.monitoring import queries
 from eventstore.monitoring.health import HealthIssue, duration
 from eventstore.subscriptions.registry import registry
-
-_HEARTBEATS = """SELECT name, kind, queues, process, started_at, beat_at, stopped_at IS NOT NULL AS stopped,
-        extract(epoch FROM clock_timestamp() - beat_at)::float AS age
-    FROM eventstore_heartbeat WHERE kind <> 'health-check' ORDER BY kind, name"""
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +52,7 @@ def worker_statuses(*, using: str = DEFAULT_DB_ALIAS) -> list[WorkerStatus]:
     """Workers and beats that were ever heard of and are not forgotten."""
     with database.cursor(using) as cursor:
         reading = cursor.connection.cursor(row_factory=class_row(WorkerStatus))
-        return reading.execute(_HEARTBEATS, prepare=True).fetchall()
+        return reading.execute(queries.HEARTBEATS, prepare=True).fetchall()
 
 
 def worker_issues(known: Sequence[WorkerStatus]) -> Iterator[HealthIssue]:

@@ -12,6 +12,7 @@ from msgspec import Meta
 from eventstore import database, store
 from eventstore.errors import Busy, NothingParked, Refused
 from eventstore.models import ClockTimestamp, ParkedEvent, SubscriberRow
+from eventstore.operations import queries
 from eventstore.operations.base import Operation, operation
 from eventstore.subscriptions import feeding, gaps, row_locks
 from eventstore.subscriptions.registry import registry
@@ -28,28 +29,6 @@ AT_ONCE = 50
 
 MOST_SHARDS = 64
 STAND_TOGETHER_WITHIN = 10.0
-
-_STATUS = """UPDATE eventstore_subscriber SET status = %s, failures = 0, retry_at = NULL,
-    resumed_at = CASE WHEN %s = 'running' THEN clock_timestamp() ELSE resumed_at END WHERE subscriber = %s"""
-_MOVE_ON = """UPDATE eventstore_subscriber SET checkpoint = greatest(checkpoint, %s), moved_at = clock_timestamp()
-    WHERE subscriber = %s"""
-_NOTE_SKIPPED = (
-    """INSERT INTO eventstore_skippedrange (subscriber, after, upto, reason, by) VALUES (%s, %s, %s, %s, %s)"""
-)
-_MOVE_BACK = "UPDATE eventstore_subscriber SET checkpoint = least(checkpoint, %s) WHERE subscriber = %s"
-_UNPARK_ABOVE = "DELETE FROM eventstore_parked WHERE subscriber = %s AND position > %s"
-_UNSKIP_ABOVE = "DELETE FROM eventstore_skippedrange WHERE subscriber = %s AND after >= %s"
-_CUT_SKIPPED = "UPDATE eventstore_skippedrange SET upto = %s WHERE subscriber = %s AND upto > %s"
-_RESHARD = """INSERT INTO eventstore_subscriber (name, subscriber, shard, shards, rank, mode, version, types_hash,
-        fingerprint, stale, checkpoint, began_after, status, processed, failures, resumed_at, last_error, last_error_at,
-        moved_at, fed_by)
-    SELECT new.name, subscriber, new.shard, %(shards)s, rank, %(mode)s, version, types_hash, fingerprint, stale,
-        checkpoint, began_after, status, CASE new.shard WHEN 0 THEN %(processed)s ELSE 0 END, 0, resumed_at, '', NULL,
-        moved_at, fed_by
-    FROM eventstore_subscriber AS row, unnest(%(names)s::text[], %(numbers)s::int[]) AS new(name, shard)
-    WHERE row.name = %(one)s"""
-_PROCESSED = "SELECT sum(processed) FROM eventstore_subscriber WHERE subscriber = %s"
-_REMOVE = "DELETE FROM eventstore_subscriber WHERE name = ANY(%s)"
 
 
 @operation("pause", verb="Pause", permission=OPERATE)
@@ -110,8 +89,8 @@ class Skip(Operation, frozen=True, kw_only=True):
         with transaction.atomic(durable=True), database.cursor() as cursor:
             held = row_locks.lock_rows(cursor, registry[self.target])
             self._judge(held)
-            cursor.execute(_NOTE_SKIPPED, [self.target, _lowest(held), self.upto, reason, by])
-            cursor.execute(_MOVE_ON, [self.upto, self.target])
+            cursor.execute(queries.NOTE_SKIPPED, [self.target, _lowest(held), self.upto, reason, by])
+            cursor.execute(queries.MOVE_ON, [self.upto, self.target])
         return f"skipped from {_lowest(held):,} to {self.upto:,}"
 
     def _judge(self, held: list[LockedRow]) -> None:
@@ -146,10 +125,10 @@ class Rewind(Operation, frozen=True, kw_only=True):
         with transaction.atomic(durable=True), database.cursor() as cursor:
             held = row_locks.lock_rows(cursor, registry[self.target])
             self._judge(held)
-            cursor.execute(_UNPARK_ABOVE, [self.target, self.to])
-            cursor.execute(_UNSKIP_ABOVE, [self.target, self.to])
-            cursor.execute(_CUT_SKIPPED, [self.to, self.target, self.to])
-            cursor.execute(_MOVE_BACK, [self.to, self.target])
+            cursor.execute(queries.UNPARK_ABOVE, [self.target, self.to])
+            cursor.execute(queries.UNSKIP_ABOVE, [self.target, self.to])
+            cursor.execute(queries.CUT_SKIPPED, [self.to, self.target, self.to])
+            cursor.execute(queries.MOVE_BACK, [self.to, self.target])
         return f"moved back to {self.to:,}"
 
     def _judge(self, held: list[LockedRow]) -> None:
@@ -202,9 +181,9 @@ class Reshard(Operation, frozen=True, kw_only=True):
 
     def _divide(self, cursor: psycopg.Cursor[Any], subscriber: Subscriber, held: list[LockedRow]) -> None:
         """New rows in place of the old ones. Parked events belong to the subscriber as a whole and stay."""
-        row = cursor.execute(_PROCESSED, [subscriber.name]).fetchone()
+        row = cursor.execute(queries.COUNT_PROCESSED, [subscriber.name]).fetchone()
         cursor.execute(
-            _RESHARD,
+            queries.RESHARD,
             {
                 "shards": self.shards,
                 "mode": subscriber.mode if self.shards == 1 else Mode.ASYNC,
@@ -214,7 +193,7 @@ class Reshard(Operation, frozen=True, kw_only=True):
                 "one": held[0].name,
             },
         )
-        cursor.execute(_REMOVE, [[lease.name for lease in held]])
+        cursor.execute(queries.REMOVE_ROWS, [[lease.name for lease in held]])
 
     def _judge(self) -> None:
         if not 1 <= self.shards <= MOST_SHARDS:
@@ -298,7 +277,7 @@ def _set_status(name: str, status: str, before: set[str]) -> None:
         held = row_locks.lock_rows(cursor, registry[name], same_code=False)
         if not any(lease.status in before for lease in held):
             raise Refused(f"{name} is {held[0].status}.")
-        cursor.execute(_STATUS, [status, status, name])
+        cursor.execute(queries.SET_STATUS, [status, status, name])
 
 
 def _failed(name: str) -> QuerySet[ParkedEvent]:

@@ -6,24 +6,10 @@ from typing import Any, NamedTuple
 
 from eventstore import database, store
 from eventstore.database import Statement
-from eventstore.subscriptions import parking
+from eventstore.subscriptions import queries
 from eventstore.subscriptions.subscriber import Subscriber
 
 NEAR = 500
-
-IS_KNOWN = """(name, version, types_hash) IN (
-    SELECT * FROM unnest(%(names)s::text[], %(versions)s::int[], %(types_hashes)s::text[]))"""
-"""Whether a row is of code that `known_rows` was asked about: SQL about a subscriber's row, with its parameters."""
-
-_LIMITS = (
-    "SELECT set_config('lock_timeout', '200ms', true), set_config('idle_in_transaction_session_timeout', '1s', true)"
-)
-# FOR NO KEY UPDATE: a plain FOR UPDATE SKIP LOCKED would skip rows that an uncommitted foreign key merely points to.
-_LOCK = f"""SELECT name FROM eventstore_subscriber
-    WHERE status = 'running' AND (retry_at IS NULL OR retry_at <= clock_timestamp())
-        AND {IS_KNOWN}
-    ORDER BY rank, name FOR NO KEY UPDATE SKIP LOCKED"""
-_CHECKPOINTS = "SELECT name, subscriber, checkpoint FROM eventstore_subscriber"
 
 
 def known_rows(known: Sequence[Subscriber]) -> dict[str, list[Any]]:
@@ -63,12 +49,12 @@ def acquire(known: Sequence[Subscriber], first: Sequence[Statement], *, using: s
     names = [subscriber.declared for subscriber in known]
     *_, locked, checkpoints, horizon, parked, discarded = database.pipeline(
         *first,
-        Statement(_LIMITS),
-        Statement(_LOCK, known_rows(known)),
-        Statement(_CHECKPOINTS),
-        Statement(store.HORIZON, [-1]),
-        Statement(parking.KEYS, [names]),
-        Statement(parking.DISCARDED, [names]),
+        Statement(queries.LIMIT_FEEDER),
+        Statement(queries.LOCK_FEEDABLE, known_rows(known)),
+        Statement(queries.CHECKPOINTS),
+        store.horizon_statement(),
+        Statement(queries.PARKED_KEYS, [names]),
+        Statement(queries.DISCARDED_EVENTS, [names]),
         using=using,
     )
     held = {name for (name,) in locked}

@@ -17,7 +17,7 @@ from eventstore.codec import Recorded
 from eventstore.context import process_name
 from eventstore.database import Statement
 from eventstore.errors import NewerSchema, TooManyFailures
-from eventstore.subscriptions import parking
+from eventstore.subscriptions import parking, queries
 from eventstore.subscriptions.feed_state import FeedState, acquire
 from eventstore.subscriptions.parking import Parking
 from eventstore.subscriptions.registry import registry
@@ -29,28 +29,6 @@ log = structlog.get_logger(__name__)
 
 BATCH = 500
 TRIES = 10
-
-_TRY = "SELECT pg_try_advisory_lock(%s, 0)"
-# From now on it is the transaction that holds it: in that order, so that it is held all the time.
-_UNTIL_COMMIT = "SELECT pg_advisory_xact_lock(%s, 0), pg_advisory_unlock(%s, 0)"
-_GIVE_UP = "SELECT pg_advisory_unlock(%s, 0)"
-_PATIENCE = "SELECT set_config('lock_timeout', '100ms', true)"
-_AWAIT = "SELECT pg_advisory_xact_lock_shared(%s, 0)"
-_MOVE = """UPDATE eventstore_subscriber AS row
-    SET checkpoint = greatest(row.checkpoint, new.checkpoint), processed = row.processed + new.processed, failures = 0,
-        retry_at = NULL, moved_at = clock_timestamp(), fed_by = %s
-    FROM unnest(%s::text[], %s::bigint[], %s::int[]) AS new(name, checkpoint, processed) WHERE row.name = new.name"""
-_FAILED = """UPDATE eventstore_subscriber
-    SET failures = failures + 1, retry_at = clock_timestamp() + interval '1 second', last_error = %s,
-        last_error_at = clock_timestamp(), status = CASE WHEN failures + 1 >= %s THEN 'halted' ELSE status END
-    WHERE name = %s"""
-_PARKED = "UPDATE eventstore_subscriber SET last_error = %s, last_error_at = clock_timestamp() WHERE name = %s"
-_HALT = """UPDATE eventstore_subscriber SET status = 'halted', last_error = %s, last_error_at = clock_timestamp()
-    WHERE name = %s"""
-# What failed before somebody resumed the subscriber is no longer held against it.
-_FAILING = """SELECT DISTINCT key FROM eventstore_parked
-    WHERE subscriber = %s AND error <> '' AND parked_at > greatest(
-        clock_timestamp() - interval '1 minute', (SELECT resumed_at FROM eventstore_subscriber WHERE name = %s))"""
 
 
 class Fed(NamedTuple):
@@ -107,15 +85,15 @@ def feed_sync(*, using: str = DEFAULT_DB_ALIAS) -> Fed:
     for its end.
     """
     try:
-        ((ours,),) = database.pipeline(Statement(_TRY, [advisory_locks.FEEDER]), using=using)[0]
+        ((ours,),) = database.pipeline(Statement(queries.TRY_FEEDER, [advisory_locks.FEEDER]), using=using)[0]
         if not ours:
             return Fed(held=False, moved=False, elsewhere=True)
         with transaction.atomic(using, durable=True):
-            until_commit = Statement(_UNTIL_COMMIT, [advisory_locks.FEEDER, advisory_locks.FEEDER])
+            until_commit = Statement(queries.FEEDER_UNTIL_COMMIT, [advisory_locks.FEEDER, advisory_locks.FEEDER])
             fed = feed_within(registry.of(Mode.SYNC), until_commit, using=using)
     except BaseException as error:
         raise_if_lost(error)  # and with the connection the lock
-        database.pipeline(Statement(_GIVE_UP, [advisory_locks.FEEDER]), using=using)
+        database.pipeline(Statement(queries.RELEASE_FEEDER, [advisory_locks.FEEDER]), using=using)
         raise
     if fed.moved:
         log.debug("batch_committed")
@@ -129,7 +107,12 @@ def ask_after_feeder(*statements: Statement, using: str = DEFAULT_DB_ALIAS) -> l
     """
     # Given back before anything is asked, so that whoever asks keeps nobody from feeding. Not a lock of the session:
     # one that is granted just as the patience ends would never be given back.
-    before = [Statement("BEGIN"), Statement(_PATIENCE), Statement(_AWAIT, [advisory_locks.FEEDER]), Statement("COMMIT")]
+    before = [
+        Statement("BEGIN"),
+        Statement(queries.LIMIT_AWAITING),
+        Statement(queries.AWAIT_FEEDER, [advisory_locks.FEEDER]),
+        Statement("COMMIT"),
+    ]
     try:
         return database.pipeline(*before, *statements, using=using)[len(before) :]
     except psycopg.Error as error:
@@ -183,7 +166,7 @@ class _Batch:
         if not self.moved:
             return []
         moves = [(name, upto, processed) for name, (upto, processed) in self.moved.items()]
-        return [Statement(_MOVE, [process_name(), *map(list, zip(*moves, strict=True))])]
+        return [Statement(queries.MOVE_CHECKPOINTS, [process_name(), *map(list, zip(*moves, strict=True))])]
 
     def _alone(self, subscriber: Subscriber) -> None:
         try:
@@ -211,14 +194,14 @@ class _Batch:
         if not is_infrastructure(error):
             return False
         self.moved.pop(subscriber.name, None)
-        self.cursor.execute(_FAILED, [parking.describe(error), TRIES, subscriber.name])
+        self.cursor.execute(queries.NOTE_FAILURE, [parking.describe(error), TRIES, subscriber.name])
         log.warning("subscriber_infrastructure_failed", subscriber=subscriber.name, error=parking.describe(error))
         return True
 
     def _halt(self, subscriber: Subscriber, error: TooManyFailures) -> None:
         """Park nothing, move nothing: when the fault is mended, everything is applied as if it had never been."""
         self.moved.pop(subscriber.name, None)
-        self.cursor.execute(_HALT, [str(error), subscriber.name])
+        self.cursor.execute(queries.HALT, [str(error), subscriber.name])
         log.error("subscriber_halted", subscriber=subscriber.name, error=str(error))
 
     def _plainly(self, subscriber: Subscriber) -> None:
@@ -251,8 +234,8 @@ class _Batch:
         failed = [parked for parked in queued if parked.error]
         if not failed:
             return
-        self.cursor.execute(_PARKED, [failed[-1].error, subscriber.name])
-        before = self.cursor.execute(_FAILING, [subscriber.declared, subscriber.name]).fetchall()
+        self.cursor.execute(queries.NOTE_PARKED, [failed[-1].error, subscriber.name])
+        before = self.cursor.execute(queries.FAILING_KEYS, [subscriber.declared, subscriber.name]).fetchall()
         keys = {parked.key for parked in failed}.union(key for (key,) in before)
         parking.refuse_too_many(len(keys), f"failed within a minute, the last with {failed[-1].error}")
 

@@ -13,24 +13,13 @@ from django.db import DEFAULT_DB_ALIAS
 
 from eventstore import database, store
 from eventstore.codec import Recorded
+from eventstore.subscriptions import queries
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Subscriber
 
 SOME = 10_000
 MOST = 1_000_000
 """Events after which counting ends; a range says when there are more."""
-
-_COUNT = """SELECT count(*) FROM (SELECT FROM eventstore_event
-    WHERE type = ANY(%s) AND position > %s AND position <= %s LIMIT %s) AS wanted"""
-_ROWS = "SELECT name, checkpoint FROM eventstore_subscriber WHERE subscriber = %s"
-_PARKED = "SELECT DISTINCT position FROM eventstore_parked WHERE subscriber = %s ORDER BY position LIMIT %s"
-_PARKED_AMONG = "SELECT DISTINCT position FROM eventstore_parked WHERE subscriber = %s AND position = ANY(%s)"
-# Two parked positions are in one range when nothing that was wanted, and so was applied, lies between them.
-_BETWEEN = """SELECT pair.low FROM unnest(%s::bigint[], %s::bigint[]) AS pair(low, high)
-    WHERE NOT EXISTS (SELECT FROM unnest(%s::text[]) AS wanted(type) WHERE EXISTS (
-        SELECT FROM eventstore_event AS event
-        WHERE event.type = wanted.type AND event.position > pair.low AND event.position < pair.high))"""
-_SKIPPED = "SELECT after, upto FROM eventstore_skippedrange WHERE subscriber = %s ORDER BY after"
 
 
 class Range(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +77,7 @@ class _Look:
     def pending(self) -> list[Range]:
         """What lies between its checkpoint and the horizon."""
         horizon = store.horizon(using=self.using)
-        rows = self._rows(_ROWS, [self.name])
+        rows = self._rows(queries.CHECKPOINTS_OF, [self.name])
         if not rows:
             return self._ranges(0, horizon, "pending")
         if len(rows) == 1:
@@ -96,13 +85,13 @@ class _Look:
         return self._pending_of_shards(dict(rows), horizon)
 
     def skipped(self) -> list[Range]:
-        skipped = self._rows(_SKIPPED, [self.name])
+        skipped = self._rows(queries.SKIPPED_RANGES, [self.name])
         return [found for after, upto in skipped for found in self._ranges(after, upto, "skipped")]
 
     def parked(self) -> list[Range]:
-        found = [position for (position,) in self._rows(_PARKED, [self.name, self.most + 1])]
+        found = [position for (position,) in self._rows(queries.PARKED_POSITIONS, [self.name, self.most + 1])]
         positions = found[: self.most]
-        together = {low for (low,) in self._rows(_BETWEEN, [positions[:-1], positions[1:], self.types])}
+        together = {low for (low,) in self._rows(queries.ADJACENT, [positions[:-1], positions[1:], self.types])}
         ranges: list[list[int]] = []
         for position in positions:
             if ranges and ranges[-1][-1] in together:
@@ -124,7 +113,8 @@ class _Look:
         shards = [registry[name] for name in checkpoints]
         most = min(self.most, SOME)
         between = store.read(low, min(high, horizon), self.types, most, using=self.using)
-        parked = {position for (position,) in self._rows(_PARKED_AMONG, [self.name, [one.position for one in between]])}
+        read = [one.position for one in between]
+        parked = {position for (position,) in self._rows(queries.PARKED_POSITIONS_AMONG, [self.name, read])}
         pending = [
             recorded.position
             for recorded in between
@@ -140,7 +130,7 @@ class _Look:
     def _ranges(self, after: int, upto: int, why: str) -> list[Range]:
         if upto <= after:
             return []
-        count: int = self._rows(_COUNT, [self.types, after, upto, self.most + 1])[0][0]
+        count: int = self._rows(queries.COUNT_WANTED, [self.types, after, upto, self.most + 1])[0][0]
         found = Range(first=after + 1, last=upto, count=min(count, self.most), why=why, more=count > self.most)
         return [found] if count else []
 

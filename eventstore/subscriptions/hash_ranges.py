@@ -1,7 +1,7 @@
-"""Slices of the keys, so that several processes share the work of one subscriber.
+"""Ranges of the hashes of keys, so that several processes share the work of one subscriber.
 
-A key belongs to a slice by the MD5 of its text, read as a number between 0 and 1: evenly spread whatever the keys look
-like, and the same in Python and in SQL, where a slice is a range of the hash's hexadecimal text.
+A key belongs to a range by the MD5 of its text, read as a number between 0 and 1: evenly spread whatever the keys look
+like, and the same in Python and in SQL, where a range is one of the hash's hexadecimal text.
 """
 
 import random
@@ -12,19 +12,7 @@ from typing import NamedTuple
 from psycopg import sql
 
 DIGITS = 8
-"""How many hexadecimal digits of the hash tell the slices apart."""
-
-HOLDS = """md5(key) COLLATE "C" >= lower AND (upper IS NULL OR md5(key) COLLATE "C" < upper)"""
-"""`Slice.holds` in SQL, for columns of these names."""
-
-
-def holds(key: sql.Composable, part: "HashRange") -> sql.Composable:
-    """The same for one range, of keys whose text is given by some SQL; true of all where the range is that of all."""
-    if part == ALL:
-        return sql.SQL("true")
-    digest = sql.SQL('md5({}) COLLATE "C"').format(key)
-    above = sql.SQL("{} >= {}").format(digest, sql.Literal(part.lower))
-    return above if part.upper is None else sql.SQL("{} AND {} < {}").format(above, digest, sql.Literal(part.upper))
+"""How many hexadecimal digits of the hash tell the ranges apart."""
 
 
 class HashRange(NamedTuple):
@@ -46,18 +34,27 @@ class HashRange(NamedTuple):
 ALL = HashRange()
 
 
+def holds(key: sql.Composable, part: HashRange) -> sql.Composable:
+    """`HashRange.holds` in SQL, of a key whose text some SQL gives; true of all where the range is that of all."""
+    if part == ALL:
+        return sql.SQL("true")
+    digest = sql.SQL('md5({}) COLLATE "C"').format(key)
+    above = sql.SQL("{} >= {}").format(digest, sql.Literal(part.lower))
+    return above if part.upper is None else sql.SQL("{} AND {} < {}").format(above, digest, sql.Literal(part.upper))
+
+
 def shard(index: int, count: int) -> HashRange:
-    """The slice of shard `index` of `count`, counted from 0."""
+    """The range of shard `index` of `count`, counted from 0."""
     return _between(index / count, (index + 1) / count)
 
 
 def share(begin: float, size: float) -> HashRange:
-    """The slice that begins at a place between 0 and 1 and has this size, cut off at 1."""
+    """The range that begins at a place between 0 and 1 and has this size, cut off at 1."""
     return _between(begin, begin + size)
 
 
 def sample(size: float) -> HashRange:
-    """A slice of this size between 0 and 1, another one each time."""
+    """A range of this size between 0 and 1, another one each time."""
     return share(random.uniform(0, 1 - size), size)
 
 

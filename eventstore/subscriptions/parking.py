@@ -13,19 +13,8 @@ import psycopg
 from eventstore import conf
 from eventstore.codec import Recorded
 from eventstore.errors import EventstoreError, TooManyFailures
+from eventstore.subscriptions import queries
 from eventstore.subscriptions.subscriber import Work
-
-KEYS = """SELECT subscriber, key, min(position) FROM eventstore_parked WHERE subscriber = ANY(%s)
-    GROUP BY subscriber, key"""
-# Only who was moved back meets with one again.
-DISCARDED = """SELECT subscriber, key, position FROM eventstore_discardedevent AS gone
-    WHERE subscriber = ANY(%s) AND position > (
-        SELECT min(checkpoint) FROM eventstore_subscriber AS row WHERE row.subscriber = gone.subscriber)"""
-_PARK = """INSERT INTO eventstore_parked (subscriber, key, position, error, traceback, attempts, retry_at)
-    SELECT %s, key, position, error, traceback, (error <> '')::int, CASE WHEN error <> '' THEN
-        clock_timestamp() + %s::float8 * interval '1 second' END
-    FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[]) AS new(key, position, error, traceback)
-    ON CONFLICT DO NOTHING"""
 
 STREAM = "stream "
 FIRST_RETRY = 1.0
@@ -46,7 +35,7 @@ def park(
 ) -> None:
     """Park events; failed ones are tried again in so many seconds, or when somebody asks for it."""
     if parked:
-        cursor.execute(_PARK, [subscriber, retry_in, *map(list, zip(*parked, strict=True))])
+        cursor.execute(queries.PARK, [subscriber, retry_in, *map(list, zip(*parked, strict=True))])
 
 
 def refuse_too_many(keys: int, told: str) -> None:

@@ -11,7 +11,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from eventstore import database
 from eventstore.database import Statement
-from eventstore.subscriptions import feed_state, feeding
+from eventstore.subscriptions import feed_state, feeding, queries
 from eventstore.subscriptions.feeding import Fed
 from eventstore.subscriptions.outbox import Outbox
 from eventstore.subscriptions.registry import registry
@@ -141,15 +141,6 @@ def chain(root: UUID, position: int, turn: Turn, outboxes: Sequence[Outbox]) -> 
 
 
 def _state_of(outboxes: Sequence[Outbox]) -> str:
-    """One statement for all: asked in two moments, a command could be in neither answer.
-
-    Whether something is unsent; whether a subscriber that is near is behind; whether one is so far behind that nobody
-    waits for it.
-    """
     unfinished = " OR ".join(f"({outbox.unfinished})" for outbox in outboxes) or "false"
     positions = ", ".join(["%(position)s", *(f"({outbox.result})" for outbox in outboxes)])
-    return f"""SELECT {unfinished},
-        coalesce(bool_or(checkpoint >= %(position)s - %(near)s), false),
-        coalesce(bool_or(checkpoint < %(position)s - %(near)s), false)
-        FROM eventstore_subscriber WHERE status = 'running' AND {feed_state.IS_KNOWN}
-            AND checkpoint < greatest({positions})"""
+    return queries.CHAIN_STATE.format(unfinished=unfinished, positions=positions)

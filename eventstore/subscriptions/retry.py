@@ -14,8 +14,8 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 from eventstore import database, handler_guard, signals, store
 from eventstore.codec import Recorded
 from eventstore.errors import Busy, NothingParked
-from eventstore.subscriptions import hash_ranges, parking, row_locks
-from eventstore.subscriptions.feed_state import IS_KNOWN, known_rows
+from eventstore.subscriptions import parking, queries, row_locks
+from eventstore.subscriptions.feed_state import known_rows
 from eventstore.subscriptions.feeding import report
 from eventstore.subscriptions.parking import Parking
 from eventstore.subscriptions.registry import registry
@@ -26,35 +26,6 @@ from eventstore.transient_errors import is_infrastructure, raise_if_infrastructu
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-
-_KEYS = """SELECT key FROM eventstore_parked WHERE subscriber = %(subscriber)s
-    AND (%(key)s::text IS NULL OR key = %(key)s) AND (%(error)s::text IS NULL OR error = %(error)s)
-    GROUP BY key ORDER BY min(position)"""
-_DUE = f"""SELECT parked.subscriber, key
-    FROM unnest(%(names)s::text[], %(lowers)s::text[], %(uppers)s::text[]) AS mine(name, lower, upper)
-        JOIN eventstore_subscriber AS row USING (name)
-        JOIN eventstore_parked AS parked USING (subscriber)
-    WHERE status = 'running' AND {IS_KNOWN} AND error <> '' AND parked.retry_at <= clock_timestamp()
-        AND {hash_ranges.HOLDS}
-    ORDER BY parked.retry_at LIMIT %(most)s"""
-_MAKE_DUE = """UPDATE eventstore_parked SET retry_at = clock_timestamp()
-    WHERE subscriber = %s AND key = ANY(%s) AND error <> ''"""
-_POSTPONE = """UPDATE eventstore_parked SET retry_at = clock_timestamp() + interval '1 second'
-    WHERE subscriber = %s AND key = %s AND error <> ''"""
-_QUEUE = "SELECT position FROM eventstore_parked WHERE subscriber = %s AND key = %s ORDER BY position LIMIT %s"
-_TAKE = "DELETE FROM eventstore_parked WHERE subscriber = %s AND key = %s AND position = ANY(%s)"
-_STILL = """UPDATE eventstore_parked SET error = %s, traceback = %s, attempts = %s,
-        retry_at = clock_timestamp() + %s::float8 * interval '1 second'
-    WHERE subscriber = %s AND key = %s AND position = %s"""
-_PARKED = "SELECT DISTINCT key FROM eventstore_parked WHERE subscriber = %s AND key = ANY(%s)"
-_ATTEMPTS = "SELECT attempts FROM eventstore_parked WHERE subscriber = %s AND key = %s AND position = %s"
-_DISCARD = """WITH gone AS (
-        DELETE FROM eventstore_parked WHERE subscriber = %s AND key = %s AND position = ANY(%s)
-        RETURNING subscriber, key, position, error
-    ), noted AS (
-        INSERT INTO eventstore_discardedevent (subscriber, key, position, error, reason, by)
-        SELECT subscriber, key, position, error, %s, %s FROM gone ON CONFLICT DO NOTHING
-    ) SELECT count(*) FROM gone"""
 
 
 class _NotYet(Busy):
@@ -74,7 +45,7 @@ def failing_keys(
 ) -> list[str]:
     """The keys of a subscriber that have something parked: all, that one, or those of one error."""
     with database.cursor(using) as cursor:
-        found = cursor.execute(_KEYS, {"subscriber": name, "key": key, "error": error}).fetchall()
+        found = cursor.execute(queries.KEYS_WITH_PARKED, {"subscriber": name, "key": key, "error": error}).fetchall()
     return [key for (key,) in found]
 
 
@@ -106,7 +77,7 @@ def retry_keys_later(name: str, keys: Sequence[str], *, using: str = DEFAULT_DB_
     """Let workers try these keys again, as soon as they can. Raises `Busy`."""
     with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
         row_locks.lock_rows(cursor, registry[name])
-        cursor.execute(_MAKE_DUE, [name, list(keys)])
+        cursor.execute(queries.MAKE_DUE, [name, list(keys)])
 
 
 def retry_due(known: Sequence[Subscriber], most: int = 20, *, using: str = DEFAULT_DB_ALIAS) -> bool:
@@ -123,13 +94,13 @@ def retry_due(known: Sequence[Subscriber], most: int = 20, *, using: str = DEFAU
         "most": most,
     }
     with database.cursor(using) as cursor:
-        found = cursor.execute(_DUE, asked, prepare=True).fetchall()
+        found = cursor.execute(queries.DUE_RETRIES, asked, prepare=True).fetchall()
         for name, key in found:
             try:
                 retry_keys(name, [key], using=using)
             except Exception as error:
                 raise_if_lost(error)
-                cursor.execute(_POSTPONE, [name, key])
+                cursor.execute(queries.POSTPONE_RETRY, [name, key])
                 expected = isinstance(error, Busy) or is_infrastructure(error)
                 say = log.warning if expected else log.error
                 say("retry_postponed", subscriber=name, key=key, error=parking.describe(error))
@@ -146,7 +117,7 @@ def discard(
     wanted = sorted(set(positions))
     with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
         row_locks.lock_rows(cursor, registry[name])
-        gone = cursor.execute(_DISCARD, [name, key, wanted, reason, by]).fetchone()
+        gone = cursor.execute(queries.DISCARD, [name, key, wanted, reason, by]).fetchone()
         if not wanted or gone != (len(wanted),):
             raise NothingParked
         healed = _heal(cursor, registry[name], key, using)
@@ -181,7 +152,7 @@ def _queue(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, reache
     """The next events of a key. Of a stream that is held back every shard has its part: it is healed when the last of
     them has got there. Raises `Busy` until then, or when it takes newer code.
     """
-    rows = cursor.execute(_QUEUE, [subscriber.declared, key, BATCH]).fetchall()
+    rows = cursor.execute(queries.QUEUE, [subscriber.declared, key, BATCH]).fetchall()
     queue = store.read_these([position for (position,) in rows], using=using) if rows else []
     if any(recorded.position > reached and key == parking.stream_key(recorded) for recorded in queue):
         raise _NotYet(f"Not all shards of {subscriber.declared} have come as far as {key}.")
@@ -199,7 +170,7 @@ def _apply(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, queue:
     except Exception as error:
         raise_if_infrastructure(error)
         applied = _one_by_one(cursor, subscriber, key, queue, using)
-    cursor.execute(_TAKE, [subscriber.declared, key, [recorded.position for recorded in applied]])
+    cursor.execute(queries.UNPARK, [subscriber.declared, key, [recorded.position for recorded in applied]])
     return len(queue) - len(applied)
 
 
@@ -239,12 +210,12 @@ def _works(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, record
 
 
 def _parked_among(cursor: psycopg.Cursor[Any], subscriber: Subscriber, keys: list[str]) -> set[str]:
-    return {key for (key,) in cursor.execute(_PARKED, [subscriber.declared, keys]).fetchall()}
+    return {key for (key,) in cursor.execute(queries.PARKED_AMONG, [subscriber.declared, keys]).fetchall()}
 
 
 def _failed_again(cursor: psycopg.Cursor[Any], subscriber: Subscriber, failed: Parking) -> None:
     place = [subscriber.declared, failed.key, failed.position]
-    row = cursor.execute(_ATTEMPTS, place).fetchone()
+    row = cursor.execute(queries.ATTEMPTS, place).fetchone()
     attempts = row[0] + 1 if row else 1
     again = parking.retry_in(attempts) if subscriber.mode is Mode.ASYNC else None
-    cursor.execute(_STILL, [failed.error, failed.traceback, attempts, again, *place])
+    cursor.execute(queries.NOTE_RETRY, [failed.error, failed.traceback, attempts, again, *place])

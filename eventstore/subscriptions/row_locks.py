@@ -10,11 +10,8 @@ import psycopg
 from psycopg.rows import class_row
 
 from eventstore.errors import Busy, UnknownSubscriber
+from eventstore.subscriptions import queries
 from eventstore.subscriptions.subscriber import Subscriber
-
-SET_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', %s, true)"
-_HOLD = """SELECT name, shard, shards, status, checkpoint, version, types_hash, fingerprint FROM eventstore_subscriber
-    WHERE subscriber = %s ORDER BY rank, name FOR NO KEY UPDATE"""
 
 
 class LockedRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,12 +35,12 @@ def lock_rows(
     Every lock of the transaction is waited for no longer than `patience`. Raises `Busy` when they can't be had,
     `UnknownSubscriber` when there are none yet.
     """
-    cursor.execute(SET_LOCK_TIMEOUT, [patience])
+    limit_waiting(cursor, patience)
     try:
         with psycopg.Cursor(cursor.connection, row_factory=class_row(LockedRow)) as rows:
             # Whoever waited for rows that were replaced meanwhile, by splitting, has to look anew to see the new ones.
-            held = rows.execute(_HOLD, [subscriber.declared]).fetchall()
-            held = held or rows.execute(_HOLD, [subscriber.declared]).fetchall()
+            held = rows.execute(queries.LOCK_ROWS, [subscriber.declared]).fetchall()
+            held = held or rows.execute(queries.LOCK_ROWS, [subscriber.declared]).fetchall()
     except psycopg.errors.LockNotAvailable as error:
         raise Busy(f"{subscriber.declared} is being fed without a pause: try again in a moment.") from error
     if not held:
@@ -51,3 +48,8 @@ def lock_rows(
     if same_code and not all(subscriber.is_at(row.version, row.types_hash) for row in held):
         raise Busy(f"{subscriber.declared} was last fed by another version of its code than runs here.")
     return held
+
+
+def limit_waiting(cursor: psycopg.Cursor[Any], patience: str) -> None:
+    """Every lock of the transaction is waited for no longer than this."""
+    cursor.execute(queries.SET_LOCK_TIMEOUT, [patience])

@@ -9,7 +9,7 @@ import psycopg
 from django.db import DEFAULT_DB_ALIAS, transaction
 
 from eventstore.database import Statement
-from eventstore.subscriptions import parking
+from eventstore.subscriptions import parking, queries
 from eventstore.subscriptions.parking import Parking
 from eventstore.subscriptions.subscriber import Work
 from eventstore.transient_errors import raise_if_infrastructure, raise_if_lost
@@ -17,11 +17,8 @@ from eventstore.transient_errors import raise_if_infrastructure, raise_if_lost
 Apply = Callable[[Sequence[Work]], None]
 Report = Callable[[Work, Exception], None]
 
-SAVEPOINT = Statement("SAVEPOINT feeding")
-# Deferred again for whoever comes next in this transaction: the mode would outlive the savepoint.
-CHECKS = (Statement("SET CONSTRAINTS ALL IMMEDIATE"), Statement("SET CONSTRAINTS ALL DEFERRED"))
-_RELEASE = f"{'; '.join(check.query for check in CHECKS)}; RELEASE feeding"
-_ROLLBACK = "ROLLBACK TO feeding; RELEASE feeding"
+SAVEPOINT = Statement(queries.SAVEPOINT)
+CHECKS = (Statement(queries.CHECK_CONSTRAINTS), Statement(queries.DEFER_CONSTRAINTS))
 
 
 def isolate(
@@ -70,10 +67,10 @@ def savepoint(cursor: psycopg.Cursor[Any], *, using: str = DEFAULT_DB_ALIAS) -> 
     A deferred constraint would pass the savepoint and fail the commit of everybody, so it is checked here. And Django,
     where an author uses its models, need not roll back everything for an error that is undone here.
     """
-    cursor.execute(SAVEPOINT.query)
+    cursor.execute(queries.SAVEPOINT)
     try:
         yield
-        cursor.execute(_RELEASE)
+        cursor.execute(queries.RELEASE)
     except BaseException as error:
         raise_if_lost(error)
         undo(cursor, using=using)
@@ -82,7 +79,7 @@ def savepoint(cursor: psycopg.Cursor[Any], *, using: str = DEFAULT_DB_ALIAS) -> 
 
 def undo(cursor: psycopg.Cursor[Any], *, using: str = DEFAULT_DB_ALIAS) -> None:
     """Go back to the savepoint, as if nothing had been done since."""
-    cursor.execute(_ROLLBACK)
+    cursor.execute(queries.ROLLBACK)
     transaction.set_rollback(False, using=using)
 
 

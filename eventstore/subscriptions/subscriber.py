@@ -111,7 +111,7 @@ class Subscriber(ABC):
 
 
 class Shard(Subscriber):
-    """The slice of a subscriber's keys that one row stands for; it is fed like a subscriber of its own."""
+    """The range of a subscriber's keys that one row stands for; it is fed like a subscriber of its own."""
 
     def __init__(self, whole: Subscriber, index: int, count: int) -> None:
         self.whole, self.hash_range = whole, hash_ranges.shard(index, count)

@@ -64,7 +64,7 @@ class Subscribers(Collector):
             for each in SubscriberRow.Status:
                 status.add_metric([row.name, each], row.status == each)
             processed.add_metric([row.name], row.processed)
-            for waits, events in (("staff", row.needs_attention), ("retry", row.retrying), ("behind", row.behind)):
+            for waits, events in (("attention", row.needs_attention), ("retry", row.retrying), ("behind", row.behind)):
                 parked.add_metric([row.name, waits], events)
             warnings.add_metric([row.name], row.warnings)
             for why, events in _missing(row).items():

@@ -179,7 +179,7 @@ class Builder:
         part = self.part
         if self._bulk is None or self._expected != part.checkpoint:
             self._forget()
-            to_judge = None if event_filter.is_exact(self.projection) else folding.slice_or_none
+            to_judge = None if event_filter.is_exact(self.projection) else folding.range_or_none
             self._bulk = Bulk(self.projection, folding.table, part=to_judge, empty=part.checkpoint == 0)
         if self._stream is None:
             only = event_filter.event_condition(self.projection, folding.hash_range, folding.keys).as_string()

@@ -63,7 +63,7 @@ class KeyFilter:
 
 
 class Bulk(Generic[R]):
-    """Folds events into the table of a generation, of which nobody else writes these keys: all, or those of one slice.
+    """Folds events into the table of a generation, of which nobody else writes these keys: all, or those of one range.
 
     A third of `capacity` rows stay in memory after a flush, those that were used last. Of a table that was `empty` at
     first it knows which keys can't be there, and doesn't ask for them.

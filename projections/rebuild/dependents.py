@@ -6,23 +6,14 @@ from eventstore import database
 from projections import conf
 from projections.errors import DependedOn
 from projections.projection import AnyProjection
-
-_DEPENDANTS = """
-    SELECT format('view %%s', rule.ev_class::regclass) FROM pg_depend AS needs
-        JOIN pg_rewrite AS rule ON needs.classid = 'pg_rewrite'::regclass AND needs.objid = rule.oid
-        WHERE needs.refclassid = 'pg_class'::regclass AND needs.refobjid = to_regclass(%(table)s)
-    UNION SELECT format('trigger %%s', tgname) FROM pg_trigger
-        WHERE tgrelid = to_regclass(%(table)s) AND NOT tgisinternal
-    UNION SELECT format('foreign key %%s', conname) FROM pg_constraint
-        WHERE contype = 'f' AND to_regclass(%(table)s) IN (conrelid, confrelid)
-    ORDER BY 1"""
+from projections.rebuild import queries
 
 
 def dependents(projection: AnyProjection) -> list[str]:
     """Views, triggers and foreign keys of the live table, by kind and name."""
     with database.cursor() as cursor:
         table = sql.Identifier(conf.SCHEMA.get(), projection.model._meta.db_table).as_string()
-        return [name for (name,) in cursor.execute(_DEPENDANTS, {"table": table}).fetchall()]
+        return [name for (name,) in cursor.execute(queries.DEPENDENTS, {"table": table}).fetchall()]
 
 
 def refuse_dependents(projection: AnyProjection) -> None:

@@ -1,6 +1,6 @@
 """A part of a projection's keys, so that several workers fill one table side by side, each with rows of its own.
 
-A key belongs to the slice that the MD5 of its text falls into. Python and PostgreSQL agree on it, so that a worker
+A key belongs to the range that the MD5 of its text falls into. Python and PostgreSQL agree on it, so that a worker
 reads from the log what it folds and hardly anything else.
 """
 
@@ -13,12 +13,13 @@ from psycopg import sql
 
 from eventstore.subscriptions.hash_ranges import ALL, HashRange, holds
 from projections.projection import Handler, Projection
+from projections.rebuild import queries
 
 
 def event_condition(
     projection: Projection[Any], part: HashRange, keys: Collection[str] | None = None
 ) -> sql.Composable:
-    """SQL that is true of the events which may concern the keys of a slice, or the few `keys` that are asked for.
+    """SQL that is true of the events which may concern the keys of a range, or the few `keys` that are asked for.
 
     It speaks of the keys that are plain fields, whose JSON is the text of the key. It lets pass the events of handlers
     whose key is a function, and those of another schema version, whose fields an upcaster has yet to make: so what it
@@ -37,11 +38,11 @@ def event_condition(
         _arm(schema, types if set(types) != projection.types else [], _within(name, part, keys))
         for (name, schema), types in sorted(alike.items())
     ]
-    return sql.SQL("CASE {} ELSE true END").format(sql.SQL(" ").join(arms))
+    return sql.SQL(queries.EVENT_CONDITION).format(arms=sql.SQL(" ").join(arms))
 
 
 def is_exact(projection: Projection[Any]) -> bool:
-    """Whether the condition of a slice lets nothing pass but the events of its keys, so that nobody has to judge again.
+    """Whether the condition of a range lets nothing pass but the events of its keys, so that nobody has to judge again.
 
     So it is when every handler's key is a plain field without a default, of an event that never had another schema.
     """
@@ -53,16 +54,16 @@ def is_exact(projection: Projection[Any]) -> bool:
 
 def _arm(schema: int, types: list[str], within: sql.Composable) -> sql.Composable:
     """What holds of events in this schema version, of these types or of all that are read."""
-    known = sql.SQL("schema_version = {}").format(sql.Literal(schema))
+    known = sql.SQL(queries.OF_SCHEMA).format(schema=sql.Literal(schema))
     if types:
-        known = sql.SQL("{} AND type IN ({})").format(known, sql.SQL(", ").join(map(sql.Literal, sorted(types))))
-    # Not false: a field that is left out of the JSON has its default, which only Python knows.
-    return sql.SQL("WHEN {} THEN ({}) IS NOT FALSE").format(known, within)
+        listed = sql.SQL(", ").join(map(sql.Literal, sorted(types)))
+        known = sql.SQL(queries.OF_TYPES).format(known=known, types=listed)
+    return sql.SQL(queries.ARM).format(known=known, within=within)
 
 
 def _within(field: str, part: HashRange, keys: Collection[str] | None) -> sql.Composable:
     if keys is not None:
-        return sql.SQL("data->>{} = ANY({})").format(sql.Literal(field), sql.Literal(sorted(keys)))
+        return sql.SQL(queries.OF_KEYS).format(field=sql.Literal(field), keys=sql.Literal(sorted(keys)))
     return holds(sql.SQL("data->>{}").format(sql.Literal(field)), part)
 
 

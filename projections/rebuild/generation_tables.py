@@ -15,24 +15,7 @@ from eventstore.roles import owner_alias
 from eventstore.subscriptions import row_locks
 from projections import conf
 from projections.models import Generation, ReadModel
-
-_OWNER = "SELECT tableowner FROM pg_tables WHERE schemaname = %s AND tablename = %s"
-_GRANTS = """SELECT grantee, privilege_type FROM information_schema.role_table_grants
-    WHERE table_schema = %s AND table_name = %s"""
-_IN_THE_WAY = """SELECT string_agg(format('%%s (pid %%s, %%s s): %%s',
-        coalesce(nullif(application_name, ''), usename, backend_type), pid,
-        extract(epoch FROM clock_timestamp() - xact_start)::int, left(query, 200)), E'\n')
-    FROM pg_stat_activity WHERE pid IN (
-        SELECT pid FROM pg_locks WHERE granted AND pid <> pg_backend_pid() AND (
-        relation IN (to_regclass(%s), to_regclass(%s))
-        OR relation = 'eventstore_subscriber'::regclass AND mode = 'RowShareLock'))
-    AND clock_timestamp() - xact_start > '100 ms'"""
-
-# An index that refuses rows is no matter of speed, so it is there from the beginning.
-_INDEXES = """SELECT index.relname, pg_get_indexdef(index.oid)
-    FROM pg_index JOIN pg_class AS index ON index.oid = indexrelid
-    WHERE indrelid = %s::regclass AND NOT indisunique AND NOT indisexclusion"""
-_THERE = "SELECT indexname FROM pg_indexes WHERE schemaname = %s"
+from projections.rebuild import queries
 
 
 def make(model: type[ReadModel], generation: Generation) -> dict[str, str]:
@@ -56,7 +39,7 @@ def make(model: type[ReadModel], generation: Generation) -> dict[str, str]:
 def missing_indexes(generation: Generation) -> list[str]:
     """The statements that make what its table still lacks."""
     with database.cursor(owner_alias()) as cursor:
-        there = {name for (name,) in cursor.execute(_THERE, [generation.schema])}
+        there = {name for (name,) in cursor.execute(queries.EXISTING_INDEXES, [generation.schema])}
     return [statement for name, statement in generation.indexes.items() if name not in there]
 
 
@@ -91,7 +74,7 @@ def keep_maintenance_out(cursor: psycopg.Cursor[Any], model: type[ReadModel], ge
     Readers and writers don't notice. Autovacuum gives way to whoever waits for longer than `deadlock_timeout`, which
     is a second: much longer than readers may be kept waiting, so this comes before all other locks.
     """
-    cursor.execute(row_locks.SET_LOCK_TIMEOUT, ["3s"])
+    row_locks.limit_waiting(cursor, "3s")
     for schema in (conf.SCHEMA.get(), generation.schema):
         table = sql.Identifier(schema, model._meta.db_table)
         cursor.execute(sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE").format(table))
@@ -112,13 +95,13 @@ def in_the_way(model: type[ReadModel], generation: Generation) -> str:
     """
     tables = [f"{schema}.{model._meta.db_table}" for schema in (conf.SCHEMA.get(), generation.schema)]
     with database.cursor(owner_alias()) as cursor:
-        row = cursor.execute(_IN_THE_WAY, tables).fetchone()
+        row = cursor.execute(queries.IN_THE_WAY, tables).fetchone()
     return (row[0] if row else None) or ""
 
 
 def _take_indexes(cursor: psycopg.Cursor[Any], model: type[ReadModel], generation: Generation) -> dict[str, str]:
     table = sql.Identifier(generation.schema, model._meta.db_table).as_string()
-    found = dict(cursor.execute(_INDEXES, [table]).fetchall())
+    found = dict(cursor.execute(queries.INDEXES, [table]).fetchall())
     for name in found:
         cursor.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(generation.schema, name)))
     return found
@@ -132,11 +115,11 @@ def _move(cursor: psycopg.Cursor[Any], table: str, source: str, destination: str
 
 def _copy_grants(cursor: psycopg.Cursor[Any], table: str, schema: str) -> None:
     """Owner and privileges are those of the live table."""
-    owner = cursor.execute(_OWNER, [conf.SCHEMA.get(), table]).fetchone()
+    owner = cursor.execute(queries.OWNER, [conf.SCHEMA.get(), table]).fetchone()
     target = sql.Identifier(schema, table)
     if owner:
         cursor.execute(sql.SQL("ALTER TABLE {} OWNER TO {}").format(target, sql.Identifier(owner[0])))
-    for grantee, privilege in cursor.execute(_GRANTS, [conf.SCHEMA.get(), table]).fetchall():
+    for grantee, privilege in cursor.execute(queries.GRANTS, [conf.SCHEMA.get(), table]).fetchall():
         role = sql.SQL("PUBLIC") if grantee == "PUBLIC" else sql.Identifier(grantee)
         cursor.execute(sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(privilege), target, role))
         cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(schema), role))

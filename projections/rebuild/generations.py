@@ -58,7 +58,7 @@ def rebuild(name: str, *, parts: int = 1, throttle: int | None = None, requested
 def verify(
     name: str, *, only: HashRange = ALL, keys: Sequence[str] | None = None, requested_by: str = ""
 ) -> Generation:
-    """Ask for the live rows to be compared with a fresh fold: all, those of a slice of the keys, or of these keys.
+    """Ask for the live rows to be compared with a fresh fold: all, those of a range of the keys, or of these keys.
 
     Raises `RebuildRunning` when it is being verified already, `NoSuchKey`.
     """
@@ -139,11 +139,11 @@ def is_ours(generation: Generation, projection: AnyProjection) -> bool:
     return known and projection.agrees_with(generation.fingerprint)
 
 
-def slice_of(generation: Generation) -> HashRange:
+def range_of(generation: Generation) -> HashRange:
     return HashRange(generation.lower, generation.upper or None)
 
 
-def slice_of_part(part: Part) -> HashRange:
+def range_of_part(part: Part) -> HashRange:
     return hash_ranges.shard(part.shard, part.shards)
 
 

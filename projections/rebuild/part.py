@@ -19,10 +19,11 @@ from eventstore.subscriptions.parking import Parking
 from eventstore.subscriptions.savepoints import isolate, savepoint
 from eventstore.subscriptions.subscriber import Work, row_name
 from eventstore.transient_errors import raise_if_infrastructure
-from projections.errors import SplitMeanwhile
+from projections.errors import ReshardedMeanwhile
 from projections.models import Generation, Part
 from projections.projection import AnyProjection
-from projections.rebuild.generations import COMPARED, slice_of, slice_of_part
+from projections.rebuild import queries
+from projections.rebuild.generations import COMPARED, range_of, range_of_part
 from projections.tables import Table
 
 log = structlog.get_logger(__name__)
@@ -30,14 +31,14 @@ log = structlog.get_logger(__name__)
 
 def limit(projection: AnyProjection, generation: Generation, part: Part, using: str) -> int:
     """How far a part may go: what is to be compared with live rows is never ahead of them, and no rows are ever ahead
-    of those that they use. Raises `SplitMeanwhile`.
+    of those that they use. Raises `ReshardedMeanwhile`.
     """
     if generation.purpose not in COMPARED:
         return final(projection, part.checkpoint, using)
     name = row_name(generation.projection, part.shard, part.shards)
     live = SubscriberRow.objects.using(using).filter(pk=name).values_list("checkpoint", flat=True).first()
     if live is None:
-        raise SplitMeanwhile
+        raise ReshardedMeanwhile
     return live
 
 
@@ -56,7 +57,7 @@ class PartFold:
     def __init__(self, projection: AnyProjection, generation: Generation, part: Part, using: str) -> None:
         self.projection, self.generation, self.using = projection, generation, using
         self.table = Table(projection.model, generation.schema)
-        self.hash_range = slice_of(generation).within(slice_of_part(part))
+        self.hash_range = range_of(generation).within(range_of_part(part))
         self.keys = frozenset(generation.keys) if generation.keys is not None else None
         parked = ParkedEvent.objects.using(using).filter(subscriber=generation.parked_as)
         self.parked = set(parked.values_list("key", flat=True).distinct())
@@ -65,12 +66,12 @@ class PartFold:
         self.queued: list[Parking] = []
 
     @property
-    def slice_or_none(self) -> HashRange | None:
+    def range_or_none(self) -> HashRange | None:
         return None if self.hash_range == ALL else self.hash_range
 
     @property
     def admits_all(self) -> bool:
-        """Whether nothing but its slice keeps an event from being folded, so that `admits` need not be asked."""
+        """Whether nothing but its range keeps an event from being folded, so that `admits` need not be asked."""
         return self.keys is None and not self.parked and not self.discarded
 
     def admits(self, key: Hashable, recorded: Recorded) -> bool:
@@ -150,14 +151,11 @@ class PartFold:
         )
 
     def _check_failures(self, cursor: psycopg.Cursor[Any], error: str) -> None:
-        failing = cursor.execute(_FAILING, [self.generation.parked_as]).fetchone()
+        failing = cursor.execute(queries.COUNT_FAILING_KEYS, [self.generation.parked_as]).fetchone()
         parking.refuse_too_many(failing[0] if failing else 0, f"can't be folded, one of them for {error}")
 
     def _report(self, work: Work, error: Exception) -> None:
         feeding.report(self.projection, work, error, generation=self.generation.pk)
-
-
-_FAILING = "SELECT count(DISTINCT key) FROM eventstore_parked WHERE subscriber = %s AND error <> ''"
 
 
 BATCH = 500

@@ -28,7 +28,7 @@ from eventstore.transient_errors import is_infrastructure, is_lost
 from projections.errors import BeginAgain, StreamHeld
 from projections.models import Generation, Part
 from projections.projection import AnyProjection
-from projections.rebuild import generation_tables, verification
+from projections.rebuild import generation_tables, queries, verification
 from projections.rebuild.generations import close, discard, judge_discards, lock
 from projections.rebuild.part import catch_up, final, limit
 
@@ -42,13 +42,6 @@ NEAR = 5_000
 
 WITHIN = 30.0
 """Seconds to find a moment in which nobody holds the live table; then others have a turn, and it is tried again."""
-
-_GO_LIVE = """UPDATE eventstore_subscriber
-    SET checkpoint = greatest(checkpoint, %s), version = %s, types_hash = %s, fingerprint = %s, stale = '',
-        failures = 0, retry_at = NULL, status = CASE status WHEN 'halted' THEN 'running' ELSE status END,
-        last_error = '',
-        last_error_at = NULL, moved_at = clock_timestamp() WHERE subscriber = %s"""
-_NOW_STALE = "UPDATE eventstore_subscriber SET stale = %s WHERE subscriber = ANY(%s) AND checkpoint > 0"
 
 
 def finish(generation: Generation, projection: AnyProjection) -> bool:
@@ -198,9 +191,9 @@ def _swap(generation: Generation, projection: AnyProjection, using: str) -> None
         generation_tables.swap(cursor, projection.model, new, old)
         _exchange_notes(projection.name, new, old, using)
         identity = [projection.version, projection.types_hash, new.fingerprint]
-        cursor.execute(_GO_LIVE, [upto, *identity, projection.name])
+        cursor.execute(queries.GO_LIVE, [upto, *identity, projection.name])
         users = [each.name for each in registry if projection.name in each.uses]
-        cursor.execute(_NOW_STALE, [f"uses {projection.name}, which was rebuilt since", users])
+        cursor.execute(queries.MARK_STALE, [f"uses {projection.name}, which was rebuilt since", users])
         new.made = False
         close(new, Status.LIVE)
     log.info("generation_live", projection=projection.name, generation=new.pk, checkpoint=upto)

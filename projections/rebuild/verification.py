@@ -14,10 +14,11 @@ from eventstore.subscriptions import hash_ranges, row_locks
 from eventstore.subscriptions.hash_ranges import ALL
 from eventstore.subscriptions.row_locks import LockedRow
 from projections import conf
-from projections.errors import SplitMeanwhile
+from projections.errors import ReshardedMeanwhile
 from projections.models import Difference, Generation, Part
 from projections.projection import AnyProjection
-from projections.rebuild.generations import close, discard, judge_discards, lock, slice_of
+from projections.rebuild import queries
+from projections.rebuild.generations import close, discard, judge_discards, lock, range_of
 
 Status = Generation.Status
 
@@ -25,31 +26,6 @@ CatchUp = Callable[[psycopg.Cursor[Any], AnyProjection, Generation, Part, int], 
 
 MOST = 10_000
 """Differences that are kept; all are counted."""
-
-_COMPARE = """
-    WITH differing AS MATERIALIZED (
-        SELECT coalesce(live.{key}, fresh.{key})::text AS key,
-            CASE WHEN live.{key} IS NULL THEN 'missing' WHEN fresh.{key} IS NULL THEN 'extra' ELSE 'differs' END
-                AS kind,
-            coalesce((
-                SELECT jsonb_object_agg(key, jsonb_build_array(l.value, f.value))
-                FROM jsonb_each(to_jsonb(live)) AS l FULL JOIN jsonb_each(to_jsonb(fresh)) AS f USING (key)
-                WHERE l.value IS DISTINCT FROM f.value
-            ), '{{}}') AS columns
-        FROM (SELECT * FROM {live} WHERE {scope}) AS live
-        FULL JOIN (SELECT * FROM {fresh} WHERE {scope}) AS fresh ON live.{key} = fresh.{key}
-        WHERE ({live_columns}) IS DISTINCT FROM ({fresh_columns})
-    ), kept AS (
-        INSERT INTO projections_difference (generation_id, key, kind, columns, parked)
-        SELECT %(generation)s, key, kind, columns, EXISTS (
-            SELECT FROM eventstore_parked AS parked
-            WHERE parked.subscriber = %(projection)s AND parked.key = differing.key)
-        FROM differing ORDER BY key LIMIT %(most)s
-        ON CONFLICT (generation_id, key) DO NOTHING
-    )
-    SELECT (SELECT count(*) FROM differing), (SELECT count(*) FROM {fresh} WHERE {scope})"""
-_REMOVE = "DELETE FROM {live} WHERE {key} = ANY(%s::{key_type}[])"
-_COPY = "INSERT INTO {live} ({columns}) SELECT {columns} FROM {fresh} WHERE {key} = ANY(%s::{key_type}[])"
 
 
 def compare(generation: Generation, projection: AnyProjection, catch_up: CatchUp) -> None:
@@ -61,7 +37,7 @@ def compare(generation: Generation, projection: AnyProjection, catch_up: CatchUp
     with ExitStack() as still:
         held = still.enter_context(_nobody_feeds(projection, using))
         with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
-            cursor.execute(row_locks.SET_LOCK_TIMEOUT, ["100ms"])
+            row_locks.limit_waiting(cursor, "100ms")
             locked = lock(generation, using)
             if locked.status != Status.BUILDING or locked.cancelling:
                 return
@@ -96,7 +72,7 @@ def _record(cursor: psycopg.Cursor[Any], generation: Generation, projection: Any
         return
     Difference.objects.using(using).filter(generation=generation).delete()
     parts = _parts(generation, projection)
-    query = sql.SQL(_COMPARE).format(**parts, scope=_scope(generation, projection))
+    query = sql.SQL(queries.COMPARE).format(**parts, scope=_scope(generation, projection))
     asked = {"generation": generation.pk, "projection": projection.name, "most": MOST, "keys": generation.keys}
     row = cursor.execute(query, asked).fetchone()
     assert row is not None
@@ -117,12 +93,12 @@ def stand_together(
     held: Sequence[LockedRow],
     catch_up: CatchUp,
 ) -> None:
-    """Fold each part exactly to where the live rows of its keys stand. Raises `SplitMeanwhile`."""
+    """Fold each part exactly to where the live rows of its keys stand. Raises `ReshardedMeanwhile`."""
     live = {(lease.shard, lease.shards): lease.checkpoint for lease in held}
     for part in Part.objects.using(owner_alias()).filter(generation=generation):
         place = live.get((part.shard, part.shards))
         if place is None or place < part.checkpoint:
-            raise SplitMeanwhile
+            raise ReshardedMeanwhile
         catch_up(cursor, projection, generation, part, place)
 
 
@@ -138,8 +114,8 @@ def copy_rows(
 ) -> None:
     """Replace the live rows of these keys by the fresh ones."""
     parts = _parts(generation, projection)
-    cursor.execute(sql.SQL(_REMOVE).format(**parts), [list(keys)])
-    cursor.execute(sql.SQL(_COPY).format(**parts), [list(keys)])
+    cursor.execute(sql.SQL(queries.REMOVE_ROWS).format(**parts), [list(keys)])
+    cursor.execute(sql.SQL(queries.COPY_ROWS).format(**parts), [list(keys)])
 
 
 def _parts(generation: Generation, projection: AnyProjection) -> dict[str, sql.Composable]:
@@ -160,8 +136,8 @@ def _scope(generation: Generation, projection: AnyProjection) -> sql.Composable:
     """Which rows of the live table are to be compared: those whose keys were folded."""
     key = sql.Identifier(projection.model._meta.pk.column)
     if generation.keys is not None:
-        return sql.SQL("{}::text = ANY(%(keys)s)").format(key)
-    scope = slice_of(generation)
+        return sql.SQL(queries.AMONG_KEYS).format(key=key)
+    scope = range_of(generation)
     if scope == ALL:
         return sql.SQL("true")
     return hash_ranges.holds(sql.SQL("{}::text").format(key), scope)

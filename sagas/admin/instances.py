@@ -1,4 +1,4 @@
-"""Sagas: their instances, and the story of each."""
+"""Sagas: their instances, and the history of each."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ class LeftFilter(SimpleListFilter):
 
 @admin.register(Instance)
 class InstanceAdmin(KeysetAdmin):
-    """The last that began first."""
+    """Instances of sagas, those that began last first."""
 
     when_empty = "No saga has begun yet: it does with the first event that starts one."
     list_display = ["key", "saga", "waits", "state_in_brief", "at", "started_at", "moved_at"]
@@ -51,8 +51,8 @@ class InstanceAdmin(KeysetAdmin):
     search_help_text = "the key of an instance, such as the id of an order"
 
     def get_urls(self) -> list[URLPattern]:
-        story = self.admin_site.admin_view(self.story_view)
-        return [path("history/<str:saga>/<path:key>/", story, name="sagas_history"), *super().get_urls()]
+        view = self.admin_site.admin_view(self.instance_view)
+        return [path("history/<str:saga>/<path:key>/", view, name="sagas_history"), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return instances()
@@ -63,20 +63,20 @@ class InstanceAdmin(KeysetAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The story of the instance that has this id."""
+        """The history of the instance that has this id."""
         id_ = unquote(object_id)
         row = Instance.objects.filter(pk=int(id_) if id_.isdecimal() else 0).first()
         if row is None:
             raise Http404("There is no such instance.")
-        return self.story_view(request, row.saga, row.key)
+        return self.instance_view(request, row.saga, row.key)
 
-    def story_view(self, request: HttpRequest, saga: str, key: str) -> HttpResponse:
-        """The last chapters, or with `before` in the address those before a position."""
+    def instance_view(self, request: HttpRequest, saga: str, key: str) -> HttpResponse:
+        """The last entries, or with `before` in the address those before a position."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         before = request.GET.get("before", "")
         try:
-            story = instance_history(saga, key, before=int(before) if before.isdecimal() else None)
+            history = instance_history(saga, key, before=int(before) if before.isdecimal() else None)
         except UnknownInstance as unknown:
             raise Http404(str(unknown)) from unknown
         if before and not before.isdecimal():
@@ -85,13 +85,13 @@ class InstanceAdmin(KeysetAdmin):
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": f"{saga} {key}",
-            "story": story,
-            "commands": [(each, _offers(request, saga, each)) for each in story.commands],
-            "timers": [(each, _offers(request, saga, each)) for each in story.timers],
+            "history": history,
+            "commands": [(each, _offers(request, saga, each)) for each in history.commands],
+            "timers": [(each, _offers(request, saga, each)) for each in history.timers],
             "before": before,
             "here": request.path,
         }
-        return TemplateResponse(request, "sagas/admin/story.html", context)
+        return TemplateResponse(request, "sagas/admin/history.html", context)
 
     @admin.display(description="waits for")
     def waits(self, row: Any) -> SafeString:

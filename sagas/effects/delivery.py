@@ -26,7 +26,7 @@ from eventstore.subscriptions.subscriber import Mode
 from eventstore.tasks import ASYNC_BELL, follow
 from eventstore.transient_errors import is_infrastructure
 from sagas import conf, outbox
-from sagas.effects import preconditions, send_windows
+from sagas.effects import preconditions, queries, send_windows
 from sagas.effects.effect import AT_MOST_ONCE, Done, Effect, delivering
 from sagas.errors import PermanentFailure, TemporaryFailure, TooManyHops
 from sagas.models import Delivery
@@ -42,17 +42,6 @@ LONGEST_RETRY = 600.0
 
 BURST = 0.2
 """Seconds by which an effect with a rate may be early, so that it need not be looked at for every single turn."""
-
-_TAKE = """SELECT id, position, copy, status, attempts, clock_timestamp() AS now FROM sagas_delivery
-    WHERE effect = %s AND due_at <= clock_timestamp()
-        AND (status IN ('pending', 'waiting') OR status = 'running' AND lease_until <= clock_timestamp())
-    ORDER BY due_at, position LIMIT 1 FOR UPDATE SKIP LOCKED"""
-_TURN = """INSERT INTO sagas_rate_limit AS pace (effect, free_at)
-    VALUES (%(effect)s, clock_timestamp() + make_interval(secs => %(pause)s))
-    ON CONFLICT (effect) DO UPDATE
-        SET free_at = greatest(pace.free_at, clock_timestamp()) + make_interval(secs => %(pause)s)
-        WHERE pace.free_at <= clock_timestamp() + make_interval(secs => %(burst)s)
-    RETURNING effect"""
 
 
 class Taken(msgspec.Struct):
@@ -108,7 +97,7 @@ def deliver_one(effect: Effect, *, using: str = DEFAULT_DB_ALIAS) -> bool:
 
 
 def _take(cursor: psycopg.Cursor[Any], effect: Effect) -> Taken | None:
-    row = cursor.execute(_TAKE, [effect.name], prepare=True).fetchone()
+    row = cursor.execute(queries.TAKE_DELIVERY, [effect.name], prepare=True).fetchone()
     return Taken(*row) if row else None
 
 
@@ -133,7 +122,7 @@ def _has_turn(cursor: psycopg.Cursor[Any], effect: Effect) -> bool:
     if effect.rate is None:
         return True
     asked = {"effect": effect.name, "pause": 1 / effect.rate, "burst": BURST}
-    return cursor.execute(_TURN, asked, prepare=True).fetchone() is not None
+    return cursor.execute(queries.TAKE_TURN, asked, prepare=True).fetchone() is not None
 
 
 def _act(taken: Taken, effect: Effect, recorded: Recorded, using: str) -> None:

@@ -17,14 +17,13 @@ from eventstore.events import Event, Meta
 from eventstore.models import SubscriberRow
 from eventstore.subscriptions.subscriber import Rank, Subscriber, Work
 from sagas import conf
+from sagas.effects import queries
 
 E = TypeVar("E", bound=Event)
 
 NAMESPACE = UUID("0a3c9c0e-7d3b-5f0a-8a55-1f1d7a0e6b41")
 DELIVER_TASK = "sagas.tasks.deliver"
 
-_LEDGER = """INSERT INTO sagas_delivery (effect, position)
-    SELECT %s, * FROM unnest(%s::bigint[]) ON CONFLICT DO NOTHING"""
 
 Done = Event | Sequence[Event] | None
 """What a side effect may answer: events that tell what it did."""
@@ -100,7 +99,7 @@ class Effect(Subscriber):
         return True
 
     def apply(self, cursor: psycopg.Cursor[Any], work: Sequence[Work]) -> None:
-        cursor.execute(_LEDGER, [self.name, [each.recorded.position for each in work]], prepare=True)
+        cursor.execute(queries.ENTER_DELIVERIES, [self.name, [each.recorded.position for each in work]], prepare=True)
         doorbell.remind_on_commit(self.bell, DELIVER_TASK, self.name, queue=self.queue)
 
     def ring(self) -> None:

@@ -15,6 +15,7 @@ from eventstore.codec import Recorded
 from eventstore.models import ClockTimestamp
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.visibility import holds_back, reached
+from sagas.effects import queries
 from sagas.effects.effect import Effect
 from sagas.models import Delivery
 
@@ -27,11 +28,6 @@ FAR = datetime(9999, 1, 1, tzinfo=UTC)
 
 PARKED = timedelta(seconds=5)
 """How soon a row is looked at again whose key is parked; whoever heals the key wakes it at once."""
-
-_WAKE = """UPDATE sagas_delivery SET status = 'pending', due_at = clock_timestamp(), waits_for = ''
-    WHERE status = 'waiting' AND effect = %s AND due_at = %s AND position <= %s"""
-_DUE = """SELECT EXISTS (SELECT FROM sagas_delivery WHERE effect = %s AND due_at <= clock_timestamp()
-    AND (status IN ('pending', 'waiting') OR status = 'running' AND lease_until <= clock_timestamp()))"""
 
 
 def unmet(effect: Effect, recorded: Recorded, using: str) -> dict[str, Any] | None:
@@ -58,13 +54,13 @@ def wake(effect: Effect, *, using: str = DEFAULT_DB_ALIAS) -> None:
     asked = _asked(effect)
     if asked:
         with database.cursor(using) as cursor:
-            cursor.execute(_WAKE, [effect.name, FAR, reached(asked, using=using)], prepare=True)
+            cursor.execute(queries.WAKE_DELIVERIES, [effect.name, FAR, reached(asked, using=using)], prepare=True)
 
 
 def is_due(effect: Effect, *, using: str = DEFAULT_DB_ALIAS) -> bool:
     """Whether there is something to carry out now."""
     with database.cursor(using) as cursor:
-        return cursor.execute(_DUE, [effect.name], prepare=True).fetchone() == (True,)
+        return cursor.execute(queries.IS_DUE, [effect.name], prepare=True).fetchone() == (True,)
 
 
 def on_caught_up(*, subscriber: str, **_: Any) -> None:

@@ -1,4 +1,4 @@
-"""Tell the story of one instance: each event it heard of, the state after it, and what became of what followed."""
+"""Show the history of one instance: each event it heard of, the state after it, and what became of what followed."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -45,21 +45,21 @@ def run(options: dict[str, Any], stdout: OutputWrapper) -> None:
 def _tell(found: InstanceHistory, out: Console) -> None:
     out.print(facts(_standing(found).items()))
     if found.earlier:
-        out.print(Text(f"There are earlier events: --before {found.chapters[0].position}", "dim"))
-    for chapter in found.chapters:
-        head = f"\n{chapter.position:,}"
-        out.print(Text.assemble((head, "bold"), f"  {chapter.type}  ", (moment(chapter.at), "dim")))
+        out.print(Text(f"There are earlier events: --before {found.entries[0].position}", "dim"))
+    for entry in found.entries:
+        head = f"\n{entry.position:,}"
+        out.print(Text.assemble((head, "bold"), f"  {entry.type}  ", (moment(entry.at), "dim")))
         lines: list[tuple[str, str | Text]] = []
-        if chapter.changed or chapter.ended:
-            lines.append(("state", _change(chapter)))
-        lines += [(step.step, _step(step)) for step in chapter.steps]
+        if entry.changed or entry.ended:
+            lines.append(("state", _change(entry)))
+        lines += [(step.step, _step(step)) for step in entry.steps]
         out.print(Padding(facts(lines), (0, 0, 0, 3)))
-    if not found.chapters:
-        out.print("Nothing is told of it: it began before stories were kept.")
+    if not found.entries:
+        out.print("Nothing is told of it: it began before histories were kept.")
 
 
 def _standing(found: InstanceHistory) -> dict[str, str | Text]:
-    parked = f"{found.parked:,} events of it are parked, and are not part of its story yet" if found.parked else ""
+    parked = f"{found.parked:,} events of it are parked, and are not part of its history yet" if found.parked else ""
     said: dict[str, str | Text] = {
         found.saga: found.key,
         "position": f"{found.position:,}, by version {found.version}",
@@ -68,22 +68,22 @@ def _standing(found: InstanceHistory) -> dict[str, str | Text]:
         "moved": moment(found.moved_at),
     }
     said |= {f"command {each.id}": _sent(each) for each in found.commands}
-    said |= {f"timer {each.id}": _armed(each) for each in found.timers}
+    said |= {f"timer {each.id}": _timer(each) for each in found.timers}
     return {**said, "parked": Text(parked, "red")} if parked else said
 
 
-def _change(chapter: HistoryEntry) -> Text:
-    changed = ", ".join(f"{name}={plain(chapter.state[name])}" for name in chapter.changed)
-    return Text(joined((changed, "ended" if chapter.ended else "")))
+def _change(entry: HistoryEntry) -> Text:
+    changed = ", ".join(f"{name}={plain(entry.state[name])}" for name in entry.changed)
+    return Text(joined((changed, "ended" if entry.ended else "")))
 
 
 def _step(step: HistoryStep) -> Text:
     match step:
-        case HistoryStep(sent=SentCommand() as sent, armed=None):
+        case HistoryStep(sent=SentCommand() as sent, scheduled=None):
             return _sent(sent)
-        case HistoryStep(armed=ScheduledTimer() as armed):
+        case HistoryStep(scheduled=ScheduledTimer() as scheduled):
             fired = Text.assemble(", ", _sent(step.sent)) if step.sent else Text("")
-            return Text.assemble(_armed(armed), fired)
+            return Text.assemble(_timer(scheduled), fired)
         case HistoryStep(step="cancel"):
             return Text(step.timer)
         case HistoryStep(step="end"):
@@ -98,7 +98,7 @@ def _sent(sent: SentCommand) -> Text:
     return Text.assemble(f"{sent.type}, ", state(sent.status), f"{result}{attempts}{error}")
 
 
-def _armed(armed: ScheduledTimer) -> Text:
-    fired = f" at {moment(armed.fired_at)}" if armed.fired_at else ""
-    due = f"{armed.name}, {armed.type} due at {moment(armed.due_at)}, "
-    return Text.assemble(due, state(armed.status), fired)
+def _timer(scheduled: ScheduledTimer) -> Text:
+    fired = f" at {moment(scheduled.fired_at)}" if scheduled.fired_at else ""
+    due = f"{scheduled.name}, {scheduled.type} due at {moment(scheduled.due_at)}, "
+    return Text.assemble(due, state(scheduled.status), fired)

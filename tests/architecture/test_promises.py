@@ -21,8 +21,11 @@ def test_no_setting_runs_tasks_in_the_process_that_sends_them():
 
 def test_only_the_store_calls_the_functions_of_the_log():
     calls = ("eventstore_append_v", "eventstore_horizon_v")
-    found = {path.name for path in sources(*APPS) if any(call in path.read_text() for call in calls)}
-    assert found == {"store.py"}
+    found = {path for path in sources(*APPS) if any(call in path.read_text() for call in calls)}
+    assert found == {BASE_DIR / "eventstore" / "queries.py"}
+    asked = ("queries.APPEND", "queries.HORIZON")
+    found = {path for path in sources(*APPS) if any(query in path.read_text() for query in asked)}
+    assert found == {BASE_DIR / "eventstore" / "store.py"}
 
 
 @pytest.mark.parametrize("module", ["ordering.domain.order", "eventstore.aggregates", "eventstore.codec"])

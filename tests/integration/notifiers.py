@@ -1,4 +1,4 @@
-"""Notifiers that staff could be told by, named in EVENTSTORE_NOTIFIERS: one that fails, and one that writes into a file."""
+"""Notifiers that EVENTSTORE_NOTIFIERS may name: one that fails, and one that writes into a file."""
 
 import os
 from pathlib import Path

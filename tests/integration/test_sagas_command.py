@@ -94,13 +94,13 @@ def test_an_instance_that_is_held_up_is_listed_with_its_parked_command(refused):
 def test_the_story_of_an_instance_tells_each_event_the_state_and_what_became_of_each_step(sold):
     paid, waiting = sold
     story = answer("show", "sale", paid)
-    assert [chapter["type"] for chapter in story["chapters"]] == [
+    assert [chapter["type"] for chapter in story["entries"]] == [
         "order.placed",
         "seats.reserved",
         "payment.accepted",
         "order.confirmed",
     ]
-    placed, _, accepted, confirmed = story["chapters"]
+    placed, _, accepted, confirmed = story["entries"]
     assert placed["changed"].keys() == {"order_id", "conference_id", "total"}
     assert accepted["changed"] == {"paid": False}
     assert accepted["state"]["paid"] is True
@@ -108,7 +108,7 @@ def test_the_story_of_an_instance_tells_each_event_the_state_and_what_became_of_
     assert (reserve["step"], reserve["command"], reserve["sent"]["status"]) == ("send", "seats.reserve", "done")
     reserved = StoredEvent.objects.get(type="seats.reserved", data__order_id=str(paid))
     assert reserve["sent"]["result"] == reserved.position
-    assert (window["timer"], window["armed"]["status"], window["sent"]) == ("payment-window", "cancelled", None)
+    assert (window["timer"], window["scheduled"]["status"], window["sent"]) == ("payment-window", "cancelled", None)
     assert confirmed["steps"][0] | {"step": "cancel", "timer": "payment-window"} == confirmed["steps"][0]
     assert story["timers"] == []
     assert [timer["name"] for timer in answer("show", "sale", waiting)["timers"]] == ["payment-window"]
@@ -122,8 +122,8 @@ def test_a_timer_that_fired_tells_what_became_of_its_command(sold):
     answer("move-timer", "sale", "--timer", Timer.objects.get(status="waiting").pk, "--due-at", "2020-01-01", *WHY)
     timers.fire()
     bring_to_rest(deliver=False)
-    (_, window), *_ = (chapter["steps"] for chapter in answer("show", "sale", order)["chapters"])
-    assert (window["armed"]["status"], window["sent"]["status"]) == ("fired", "done")
+    (_, window), *_ = (chapter["steps"] for chapter in answer("show", "sale", order)["entries"])
+    assert (window["scheduled"]["status"], window["sent"]["status"]) == ("fired", "done")
     assert OrderSummary.objects.get(pk=order).status == "expired"
     assert "order.expire, done at" in run("show", "sale", order)
 
@@ -131,15 +131,15 @@ def test_a_timer_that_fired_tells_what_became_of_its_command(sold):
 def test_a_long_story_is_told_from_its_end_and_says_that_there_is_more(sold):
     paid, _ = sold
     story = answer("show", "sale", paid, "--limit", 2)
-    assert ([chapter["type"] for chapter in story["chapters"]], story["earlier"]) == (
+    assert ([chapter["type"] for chapter in story["entries"]], story["earlier"]) == (
         ["payment.accepted", "order.confirmed"],
         True,
     )
-    assert story["chapters"][0]["changed"] == {"paid": False}
-    first = story["chapters"][0]["position"]
+    assert story["entries"][0]["changed"] == {"paid": False}
+    first = story["entries"][0]["position"]
     assert f"--before {first}" in run("show", "sale", paid, "--limit", 2)
     before = answer("show", "sale", paid, "--before", first)
-    assert ([chapter["type"] for chapter in before["chapters"]], before["earlier"]) == (
+    assert ([chapter["type"] for chapter in before["entries"]], before["earlier"]) == (
         ["order.placed", "seats.reserved"],
         False,
     )
@@ -186,7 +186,7 @@ def test_a_parked_command_is_abandoned_for_a_reason_and_its_instance_goes_on(ref
     assert refusal(*abandon)["error"] == "reason-missing"
     answer(*abandon, *WHY)
     bring_to_rest(deliver=False)
-    told = answer("show", "sale", order)["chapters"]
+    told = answer("show", "sale", order)["entries"]
     assert [step["sent"]["status"] for chapter in told for step in chapter["steps"] if step["step"] == "send"] == [
         "abandoned",
         "done",

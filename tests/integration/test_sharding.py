@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from eventstore import store
+from eventstore import queries, store
 from eventstore.context import new_id
 from eventstore.events import Event
 from eventstore.store import Changes
@@ -117,7 +117,7 @@ def test_the_log_is_read_by_an_index_in_order_of_position(part):
     only = condition(part) if part else "true"
     query = store.stream_query(only)
     with raw.connect() as connection:
-        connection.execute(store.BY_INDEX)
+        connection.execute(queries.BY_INDEX)
         parameters = [0, 3, list(summaries().types), 1_000]
         plan = "\n".join(line for (line,) in connection.execute(f"EXPLAIN {query}", parameters))
     assert "Index" in plan

@@ -267,9 +267,7 @@ def test_a_mail_server_that_was_down_is_tried_again_and_one_channel_that_fails_s
     heard = tmp_path / "heard"
     port = free_port()
     telling = {
-        "NOTIFIERS": ",".join(
-            (notifications.MAIL, "tests.integration.notifiers.broken", "tests.integration.notifiers.file")
-        ),
+        "NOTIFIERS": f"{notifications.MAIL},tests.integration.notifiers.broken,tests.integration.notifiers.file",
         "CHANNEL_FILE": str(heard),
         "EMAIL_URL": f"smtp://127.0.0.1:{port}",
     }

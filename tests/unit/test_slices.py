@@ -28,7 +28,7 @@ def test_slices_are_about_as_large_as_each_other(count):
     assert max(held) < len(KEYS) / count * 3
 
 
-def test_the_slice_of_all_holds_every_key():
+def test_the_range_of_all_holds_every_key():
     assert all(hash_ranges.ALL.holds(key) for key in KEYS)
 
 

@@ -4,7 +4,7 @@ from django.urls import reverse
 
 from eventstore.models import OperatorAction
 
-MODELS = ("instance", "outgoing", "timer", "delivery")
+MODELS = ("instance", "outboxcommand", "timer", "delivery")
 INSTANCES, COMMANDS, TIMERS, LEDGER = (f"/admin/sagas/{name}/" for name in MODELS)
 SEE = [f"sagas.view_{name}" for name in MODELS]
 SETTLE = "sagas.resolve_command"

@@ -53,7 +53,7 @@ def test_the_story_of_an_instance_shows_each_event_the_state_and_what_became_of_
     shop.pay(order)
     staff("sagas.view_instance")
     page = client.get(story(order))
-    types = [chapter.type for chapter in page.context["story"].chapters]
+    types = [chapter.type for chapter in page.context["history"].entries]
     assert types == ["order.placed", "seats.reserved", "payment.accepted", "order.confirmed"]
     shown = text(page)
     assert '<mark title="was false">paid: true</mark>' in shown
@@ -68,7 +68,7 @@ def test_the_story_of_an_instance_shows_each_event_the_state_and_what_became_of_
 def test_the_page_of_a_row_is_the_story(client, staff, order):
     staff("sagas.view_instance")
     row = Instance.objects.get()
-    assert client.get(f"{INSTANCES}{row.pk}/change/").context["story"].key == str(order)
+    assert client.get(f"{INSTANCES}{row.pk}/change/").context["history"].key == str(order)
     assert client.get(f"{INSTANCES}0/change/").status_code == 404
     assert client.get(story("nobody")).status_code == 404
 
@@ -95,11 +95,11 @@ def test_a_long_story_is_told_from_its_end_page_by_page(client, staff, order):
         for at in range(150)
     )
     last = client.get(story(order))
-    chapters = last.context["story"].chapters
+    chapters = last.context["history"].entries
     assert (len(chapters), chapters[-1].position) == (100, 1149)
     assert all(chapter.changed.keys() == {"paid"} for chapter in chapters)
     first = client.get(story(order), {"before": chapters[0].position})
-    assert [chapter.type for chapter in first.context["story"].chapters[:2]] == ["order.placed", "seats.reserved"]
+    assert [chapter.type for chapter in first.context["history"].entries[:2]] == ["order.placed", "seats.reserved"]
     assert "To its end" in text(first)
     assert client.get(story(order), {"before": "soon"}).url == story(order)
 

@@ -13,7 +13,7 @@ from eventstore import advisory_locks, database, store
 from eventstore.commands import dispatch
 from eventstore.context import new_id
 from eventstore.models import ParkedEvent, SubscriberRow
-from eventstore.subscriptions import feed_state, feeding, read_your_writes
+from eventstore.subscriptions import feed_state, feeding, queries, read_your_writes
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Mode, Rank, Subscriber
 from ordering.domain.customer import ChangeCustomer, CustomerRenamed, RegisterCustomer
@@ -288,8 +288,9 @@ def test_who_takes_over_from_another_feeder_sees_what_that_one_parked(probe, mon
     with closing(raw.connect()) as gate:
         gate.execute("SELECT pg_advisory_lock(77)")
         with monkeypatch.context() as patch:
-            patch.setattr(feed_state, "_LIMITS", "SELECT 1")
-            patch.setattr(feed_state, "_LOCK", feed_state._LOCK.replace("ORDER BY", f"{AT_THE_GATE} ORDER BY"))
+            patch.setattr(queries, "LIMIT_FEEDER", "SELECT 1")
+            at_the_gate = queries.LOCK_FEEDABLE.replace("ORDER BY", f"{AT_THE_GATE} ORDER BY")
+            patch.setattr(queries, "LOCK_FEEDABLE", at_the_gate)
             slow = Beside(lambda: feeding.feed([probe]))
             eventually(lambda: waiting_for("pg_advisory_xact_lock_shared"))
         probe.poison = {"Poison"}

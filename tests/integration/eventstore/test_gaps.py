@@ -11,7 +11,8 @@ from eventstore.context import new_id
 from eventstore.models import SubscriberRow
 from eventstore.operations.base import perform
 from eventstore.operations.subscribers import Reshard, Skip
-from eventstore.subscriptions import gaps
+from eventstore.queries import READ_EVENTS
+from eventstore.subscriptions import gaps, queries
 from eventstore.subscriptions.retry import retry_keys
 from eventstore.subscriptions.subscriber import Mode, Shard
 from ordering.domain.order import OrderConfirmed
@@ -224,12 +225,12 @@ def test_each_query_uses_an_index_in_a_long_log(one):
     query("UPDATE eventstore_subscriber SET checkpoint = 100000 WHERE name = 'probe'")
     low, high = list(range(5, 500, 5)), list(range(10, 505, 5))
     plans = {
-        "count": _plan(gaps._COUNT, [[TYPE], 150_000, 190_000, gaps.MOST]),
-        "parked": _plan(gaps._PARKED, ["probe", gaps.MOST]),
-        "parked among": _plan(gaps._PARKED_AMONG, ["probe", low]),
-        "between": _plan(gaps._BETWEEN, [low, high, [TYPE, "other1"]]),
-        "skipped": _plan(gaps._SKIPPED, ["probe"]),
-        "pending of shards": _plan(store._READ, [150_000, 190_000, [TYPE], 1000]),
+        "count": _plan(queries.COUNT_WANTED, [[TYPE], 150_000, 190_000, gaps.MOST]),
+        "parked": _plan(queries.PARKED_POSITIONS, ["probe", gaps.MOST]),
+        "parked among": _plan(queries.PARKED_POSITIONS_AMONG, ["probe", low]),
+        "between": _plan(queries.ADJACENT, [low, high, [TYPE, "other1"]]),
+        "skipped": _plan(queries.SKIPPED_RANGES, ["probe"]),
+        "pending of shards": _plan(READ_EVENTS, [150_000, 190_000, [TYPE], 1000]),
     }
     for name, plan in plans.items():
         assert "Index" in plan, f"{name}: {plan}"

@@ -309,7 +309,7 @@ def test_nobody_is_waited_for_who_stands(one, monkeypatch):
 
 def test_who_can_be_had_by_nobody_is_busy(one, monkeypatch):
     monkeypatch.setattr(
-        "eventstore.subscriptions.row_locks.SET_LOCK_TIMEOUT", "SELECT set_config('lock_timeout', '100ms', true), %s"
+        "eventstore.subscriptions.queries.SET_LOCK_TIMEOUT", "SELECT set_config('lock_timeout', '100ms', true), %s"
     )
     go_wrong("a")
     note("a")

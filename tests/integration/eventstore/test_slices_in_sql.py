@@ -2,7 +2,7 @@
 
 import pytest
 
-from eventstore.subscriptions import hash_ranges
+from eventstore.subscriptions import hash_ranges, queries
 from tests.integration.eventstore.probes import query
 
 KEYS = [f"key{number}" for number in range(500)] + ["", "Zoë", "券", "stream 0", "018f-ABC"]
@@ -15,7 +15,7 @@ def test_a_key_is_in_the_same_slice_in_sql_and_in_python(count):
         part = hash_ranges.shard(index, count)
         found = query(
             f"""SELECT key FROM unnest(%s::text[]) AS key, (VALUES (%s, %s)) AS part(lower, upper)
-                WHERE {hash_ranges.HOLDS}""",
+                WHERE {queries.HOLDS}""",
             KEYS,
             part.lower,
             part.upper,

@@ -1,0 +1,137 @@
+"""The SQL of the log and of what stands directly beside it, by the module that asks it."""
+
+# advisory_locks
+
+TRY_SLOT = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
+"""Takes a lock of a family for this session, if it is free; never waits."""
+
+RELEASE_SLOT = "SELECT pg_advisory_unlock(%s, hashtext(%s))"
+"""Gives a lock of `TRY_SLOT` back."""
+
+# store
+
+BY_INDEX = "SET enable_seqscan = off"
+"""Lets this session read the log by its indexes: statistics of a log that just grew may tell the planner that it is
+small.
+"""
+
+HORIZON = "SELECT eventstore_horizon_v2(%s)"
+"""The position up to which the log is final; cheaper when nothing came after the one that is given."""
+
+APPEND = "SELECT first, last FROM eventstore_append_v1(%s, %s, %s, %s, %s)"
+"""Appends events to streams, with claims and the id of a command; answers the first and the last position."""
+
+LOCK_UNTIL_COMMIT = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
+"""Waits for a lock of a family, and holds it until the transaction ends."""
+
+EVENT_COLUMNS = """position, stream_id, category, version, type, schema_version, data::text AS data, event_id,
+    correlation_id, causation_id, actor, recorded_at, metadata::text AS metadata"""
+"""What is read of an event, in the order in which `store` takes it apart."""
+
+LIMIT_DECIDER = """SELECT set_config('lock_timeout', %s, true),
+    set_config('idle_in_transaction_session_timeout', '5s', true)"""
+"""Limits the waits of who decides: one that freezes must not hold its stream for good, nor a caller wait for one
+without end.
+"""
+
+STREAM_VERSION = "SELECT coalesce(max(version), 0) FROM eventstore_event WHERE stream_id = %s"
+"""The version of the last event of a stream, 0 if it has none."""
+
+CARRIED_OUT = "SELECT first_position, last_position FROM eventstore_command WHERE id = %s"
+"""What a command appended, if it was carried out before."""
+
+READ_EVENTS = f"""SELECT {EVENT_COLUMNS} FROM eventstore_event
+    WHERE position > %s AND position <= %s AND type = ANY(%s) ORDER BY position LIMIT %s"""
+"""The next events of some types, up to a position and no more than so many."""
+
+READ_STREAM = f"SELECT {EVENT_COLUMNS} FROM eventstore_event WHERE stream_id = %s AND version > %s ORDER BY version"
+"""The events of a stream above a version."""
+
+READ_EVENT = f"SELECT {EVENT_COLUMNS} FROM eventstore_event WHERE position = %s"
+"""The event at a position."""
+
+READ_THESE = f"SELECT {EVENT_COLUMNS} FROM eventstore_event WHERE position = ANY(%s) ORDER BY position"
+"""The events at some positions."""
+
+READ_CAUSED = f"""SELECT {EVENT_COLUMNS} FROM eventstore_event
+    WHERE position BETWEEN %s AND %s AND causation_id = %s ORDER BY position"""
+"""What a command recorded, looked for between the first and the last position that it appended."""
+
+STREAM_EVENTS = f"""SELECT {EVENT_COLUMNS} FROM eventstore_event
+    WHERE position > %s AND position <= %s AND type = ANY(%s) AND ({{only}}) ORDER BY position LIMIT %s"""
+"""What `READ_EVENTS` gives, for which a condition holds that is put in."""
+
+HEAD = "SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq"
+"""The last position that was handed out, whether or not it was committed."""
+
+# identity
+
+DATABASE = """(SELECT system_identifier FROM pg_control_system()) || '/' || (SELECT oid FROM pg_database
+    WHERE datname = current_database()) || '/' || greatest((SELECT timeline_id FROM pg_control_checkpoint()),
+    (SELECT min_recovery_end_timeline FROM pg_control_recovery()))"""
+"""The name of the database that is asked: a cluster copied file by file keeps its number, but begins a new timeline
+when it is recovered; one that was promoted is on its timeline at once, and tells so by its checkpoints only some time
+later.
+"""
+
+IS_FENCED = f"SELECT NOT EXISTS (SELECT FROM eventstore_identity WHERE database = {DATABASE}), pg_is_in_recovery()"
+"""Whether this is another database than the one that the log was confirmed to be in, and whether it is a standby."""
+
+HERE = f"SELECT {DATABASE}"
+"""The name of this database."""
+
+CONFIRM = f"""INSERT INTO eventstore_identity AS kept (id, database, epoch, confirmed_by, confirmed_at)
+    VALUES (true, {DATABASE}, %s, %s, clock_timestamp())
+    ON CONFLICT (id) DO UPDATE SET database = excluded.database, epoch = excluded.epoch,
+        confirmed_by = excluded.confirmed_by, confirmed_at = excluded.confirmed_at
+        WHERE kept.database <> excluded.database"""
+"""Notes that this database is the one to act from now on; touches no row when it is already."""
+
+# doorbell
+
+MARK_BELL = """INSERT INTO eventstore_doorbell AS bell (name, rung_at) VALUES (%s, clock_timestamp())
+    ON CONFLICT (name) DO UPDATE SET rung_at = clock_timestamp()
+    WHERE bell.rung_at IS NULL OR bell.rung_at < clock_timestamp() - interval '2 seconds' RETURNING name"""
+"""Marks a bell as ringing; answers nothing when it rings already, unless nobody has heard it for 2 seconds."""
+
+CLEAR_BELL = "UPDATE eventstore_doorbell SET rung_at = NULL WHERE name = %s AND rung_at IS NOT NULL"
+"""Marks a bell as answered."""
+
+# handler_guard
+
+SAVE_WARNINGS = """INSERT INTO eventstore_warning (subscriber, position, text)
+    SELECT %s, * FROM unnest(%s::bigint[], %s::text[]) ON CONFLICT DO NOTHING"""
+"""Keeps what handlers warned of, each warning of an event once."""
+
+# tasks
+
+RUNNING_ROWS = """SELECT name, mode, checkpoint, moved_at <= clock_timestamp() - %s * interval '1 second' AS still,
+        EXISTS (SELECT FROM eventstore_parked AS parked WHERE parked.subscriber = row.subscriber
+            AND error <> '' AND parked.retry_at <= clock_timestamp()) AS due, %s::bigint AS head
+    FROM eventstore_subscriber AS row WHERE status = 'running'"""
+"""The rows that are to be fed, with how each stands to the head of the log: whether it has been still for some seconds,
+and whether something of it is to be tried again.
+"""
+
+# checks
+
+LOG_TABLE = "SELECT to_regclass('eventstore_event')"
+"""Null before the log's table is made."""
+
+SEQUENCE = """SELECT (SELECT seqcache FROM pg_sequence WHERE seqrelid = 'eventstore_event_position_seq'::regclass),
+    (SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq),
+    coalesce((SELECT max(position) FROM eventstore_event), 0)"""
+"""How many positions the log's sequence caches, the last one that it handed out, and the highest that is used."""
+
+# roles
+
+GRANTS = (
+    "GRANT USAGE ON SCHEMA {schema} TO {role}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
+    "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
+    "REVOKE UPDATE, DELETE, TRUNCATE ON eventstore_event FROM {role}",
+)
+"""Let the application's role read, write and delete in all tables, but change and delete nothing in the log."""
+
+OWNER_AND_SCHEMA = "SELECT current_user, current_schema()"
+"""Who migrates, and where."""

@@ -1,0 +1,203 @@
+"""The SQL of feeding, of parked events and of whoever waits for a subscriber, by the module that asks it."""
+
+# hash_ranges
+
+HOLDS = """md5(key) COLLATE "C" >= lower AND (upper IS NULL OR md5(key) COLLATE "C" < upper)"""
+"""`HashRange.holds` in SQL, for columns of these names."""
+
+# feed_state
+
+IS_KNOWN = """(name, version, types_hash) IN (
+    SELECT * FROM unnest(%(names)s::text[], %(versions)s::int[], %(types_hashes)s::text[]))"""
+"""Whether a row is of code that `known_rows` was asked about: SQL about a subscriber's row, with its parameters."""
+
+LIMIT_FEEDER = (
+    "SELECT set_config('lock_timeout', '200ms', true), set_config('idle_in_transaction_session_timeout', '1s', true)"
+)
+"""Limits the waits of who feeds, and for how long one that freezes holds its rows."""
+
+LOCK_FEEDABLE = f"""SELECT name FROM eventstore_subscriber
+    WHERE status = 'running' AND (retry_at IS NULL OR retry_at <= clock_timestamp())
+        AND {IS_KNOWN}
+    ORDER BY rank, name FOR NO KEY UPDATE SKIP LOCKED"""
+"""Locks the rows that may be fed now and that nobody else holds. FOR NO KEY UPDATE: a plain FOR UPDATE SKIP LOCKED
+would skip rows that an uncommitted foreign key merely points to.
+"""
+
+CHECKPOINTS = "SELECT name, subscriber, checkpoint FROM eventstore_subscriber"
+"""Where every row stands, also those that others feed."""
+
+# savepoints
+
+SAVEPOINT = "SAVEPOINT feeding"
+"""Begins what is done as a whole, or not at all."""
+
+CHECK_CONSTRAINTS = "SET CONSTRAINTS ALL IMMEDIATE"
+"""Checks what is deferred, now."""
+
+DEFER_CONSTRAINTS = "SET CONSTRAINTS ALL DEFERRED"
+"""Defers it again for whoever comes next in this transaction: the mode would outlive the savepoint."""
+
+RELEASE = f"{CHECK_CONSTRAINTS}; {DEFER_CONSTRAINTS}; RELEASE feeding"
+"""Ends the savepoint with what was done since, if it passes the checks."""
+
+ROLLBACK = "ROLLBACK TO feeding; RELEASE feeding"
+"""Ends the savepoint as if nothing had been done since."""
+
+# parking
+
+PARKED_KEYS = """SELECT subscriber, key, min(position) FROM eventstore_parked WHERE subscriber = ANY(%s)
+    GROUP BY subscriber, key"""
+"""The keys of subscribers that are held back, and from which position on."""
+
+DISCARDED_EVENTS = """SELECT subscriber, key, position FROM eventstore_discardedevent AS gone
+    WHERE subscriber = ANY(%s) AND position > (
+        SELECT min(checkpoint) FROM eventstore_subscriber AS row WHERE row.subscriber = gone.subscriber)"""
+"""The events that are left out for good and still lie ahead: only who was moved back meets with one again."""
+
+PARK = """INSERT INTO eventstore_parked (subscriber, key, position, error, traceback, attempts, retry_at)
+    SELECT %s, key, position, error, traceback, (error <> '')::int, CASE WHEN error <> '' THEN
+        clock_timestamp() + %s::float8 * interval '1 second' END
+    FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[]) AS new(key, position, error, traceback)
+    ON CONFLICT DO NOTHING"""
+"""Parks events; those with an error are due for a retry in so many seconds, or never where that is null."""
+
+# feeding
+
+TRY_FEEDER = "SELECT pg_try_advisory_lock(%s, 0)"
+"""Takes the feeder's lock for this session, if it is free; never waits."""
+
+FEEDER_UNTIL_COMMIT = "SELECT pg_advisory_xact_lock(%s, 0), pg_advisory_unlock(%s, 0)"
+"""From now on it is the transaction that holds the feeder's lock: in that order, so that it is held all the time."""
+
+RELEASE_FEEDER = "SELECT pg_advisory_unlock(%s, 0)"
+"""Gives the feeder's lock back where the transaction did not come to hold it."""
+
+LIMIT_AWAITING = "SELECT set_config('lock_timeout', '100ms', true)"
+"""Limits the wait for a feeder, which may have frozen."""
+
+AWAIT_FEEDER = "SELECT pg_advisory_xact_lock_shared(%s, 0)"
+"""Waits until nobody feeds; shared, so that all who wait go on together."""
+
+MOVE_CHECKPOINTS = """UPDATE eventstore_subscriber AS row
+    SET checkpoint = greatest(row.checkpoint, new.checkpoint), processed = row.processed + new.processed, failures = 0,
+        retry_at = NULL, moved_at = clock_timestamp(), fed_by = %s
+    FROM unnest(%s::text[], %s::bigint[], %s::int[]) AS new(name, checkpoint, processed) WHERE row.name = new.name"""
+"""Moves the checkpoints of a batch on, with how many events were applied; whoever moves fails no longer."""
+
+NOTE_FAILURE = """UPDATE eventstore_subscriber
+    SET failures = failures + 1, retry_at = clock_timestamp() + interval '1 second', last_error = %s,
+        last_error_at = clock_timestamp(), status = CASE WHEN failures + 1 >= %s THEN 'halted' ELSE status END
+    WHERE name = %s"""
+"""Notes a failure of the infrastructure, for another try in a second; halts the row at the last of so many in a row."""
+
+NOTE_PARKED = "UPDATE eventstore_subscriber SET last_error = %s, last_error_at = clock_timestamp() WHERE name = %s"
+"""Notes the last error for which events of a row were parked."""
+
+HALT = """UPDATE eventstore_subscriber SET status = 'halted', last_error = %s, last_error_at = clock_timestamp()
+    WHERE name = %s"""
+"""Halts a row, with the error that it was halted for."""
+
+FAILING_KEYS = """SELECT DISTINCT key FROM eventstore_parked
+    WHERE subscriber = %s AND error <> '' AND parked_at > greatest(
+        clock_timestamp() - interval '1 minute', (SELECT resumed_at FROM eventstore_subscriber WHERE name = %s))"""
+"""The keys that failed within the last minute: what failed before somebody resumed the subscriber is no longer held
+against it.
+"""
+
+# retry
+
+KEYS_WITH_PARKED = """SELECT key FROM eventstore_parked WHERE subscriber = %(subscriber)s
+    AND (%(key)s::text IS NULL OR key = %(key)s) AND (%(error)s::text IS NULL OR error = %(error)s)
+    GROUP BY key ORDER BY min(position)"""
+"""The keys of a subscriber that have something parked, from the lowest position on: all, one, or those of an error."""
+
+DUE_RETRIES = f"""SELECT parked.subscriber, key
+    FROM unnest(%(names)s::text[], %(lowers)s::text[], %(uppers)s::text[]) AS mine(name, lower, upper)
+        JOIN eventstore_subscriber AS row USING (name)
+        JOIN eventstore_parked AS parked USING (subscriber)
+    WHERE status = 'running' AND {IS_KNOWN} AND error <> '' AND parked.retry_at <= clock_timestamp()
+        AND {HOLDS}
+    ORDER BY parked.retry_at LIMIT %(most)s"""
+"""The keys that are to be tried again now, of running rows of this code and of their shards' own keys."""
+
+MAKE_DUE = """UPDATE eventstore_parked SET retry_at = clock_timestamp()
+    WHERE subscriber = %s AND key = ANY(%s) AND error <> ''"""
+"""Lets workers try some keys again as soon as they can."""
+
+POSTPONE_RETRY = """UPDATE eventstore_parked SET retry_at = clock_timestamp() + interval '1 second'
+    WHERE subscriber = %s AND key = %s AND error <> ''"""
+"""Puts the next try of a key off for a second."""
+
+QUEUE = "SELECT position FROM eventstore_parked WHERE subscriber = %s AND key = %s ORDER BY position LIMIT %s"
+"""The next positions of a key that is parked."""
+
+UNPARK = "DELETE FROM eventstore_parked WHERE subscriber = %s AND key = %s AND position = ANY(%s)"
+"""Takes events that were applied out of the queue of their key."""
+
+NOTE_RETRY = """UPDATE eventstore_parked SET error = %s, traceback = %s, attempts = %s,
+        retry_at = clock_timestamp() + %s::float8 * interval '1 second'
+    WHERE subscriber = %s AND key = %s AND position = %s"""
+"""Notes why an event still can't be applied, and when it is tried next, if ever."""
+
+PARKED_AMONG = "SELECT DISTINCT key FROM eventstore_parked WHERE subscriber = %s AND key = ANY(%s)"
+"""Those of some keys that have something parked."""
+
+ATTEMPTS = "SELECT attempts FROM eventstore_parked WHERE subscriber = %s AND key = %s AND position = %s"
+"""How often an event was tried for a key."""
+
+DISCARD = """WITH gone AS (
+        DELETE FROM eventstore_parked WHERE subscriber = %s AND key = %s AND position = ANY(%s)
+        RETURNING subscriber, key, position, error
+    ), noted AS (
+        INSERT INTO eventstore_discardedevent (subscriber, key, position, error, reason, by)
+        SELECT subscriber, key, position, error, %s, %s FROM gone ON CONFLICT DO NOTHING
+    ) SELECT count(*) FROM gone"""
+"""Takes parked events of a key out for good, noting which, by whom and why; answers how many."""
+
+# row_locks
+
+SET_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', %s, true)"
+"""Limits the wait for each lock until the transaction ends."""
+
+LOCK_ROWS = """SELECT name, shard, shards, status, checkpoint, version, types_hash, fingerprint
+    FROM eventstore_subscriber WHERE subscriber = %s ORDER BY rank, name FOR NO KEY UPDATE"""
+"""Waits for all rows of a subscriber and locks them, in the order in which feeders do and as they do."""
+
+# gaps
+
+COUNT_WANTED = """SELECT count(*) FROM (SELECT FROM eventstore_event
+    WHERE type = ANY(%s) AND position > %s AND position <= %s LIMIT %s) AS wanted"""
+"""How many events of some types lie between two positions, up to a bound."""
+
+CHECKPOINTS_OF = "SELECT name, checkpoint FROM eventstore_subscriber WHERE subscriber = %s"
+"""Where the rows of a subscriber stand."""
+
+PARKED_POSITIONS = "SELECT DISTINCT position FROM eventstore_parked WHERE subscriber = %s ORDER BY position LIMIT %s"
+"""The positions that a subscriber has parked, the first so many of them."""
+
+PARKED_POSITIONS_AMONG = "SELECT DISTINCT position FROM eventstore_parked WHERE subscriber = %s AND position = ANY(%s)"
+"""Those of some positions that a subscriber has parked."""
+
+ADJACENT = """SELECT pair.low FROM unnest(%s::bigint[], %s::bigint[]) AS pair(low, high)
+    WHERE NOT EXISTS (SELECT FROM unnest(%s::text[]) AS wanted(type) WHERE EXISTS (
+        SELECT FROM eventstore_event AS event
+        WHERE event.type = wanted.type AND event.position > pair.low AND event.position < pair.high))"""
+"""The lower ones of those pairs of parked positions that are in one range: nothing that was wanted, and so was applied,
+lies between them.
+"""
+
+SKIPPED_RANGES = "SELECT after, upto FROM eventstore_skippedrange WHERE subscriber = %s ORDER BY after"
+"""What somebody let a subscriber skip."""
+
+# read_your_writes
+
+CHAIN_STATE = f"""SELECT {{unfinished}},
+        coalesce(bool_or(checkpoint >= %(position)s - %(near)s), false),
+        coalesce(bool_or(checkpoint < %(position)s - %(near)s), false)
+    FROM eventstore_subscriber WHERE status = 'running' AND {IS_KNOWN}
+        AND checkpoint < greatest({{positions}})"""
+"""Whether something is unsent; whether a subscriber that is near is behind; whether one is so far behind that nobody
+waits for it. One statement for all, with the conditions and positions of the outboxes put in: asked in two moments, a
+command could be in neither answer.
+"""

@@ -1,0 +1,35 @@
+"""The SQL of the ledger of side effects, by the module that asks it."""
+
+# effect
+
+ENTER_DELIVERIES = """INSERT INTO sagas_delivery (effect, position)
+    SELECT %s, * FROM unnest(%s::bigint[]) ON CONFLICT DO NOTHING"""
+"""Makes events rows of the ledger, each once for an effect."""
+
+# preconditions
+
+WAKE_DELIVERIES = """UPDATE sagas_delivery SET status = 'pending', due_at = clock_timestamp(), waits_for = ''
+    WHERE status = 'waiting' AND effect = %s AND due_at = %s AND position <= %s"""
+"""Wakes the deliveries that waited for a checkpoint which has come to them."""
+
+IS_DUE = """SELECT EXISTS (SELECT FROM sagas_delivery WHERE effect = %s AND due_at <= clock_timestamp()
+    AND (status IN ('pending', 'waiting') OR status = 'running' AND lease_until <= clock_timestamp()))"""
+"""Whether an effect has a delivery to carry out now; one whose owner has died is due when its lease has run out."""
+
+# delivery
+
+TAKE_DELIVERY = """SELECT id, position, copy, status, attempts, clock_timestamp() AS now FROM sagas_delivery
+    WHERE effect = %s AND due_at <= clock_timestamp()
+        AND (status IN ('pending', 'waiting') OR status = 'running' AND lease_until <= clock_timestamp())
+    ORDER BY due_at, position LIMIT 1 FOR UPDATE SKIP LOCKED"""
+"""Locks the next delivery of an effect that is due and that nobody else is at."""
+
+TAKE_TURN = """INSERT INTO sagas_rate_limit AS pace (effect, free_at)
+    VALUES (%(effect)s, clock_timestamp() + make_interval(secs => %(pause)s))
+    ON CONFLICT (effect) DO UPDATE
+        SET free_at = greatest(pace.free_at, clock_timestamp()) + make_interval(secs => %(pause)s)
+        WHERE pace.free_at <= clock_timestamp() + make_interval(secs => %(burst)s)
+    RETURNING effect"""
+"""Takes the next turn of an effect with a rate, and says when the one after it is free; answers nothing when it is not
+yet time.
+"""

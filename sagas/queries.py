@@ -1,0 +1,163 @@
+"""The SQL of sagas, their outgoing commands and their timers, by the module that asks it."""
+
+# outbox
+
+DUE_COMMANDS = """SELECT saga, key FROM (
+        SELECT DISTINCT ON (saga, key) saga, key, id, status, due_at FROM sagas_outbox
+        WHERE status IN ('pending', 'parked') AND saga = ANY(%(sagas)s) ORDER BY saga, key, id) AS lowest
+    WHERE status = 'pending' AND due_at <= clock_timestamp() ORDER BY id LIMIT %(limit)s"""
+"""The first instances whose next command is to be sent now. Pending, waiting for a retry and parked rows are all
+unfinished: each holds back what comes after it. Looked up by one pass over what is unfinished: whatever the planner
+believes to be there, no plan of it is a bad one.
+"""
+
+COMMANDS_OVERDUE = """SELECT EXISTS (SELECT FROM (
+        SELECT DISTINCT ON (saga, key) status, due_at FROM sagas_outbox
+        WHERE status IN ('pending', 'parked') AND saga = ANY(%s) ORDER BY saga, key, id) AS lowest
+    WHERE status = 'pending' AND due_at <= clock_timestamp() - interval '1 second')"""
+"""Whether a command could have been sent for a second, and nobody did; looked up as `DUE_COMMANDS` is."""
+
+TRY_INSTANCE = "SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))"
+"""Takes the lock of an instance until the transaction ends, if it is free; never waits."""
+
+LOCK_NEXT_COMMAND = """SELECT id, saga, key, command_id, type, data, status, attempts,
+        due_at <= clock_timestamp() AS due, root, hops, correlation_id, causation_id, actor
+    FROM sagas_outbox WHERE id = (
+        SELECT min(id) FROM sagas_outbox WHERE saga = %s AND key = %s AND status IN ('pending', 'parked'))
+    FOR UPDATE SKIP LOCKED"""
+"""Locks the next command of an instance. The lowest one or none: while somebody else writes to it, the next one is not
+to be taken for it.
+"""
+
+FINISH_COMMAND = """UPDATE sagas_outbox SET status = %s, result = %s, error = %s, attempts = attempts + 1,
+    finished_at = clock_timestamp() WHERE id = %s"""
+"""Notes what became of a command that was sent."""
+
+RETRY_COMMAND = """UPDATE sagas_outbox SET attempts = attempts + 1, error = %s,
+    due_at = clock_timestamp() + %s * interval '1 second', status = %s WHERE id = %s"""
+"""Notes an attempt in vain, and has the command tried again in so many seconds or parks it."""
+
+POSTPONE_COMMAND = """UPDATE sagas_outbox SET error = %s, due_at = clock_timestamp() + %s * interval '1 second'
+    WHERE id = %s AND status = 'pending'"""
+"""Has a command tried again in so many seconds, which counts as no attempt."""
+
+CHAIN_UNFINISHED = """EXISTS (SELECT FROM sagas_outbox
+    WHERE root = %(root)s AND status IN ('pending', 'parked') AND saga = ANY(%(sagas)s))"""
+"""Whether a command that began with this root is unsent."""
+
+CHAIN_RESULT = "SELECT max(result) FROM sagas_outbox WHERE root = %(root)s"
+"""The last position that the commands of this root appended."""
+
+CHAIN_DUE = """SELECT saga, key FROM sagas_outbox AS row
+    WHERE root = %(root)s AND status = 'pending' AND due_at <= clock_timestamp() AND saga = ANY(%(sagas)s)
+        AND NOT EXISTS (SELECT FROM sagas_outbox AS earlier WHERE earlier.saga = row.saga
+            AND earlier.key = row.key AND earlier.status IN ('pending', 'parked') AND earlier.id < row.id)
+    ORDER BY id LIMIT %(limit)s"""
+"""The instances that can send a command of this root now."""
+
+# runtime
+
+LOAD_INSTANCES = (
+    "SELECT saga, key, state, version, ended, position FROM sagas_instance WHERE saga = %s AND key = ANY(%s)"
+)
+"""The instances that a batch concerns."""
+
+SAVE_BATCH = """WITH instance AS (
+        INSERT INTO sagas_instance (saga, key, state, version, ended, position)
+        SELECT saga, key, state, version, ended, position FROM jsonb_to_recordset(%(instances)s::jsonb)
+            AS row(saga text, key text, state jsonb, version int, ended boolean, position bigint)
+        ON CONFLICT (saga, key) DO UPDATE SET state = excluded.state, version = excluded.version,
+            ended = excluded.ended, position = excluded.position, moved_at = clock_timestamp()
+    ), told AS (
+        INSERT INTO sagas_transition (saga, key, position, type, version, state, ended, steps)
+        SELECT saga, key, position, type, version, state, ended, steps FROM jsonb_to_recordset(%(story)s::jsonb)
+            AS row(saga text, key text, position bigint, type text, version int, state jsonb, ended boolean,
+                steps jsonb)
+        ON CONFLICT DO NOTHING
+    ), sent AS (
+        INSERT INTO sagas_outbox (saga, key, command_id, type, data, root, hops, correlation_id, causation_id, actor)
+        SELECT saga, key, command_id, type, data, root, hops, correlation_id, causation_id, actor
+        FROM jsonb_to_recordset(%(sent)s::jsonb) AS row(saga text, key text, command_id uuid, type text, data jsonb,
+            root uuid, hops int, correlation_id uuid, causation_id uuid, actor text)
+        ON CONFLICT DO NOTHING
+    ), armed AS (
+        INSERT INTO sagas_timer (
+            saga, key, name, due_at, status, command_id, type, data, correlation_id, causation_id, actor)
+        SELECT saga, key, name, due_at, status, command_id, type, data, correlation_id, causation_id, actor
+        FROM jsonb_to_recordset(%(armed)s::jsonb) AS row(saga text, key text, name text, due_at timestamptz,
+            status text, command_id uuid, type text, data jsonb, correlation_id uuid, causation_id uuid, actor text)
+        ON CONFLICT DO NOTHING
+    )
+    UPDATE sagas_timer SET status = 'cancelled' WHERE id IN (
+        SELECT timer.id FROM sagas_timer AS timer
+        JOIN jsonb_to_recordset(%(cancelled)s::jsonb) AS row(key text, name text) USING (key, name)
+        WHERE timer.saga = %(saga)s AND timer.status = 'waiting' FOR UPDATE OF timer SKIP LOCKED)"""
+"""Writes all that one batch decided: states, their story, commands and timers. Timers are cancelled as far as nobody is
+about to fire them: the aggregate refuses a late one.
+"""
+
+# timers
+
+FIRE_TIMERS = """WITH due AS (
+        SELECT id FROM sagas_timer
+        WHERE status = 'waiting' AND due_at <= clock_timestamp() AND saga = ANY(%s)
+        ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+    ), fired AS (
+        UPDATE sagas_timer SET status = 'fired', fired_at = clock_timestamp() WHERE id IN (SELECT id FROM due)
+        RETURNING *
+    )
+    INSERT INTO sagas_outbox (saga, key, command_id, type, data, root, hops, correlation_id, causation_id, actor)
+    SELECT saga, key, command_id, type, data, command_id, 0, correlation_id, causation_id, actor
+    FROM fired ORDER BY due_at ON CONFLICT DO NOTHING"""
+"""Moves timers that are due into the outgoing commands, in one statement, each as the root of a chain of its own."""
+
+# history
+
+OPEN_INSTANCES = """SELECT instance.id FROM sagas_instance AS instance JOIN (
+    SELECT saga, key FROM sagas_outbox WHERE status IN ('pending', 'parked')
+    UNION SELECT saga, key FROM sagas_timer WHERE status = 'waiting') AS open USING (saga, key)"""
+"""The instances that have something left to do. From what is unfinished to its instances, not the other way round:
+there may be very many of these.
+"""
+
+# status
+
+PROCESSES = """
+    WITH commands AS (
+        SELECT status, due_at FROM sagas_outbox WHERE status IN ('pending', 'parked') LIMIT %(most)s
+    ), open AS (
+        SELECT due_at FROM sagas_delivery WHERE status IN ('pending', 'waiting', 'running')
+        ORDER BY due_at LIMIT %(most)s
+    ), wrong AS (
+        SELECT status FROM sagas_delivery WHERE status IN ('failed', 'in doubt') LIMIT %(most)s
+    ), timers AS (
+        SELECT due_at FROM sagas_timer WHERE status = 'waiting' ORDER BY due_at LIMIT %(most)s
+    )
+    SELECT
+        (SELECT count(*) FROM commands WHERE status = 'pending') AS commands_pending,
+        (SELECT extract(epoch FROM clock_timestamp() - min(due_at))::float FROM commands WHERE status = 'pending')
+            AS commands_age,
+        (SELECT count(*) FROM commands WHERE status = 'parked') AS commands_parked,
+        (SELECT count(*) FROM open) AS deliveries_waiting,
+        (SELECT extract(epoch FROM clock_timestamp() - min(due_at))::float FROM open) AS deliveries_age,
+        (SELECT count(*) FROM wrong WHERE status = 'failed') AS deliveries_failed,
+        (SELECT count(*) FROM wrong WHERE status = 'in doubt') AS deliveries_in_doubt,
+        (SELECT count(*) FROM timers) AS timers_waiting,
+        (SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float FROM timers) AS timers_next"""
+"""How much waits and since when, counted up to a bound. The conditions are those of the partial indexes, spelled so
+that the planner sees it.
+"""
+
+FAULTS = """SELECT subscriber, status, error, count(*) AS rows FROM ({rows} LIMIT %(most)s) AS faults
+    GROUP BY subscriber, status, error ORDER BY count(*) DESC, subscriber, status, error LIMIT %(shown)s"""
+"""The most frequent errors among the rows that are put in, up to a bound."""
+
+PARKED_COMMANDS = FAULTS.format(
+    rows="SELECT saga AS subscriber, status, error FROM sagas_outbox WHERE status = 'parked'"
+)
+"""The most frequent errors of commands that are parked."""
+
+TROUBLED_DELIVERIES = FAULTS.format(
+    rows="SELECT effect AS subscriber, status, error FROM sagas_delivery WHERE status IN ('failed', 'in doubt')"
+)
+"""The most frequent errors of deliveries that have failed or are in doubt."""
