@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import slugify
 
 from eventstore.operations.identity import LOG
 
@@ -122,7 +123,7 @@ def pretty(value: object) -> SafeString:
 
 def tag(word: str) -> SafeString:
     """A word on a coloured ground; the colour belongs to the word."""
-    return format_html('<span class="tag tag-{}">{}</span>', word.replace(" ", "-"), word)
+    return format_html('<span class="tag tag-{}">{}</span>', slugify(word), word.replace("_", " "))
 
 
 def event_link(position: int) -> SafeString:

@@ -20,10 +20,10 @@ class IncidentAdmin(KeysetAdmin):
     when_empty = "Nothing has been wrong yet for longer than a moment."
     list_display = ["id", "kind", "about", "text", "began_at", "ended_at"]
     list_filter = [("ended_at", admin.EmptyFieldListFilter)]
-    fields = [("kind", "about"), "text", ("began_at", "raised_at"), ("seen_at", "ended_at"), "told"]
+    fields = [("kind", "about"), "text", ("began_at", "raised_at"), ("seen_at", "ended_at"), "notified"]
 
-    @admin.display(description="told")
-    def told(self, incident: Incident) -> SafeString | str:
+    @admin.display(description="notified")
+    def notified(self, incident: Incident) -> SafeString | str:
         lines = [
             (each.notifier, "over" if each.ended else "began", each.sent_at or f"not yet, {each.attempts} attempts")
             for each in incident.notifications.all()

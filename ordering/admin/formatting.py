@@ -14,11 +14,6 @@ def money(amount: Decimal | str | None, currency: str) -> str:
     return f"{Decimal(amount):,.2f} {currency}" if amount is not None else "none"
 
 
-def tag(text: str) -> SafeString:
-    """A word on a coloured ground; the colour belongs to the word."""
-    return format_html('<span class="tag tag-{}">{}</span>', text.replace(" ", "_"), text.replace("_", " "))
-
-
 def link(model: str, key: UUID, text: str | None) -> SafeString:
     """To a row that may not be readable yet."""
     return format_html('<a href="{}">{}</a>', reverse(f"admin:ordering_{model}_change", args=[key]), text or key)

@@ -17,12 +17,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from eventstore.admin import KeysetAdmin
+from eventstore.admin import KeysetAdmin, tag
 from eventstore.commands import dispatch
 from eventstore.context import acting, new_id
 from eventstore.errors import ConcurrencyConflict, DomainError
 from eventstore.monitoring.status import stream_history
-from ordering.admin.formatting import link, money, tag
+from ordering.admin.formatting import link, money
 from ordering.domain.order import RequestStatusMail
 from ordering.models import ConferenceSummary, CustomerProfile, OrderSummary
 

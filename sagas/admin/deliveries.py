@@ -71,7 +71,7 @@ class DeliveryAdmin(RowAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         asked = request.GET.get("q", "").strip()
-        shown = {"asked": asked, "fates": _fates(asked), **(extra_context or {})}
+        shown = {"asked": asked, "outcomes": _outcomes(asked), **(extra_context or {})}
         return super().changelist_view(request, shown)
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:
@@ -117,7 +117,7 @@ def _position(term: str) -> int:
     return int(term) if term.isdecimal() and len(term) < 19 else -1
 
 
-def _fates(asked: str) -> Sequence[EffectOutcome]:
+def _outcomes(asked: str) -> Sequence[EffectOutcome]:
     """What every effect made of an event, if one is asked for."""
     try:
         return effect_outcomes(_position(asked)) if asked else []

@@ -1,4 +1,4 @@
-"""Side effects: functions that act on the world, each with a delivery promise. The log only makes them a row in the
+"""Side effects: functions that act on the world, each with a delivery guarantee. The log only makes them a row in the
 ledger; `delivery` carries the rows out. They have no replay: whatever is rebuilt, no effect hears of it.
 """
 
@@ -40,7 +40,7 @@ AT_LEAST_ONCE, AT_MOST_ONCE = DeliveryGuarantee.AT_LEAST_ONCE, DeliveryGuarantee
 
 
 class Effect(Subscriber):
-    """One function with its event, its promise, and the read models that must have the event before it acts.
+    """One function with its event, its delivery guarantee, and the read models that must have the event before it acts.
 
     `queue` is the one whose workers carry it out, `at_once` how many of them at a time, so that one whose provider is
     slow leaves the others to the rest. `rate` is how often it acts in a second at most, all workers together.

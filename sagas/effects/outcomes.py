@@ -41,10 +41,10 @@ def effect_outcomes(position: int) -> list[EffectOutcome]:
     event = StoredEvent.objects.filter(position=position).defer("sealed").first()
     if event is None:
         raise NoSuchEvent(f"There is no event at position {position:,}.")
-    return [_fate(effect, event) for effect in registry if isinstance(effect, Effect)]
+    return [_outcome(effect, event) for effect in registry if isinstance(effect, Effect)]
 
 
-def _fate(effect: Effect, event: StoredEvent) -> EffectOutcome:
+def _outcome(effect: Effect, event: StoredEvent) -> EffectOutcome:
     rows = Delivery.objects.filter(effect=effect.name, position=event.position).order_by("copy")
     found = [msgspec.convert(row, Delivered, from_attributes=True) for row in rows]
     return EffectOutcome(effect=effect.name, deliveries=found, why_none="" if found else _why_none(effect, event))

@@ -25,16 +25,16 @@ def run(options: dict[str, Any], stdout: OutputWrapper) -> None:
     if options["json"]:
         write_json(stdout, {"position": position, "effects": msgspec.to_builtins(found)})
         return
-    rows = [row for fate in found for row in _rows(fate)]
+    rows = [row for outcome in found for row in _rows(outcome)]
     show(stdout, TITLES, rows, numbers={"delivery", "copy", "attempts"}, empty="This project declares no effect.")
 
 
-def _rows(fate: EffectOutcome) -> Iterator[Row]:
-    if not fate.deliveries:
-        yield {"effect": fate.effect, "status": state(fate.why_none)}
-    for each in fate.deliveries:
+def _rows(outcome: EffectOutcome) -> Iterator[Row]:
+    if not outcome.deliveries:
+        yield {"effect": outcome.effect, "status": state(outcome.why_none)}
+    for each in outcome.deliveries:
         yield {
-            "effect": fate.effect,
+            "effect": outcome.effect,
             "delivery": str(each.id),
             "copy": str(each.copy) if each.copy else "",
             "status": state(each.status),

@@ -85,8 +85,8 @@ def test_staff_have_all_mails_of_one_error_sent_and_look_at_what_became_of_them(
     eventually(lambda: rows.filter(status="done", attempts=1).count() == 2)
     assert {f"{customer.hex}@example.org" for customer in customers} <= {mail["To"] for mail in mails.received}
     page.goto(f"{LEDGER}?q={rows[0].position}")
-    expect(page.locator("#fates")).to_contain_text("done")
-    expect(page.locator("#fates")).to_contain_text("does not want it")
+    expect(page.locator("#outcomes")).to_contain_text("done")
+    expect(page.locator("#outcomes")).to_contain_text("does not want it")
     expect(page.locator("[data-fault]")).to_have_count(0)
 
 

@@ -115,11 +115,11 @@ def test_a_delivery_that_waits_says_for_what_and_until_when(client, staff):
 def test_searching_for_an_event_tells_what_every_effect_made_of_it(client, staff):
     shop.customer()
     staff(*SEE)
-    found = {fate.effect: fate for fate in client.get(LEDGER, {"q": "1"}).context["fates"]}
+    found = {outcome.effect: outcome for outcome in client.get(LEDGER, {"q": "1"}).context["outcomes"]}
     assert [each.status for each in found[WELCOME].deliveries] == ["pending"]
     assert found["mail.order-confirmation"].why_none == "does not want it"
-    assert client.get(LEDGER, {"q": "77"}).context["fates"] == []
-    assert client.get(LEDGER, {"q": "x"}).context["fates"] == []
+    assert client.get(LEDGER, {"q": "77"}).context["outcomes"] == []
+    assert client.get(LEDGER, {"q": "x"}).context["outcomes"] == []
 
 
 def test_deliveries_are_filtered_by_effect_status_and_error(client, staff):
