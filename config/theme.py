@@ -8,3 +8,6 @@ class ThemedAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
 
     compressed_fields = False
     list_filter_sheet = True
+
+    class Media:
+        css = {"all": ["eventstore/admin.css"]}

@@ -1,7 +1,7 @@
 """The page of the projections: where each stands, what is being folded, and the generations there were.
 
-What is done about them are operations, each with the page that asks whether it is meant. A page that has htmx refreshes
-itself; without it, it is refreshed by hand.
+What is done about them are operations, each with the page that asks whether it is meant. The panel keeps asking for
+itself.
 """
 
 from typing import Any
@@ -89,7 +89,8 @@ class GenerationAdmin(KeysetAdmin):
         rows = list(generation.differences.all()[: SHOWN + 1])
         if not rows:
             return "none"
-        listed = format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td></tr>", map(_told, rows[:SHOWN]))
+        row = '<tr><td class="wide">{}</td><td>{}</td><td class="wide">{}</td></tr>'
+        listed = format_html_join("", row, map(_told, rows[:SHOWN]))
         link = reverse("admin:projections_difference_changelist")
         return format_html(
             '<table class="status"><thead><tr><th>Key</th><th></th><th>Live, and as its events say</th></tr></thead>'

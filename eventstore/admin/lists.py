@@ -34,6 +34,9 @@ class ReadOnlyAdmin(ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
 
+    class Media:
+        css = {"all": ["eventstore/admin.css"]}
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

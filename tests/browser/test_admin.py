@@ -138,3 +138,13 @@ def test_an_order_is_found_by_its_number_and_shows_its_history(page, log_in):
     page.get_by_role("link", name=number).click()
     expect(page.locator("table.history summary")).to_have_text(["order.placed", "order.confirmed"])
     expect(page.get_by_text("2 × standard at 99.50 EUR")).to_be_visible()
+
+
+def test_the_colours_of_unfold_and_of_the_business_win_over_those_of_the_apps(page, log_in):
+    log_in("ordering.view_ordersummary")
+    page.goto("/admin/ordering/ordersummary/")
+    style = "(tag) => [getComputedStyle(tag).color, getComputedStyle(tag).backgroundColor]"
+    assert page.locator(".tag-confirmed").first.evaluate(style) == ["rgb(21, 128, 61)", "rgb(220, 252, 231)"]
+    assert page.locator(".tag-awaiting_payment").first.evaluate(style) == ["rgb(29, 78, 216)", "rgb(219, 234, 254)"]
+    page.evaluate("document.documentElement.classList.add('dark')")
+    assert page.locator(".tag-confirmed").first.evaluate(style) == ["rgb(74, 222, 128)", "rgba(20, 83, 45, 0.5)"]

@@ -1,43 +1,10 @@
 """The three apps bring admin pages that need nothing but Django's own admin."""
 
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-BASE_DIR = Path(__file__).parent.parent.parent.parent
-
-SETTINGS = """
-
-INSTALLED_APPS = [
-    *(f"django.contrib.{app}" for app in ("admin", "auth", "sessions", "messages", "staticfiles")), *INSTALLED_APPS
-]
-MIDDLEWARE = [
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-]
-TEMPLATES = [{
-    "BACKEND": "django.template.backends.django.DjangoTemplates",
-    "APP_DIRS": True,
-    "OPTIONS": {"context_processors": [
-        "django.template.context_processors.request",
-        "django.contrib.auth.context_processors.auth",
-        "django.contrib.messages.context_processors.messages",
-    ]},
-}]
-ROOT_URLCONF, STATIC_URL, ALLOWED_HOSTS = "plain", "static/", ["testserver"]
-"""
-
-URLS = """
-from django.contrib import admin
-from django.urls import path
-
-urlpatterns = [path("admin/", admin.site.urls)]
-"""
+from tests.integration.plain import plain_project, run
 
 VISIT = """
 import sys
@@ -101,21 +68,8 @@ print("visited")
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    shutil.copytree(BASE_DIR / "tests" / "portable", tmp_path, dirs_exist_ok=True)
-    for app in ("eventstore", "projections", "sagas"):
-        shutil.copytree(BASE_DIR / app, tmp_path / app, ignore=shutil.ignore_patterns("__pycache__"))
-    with (tmp_path / "settings.py").open("a") as settings:
-        settings.write(SETTINGS)
-    (tmp_path / "plain.py").write_text(URLS)
     (tmp_path / "visit.py").write_text(VISIT)
-    return tmp_path
-
-
-def run(project: Path, *arguments: str) -> str:
-    command = ["env", "DJANGO_SETTINGS_MODULE=settings", sys.executable, *arguments]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return plain_project(tmp_path)
 
 
 def test_lists_pages_and_the_rebuild_button_work_without_unfold(project):

@@ -82,7 +82,7 @@ def test_metrics_say_how_far_everybody_has_got(get):
         'boxoffice_subscriber_status{status="running",subscriber="sale"}': 1,
         'boxoffice_subscriber_status{status="halted",subscriber="sale"}': 0,
         'boxoffice_subscriber_processed_total{subscriber="customer-profiles"}': 1,
-        'boxoffice_subscriber_parked{subscriber="sale",waits="staff"}': 0,
+        'boxoffice_subscriber_parked{subscriber="sale",waits="attention"}': 0,
         'boxoffice_subscriber_warnings{subscriber="sale"}': 0,
         'boxoffice_subscriber_gap{subscriber="sale",why="pending"}': 0,
         'boxoffice_outbox_commands{status="pending"}': 0,

@@ -32,6 +32,6 @@ def test_parked_events_are_measured_by_what_they_wait_for(poison):
         dispatch(ChangeCustomer(customer_id=customer, name=name))
     ParkedEvent.objects.create(subscriber=f"{NAME}#7", key="k", position=1, error="KeyError")
     measured = metrics.text().decode()
-    assert f'boxoffice_subscriber_parked{{subscriber="{NAME}",waits="staff"}} 1.0' in measured
+    assert f'boxoffice_subscriber_parked{{subscriber="{NAME}",waits="attention"}} 1.0' in measured
     assert f'boxoffice_subscriber_parked{{subscriber="{NAME}",waits="behind"}} 1.0' in measured
     assert "#7" not in measured
