@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.integration.copying import empty
+from tests.integration.packaging import install
 
 BASE_DIR = Path(__file__).parent.parent.parent
 
@@ -49,8 +50,7 @@ def plain_project(folder: Path) -> Path:
     """Makes it in this folder, on a database with nothing in it."""
     empty(os.environ["SPARE_DATABASE_URL"])
     shutil.copytree(BASE_DIR / "tests" / "portable", folder, dirs_exist_ok=True)
-    for app in ("eventstore", "projections", "sagas"):
-        shutil.copytree(BASE_DIR / app, folder / app, ignore=shutil.ignore_patterns("__pycache__"))
+    install(folder)
     with (folder / "settings.py").open("a") as settings:
         settings.write(SETTINGS)
     (folder / "plain.py").write_text(URLS)

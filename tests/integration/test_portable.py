@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.integration.copying import empty
+from tests.integration.packaging import APPS, install, wheel
 
 BASE_DIR = Path(__file__).parent.parent.parent
 
@@ -18,8 +20,7 @@ def project(tmp_path: Path) -> Path:
     """A project of its own, on a database with nothing in it."""
     empty(os.environ["SPARE_DATABASE_URL"])
     shutil.copytree(BASE_DIR / "tests" / "portable", tmp_path, dirs_exist_ok=True)
-    for app in ("eventstore", "projections", "sagas"):
-        shutil.copytree(BASE_DIR / app, tmp_path / app, ignore=shutil.ignore_patterns("__pycache__"))
+    install(tmp_path)
     return tmp_path
 
 
@@ -40,6 +41,26 @@ def test_a_bare_project_runs_a_domain_of_its_own_on_the_three_apps(project):
     manage(project, "migrate")
     assert "lent, reminded, rebuilt" in manage(project, "lend")
     assert "No changes detected" in manage(project, "makemigrations", "--check", "eventstore", "projections", "sagas")
+
+
+def test_the_distribution_is_of_the_three_apps_alone_with_all_that_they_need():
+    names = zipfile.ZipFile(wheel()).namelist()
+    assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == set(APPS)
+    wanted = {
+        "eventstore/sql/append_v1.sql",
+        "eventstore/static/eventstore/admin.css",
+        *(f"{app}/py.typed" for app in APPS),
+    }
+    tracked = subprocess.run(
+        ["git", "ls-files", *APPS], cwd=BASE_DIR, capture_output=True, text=True, check=False
+    ).stdout
+    assert wanted | set(tracked.split()) <= set(names)
+
+
+def test_a_bare_project_has_the_apps_from_the_distribution_and_not_from_the_repository(project):
+    where = "import eventstore, projections, sagas; print(eventstore.__file__, projections.__file__, sagas.__file__)"
+    found = manage(project, "shell", "--no-imports", "-c", where).split()
+    assert all(Path(each).is_relative_to(project) for each in found)
 
 
 def test_a_bare_project_holds_its_own_subscribers_to_the_contract(project):
