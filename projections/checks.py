@@ -8,8 +8,8 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DEFAULT_DB_ALIAS, connections, models
 
 from eventstore.conf import faults
-from projections import conf, drift
-from projections.drift import Drift, DriftKind
+from projections import code_changes, conf
+from projections.code_changes import ChangeKind, CodeChange
 from projections.errors import UnreadableCode, UnreadableLock
 from projections.fingerprint import lockfile
 from projections.models import ReadModel
@@ -19,7 +19,7 @@ from projections.rebuild.dependents import dependents
 
 @register()
 def projections(**_: Any) -> list[CheckMessage]:
-    declared = drift.declared()
+    declared = code_changes.declared()
     found = [message for projection in declared for message in (*_handlers(projection), *_table(projection))]
     writers = {projection.model: projection.name for projection in declared}
     found.extend(message for projection in declared for message in _look_ups(projection, writers))
@@ -36,7 +36,7 @@ def locked(**_: Any) -> list[CheckMessage]:
     if file is None:
         return []
     try:
-        return [_difference(each, file.name) for each in drift.compare(lockfile.read())]
+        return [_difference(each, file.name) for each in code_changes.compare(lockfile.read())]
     except UnreadableCode as error:
         return [Error(str(error), id="projections.E011")]
     except UnreadableLock as error:
@@ -70,20 +70,20 @@ def swappable(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMes
         return []
     return [
         Error(f"The table of {projection.name} has a {found}: it can't be swapped.", id="projections.E014")
-        for projection in drift.declared()
+        for projection in code_changes.declared()
         for found in dependents(projection)
     ]
 
 
-def _difference(difference: Drift, file: str) -> CheckMessage:
+def _difference(difference: CodeChange, file: str) -> CheckMessage:
     name, change = difference.name, difference.change
-    if change is DriftKind.CODE:
+    if change is ChangeKind.CODE:
         hint = (
             f"Raise its version, run `manage.py projections lock` and commit {file}; deploy, then rebuild {name}. "
             f"If it folds the same rows as before, run `manage.py projections lock --same {name}` instead."
         )
         return Error(f"{name} {change}.", hint=hint, id="projections.E008")
-    identity = "projections.E010" if change is DriftKind.GONE else "projections.E009"
+    identity = "projections.E010" if change is ChangeKind.GONE else "projections.E009"
     hint = f"Run `manage.py projections lock` and commit {file}."
     return Error(f"{name} {change}.", hint=hint, id=identity)
 

@@ -8,16 +8,16 @@ import msgspec
 from django.core.management.base import CommandError, OutputWrapper
 
 from eventstore.errors import EventstoreError
-from projections import drift
-from projections.drift import Drift, DriftKind
+from projections import code_changes
+from projections.code_changes import ChangeKind, CodeChange
 from projections.fingerprint import lockfile
 from projections.fingerprint.lockfile import Entry
 
 DONE = {
-    DriftKind.NEW: "added",
-    DriftKind.GONE: "removed",
-    DriftKind.VERSION: "new version",
-    DriftKind.CODE: "changed, folds the same rows",
+    ChangeKind.NEW: "added",
+    ChangeKind.GONE: "removed",
+    ChangeKind.VERSION: "new version",
+    ChangeKind.CODE: "changed, folds the same rows",
 }
 
 
@@ -51,7 +51,7 @@ def run(options: Mapping[str, Any], stdout: OutputWrapper) -> None:
         raise CommandError("The setting PROJECTIONS_LOCK names no file.")
     try:
         locked = lockfile.read()
-        differences = list(drift.compare(locked))
+        differences = list(code_changes.compare(locked))
     except EventstoreError as error:
         raise CommandError(str(error)) from error
     same = frozenset(options["same"])
@@ -66,44 +66,46 @@ def run(options: Mapping[str, Any], stdout: OutputWrapper) -> None:
         lockfile.write(file, _taken(locked, differences))
 
 
-def _ask_for_changes(same: Iterable[str], differences: Iterable[Drift]) -> None:
-    changed = {each.name for each in differences if each.change is DriftKind.CODE}
+def _ask_for_changes(same: Iterable[str], differences: Iterable[CodeChange]) -> None:
+    changed = {each.name for each in differences if each.change is ChangeKind.CODE}
     for name in sorted({*same} - changed):
         raise CommandError(f"--same {name}: no projection of this name changed without a new version.")
 
 
-def _is_refused(difference: Drift, same: Iterable[str]) -> bool:
-    if difference.change is DriftKind.CODE:
+def _is_refused(difference: CodeChange, same: Iterable[str]) -> bool:
+    if difference.change is ChangeKind.CODE:
         return difference.name not in same
     return _is_lowered(difference)
 
 
-def _is_lowered(difference: Drift) -> bool:
+def _is_lowered(difference: CodeChange) -> bool:
     locked, now = difference.locked, difference.declared
     return locked is not None and now is not None and now.version < locked.version
 
 
-def _reason(difference: Drift) -> str:
+def _reason(difference: CodeChange) -> str:
     name = difference.name
     if _is_lowered(difference):
         return f"{name}: a version only rises."
     return f"{name} {difference.change}: raise its version, or say --same {name} if it folds the same rows."
 
 
-def _taken(locked: Mapping[str, Entry], differences: Iterable[Drift]) -> dict[str, Entry]:
+def _taken(locked: Mapping[str, Entry], differences: Iterable[CodeChange]) -> dict[str, Entry]:
     """The entries with every difference taken over. A new version forgets what was the same as the former."""
     entries = dict(locked)
     for name, change, old, new in differences:
         if new is None:
             del entries[name]
-        elif change is DriftKind.CODE and old is not None:
+        elif change is ChangeKind.CODE and old is not None:
             entries[name] = msgspec.structs.replace(new, same_as=(*old.same_as, old.fingerprint))
         else:
             entries[name] = new
     return entries
 
 
-def _tell(differences: Iterable[Drift], refused: Iterable[Drift], stdout: OutputWrapper, *, json: bool) -> None:
+def _tell(
+    differences: Iterable[CodeChange], refused: Iterable[CodeChange], stdout: OutputWrapper, *, json: bool
+) -> None:
     lines = [
         Line(
             projection=each.name,

@@ -13,7 +13,7 @@ from projections.fingerprint.lockfile import Entry
 from projections.projection import Projection
 
 
-class DriftKind(StrEnum):
+class ChangeKind(StrEnum):
     """How a projection and its entry differ."""
 
     NEW = "is not locked"
@@ -22,11 +22,11 @@ class DriftKind(StrEnum):
     CODE = "changed without a new version"
 
 
-class Drift(NamedTuple):
+class CodeChange(NamedTuple):
     """`locked` is the entry that is there, `declared` the one that the running code would have."""
 
     name: str
-    change: DriftKind
+    change: ChangeKind
     locked: Entry | None
     declared: Entry | None
 
@@ -36,20 +36,20 @@ def declared() -> list[Projection[Any]]:
     return [subscriber for subscriber in registry if isinstance(subscriber, Projection)]
 
 
-def compare(locked: Mapping[str, Entry]) -> Iterator[Drift]:
+def compare(locked: Mapping[str, Entry]) -> Iterator[CodeChange]:
     """Where the running code isn't what was locked, by name. Raises `UnreadableCode`."""
     now = {each.name: Entry(each.version, each.read_fingerprint()) for each in declared()}
     for name in sorted({*locked, *now}):
         change = _change(locked.get(name), now.get(name))
         if change:
-            yield Drift(name, change, locked.get(name), now.get(name))
+            yield CodeChange(name, change, locked.get(name), now.get(name))
 
 
-def _change(locked: Entry | None, now: Entry | None) -> DriftKind | None:
+def _change(locked: Entry | None, now: Entry | None) -> ChangeKind | None:
     if locked is None:
-        return DriftKind.NEW
+        return ChangeKind.NEW
     if now is None:
-        return DriftKind.GONE
+        return ChangeKind.GONE
     if now.version != locked.version:
-        return DriftKind.VERSION
-    return None if now.fingerprint in locked.equal else DriftKind.CODE
+        return ChangeKind.VERSION
+    return None if now.fingerprint in locked.equal else ChangeKind.CODE
