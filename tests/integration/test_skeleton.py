@@ -18,12 +18,14 @@ def python() -> Path:
     return packaging.environment()
 
 
-def run(python: Path, folder: Path, *arguments: str, fails: bool = False, **environment: str) -> str:
+def run(
+    python: Path, folder: Path, *arguments: str, environment: dict[str, str] | None = None, fails: bool = False
+) -> str:
     """What a program prints, to both streams."""
     done = subprocess.run(
         [python, *arguments],
         cwd=folder,
-        env=packaging.variables(python, **environment),
+        env=packaging.variables(python, **environment or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -42,10 +44,8 @@ def test_a_fresh_project_is_whole_and_passes_its_tests(python, tmp_path):
     start(python, tmp_path, "desk")
     project, url = tmp_path / "desk", os.environ["SPARE_DATABASE_URL"]
 
-    def manage(*arguments: str, **environment: str) -> str:
-        return run(
-            python, project, "-W", "error::ResourceWarning", "manage.py", *arguments, DATABASE_URL=url, **environment
-        )
+    def manage(*arguments: str, **more: str) -> str:
+        return run(python, project, "manage.py", *arguments, environment={"DATABASE_URL": url, **more})
 
     empty(url)
     where = "import eventstore, projections, sagas; print(*(a.__file__ for a in (eventstore, projections, sagas)))"
