@@ -7,12 +7,11 @@ nothing is ours: the installation fires them, and sends each order the command t
 Imported once Django knows the database.
 """
 
-from typing import NamedTuple
-
 import msgspec
 import psycopg
 
 from benchmarks.errors import promise
+from benchmarks.lateness import Lateness
 from benchmarks.report import say
 from benchmarks.rounds import percentiles
 from benchmarks.site import Site, select, until
@@ -60,13 +59,6 @@ def place(site: Site, orders: int) -> None:
                 application.execute(_PUT_OFF)
         _wait_for_rest(application)
         application.execute(_PUT_OFF)
-
-
-class Lateness(NamedTuple):
-    """By how many seconds timers fired late, and how long after they were due their orders were told to expire."""
-
-    fired: list[float]
-    sent: list[float]
 
 
 def play(site: Site, rounds: int, name: str, orders: int, every: float = 0.0) -> Lateness:

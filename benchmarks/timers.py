@@ -14,7 +14,7 @@ from rich.table import Table
 
 from benchmarks import report
 from benchmarks.environment import servers
-from benchmarks.expiry import Lateness
+from benchmarks.lateness import Lateness
 from benchmarks.mailbox import mailbox
 from benchmarks.report import Report, Target, say
 from benchmarks.rounds import percentiles

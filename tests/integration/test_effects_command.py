@@ -168,7 +168,7 @@ def test_the_operations_are_those_on_effects():
     with pytest.raises(CommandError, match="invalid choice") as unknown:
         run("explode")
     for kind in operations:
-        assert (f"'{kind.name}'" in str(unknown.value)) is (Rank.EFFECT in kind.ranks)
+        assert (f"'{kind.word}'" in str(unknown.value)) is (Rank.EFFECT in kind.ranks)
     assert "'send-copy'" in str(unknown.value)
     assert "'retry-command'" not in str(unknown.value)
 

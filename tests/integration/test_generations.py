@@ -488,7 +488,7 @@ def test_no_row_is_mended_while_events_wait_under_their_stream():
     failed(f"stream {sold[0]}", store.head())
     generation = complete(generations.rebuild_keys(NAME, [str(sold[0])]))
     assert generation.status == "failed"
-    assert "settle them first" in generation.error
+    assert "resolve them first" in generation.error
 
 
 def test_under_sale_one_key_is_rebuilt_and_a_verification_finds_nothing():

@@ -138,7 +138,7 @@ def test_every_operation_on_projections_is_a_subcommand_and_no_other():
     with pytest.raises(CommandError, match="invalid choice: 'explode'") as unknown:
         run("explode", NAME)
     for kind in operations:
-        assert (f"'{kind.name}'" in str(unknown.value)) is (Rank.PROJECTION in kind.ranks)
+        assert (f"'{kind.word}'" in str(unknown.value)) is (Rank.PROJECTION in kind.ranks)
     assert "rebuild" in str(unknown.value)
     assert "retry-command" not in str(unknown.value)
 
@@ -147,7 +147,7 @@ def test_a_subscriber_is_paused_and_resumed():
     shop.customer()
     assert run("pause", NAME, by="ada") == f"{NAME}: paused.\n"
     assert SubscriberRow.objects.get(name=NAME).status == "paused"
-    assert answer("resume", NAME, "--by", "ada") == {"operation": "resume", "subscriber": NAME, "outcome": "resumed"}
+    assert answer("resume", NAME, "--by", "ada") == {"operation": "resume", "target": NAME, "outcome": "resumed"}
     assert actions() == [("pause", NAME, "ada", ""), ("resume", NAME, "ada", "")]
 
 

@@ -165,7 +165,7 @@ def test_parked_commands_are_sent_again_once_the_cause_is_mended(refused):
     refused()
     one = OutboxCommand.objects.get(key=str(first), status="parked")
     told = answer("retry-command", "sale", "--command", one.pk, "--by", "ada")
-    assert told == {"operation": "retry-command", "subscriber": "sale", "outcome": "1 command is sent again"}
+    assert told == {"operation": "retry-command", "target": "sale", "outcome": "1 command is sent again"}
     bring_to_rest(deliver=False)
     assert OrderSummary.objects.get(pk=first).status == "awaiting_payment"
     assert OrderSummary.objects.get(pk=second).status == "placed"
@@ -229,7 +229,7 @@ def test_the_operations_are_those_on_sagas():
     with pytest.raises(CommandError, match="invalid choice") as unknown:
         run("explode")
     for kind in operations:
-        assert (f"'{kind.name}'" in str(unknown.value)) is (Rank.SAGA in kind.ranks)
+        assert (f"'{kind.word}'" in str(unknown.value)) is (Rank.SAGA in kind.ranks)
     assert "'pause'" in str(unknown.value)
     assert "'rebuild'" not in str(unknown.value)
     assert "'send-copy'" not in str(unknown.value)

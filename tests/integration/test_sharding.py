@@ -1,9 +1,9 @@
 """Slices divide a projection's keys; Python and PostgreSQL agree on whose a key is, and the log is read by index."""
 
+import types
 from datetime import datetime
 from typing import Any
 
-import msgspec
 import pytest
 
 from eventstore import queries, store
@@ -93,7 +93,10 @@ def test_where_keys_are_functions_only_python_can_tell():
     ],
 )
 def test_of_keys_that_stand_in_every_event_ever_recorded_postgresql_is_the_only_judge(fields, schema, exact):
-    happened: Any = msgspec.defstruct("Happened", fields, bases=(Event,), namespace={"schema": schema}, frozen=True)
+    annotations = {name: kind for name, kind, *_ in fields}
+    defaults = {name: default[0] for name, _, *default in fields if default}
+    body = {"__annotations__": annotations, "schema": schema, **defaults}
+    happened: Any = types.new_class("Happened", (Event,), exec_body=lambda namespace: namespace.update(body))
     projection = summaries()
     projection.handlers = {"happened": Handler(happened, "number", "happened")}
     assert event_filter.is_exact(projection) is exact

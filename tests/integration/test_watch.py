@@ -99,7 +99,7 @@ def told(server: MailServer, *beginnings: str) -> None:
 
 
 def last_look() -> datetime:
-    return WorkerHeartbeat.objects.get(name="watch").beat_at
+    return WorkerHeartbeat.objects.get(name="health-check").beat_at
 
 
 def seen_until(moment: datetime) -> None:
@@ -117,8 +117,8 @@ def park(*positions: int) -> None:
 def all_is_well(server: MailServer) -> None:
     """Everybody has started, somebody has looked since, and what was missed until then is over and told."""
     eventually(lambda: heard_of() >= {*QUEUES, "beat"})
-    started = WorkerHeartbeat.objects.exclude(kind="watch").latest("started_at").started_at
-    eventually(WorkerHeartbeat.objects.filter(kind="watch", beat_at__gt=started).exists)
+    started = WorkerHeartbeat.objects.exclude(kind="health-check").latest("started_at").started_at
+    eventually(WorkerHeartbeat.objects.filter(kind="health-check", beat_at__gt=started).exists)
     eventually(lambda: not Incident.objects.filter(ended_at=None).exists())
     eventually(lambda: not Notification.objects.filter(sent_at=None).exists())
     Incident.objects.all().delete()

@@ -98,7 +98,7 @@ def test_what_was_sent_is_sent_once_more_from_its_page(client, staff):
     assert answer.redirect_chain == [(page, 302)]
     bring_to_rest()
     assert len(mail.outbox) == 2
-    assert actions() == [("send-copy", WELCOME, "ada", "a customer called", False)]
+    assert actions() == [("resend", WELCOME, "ada", "a customer called", False)]
 
 
 def test_a_delivery_that_waits_says_for_what_and_until_when(client, staff):

@@ -107,7 +107,7 @@ def test_a_long_story_is_told_from_its_end_page_by_page(client, staff, order):
 def test_an_instance_from_before_stories_were_kept_says_so(client, staff, order):
     staff("sagas.view_instance")
     Transition.objects.all().delete()
-    assert "it began before stories were kept" in text(client.get(story(order)))
+    assert "it began before histories were kept" in text(client.get(story(order)))
 
 
 def test_what_is_parked_of_it_is_no_part_of_its_story_and_said(client, staff, order):

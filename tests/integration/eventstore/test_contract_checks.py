@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from eventstore import store
+from eventstore import queries
 from eventstore.context import new_id
 from eventstore.subscriptions.subscriber import Work
 from eventstore.testing import subscribers as contract
@@ -89,7 +89,7 @@ def test_a_faulty_one_is_found(kind, check):
 
 def test_reading_by_position_alone_is_found(monkeypatch):
     monkeypatch.setattr(
-        store, "HORIZON", "SELECT last_value FROM eventstore_event_position_seq WHERE %s::bigint IS NOT NULL"
+        queries, "HORIZON", "SELECT last_value FROM eventstore_event_position_seq WHERE %s::bigint IS NOT NULL"
     )
     with pytest.raises(AssertionError, match="open transaction"):
         contract.check_an_open_transaction(Probe(), made)

@@ -379,7 +379,7 @@ def test_an_operation_that_is_not_heard_of_again_has_left_its_record(one):
 
 
 def test_every_operation_says_who_may_do_it_and_what_it_is_called():
-    assert {"pause", "resume", "skip", "rewind", "reshard", "retry", "discard"} <= {each.name for each in operations}
+    assert {"pause", "resume", "skip", "rewind", "split", "retry", "discard"} <= {each.name for each in operations}
     for each in operations:
         assert "." in each.permission
         assert each.verb
