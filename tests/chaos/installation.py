@@ -10,14 +10,14 @@ from uuid import UUID
 
 import psutil
 
-from tests.integration.processes import Program
+from tests.integration.processes import ALONE, Program
 
 WRITERS = ("first writer", "second writer")
 NAME = "chaos"
 """What the sessions of these processes are called in PostgreSQL."""
 
 _CELERY = ("-m", "celery", "--quiet", "--app=config")
-_WORKER = (*_CELERY, "worker", "--without-gossip", "--without-mingle", "--without-heartbeat")
+_WORKER = (*_CELERY, "worker", *ALONE)
 
 
 class Installation:

@@ -28,7 +28,7 @@ from tests.crash.death import Death, who_died
 from tests.crash.once import note_once
 from tests.crash.sales import ENDS, SEATS, Sales
 from tests.integration.eventstore.probes import registered
-from tests.integration.processes import MailServer, Program, eventually, mail_server, program, worker
+from tests.integration.processes import ALONE, MailServer, Program, eventually, mail_server, program, worker
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -156,7 +156,8 @@ def survive(scene: Scene) -> list[Delivery]:
 def others(queues: str) -> Iterator[None]:
     """A worker of these queues in which the clock runs too: one program to start, and not three."""
     schedule, name = f"{os.environ['BOXOFFICE_HOME']}/beat-{os.urandom(4).hex()}", f"{os.urandom(4).hex()}@%h"
-    with program("-m", "celery", "-A", APP, "worker", "-Q", queues, "-c", "3", "-B", "-s", schedule, "-n", name):
+    pool = ("-Q", queues, "-c", "3", "-B", "-s", schedule, "-n", name)
+    with program("-m", "celery", "-A", APP, "worker", *ALONE, *pool):
         yield
 
 

@@ -23,6 +23,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from config.bundled.valkey import free_port
 
 BASE_DIR = Path(__file__).parent.parent.parent
+ALONE = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+"""Workers have nothing to tell each other, and asking who is there takes one a second before it begins."""
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 30, what: str = "", *, pause: float = 0.02) -> Any:
@@ -87,19 +89,8 @@ def worker(
     *, queues: str = "live,rebuild,effects", concurrency: int = 2, app: str = "config", **environment: str
 ) -> Iterator[Program]:
     """A Celery worker with a pool of processes, as `make run` starts it; of the app in another module if need be."""
-    arguments = (
-        "-m",
-        "celery",
-        "-A",
-        app,
-        "worker",
-        "-Q",
-        queues,
-        "-c",
-        str(concurrency),
-        "-n",
-        f"{os.urandom(4).hex()}@%h",
-    )
+    pool = ("-Q", queues, "-c", str(concurrency), "-n", f"{os.urandom(4).hex()}@%h")
+    arguments = ("-m", "celery", "-A", app, "worker", *ALONE, *pool)
     with program(*arguments, ready="ready.", **environment) as started:
         yield started
 
@@ -109,7 +100,7 @@ def clock(*, app: str = "config", **environment: str) -> Iterator[Program]:
     """Celery's beat, and the worker that does what it asks for."""
     schedule = f"{os.environ['BOXOFFICE_HOME']}/beat-{os.urandom(4).hex()}"
     celery = ("-m", "celery", "-A", app)
-    ticker = (*celery, "worker", "-Q", "clock", "-P", "solo", "-n", f"{os.urandom(4).hex()}@%h")
+    ticker = (*celery, "worker", *ALONE, "-Q", "clock", "-P", "solo", "-n", f"{os.urandom(4).hex()}@%h")
     with program(*celery, "beat", "-s", schedule, **environment), program(*ticker, **environment) as started:
         yield started
 

@@ -18,7 +18,7 @@ from eventstore.monitoring import notifications
 from eventstore.monitoring.workers import worker_statuses
 from tests.integration import shop
 from tests.integration.eventstore import raw
-from tests.integration.processes import MailServer, Program, eventually, mail_server, program
+from tests.integration.processes import ALONE, MailServer, Program, eventually, mail_server, program
 from tests.servers import temporary_home
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -40,7 +40,7 @@ def worker(*queues: str, **environment: str) -> Iterator[Program]:
     """A worker with a pool of processes, as `make run` starts it; the ticker, who feeds nobody, is a single process."""
     pool = ("-P", "solo") if queues == ("clock",) else ("-c", "1")
     name = f"{queues[0]}-{os.urandom(2).hex()}@%h"
-    arguments = ("-m", "celery", "-A", "config", "worker", "-Q", ",".join(queues), "-n", name, *pool)
+    arguments = ("-m", "celery", "-A", "config", "worker", *ALONE, "-Q", ",".join(queues), "-n", name, *pool)
     with program(*arguments, **{**HASTY, **environment}) as started:
         yield started
 
