@@ -19,6 +19,9 @@ PRODUCTION = HTTPS=true ALLOWED_HOSTS=boxoffice.example ADMINS=staff@boxoffice.e
 	DATABASE_URL=postgres://boxoffice@database.example/boxoffice \
 	DATABASE_OWNER_URL=postgres://boxoffice_owner@database.example/boxoffice
 
+# Tests wait for processes and for time to pass, so there are more at once than cores; the longest files come first.
+BY_FILE := --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-machine check
 
@@ -40,12 +43,12 @@ ifdef ARGS
 	@$(PYTHON_IN) -m pytest $(ARGS)
 else
 	@$(MAKE) check
-	@$(PYTHON_IN) -m pytest -n 2 --dist loadfile
+	@$(PYTHON_IN) -m pytest -n 3 $(BY_FILE)
 endif
 
 test-machine: install  ## Run the integration tests on this machine's own PostgreSQL and Redis, if it has them
 	@if $(PYTHON_IN) -m tests.servers; then \
-	    BOXOFFICE_TEST_SERVERS=machine $(PYTHON_IN) -m pytest -m "not bundled" tests/integration; \
+	    BOXOFFICE_TEST_SERVERS=machine $(PYTHON_IN) -m pytest -n 2 $(BY_FILE) -m "not bundled" tests/integration; \
 	else \
 	    echo "This machine has no PostgreSQL and Redis of its own to test on."; \
 	fi

@@ -9,6 +9,8 @@ from redis import Redis
 
 from tests.servers import ServersPlugin
 
+TESTS = Path(__file__).parent
+LONGEST = ("crash", "integration/test_benchmarks", "integration/test_watch", "chaos", "integration/test_launch")
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
@@ -29,6 +31,16 @@ def pytest_configure(config: pytest.Config) -> None:
         # This process runs no tests, and the workers inherit its environment: with this they would read their settings
         # before they are told where their database is.
         os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, lest one process has it left when the others are done."""
+
+    def turn(item: pytest.Item) -> int:
+        path = str(item.path.relative_to(TESTS))
+        return next((number for number, begin in enumerate(LONGEST) if path.startswith(begin)), len(LONGEST))
+
+    items.sort(key=turn)
 
 
 def read_settings(environment: dict[str, str]) -> None:
