@@ -159,7 +159,7 @@ class Projection(Subscriber, Generic[R]):
                 del rows[key]
                 gone.add(key)
                 continue
-            row.as_of = recorded.position
+            row.as_of = max(row.as_of, recorded.position)  # one that waited under its stream comes after later ones
             gone.discard(key)
         table.delete(cursor, gone)
         table.write(cursor, rows.values())

@@ -40,7 +40,11 @@ class Table(Generic[R]):
         constant = [field for field in given if field.attname not in self._made]
         # Nothing of the ORM's will save the rows, so they share the state that it would note in each.
         self._state = {"_state": ModelState()}
-        self._constant = [*self._state.items(), *((field.attname, field.get_default()) for field in constant)]
+        self._constant = [
+            *self._state.items(),
+            ("as_of", 0),
+            *((field.attname, field.get_default()) for field in constant),
+        ]
         key = model._meta.pk
         self.key = key.attname
         columns = {field: sql.Identifier(field.column or field.attname) for field in fields}

@@ -134,14 +134,19 @@ def held_up(found: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def instance_history(saga: str, key: str, *, before: int | None = None, most: int = SHOWN) -> InstanceHistory:
-    """The last entries of an instance, of those before a position if one is said. Raises `UnknownInstance`."""
+    """The last entries of an instance in the order in which it heard of the events, which after a retry is not that of
+    the log; if a position is said, of what it heard before the event there, or before the next. Raises
+    `UnknownInstance`.
+    """
     instance = Instance.objects.filter(saga=saga, key=key).first()
     if instance is None:
         raise UnknownInstance(f"{saga} has no instance {key!r}.")
     of_it = {"saga": saga, "key": key}
-    told = Transition.objects.filter(**of_it).order_by("-position")
+    told = Transition.objects.filter(**of_it).order_by("-id")
+    if before is not None and (later := told.filter(position__gte=before).order_by("position").first()):
+        told = told.filter(id__lt=later.pk)
     # One more than is shown, for what has changed since then.
-    found = list((told if before is None else told.filter(position__lt=before))[: most + 1])[::-1]
+    found = list(told[: most + 1])[::-1]
     commands = OutboxCommand.objects.filter(**of_it, status__in=[PENDING, PARKED]).order_by("id")
     timers = Timer.objects.filter(**of_it, status=Timer.Status.WAITING).order_by("due_at", "id")
     names = ("id", *of_it, "version", "ended", "position", "started_at", "moved_at")

@@ -10,14 +10,19 @@ from eventstore.models import ClockTimestamp
 
 
 class Instance(models.Model):
-    """One run of a saga: its state after the events that it has seen."""
+    """One run of a saga: its state after the events that it has heard of."""
 
     saga = models.TextField()
     key = models.TextField()
     state = models.JSONField()
     version = models.IntegerField()
     ended = models.BooleanField(default=False)
-    position = models.BigIntegerField(help_text="of the last event it has seen")
+    position = models.BigIntegerField(help_text="the highest of an event that it has heard of")
+    history_begins_after = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="up to here its history was not kept, and every event counts as heard",
+    )
     started_at = models.DateTimeField(db_default=Now())
     moved_at = models.DateTimeField(db_default=Now())
 

@@ -57,10 +57,14 @@ CHAIN_DUE = """SELECT saga, key FROM sagas_outbox AS row
 
 # runtime
 
-LOAD_INSTANCES = (
-    "SELECT saga, key, state, version, ended, position FROM sagas_instance WHERE saga = %s AND key = ANY(%s)"
-)
-"""The instances that a batch concerns."""
+LOAD_INSTANCES = """SELECT saga, key, state, version, ended, position, history_begins_after, ARRAY(
+        SELECT told.position FROM sagas_transition AS told
+        WHERE instance.position >= %(first)s AND told.saga = instance.saga AND told.key = instance.key
+            AND told.position BETWEEN %(first)s AND %(last)s)
+    FROM sagas_instance AS instance WHERE saga = %(saga)s AND key = ANY(%(keys)s)"""
+"""The instances that a batch concerns, each with the positions between the batch's first and last of which it has heard
+already. There are none, and its history is not looked at, where it stands before the batch, as nearly all do.
+"""
 
 SAVE_BATCH = """WITH instance AS (
         INSERT INTO sagas_instance (saga, key, state, version, ended, position)

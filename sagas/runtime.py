@@ -3,7 +3,7 @@
 Everything that one batch decides is written by one statement, where the subscriber's checkpoint is moved.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 from uuid import uuid5
 
@@ -13,6 +13,7 @@ import structlog
 
 from eventstore.aggregates import Command
 from eventstore.codec import Recorded, encoder
+from eventstore.subscriptions.subscriber import Work
 from sagas import queries
 from sagas.errors import UnreadableState
 from sagas.models import Timer
@@ -30,6 +31,7 @@ class InstanceRow(msgspec.Struct):
     version: int
     ended: bool
     position: int
+    history_begins_after: int = 0
 
 
 class Rules(Protocol):
@@ -53,14 +55,27 @@ class Rules(Protocol):
 
 
 class Batch:
-    """The instances that a batch of events concerns, and everything that they decide."""
+    """The instances that a batch of events concerns, and everything that they decide.
 
-    def __init__(self, saga: Rules, cursor: psycopg.Cursor[Any], keys: Iterable[str]) -> None:
+    Whether an instance has heard of an event is asked of its history. Its position would not tell: an event whose key
+    could not be told waits under its stream while those of other streams go on, and is heard after them.
+    """
+
+    def __init__(self, saga: Rules, cursor: psycopg.Cursor[Any], work: Sequence[Work]) -> None:
         self.saga, self.cursor = saga, cursor
         self.rows: dict[str, InstanceRow] = {}
-        found = cursor.execute(queries.LOAD_INSTANCES, [saga.name, list(keys)], prepare=True).fetchall()
-        for name, key, state, version, *rest in found:
+        self.heard: set[tuple[str, int]] = set()
+        positions = [each.recorded.position for each in work]
+        asked = {
+            "saga": saga.name,
+            "keys": list({str(each.key) for each in work}),
+            "first": min(positions, default=0),
+            "last": max(positions, default=0),
+        }
+        found = cursor.execute(queries.LOAD_INSTANCES, asked, prepare=True).fetchall()
+        for name, key, state, version, *rest, heard in found:
             self.rows[key] = InstanceRow(name, key, self._read(state, version), version, *rest)
+            self.heard.update((key, position) for position in heard)
         self.touched: set[str] = set()
         self.story: list[dict[str, Any]] = []
         self.sent: list[dict[str, Any]] = []
@@ -70,13 +85,14 @@ class Batch:
     def react(self, key: str, recorded: Recorded) -> None:
         """Let one instance hear of an event: unless it has, or has ended, or its rules don't want it."""
         row = self._row(key, recorded)
-        if row is None or row.ended or recorded.position <= row.position:
+        if row is None or row.ended or self._has_heard(row, recorded.position):
             return
         rules = self.saga.rules(row.version)
         if rules.key(recorded) != key:
             return
         steps = [self._take(row, step, recorded, index) for index, step in enumerate(rules.react(row.state, recorded))]
-        row.position, row.version = recorded.position, rules.version
+        row.position, row.version = max(row.position, recorded.position), rules.version
+        self.heard.add((key, recorded.position))
         self.touched.add(key)
         self.story.append(
             {
@@ -115,6 +131,10 @@ class Batch:
             raise UnreadableState(
                 f"Version {rules.version} of {self.saga.name} can't read version {version}: {error}"
             ) from error
+
+    def _has_heard(self, row: InstanceRow, position: int) -> bool:
+        """Where no history was kept yet, everything counts as heard."""
+        return position <= row.history_begins_after or (row.key, position) in self.heard
 
     def _row(self, key: str, recorded: Recorded) -> InstanceRow | None:
         if key not in self.rows and self.saga.starts(recorded):

@@ -122,7 +122,7 @@ class Saga(Subscriber, Generic[S]):
         return self._react[recorded.type](state, recorded.event, recorded) or ()
 
     def apply(self, cursor: psycopg.Cursor[Any], work: Sequence[Work]) -> None:
-        batch = Batch(self, cursor, {str(each.key) for each in work})
+        batch = Batch(self, cursor, work)
         for key, recorded in work:
             batch.react(str(key), recorded)
         batch.save()

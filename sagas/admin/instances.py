@@ -71,7 +71,7 @@ class InstanceAdmin(KeysetAdmin):
         return self.instance_view(request, row.saga, row.key)
 
     def instance_view(self, request: HttpRequest, saga: str, key: str) -> HttpResponse:
-        """The last entries, or with `before` in the address those before a position."""
+        """The last entries, or with `before` in the address what it heard before the event at a position."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         before = request.GET.get("before", "")

@@ -28,7 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("saga", help="its name")
     parser.add_argument("key", help="of the instance, such as the id of an order")
     parser.add_argument("--limit", default=SHOWN, metavar="N", help="the last so many events (%(default)s)")
-    parser.add_argument("--before", metavar="POSITION", help="only events before this position")
+    parser.add_argument("--before", metavar="POSITION", help="only what it heard before the event at this position")
     add_json(parser)
 
 

@@ -43,6 +43,13 @@ INSERT INTO generation_5.ordering_salesofday SELECT * FROM ordering_salesofday;
 INSERT INTO sagas_outgoing (saga, key, command_id, type, data, root, hops, correlation_id, causation_id, actor)
 VALUES ('sale', 'k', gen_random_uuid(), 'order.confirm', '{}', gen_random_uuid(), 1, gen_random_uuid(),
     gen_random_uuid(), '');
+INSERT INTO sagas_instance (saga, key, state, version, ended, position, started_at)
+VALUES ('sale', 'told', '{}', 1, false, 7, now()),
+    ('sale', 'told from 5 on', '{}', 1, false, 7, now() - interval '1 day'),
+    ('sale', 'untold', '{}', 1, false, 7, now() - interval '1 day');
+INSERT INTO sagas_transition (saga, key, position, type, version, state, ended, steps, at)
+SELECT 'sale', key, position, 'order.placed', 1, '{}', false, '[]', now()
+FROM (VALUES ('told', 5), ('told', 7), ('told from 5 on', 5), ('told from 5 on', 7)) AS told (key, position);
 INSERT INTO sagas_pace (effect, free_at) VALUES ('mail.welcome', now());
 INSERT INTO sagas_delivery (effect, position, status, due_at, waits_for)
 VALUES ('mail.welcome', 1, 'waiting', '9999-01-01 00:00+00', 'customer-profiles'),
@@ -128,6 +135,14 @@ def test_what_people_were_granted_they_still_have(database):
         *("view_workerheartbeat", "delete_workerheartbeat", "view_outboxcommand", "resolve_command"),
         *("copy_delivery", "view_dailysales"),
     }
+
+
+def test_of_an_instance_it_is_known_from_where_on_its_history_was_kept(database):
+    assert fetch(database, "SELECT key, history_begins_after FROM sagas_instance ORDER BY key") == [
+        ("told", 0),
+        ("told from 5 on", 4),
+        ("untold", 7),
+    ]
 
 
 def test_there_is_a_way_back(database):
