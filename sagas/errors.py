@@ -6,7 +6,7 @@ from eventstore.errors import EventstoreError, Refused
 
 
 class TooManyHops(EventstoreError):
-    """More than 50 commands of sagas followed from one request: they are going in circles."""
+    """More than 50 commands of sagas followed one from another: they are going in circles."""
 
     code = "too-many-hops"
 

@@ -116,6 +116,7 @@ class Timer(models.Model):
     key = models.TextField()
     name = models.TextField()
     due_at = models.DateTimeField()
+    hops = models.IntegerField(default=0, db_default=0, help_text="of its command: 0 where that begins a chain anew")
     command_id = models.UUIDField(unique=True)
     type = models.TextField()
     data = models.JSONField()

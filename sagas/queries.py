@@ -86,10 +86,11 @@ SAVE_BATCH = """WITH instance AS (
         ON CONFLICT DO NOTHING
     ), armed AS (
         INSERT INTO sagas_timer (
-            saga, key, name, due_at, status, command_id, type, data, correlation_id, causation_id, actor)
-        SELECT saga, key, name, due_at, status, command_id, type, data, correlation_id, causation_id, actor
+            saga, key, name, due_at, hops, status, command_id, type, data, correlation_id, causation_id, actor)
+        SELECT saga, key, name, due_at, hops, status, command_id, type, data, correlation_id, causation_id, actor
         FROM jsonb_to_recordset(%(armed)s::jsonb) AS row(saga text, key text, name text, due_at timestamptz,
-            status text, command_id uuid, type text, data jsonb, correlation_id uuid, causation_id uuid, actor text)
+            hops int, status text, command_id uuid, type text, data jsonb, correlation_id uuid, causation_id uuid,
+            actor text)
         ON CONFLICT DO NOTHING
     )
     UPDATE sagas_timer SET status = 'cancelled' WHERE id IN (
@@ -111,9 +112,9 @@ FIRE_TIMERS = """WITH due AS (
         RETURNING *
     )
     INSERT INTO sagas_outbox (saga, key, command_id, type, data, root, hops, correlation_id, causation_id, actor)
-    SELECT saga, key, command_id, type, data, command_id, 0, correlation_id, causation_id, actor
+    SELECT saga, key, command_id, type, data, command_id, hops, correlation_id, causation_id, actor
     FROM fired ORDER BY due_at ON CONFLICT DO NOTHING"""
-"""Moves timers that are due into the outgoing commands, in one statement, each as the root of a chain of its own."""
+"""Moves timers that are due into the outgoing commands, in one statement, each as the root of what follows from it."""
 
 # history
 

@@ -4,6 +4,7 @@ Everything that one batch decides is written by one statement, where the subscri
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any, Protocol
 from uuid import uuid5
 
@@ -20,6 +21,11 @@ from sagas.models import Timer
 from sagas.steps import NAMESPACE, After, At, Cancel, End, Send, Step
 
 log = structlog.get_logger(__name__)
+
+SOON = timedelta(minutes=1)
+"""A timer that is due sooner after its event goes on with the event's chain, and may go in circles with it. After that
+a chain begins anew, so that a saga may set itself a timer each day, for years.
+"""
 
 
 class InstanceRow(msgspec.Struct):
@@ -171,7 +177,9 @@ class Batch:
 
     def _arm(self, row: InstanceRow, recorded: Recorded, command_id: Any, at: At) -> dict[str, Any]:
         origin = self._origin(row, recorded, command_id, at.command)
-        self.armed.append({**origin, "name": at.name, "due_at": at.due_at, "status": Timer.Status.WAITING})
+        hops = recorded.origin.hops + 1 if at.due_at - recorded.recorded_at < SOON else 0
+        waiting = {"name": at.name, "due_at": at.due_at, "hops": hops, "status": Timer.Status.WAITING}
+        self.armed.append({**origin, **waiting})
         told = {"step": "timer", "timer": at.name, "due_at": at.due_at}
         return {**told, "command": at.command.stored, "command_id": command_id}
 

@@ -15,7 +15,7 @@ BATCH = 500
 
 
 def fire(*, using: str = DEFAULT_DB_ALIAS) -> int:
-    """Move timers that are due into the outbox, a batch; answers how many. Each begins a chain of its own.
+    """Move timers that are due into the outbox, a batch; answers how many. Each is the root of what follows from it.
 
     None in a copy of the log.
     """

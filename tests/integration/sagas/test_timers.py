@@ -15,6 +15,7 @@ from sagas import timers as firing
 from sagas.errors import NothingToResolve
 from sagas.models import OutboxCommand, Timer
 from sagas.operations import CancelTimer, MoveTimer
+from sagas.outbox import MOST_HOPS
 from sagas.saga import Saga
 from sagas.saga import on as reacts
 from sagas.steps import After, At, Cancel
@@ -25,6 +26,7 @@ from tests.integration.sagas.parcels import (
     Labelled,
     Packed,
     SendOff,
+    SentOff,
     ShippingState,
     following,
     go_wrong,
@@ -186,6 +188,62 @@ def test_a_time_that_has_passed_is_due_at_once():
     with following(Overdue()):
         box = packed()
         assert sent_off(box) == [""]
+
+
+class Again(Saga[ShippingState], name="again"):
+    """Sends a parcel off again and again, each time so much later."""
+
+    state = ShippingState
+    pause = timedelta()
+
+    @reacts(Packed, key="parcel_id", starts=True)
+    def packed(self, state, event, meta):
+        yield After(self.pause, SendOff(parcel_id=event.parcel_id), name="again")
+
+    @reacts(SentOff, key="parcel_id")
+    def sent_off(self, state, event, meta):
+        yield After(self.pause, SendOff(parcel_id=event.parcel_id), name="again")
+
+
+@pytest.fixture
+def again(parcels):
+    saga = Again()
+    with following(saga):
+        yield saga
+
+
+def hops_of(box):
+    return list(OutboxCommand.objects.filter(key=str(box)).order_by("id").values_list("hops", flat=True))
+
+
+def test_what_goes_in_circles_through_timers_is_parked(again):
+    box = packed()
+    assert len(sent_off(box)) == MOST_HOPS
+    assert (outgoing(box)[-1], timers(box)[-1]) == ("parked", "fired")
+    assert hops_of(box) == list(range(1, MOST_HOPS + 2))
+    last = OutboxCommand.objects.latest("id")
+    assert last.error.startswith("TooManyHops")
+    assert last.root == last.command_id
+
+
+def test_a_timer_may_be_set_anew_each_day_for_as_long_as_somebody_likes(again):
+    again.pause = timedelta(days=1)
+    box = packed()
+    for _ in range(MOST_HOPS + 5):
+        let_pass(again.pause)
+        bring_to_rest(deliver=False)
+    assert len(sent_off(box)) == MOST_HOPS + 5
+    assert set(hops_of(box)) == {0}
+
+
+@pytest.mark.parametrize(("pause", "hops"), [(timedelta(seconds=59), [1, 2]), (timedelta(minutes=1), [0, 0])])
+def test_a_timer_goes_on_with_its_chain_if_it_is_due_within_a_minute(again, pause, hops):
+    again.pause = pause
+    box = packed()
+    for _ in hops:
+        let_pass(pause)
+        bring_to_rest(deliver=False)
+    assert hops_of(box) == hops
 
 
 @pytest.mark.bundled
