@@ -9,6 +9,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.module_loading import import_string
+from msgspec import inspect
 
 from eventstore import conf, database, queries
 from eventstore.codec import missing_upcasters
@@ -35,7 +36,7 @@ def values(**_: Any) -> list[CheckMessage]:
 @register()
 def declarations(**_: Any) -> list[CheckMessage]:
     """Events, commands and subscribers fit together."""
-    return [*_events(), *_commands(), *_subscribers()]
+    return [*_events(), *_commands(), *_times(), *_subscribers()]
 
 
 @register()
@@ -145,6 +146,30 @@ def _commands() -> Iterable[CheckMessage]:
             yield Error(f"{command.__name__} has {count} handlers.", id="eventstore.E007")
         if command not in listed:
             yield Error(f"{command.__name__} is handled but not listed.", id="eventstore.E009")
+
+
+def _times() -> Iterable[CheckMessage]:
+    for declared in (*catalogue, *(command for _, command in routes.listed)):
+        shape = inspect.type_info(declared)
+        assert isinstance(shape, inspect.StructType), "events and commands are structs"
+        for field in shape.fields:
+            if _may_be_naive(field.type):
+                yield checks.Warning(
+                    f"{declared.__name__}.{field.name} may hold a time without a time zone, which tables take for UTC.",
+                    hint="Declare it as Annotated[datetime, msgspec.Meta(tz=True)].",
+                    id="eventstore.W024",
+                )
+
+
+def _may_be_naive(shape: object, *within: object) -> bool:
+    """Whether a type is a time whose zone may be left out, or has one in it."""
+    if isinstance(shape, inspect.DateTimeType):
+        return shape.tz is not True
+    if isinstance(shape, tuple):
+        return any(_may_be_naive(each, *within) for each in shape)
+    if not isinstance(shape, inspect.Type | inspect.Field) or any(shape is each for each in within):
+        return False
+    return any(_may_be_naive(getattr(shape, name), shape, *within) for name in shape.__struct_fields__)
 
 
 def _subscribers() -> Iterable[CheckMessage]:

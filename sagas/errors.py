@@ -11,6 +11,12 @@ class TooManyHops(EventstoreError):
     code = "too-many-hops"
 
 
+class InvalidStep(EventstoreError):
+    """A saga yields a step that says nothing that could be done."""
+
+    code = "invalid-step"
+
+
 class UnreadableState(EventstoreError):
     """The state of an instance was written by another version, and this one can't read it."""
 

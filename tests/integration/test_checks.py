@@ -291,6 +291,23 @@ def test_in_production_incidents_that_nobody_hears_of_are_warned_of(project):
     assert "eventstore.W021" not in try_manage(project, "check", "--deploy").stderr
 
 
+@pytest.mark.parametrize("shape", ["datetime", "dict[str, tuple[datetime, ...]]", "Moment", "Moment | None"])
+def test_a_time_that_may_have_no_time_zone_is_warned_of(shape, project):
+    times = """
+from datetime import datetime
+from typing import Annotated
+import msgspec
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""
+    event = EVENT.replace('"book.burnt"', '"book.burnt", standalone=True') + f"    at: {shape}\n"
+    add(project / "library" / "domain.py", times + event)
+    done = try_manage(project, "check")
+    assert done.returncode == 0
+    assert ("Burnt.at may hold a time without a time zone" in done.stderr) is ("datetime" in shape)
+    assert done.stderr.count("eventstore.W024") == ("datetime" in shape)
+
+
 def test_a_sequence_below_its_events_or_with_a_cache_is_named(project):
     done = try_manage(project, "migrate")
     assert done.returncode == 0, done.stderr

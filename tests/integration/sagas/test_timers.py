@@ -1,18 +1,19 @@
 """Timers fire once, at their time, whoever looks and whatever is away."""
 
 import threading
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from django.db import connections
 from django.utils import timezone
 
 from config import bundled
-from eventstore.models import StoredEvent
+from eventstore.context import new_id
+from eventstore.models import ParkedEvent, StoredEvent
 from eventstore.operations.base import perform
 from ordering.models import OrderSummary
 from sagas import timers as firing
-from sagas.errors import NothingToResolve
+from sagas.errors import InvalidStep, NothingToResolve
 from sagas.models import OutboxCommand, Timer
 from sagas.operations import CancelTimer, MoveTimer
 from sagas.outbox import MOST_HOPS
@@ -174,6 +175,36 @@ def test_staff_cancel_a_timer():
     for gone in (timer.pk, Timer.objects.get(key=str(other)).pk, 0):
         with pytest.raises(NothingToResolve):
             perform(CancelTimer(target="deadline", timer=gone), by=WHO, reason="too late")
+
+
+@pytest.mark.parametrize("when", [datetime(2030, 1, 1), date(2030, 1, 1), "2030-01-01T00:00Z", None])
+def test_a_time_without_a_time_zone_is_no_time_to_send_at(when):
+    with pytest.raises(InvalidStep, match="'reminder' has no time zone"):
+        At(when, SendOff(parcel_id=new_id()), name="reminder")
+
+
+def test_a_delay_is_a_timedelta():
+    with pytest.raises(InvalidStep, match="'reminder' is no timedelta"):
+        After(60, SendOff(parcel_id=new_id()), name="reminder")  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("parcels")
+def test_an_event_that_is_answered_with_no_time_to_send_at_is_parked_and_says_so():
+    class Timeless(Saga[ShippingState], name="timeless"):
+        state = ShippingState
+
+        @reacts(Packed, key="parcel_id", starts=True)
+        def packed(self, state, event, meta):
+            yield At(meta.recorded_at.replace(tzinfo=None), SendOff(parcel_id=event.parcel_id), name="reminder")
+
+    with following(Timeless()):
+        box = packed()
+        assert (sent_off(box), timers(box)) == ([], [])
+        parked = ParkedEvent.objects.get(subscriber="timeless")
+        assert (parked.key, parked.error) == (
+            str(box),
+            "InvalidStep: The time of the timer 'reminder' has no time zone.",
+        )
 
 
 @pytest.mark.usefixtures("parcels")
