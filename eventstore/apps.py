@@ -12,7 +12,11 @@ class EventstoreConfig(AppConfig):
         from eventstore import checks, handler_guard, tasks  # noqa: F401 - checks register themselves
         from eventstore.monitoring import incidents, polling
         from eventstore.monitoring.health import sources
-        from eventstore.operations import identity, subscribers  # noqa: F401 - they register what they declare
+        from eventstore.operations import (  # noqa: F401 - they register what they declare
+            identity,
+            retirement,
+            subscribers,
+        )
         from eventstore.roles import grant_to_application
 
         post_migrate.connect(grant_to_application, sender=self)

@@ -143,6 +143,7 @@ class SubscriberRow(models.Model):
         permissions = [
             ("operate_subscriber", "Can pause, resume, reshard, rewind and skip subscribers"),
             ("resolve_parked", "Can retry and discard parked events"),
+            ("retire_subscriber", "Can retire subscribers that the code no longer has"),
         ]
         constraints = [models.CheckConstraint(condition=Q(checkpoint__gte=0), name="eventstore_subscriber_checkpoint")]
 

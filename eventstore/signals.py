@@ -1,6 +1,13 @@
-"""What other apps may want to hear of at once; who missed it finds out by looking."""
+"""What other apps may want to hear of at once."""
 
 from django.dispatch import Signal
 
 moved = Signal()
-"""What a `subscriber` has applied grew otherwise than by being fed: keys were healed, a generation was swapped in."""
+"""What a `subscriber` has applied grew otherwise than by being fed: keys were healed, a generation was swapped in.
+Who missed it finds out by looking.
+"""
+
+retired = Signal()
+"""A `subscriber` that the code no longer has is retired: what other apps keep of it goes in the same transaction, and
+they note in `gone` how much of what that was.
+"""

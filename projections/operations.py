@@ -1,15 +1,15 @@
 """The operations on projections: rebuild, roll back, verify, repair, throttle, cancel."""
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from msgspec import Meta
 
 from eventstore import store
 from eventstore.errors import Refused
-from eventstore.models import SubscriberRow
+from eventstore.models import ClockTimestamp, SubscriberRow
 from eventstore.operations.base import Operation, Result, operation
 from eventstore.subscriptions import hash_ranges
 from eventstore.subscriptions.subscriber import Rank
@@ -237,6 +237,14 @@ class Cancel(OfGeneration, frozen=True, kw_only=True):
 
     def result(self) -> Result:
         return Result()
+
+
+def on_retired(subscriber: str, gone: dict[str, int], **_: Any) -> None:
+    """What is being folded of a retired projection stops, and workers drop what its generations hold."""
+    left = Generation.objects.filter(Q(made=True) | Q(status=Status.BUILDING), projection=subscriber)
+    gone["generations"] = left.update(
+        status=Status.DROPPED, finished_at=ClockTimestamp(), cancelling=False, waits_for=""
+    )
 
 
 def _of(name: str, status: str) -> QuerySet[Generation]:

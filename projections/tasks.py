@@ -1,6 +1,7 @@
 """What workers do for projections. Rebuilds have a queue of their own, so that live work never waits behind one."""
 
 from celery import shared_task
+from django.db.models import Q
 
 from eventstore import doorbell
 from eventstore.subscriptions import hash_ranges
@@ -14,19 +15,25 @@ from projections.rebuild import builder, generations
 
 @shared_task(name="projections.tasks.fill")
 def fill(part_id: int) -> None:
-    """Fold a part of a generation for a while; what is left then is rung for again."""
+    """Fold a part of a generation for a while; what is left then is rung for again. Or drop what is left of a
+    generation whose projection was retired: it takes the same rights.
+    """
     part = Part.objects.select_related("generation").filter(pk=part_id).first()
     if part is None:
         return
     doorbell.answer(_bell(part))
-    if not builder.build(part_id):
+    if part.generation.status == Generation.Status.DROPPED:
+        generations.drop_retired(part.generation)
+    elif not builder.build(part_id):
         _ring(part)
 
 
 @shared_task(name="projections.tasks.tick")
 def tick() -> None:
-    """Take up the generations whose worker died or whose bell was lost."""
-    for part in Part.objects.filter(generation__status=Generation.Status.BUILDING).select_related("generation"):
+    """Take up the generations whose worker died or whose bell was lost, and those that retired projections left."""
+    building = Q(generation__status=Generation.Status.BUILDING)
+    left = Q(generation__status=Generation.Status.DROPPED, generation__made=True)
+    for part in Part.objects.filter(building | left).select_related("generation"):
         _ring(part)
 
 

@@ -13,11 +13,12 @@ class SagasConfig(AppConfig):
         from eventstore import signals
         from eventstore.monitoring import polling
         from eventstore.monitoring.health import sources
-        from sagas import checks, operations, tasks  # noqa: F401 - they register what they declare
+        from sagas import checks, operations, tasks  # noqa: F401 - checks register themselves
         from sagas.effects import preconditions
         from sagas.status import ADVICE, process_issues
 
         signals.moved.connect(preconditions.on_caught_up)
+        signals.retired.connect(operations.on_retired)
         polling.register(tasks.keep_time, every=TIMERS_EVERY)
         polling.register(tasks.send_overdue, every=1.0)
         sources.register(process_issues, **ADVICE)

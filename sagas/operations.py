@@ -297,6 +297,21 @@ class SendCopy(OfEffect, frozen=True, kw_only=True):
         return row
 
 
+def on_retired(subscriber: str, gone: dict[str, int], **_: Any) -> None:
+    """Nothing that a retired saga or effect had yet to do is done. Instances and their histories stay."""
+    unsent = [OutboxCommand.Status.PENDING, OutboxCommand.Status.PARKED]
+    commands = OutboxCommand.objects.filter(saga=subscriber, status__in=unsent)
+    timers = Timer.objects.filter(saga=subscriber, status=Timer.Status.WAITING)
+    over = [Delivery.Status.DONE, Delivery.Status.ABANDONED]
+    deliveries = Delivery.objects.filter(effect=subscriber).exclude(status__in=over)
+    now = ClockTimestamp()
+    gone["unsent commands"] = commands.update(status=OutboxCommand.Status.ABANDONED, finished_at=now)
+    gone["timers"] = timers.update(status=Timer.Status.CANCELLED)
+    gone["deliveries"] = deliveries.update(
+        status=Delivery.Status.ABANDONED, finished_at=now, waits_for="", wait_reason=""
+    )
+
+
 def _effect(name: str) -> Effect:
     found = registry[name]
     if not isinstance(found, Effect):

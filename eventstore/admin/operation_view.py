@@ -62,7 +62,7 @@ class OperationView(View):
         except EventstoreError as refusal:
             return self._confirm(refusal)
         messages.success(request, f"{self.subscriber}: {outcome}.")
-        return redirect(self.back)
+        return redirect(self.back if self.kind.concerns(self.subscriber) else _home(request, self.subscriber))
 
     def _asked(self) -> Operation:
         return make_operation(self.kind, self.subscriber, self.form.cleaned_data)

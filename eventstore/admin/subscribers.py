@@ -75,6 +75,6 @@ class SubscriberAdmin(ReadOnlyAdmin):
 
 
 def _offered(name: str) -> list[type[Operation]]:
-    """The operations that make sense now. Nothing can be done to a subscriber that this code doesn't know."""
+    """The operations that make sense now. One that this code doesn't know can only be retired."""
     rows = list(SubscriberRow.objects.filter(subscriber=name))
     return [kind for kind in operations if kind.concerns(name) and kind.offered(rows)]

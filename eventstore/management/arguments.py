@@ -9,6 +9,7 @@ from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from eventstore.errors import Refused, UnknownSubscriber
+from eventstore.models import SubscriberRow
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Rank
 
@@ -60,6 +61,13 @@ def named(name: str, rank: Rank) -> str:
         raise UnknownSubscriber(f"No {wanted} is declared as {name!r}.")
     if ranks[name] is not rank:
         raise UnknownSubscriber(f"{name!r} is no {wanted}, it is one of the {ranks[name].name.lower()}s.")
+    return name
+
+
+def kept(name: str, rank: Rank) -> str:
+    """The name of a subscriber of this kind that has a row, declared or not. Raises `UnknownSubscriber`."""
+    if not SubscriberRow.objects.filter(subscriber=name, rank=rank).exists():
+        raise UnknownSubscriber(f"No {rank.name.lower()} called {name!r} has ever followed the log.")
     return name
 
 

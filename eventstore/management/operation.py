@@ -40,7 +40,7 @@ def add_arguments(parser: ArgumentParser, kind: type[Operation]) -> None:
 
 
 def run(kind: type[Operation], options: dict[str, Any], stdout: OutputWrapper) -> None:
-    target = _target(kind) or arguments.named(options["subscriber"], options["rank"])
+    target = _target(kind) or _subscriber(kind, options)
     said = {each.name: _value(each, options[each.name]) for each in operation_fields(kind)}
     operation = make_operation(kind, target, said)
     if sys.stdin.isatty() and not options["yes"]:
@@ -65,6 +65,11 @@ def _target(kind: type[Operation]) -> str | None:
     """The one thing that it can be done to, if there is but one."""
     (named,) = (field for field in msgspec.structs.fields(kind) if field.name == "target")
     return None if named.required else named.default
+
+
+def _subscriber(kind: type[Operation], options: dict[str, Any]) -> str:
+    named = arguments.kept if kind.of_former else arguments.named
+    return named(options["subscriber"], options["rank"])
 
 
 def _tell(told: dict[str, Any], stdout: OutputWrapper) -> None:

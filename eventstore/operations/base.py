@@ -39,6 +39,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     ranks: ClassVar[frozenset[Rank]] = frozenset(Rank)
     """The kinds of subscribers that it is done to."""
 
+    of_former: ClassVar[bool] = False
+    """Whether it is done to those that the code no longer has."""
+
     name: ClassVar[str] = ""
     word: ClassVar[str] = ""
     verb: ClassVar[str] = ""

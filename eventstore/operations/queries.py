@@ -39,4 +39,15 @@ COUNT_PROCESSED = "SELECT sum(processed) FROM eventstore_subscriber WHERE subscr
 """How many events the rows of a subscriber have applied, together."""
 
 REMOVE_ROWS = "DELETE FROM eventstore_subscriber WHERE name = ANY(%s)"
-"""Removes the rows that others take the place of."""
+"""Removes rows of a subscriber."""
+
+# retirement
+
+MAY_BE_FED = """SELECT EXISTS (
+    SELECT FROM eventstore_subscriber AS row WHERE subscriber = %(subscriber)s AND status = 'running' AND (
+        greatest(moved_at, last_error_at) > clock_timestamp() - %(seconds)s * interval '1 second'
+        OR NOT EXISTS (SELECT FROM eventstore_event WHERE position > row.checkpoint AND position <= %(horizon)s
+            AND recorded_at < clock_timestamp() - %(seconds)s * interval '1 second')))"""
+"""Whether somebody may feed a row of a subscriber: it moved or failed a moment ago, or there is nothing that it should
+have passed since.
+"""

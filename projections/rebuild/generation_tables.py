@@ -52,6 +52,15 @@ def drop(model: type[ReadModel], generation: Generation) -> None:
         cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(generation.schema)))
 
 
+def drop_all(generation: Generation) -> None:
+    """The same where the code no longer has the model."""
+    with database.cursor(owner_alias()) as cursor:
+        row_locks.limit_waiting(cursor, "3s")
+        for (table,) in cursor.execute(queries.TABLES, [generation.schema]).fetchall():
+            cursor.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(generation.schema, table)))
+        cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {}").format(sql.Identifier(generation.schema)))
+
+
 def analyze(model: type[ReadModel], generation: Generation) -> None:
     """A new table has no statistics, and would be read by bad plans until somebody gathers some.
 

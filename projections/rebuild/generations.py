@@ -164,11 +164,22 @@ def judge_discards(generation: Generation) -> None:
         raise DiscardedMeanwhile
 
 
+def drop_retired(generation: Generation) -> None:
+    """Drop what a generation holds whose projection was retired; its record stays."""
+    using = owner_alias()
+    with transaction.atomic(using):
+        locked = lock(generation, using)
+        if locked.status == Status.DROPPED and locked.made:
+            generation_tables.drop_all(locked)
+            _forget_parked(locked)
+            locked.made = False
+            locked.save(update_fields=["made"])
+
+
 def discard(generation: Generation, projection: AnyProjection, status: str) -> None:
     """Drop what a generation holds; its record stays. Within a transaction that has locked it."""
     generation_tables.drop(projection.model, generation)
-    for model in (ParkedEvent, HandlerWarning, SkippedRange):
-        model._default_manager.using(owner_alias()).filter(subscriber=generation.parked_as).delete()
+    _forget_parked(generation)
     generation.made = False
     close(generation, status)
 
@@ -178,6 +189,11 @@ def close(generation: Generation, status: str) -> None:
     generation.status, generation.finished_at, generation.waits_for = status, timezone.now(), ""
     generation.cancelling = False
     generation.save(using=owner_alias())
+
+
+def _forget_parked(generation: Generation) -> None:
+    for model in (ParkedEvent, HandlerWarning, SkippedRange):
+        model._default_manager.using(owner_alias()).filter(subscriber=generation.parked_as).delete()
 
 
 def _new(name: str, purpose: str, requested_by: str) -> Generation:

@@ -40,6 +40,9 @@ DEPENDENTS = """
 
 # generation_tables
 
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
+"""The names of the tables that a schema has."""
+
 OWNER = "SELECT tableowner FROM pg_tables WHERE schemaname = %s AND tablename = %s"
 """Who owns a table."""
 

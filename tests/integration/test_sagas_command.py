@@ -235,6 +235,20 @@ def test_the_operations_are_those_on_sagas():
     assert "'send-copy'" not in str(unknown.value)
 
 
+def test_a_saga_that_the_code_no_longer_has_is_retired(sold):
+    gone = {"subscriber": "gone", "rank": Rank.SAGA, "mode": "sync", "version": 1, "types_hash": "", "checkpoint": 0}
+    SubscriberRow.objects.create(name="gone", status="paused", **gone)
+    assert refusal("retire", "never-there", *WHY)["error"] == "unknown-subscriber"
+    assert refusal("retire", "gone", *WHY, command="effects")["error"] == "unknown-subscriber"
+    assert refusal("retire", "sale", *WHY)["error"] == "refused"
+    assert answer("retire", "gone", *WHY) == {"operation": "retire", "target": "gone", "outcome": "retired"}
+    assert list(SubscriberRow.objects.filter(rank=Rank.SAGA).values_list("name", flat=True)) == ["sale"]
+    assert actions() == [
+        ("retire", "sale", "ada", "a customer called", True),
+        ("retire", "gone", "ada", "a customer called", False),
+    ]
+
+
 def test_a_saga_is_paused_and_shown_so(sold):
     run("pause", "sale")
     assert SubscriberRow.objects.get(name="sale").status == "paused"

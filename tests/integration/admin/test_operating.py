@@ -3,12 +3,14 @@
 from datetime import date
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from eventstore import store
 from eventstore.commands import dispatch
 from eventstore.models import DiscardedEvent, HandlerWarning, OperatorAction, ParkedEvent, SkippedRange, SubscriberRow
 from eventstore.operations.base import operations
+from eventstore.subscriptions.subscriber import Rank
 from ordering.domain.customer import ChangeCustomer
 from ordering.models import CustomerProfile
 from tests.integration import shop
@@ -94,6 +96,24 @@ def test_what_is_refused_is_said_on_the_page_and_changes_nothing(client, staff):
     refused = client.get(url("skip"), {"upto": 1})
     assert "pause it first" in text(refused)
     assert "Yes, skip" not in text(refused)
+
+
+def test_a_subscriber_that_the_code_no_longer_has_can_be_retired_and_nothing_else(client, staff):
+    gone = {"rank": Rank.PROJECTION, "mode": "sync", "version": 1, "types_hash": "", "checkpoint": 0}
+    SubscriberRow.objects.create(name="gone", subscriber="gone", status="paused", **gone)
+    page = reverse("admin:eventstore_subscriber", args=["gone"])
+    user = staff(SEE, OPERATE, SETTLE)
+    assert client.get(page).context["offers"] == []
+    assert client.post(url("retire", "gone"), {"reason": "because"}).status_code == 403
+    user.user_permissions.add(Permission.objects.get(codename="retire_subscriber"))
+    assert client.get(page).context["offers"] == [("retire", "Retire")]
+    assert client.get(url("retire")).status_code == 404
+    assert "gone is forgotten for good: that it stood at 0" in text(client.get(url("retire", "gone")))
+    answer = client.post(url("retire", "gone"), {"reason": "because", "next": page}, follow=True)
+    assert answer.redirect_chain == [(reverse("admin:index"), 302)]
+    assert said(answer) == ["gone: retired."]
+    assert not SubscriberRow.objects.filter(name="gone").exists()
+    assert actions() == [("retire", "gone", "ada", "because", False)]
 
 
 def test_what_cannot_be_undone_needs_a_reason(client, staff):
