@@ -14,17 +14,17 @@ from eventstore.transient_errors import is_infrastructure
 
 ANNOUNCE = 20037
 """Held, shared, by each transaction that appends, keyed by the last position taken before: the horizon is read from it.
-Taken in `sql/append_v1.sql`, read in `sql/horizon_v2.sql`.
+Taken in `sql/append_v2.sql`, read in `sql/horizon_v3.sql`.
 """
 
 STREAM = 20038
-"""Held by who decides about a hot stream, and by each append for its streams. Also taken in `sql/append_v1.sql`."""
+"""Held by who decides about a hot stream, and by each append for its streams. Also taken in `sql/append_v2.sql`."""
 
 COMMAND = 20039
 """Held by who carries out a command, so that a repeat waits for the first and then finds it carried out."""
 
 CLAIM = 20040
-"""Held by an append for the values that it claims or releases. Taken in `sql/append_v1.sql` alone."""
+"""Held by an append for the values that it claims or releases. Taken in `sql/append_v2.sql` alone."""
 
 SAGA_INSTANCE = 20041
 """Held by who sends a command of a saga's instance: one at a time, and in order."""

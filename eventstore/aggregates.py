@@ -106,6 +106,8 @@ class Aggregate:
     def __init__(self, stream_id: UUID) -> None:
         self.id = stream_id
         self.version = 0
+        self.last_event_id: UUID | None = None
+        """Of the last event that was folded from the log; what is new has no id yet."""
         self.forget_changes()
 
     @property

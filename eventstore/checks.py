@@ -11,7 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.module_loading import import_string
 from msgspec import inspect
 
-from eventstore import conf, database, queries
+from eventstore import conf, database, queries, repository, store
 from eventstore.codec import missing_upcasters
 from eventstore.commands import routes
 from eventstore.events import catalogue
@@ -36,7 +36,7 @@ def values(**_: Any) -> list[CheckMessage]:
 @register()
 def declarations(**_: Any) -> list[CheckMessage]:
     """Events, commands and subscribers fit together."""
-    return [*_events(), *_commands(), *_times(), *_subscribers()]
+    return [*_events(), *_commands(), *_times(), *_snapshots(), *_subscribers()]
 
 
 @register()
@@ -101,15 +101,13 @@ def sequence(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMess
     with database.cursor() as cursor:
         if cursor.execute(queries.LOG_TABLE).fetchone() == (None,):
             return []
-        row = cursor.execute(queries.SEQUENCE).fetchone()
-    assert row is not None
-    cache, last, highest = row
+    cache, last, highest = store.position_sequence()
     found: list[CheckMessage] = []
     if cache != 1:
         found.append(Error("The log's sequence caches positions, so the horizon is wrong.", id="eventstore.E012"))
     if last < highest:
         found.append(
-            Error(f"The log's sequence stands at {last}, below its last event {highest}.", id="eventstore.E013")
+            Error(f"The log's sequence stands at {last}, below {highest}, which is used.", id="eventstore.E013")
         )
     return found
 
@@ -126,6 +124,15 @@ def _events() -> Iterable[CheckMessage]:
             yield Error(f"{declared.__name__} is taken by {taken[declared]} handlers.", id="eventstore.E003")
     for name, version in missing_upcasters():
         yield Error(f"{name!r} has no upcaster from schema version {version}.", id="eventstore.E004")
+
+
+def _snapshots() -> Iterable[CheckMessage]:
+    for kind in routes.aggregates:
+        if kind.snapshot_every and not repository.shape(kind).fingerprint:
+            yield checks.Warning(
+                f"{kind.__name__} is kept in no snapshot: code that its state depends on can't be read.",
+                id="eventstore.W025",
+            )
 
 
 def _commands() -> Iterable[CheckMessage]:

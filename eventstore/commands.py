@@ -165,11 +165,16 @@ def carry_out(
     kind, handler = routes.handler(command)
     aggregate = repository.recall(kind, command.stream_id, using=using)
     done, since = store.lock_and_load(
-        command_id, aggregate.id, aggregate.version, queue=kind.hot, patience=patience, using=using
+        command_id,
+        aggregate.id,
+        repository.known_version(aggregate),
+        queue=kind.hot,
+        patience=patience,
+        using=using,
     )
     if done is not None:
         return _repeated(command, command_id, done, using)
-    aggregate = repository.evolve(aggregate, since)
+    aggregate = repository.evolve(aggregate, since, using=using)
     loaded = aggregate.version
     if handler.creates and (aggregate.exists or since):
         raise StreamExists
@@ -191,6 +196,7 @@ def carry_out(
         released=aggregate.released,
     )
     appended = store.append(changes, command_id=command_id, using=using)
+    aggregate.last_event_id = appended.last_event_id or aggregate.last_event_id
     receipt = Receipt(
         command_id=command_id,
         stream_id=aggregate.id,

@@ -93,10 +93,22 @@ class ActsWhileApplying(EventstoreError):
     code = "acts-while-applying"
 
 
+class UnreadableCode(EventstoreError):
+    """The code that something depends on can't be read, so it has no fingerprint."""
+
+    code = "unreadable-code"
+
+
 class UnsafeTransaction(EventstoreError):
-    """The log is written at READ COMMITTED and with synchronous_commit, and nothing else."""
+    """The log is written at READ COMMITTED and with synchronous_commit on or stronger, and nothing else."""
 
     code = "unsafe-transaction"
+
+
+class SequenceSetBack(EventstoreError):
+    """The log's sequence stands below positions that are used already: new events would be passed over in silence."""
+
+    code = "sequence-set-back"
 
 
 class UnknownSubscriber(EventstoreError):

@@ -99,6 +99,9 @@ class Snapshot(models.Model):
 
     stream_id = models.UUIDField(primary_key=True)
     version = models.IntegerField()
+    last_event_id = models.UUIDField(
+        null=True, help_text="of the event at this version; with another one there it is ignored"
+    )
     fingerprint = models.TextField(help_text="of the code that wrote it; another code ignores it")
     state = models.JSONField()
 

@@ -15,10 +15,10 @@ BY_INDEX = "SET enable_seqscan = off"
 small.
 """
 
-HORIZON = "SELECT eventstore_horizon_v2(%s)"
+HORIZON = "SELECT eventstore_horizon_v3(%s)"
 """The position up to which the log is final; cheaper when nothing came after the one that is given."""
 
-APPEND = "SELECT first, last FROM eventstore_append_v1(%s, %s, %s, %s, %s)"
+APPEND = "SELECT first, last FROM eventstore_append_v2(%s, %s, %s, %s, %s)"
 """Appends events to streams, with claims and the id of a command; answers the first and the last position."""
 
 LOCK_UNTIL_COMMIT = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
@@ -63,6 +63,13 @@ STREAM_EVENTS = f"""SELECT {EVENT_COLUMNS} FROM eventstore_event
 
 HEAD = "SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq"
 """The last position that was handed out, whether or not it was committed."""
+
+SEQUENCE = """SELECT (SELECT seqcache FROM pg_sequence WHERE seqrelid = 'eventstore_event_position_seq'::regclass),
+    (SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq),
+    greatest(0, (SELECT max(position) FROM eventstore_event), (SELECT max(checkpoint) FROM eventstore_subscriber))"""
+"""How many positions the log's sequence caches, the last one that it handed out, and the highest that is used or that a
+subscriber has passed.
+"""
 
 # identity
 
@@ -117,11 +124,6 @@ and whether something of it is to be tried again.
 
 LOG_TABLE = "SELECT to_regclass('eventstore_event')"
 """Null before the log's table is made."""
-
-SEQUENCE = """SELECT (SELECT seqcache FROM pg_sequence WHERE seqrelid = 'eventstore_event_position_seq'::regclass),
-    (SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq),
-    coalesce((SELECT max(position) FROM eventstore_event), 0)"""
-"""How many positions the log's sequence caches, the last one that it handed out, and the highest that is used."""
 
 # roles
 

@@ -1,9 +1,9 @@
 """Loading aggregates: the newest snapshot that this code wrote, and the events since."""
 
-import inspect
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from operator import attrgetter
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 from uuid import UUID
@@ -14,7 +14,10 @@ from django.db import DEFAULT_DB_ALIAS
 from eventstore import store
 from eventstore.aggregates import Aggregate
 from eventstore.codec import Recorded
-from eventstore.errors import StreamNotFound
+from eventstore.errors import StreamNotFound, UnreadableCode
+from eventstore.fingerprint.name_resolution import Project
+from eventstore.fingerprint.normal_form import Form, as_text
+from eventstore.fingerprint.reader import Reader
 from eventstore.models import Snapshot
 
 A = TypeVar("A", bound=Aggregate)
@@ -31,19 +34,37 @@ def recall(kind: type[A], stream_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> 
     return aggregate
 
 
-def evolve(aggregate: A, since: Iterable[Recorded]) -> A:
-    """Fold the events that came since; a stream of another category is as good as none."""
-    for recorded in since:
+def known_version(aggregate: Aggregate) -> int:
+    """The version above which `evolve` is to be given the events: the last one that was folded is among them, to be
+    recognized.
+    """
+    return max(0, aggregate.version - 1)
+
+
+def evolve(aggregate: A, events: Sequence[Recorded], *, using: str = DEFAULT_DB_ALIAS) -> A:
+    """Fold the events of its stream above `known_version`; a stream of another category is as good as none.
+
+    What was remembered counts only if the last event that it saw is still where it was. After a failover or a restore
+    another may be there, which began another history: then all is folded anew.
+    """
+    if aggregate.version:
+        if not events or events[0].event_id != aggregate.last_event_id:
+            aggregate = type(aggregate)(aggregate.id)
+            events = store.read_stream(aggregate.id, using=using)
+        else:
+            events = events[1:]
+    for recorded in events:
         if recorded.category != aggregate.category:
             return type(aggregate)(aggregate.id)
         aggregate.evolve(recorded.event)
+        aggregate.last_event_id = recorded.event_id
     return aggregate
 
 
 def load(kind: type[A], stream_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> A:
     """The aggregate as its events left it; at version 0 if there are none of this category."""
     aggregate = recall(kind, stream_id, using=using)
-    return evolve(aggregate, store.read_stream(stream_id, aggregate.version, using=using))
+    return evolve(aggregate, store.read_stream(stream_id, known_version(aggregate), using=using), using=using)
 
 
 def get(kind: type[A], stream_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> A:
@@ -60,27 +81,30 @@ def snapshot_if_due(aggregate: Aggregate, before: int, *, using: str = DEFAULT_D
     if not every or before // every == aggregate.version // every:
         return
     types, fingerprint = shape(type(aggregate))
+    if not fingerprint:
+        return
     state = {name: getattr(aggregate, name) for name in types}
     Snapshot.objects.using(using).bulk_create(
         [
             Snapshot(
                 stream_id=aggregate.id,
                 version=aggregate.version,
+                last_event_id=aggregate.last_event_id,
                 fingerprint=fingerprint,
                 state=msgspec.to_builtins(state),
             )
         ],
         update_conflicts=True,
         unique_fields=["stream_id"],
-        update_fields=["version", "fingerprint", "state"],
+        update_fields=["version", "last_event_id", "fingerprint", "state"],
     )
 
 
 class AggregateCache:
     """The hot aggregates that this process decided about last, as they were committed.
 
-    Events never change and versions only rise, so what is remembered is never wrong, only early: the events since are
-    read as ever. Who takes an aggregate owns it, and gives it back when it is known to be what the log says.
+    The events since are read as ever, and the last one that was seen, by which `evolve` tells whether this is still the
+    same history. Who takes an aggregate owns it, and gives it back when it is known to be what the log says.
     """
 
     def __init__(self, most: int = 64) -> None:
@@ -111,7 +135,9 @@ aggregate_cache = AggregateCache()
 
 
 class Shape(NamedTuple):
-    """What a snapshot of an aggregate depends on: its state's types, and a fingerprint of the code that folds them."""
+    """What a snapshot of an aggregate depends on: its state's types, and a fingerprint of all code that the fold runs
+    through; that is empty where some of it can't be read.
+    """
 
     state: dict[str, Any]
     fingerprint: str
@@ -125,17 +151,39 @@ def shape(kind: type[Aggregate]) -> Shape:
     if kind not in _shapes:
         inherited = get_type_hints(Aggregate)
         state = {name: hint for name, hint in get_type_hints(kind).items() if name not in inherited}
-        schemas = sorted(f"{event.stored}:{event.schema}" for event in kind.evolvers)
-        code = inspect.getsource(inspect.getmodule(kind) or kind)
-        _shapes[kind] = Shape(state, sha256("\n".join([code, *schemas]).encode()).hexdigest()[:16])
+        try:
+            _shapes[kind] = Shape(state, _fingerprint(kind, state))
+        except UnreadableCode:
+            _shapes[kind] = Shape(state, "")
     return _shapes[kind]
+
+
+def _fingerprint(kind: type[Aggregate], state: Mapping[str, Any]) -> str:
+    """Of its class, the events that it folds with their upcasters, and the types of its state, with all of the project
+    that these refer to. Raises `UnreadableCode`.
+    """
+    project = Project(kind.__module__.partition(".")[0])
+    reader = Reader(project)
+    form: Form = [
+        [reader.value(each) for each in kind.__mro__ if project.owns(each.__module__)],
+        [reader.value(event) for event in sorted(kind.evolvers, key=attrgetter("stored"))],
+        [[name, reader.hint(hint)] for name, hint in sorted(state.items())],
+        reader.definitions(),
+    ]
+    return sha256(as_text(form).encode()).hexdigest()[:16]
 
 
 def _restore(aggregate: Aggregate, using: str) -> None:
     state, fingerprint = shape(type(aggregate))
-    snapshot = Snapshot.objects.using(using).filter(pk=aggregate.id, fingerprint=fingerprint).first()
+    if not fingerprint:
+        return
+    snapshot = (
+        Snapshot.objects.using(using)
+        .filter(pk=aggregate.id, fingerprint=fingerprint, last_event_id__isnull=False)
+        .first()
+    )
     if snapshot is None:
         return
     for name, kind in state.items():
         setattr(aggregate, name, msgspec.convert(snapshot.state[name], kind))
-    aggregate.version = snapshot.version
+    aggregate.version, aggregate.last_event_id = snapshot.version, snapshot.last_event_id

@@ -1,7 +1,7 @@
 """The log: append, read, and the horizon up to which it is final. The only caller of `sql/`."""
 
 from collections.abc import Generator, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -15,7 +15,7 @@ from eventstore import advisory_locks, conf, context, handler_guard, queries
 from eventstore.aggregates import Claim
 from eventstore.codec import Recorded, encode, encoder
 from eventstore.database import Statement, pipeline, session_of
-from eventstore.errors import ClaimTaken, ConcurrencyConflict, TooManyEvents, UnsafeTransaction
+from eventstore.errors import ClaimTaken, ConcurrencyConflict, SequenceSetBack, TooManyEvents, UnsafeTransaction
 from eventstore.events import Event, Origin
 
 MOST_EVENTS = 200
@@ -38,10 +38,11 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Appended(msgspec.Struct, frozen=True):
-    """The first and the last position of what was appended; None when nothing was."""
+    """The first and the last position of what was appended, and the id of the last event; None when nothing was."""
 
     first: int | None
     last: int | None
+    last_event_id: UUID | None = None
 
 
 class NewEvent(msgspec.Struct):
@@ -95,12 +96,12 @@ def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAU
     claims = _json(_claims(changes)) if any(change.claimed or change.released for change in changes) else None
     try:
         asked = Statement(queries.APPEND, [streams, expected, _json(rows), claims, command_id])
-        ((appended,),) = pipeline(asked, using=using)
+        (((first, last),),) = pipeline(asked, using=using)
     except psycopg.errors.UniqueViolation as error:
         raise _refusal(error, changes) from error
     except psycopg.errors.InvalidTransactionState as error:
         raise UnsafeTransaction from error
-    return Appended(*appended)
+    return Appended(first, last, rows[-1].event_id if rows else None)
 
 
 def read(after: int, upto: int, types: Iterable[str], limit: int, *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
@@ -175,6 +176,32 @@ def horizon_statement(after: int = -1) -> Statement:
 def head(*, using: str = DEFAULT_DB_ALIAS) -> int:
     """The last position that was handed out, whether or not it was committed."""
     return _only(Statement(queries.HEAD), using)
+
+
+class PositionSequence(NamedTuple):
+    """What hands out positions: how many a session takes at once, the `last` one, and the highest that is used or was
+    passed.
+    """
+
+    cache: int
+    last: int
+    highest: int
+
+
+def position_sequence(*, using: str = DEFAULT_DB_ALIAS) -> PositionSequence:
+    """How the sequence of the log stands."""
+    ((found,),) = pipeline(Statement(queries.SEQUENCE), using=using)
+    return PositionSequence(*found)
+
+
+def refuse_set_back(*, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Raises `SequenceSetBack` where new events would get positions that subscribers have passed already."""
+    _, last, highest = position_sequence(using=using)
+    if last < highest:
+        raise SequenceSetBack(
+            f"The log's sequence stands at {last:,}, but {highest:,} is used already: "
+            f"setval('eventstore_event_position_seq', {highest}) puts it right."
+        )
 
 
 def lock_and_load(

@@ -8,9 +8,10 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DEFAULT_DB_ALIAS, connections, models
 
 from eventstore.conf import faults
+from eventstore.errors import UnreadableCode
 from projections import code_changes, conf
 from projections.code_changes import ChangeKind, CodeChange
-from projections.errors import UnreadableCode, UnreadableLock
+from projections.errors import UnreadableLock
 from projections.fingerprint import lockfile
 from projections.models import ReadModel
 from projections.projection import Projection

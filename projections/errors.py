@@ -75,12 +75,6 @@ class RowMissing(EventstoreError):
     code = "row-missing"
 
 
-class UnreadableCode(EventstoreError):
-    """What a projection depends on can't be read, so it has no fingerprint."""
-
-    code = "unreadable-code"
-
-
 class UnreadableLock(EventstoreError):
     """The lock file of the projections can't be read."""
 

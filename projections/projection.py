@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, overload
 import psycopg
 
 from eventstore.codec import Recorded
+from eventstore.errors import UnreadableCode
 from eventstore.events import Event, Meta
 from eventstore.subscriptions.subscriber import Mode, Rank, Subscriber, Work
-from projections.errors import UnreadableCode
 from projections.fingerprint import lockfile
 from projections.fingerprint.fingerprint import fingerprint
 from projections.models import ReadModel

@@ -26,7 +26,7 @@ from config.bundled.provision import ensure_database, ensure_role
 MACHINE_POSTGRES = "postgres://postgres@127.0.0.1:5432"
 MACHINE_REDIS = "redis://127.0.0.1:6379"
 # The tests kill processes, not the machine: nothing is lost without waiting for the disk.
-FAST = {"fsync": "off", "max_connections": "300"}
+FAST = {"fsync": "off", "max_connections": "300", "max_prepared_transactions": "8"}
 
 
 class Pool(Protocol):

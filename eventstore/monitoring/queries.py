@@ -89,14 +89,21 @@ COUNTS = """
 """What each subscriber has parked and was warned of, counted up to a bound."""
 
 HOLDERS = """
-    SELECT pid, application_name AS application, query,
-        extract(epoch FROM clock_timestamp() - xact_start)::float AS seconds
-    FROM pg_stat_activity WHERE pid IN (
-        SELECT pid FROM pg_locks
+    WITH announced AS (
+        SELECT pid, virtualtransaction FROM pg_locks
         WHERE locktype = 'advisory' AND objsubid = 1 AND mode = 'ShareLock' AND (classid::bigint >> 16) = %(announce)s
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
-    ORDER BY xact_start LIMIT 1"""
-"""Who has held the announce lock of `sql/append_v1.sql` for longest: who holds one keeps every reader back."""
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    )
+    SELECT format('%%s (pid %%s)', coalesce(nullif(application_name, ''), 'a session'), pid) AS holder, query,
+        extract(epoch FROM clock_timestamp() - xact_start)::float AS seconds
+    FROM pg_stat_activity WHERE pid IN (SELECT pid FROM announced)
+    UNION ALL
+    SELECT format('the prepared transaction %%s', gid), '',
+        extract(epoch FROM clock_timestamp() - prepared)::float
+    FROM pg_prepared_xacts JOIN pg_locks AS own ON own.locktype = 'transactionid' AND own.transactionid = transaction
+    WHERE own.virtualtransaction IN (SELECT virtualtransaction FROM announced WHERE pid IS NULL)
+    ORDER BY seconds DESC NULLS LAST LIMIT 1"""
+"""Who has held the announce lock of `sql/append_v2.sql` for longest: who holds one keeps every reader back."""
 
 # subscriber_detail
 

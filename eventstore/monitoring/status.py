@@ -191,7 +191,7 @@ def log_status(*, using: str = DEFAULT_DB_ALIAS) -> LogStatus:
     holder = holders[0]
     return msgspec.structs.replace(
         status,
-        holder=f"{holder['application'] or 'a session'} (pid {holder['pid']})",
+        holder=holder["holder"],
         query=holder["query"][:200],
         held_seconds=holder["seconds"] or 0.0,
     )

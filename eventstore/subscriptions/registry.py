@@ -65,10 +65,11 @@ class Registry:
     def make_rows(self, *, using: str = DEFAULT_DB_ALIAS) -> None:
         """See to it that every subscriber has its row, before this process appends anything; once a process.
 
-        Made on first use, a new saga would miss the very event that it was deployed for.
+        Made on first use, a new saga would miss the very event that it was deployed for. Raises `SequenceSetBack`.
         """
         if using in self._ready:
             return
+        store.refuse_set_back(using=using)
         with transaction.atomic(using):
             self._make_rows(using)
         self._ready.add(using)

@@ -15,9 +15,9 @@ from types import FunctionType
 from typing import Any, Protocol
 
 from eventstore.events import Event
-from projections.fingerprint.name_resolution import Project
-from projections.fingerprint.normal_form import Form, as_text
-from projections.fingerprint.reader import Reader
+from eventstore.fingerprint.name_resolution import Project
+from eventstore.fingerprint.normal_form import Form, as_text
+from eventstore.fingerprint.reader import Reader
 
 DIGITS = 16
 

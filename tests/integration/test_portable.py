@@ -47,7 +47,7 @@ def test_the_distribution_is_of_the_three_apps_alone_with_all_that_they_need():
     names = zipfile.ZipFile(wheel()).namelist()
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == set(APPS)
     wanted = {
-        "eventstore/sql/append_v1.sql",
+        "eventstore/sql/append_v2.sql",
         "eventstore/static/eventstore/admin.css",
         *(f"{app}/py.typed" for app in APPS),
     }

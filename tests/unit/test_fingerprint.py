@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from eventstore import codec
+from eventstore.errors import UnreadableCode
 from eventstore.events import catalogue
-from projections.errors import UnreadableCode
 
 Files = dict[str, str]
 numbers = count(1)

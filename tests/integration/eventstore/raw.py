@@ -32,7 +32,7 @@ def append(connection: psycopg.Connection[Any]) -> int:
         "metadata": {},
     }
     row = connection.execute(
-        "SELECT last FROM eventstore_append_v1(ARRAY[%s]::uuid[], '{0}', %s, NULL, NULL)",
+        "SELECT last FROM eventstore_append_v2(ARRAY[%s]::uuid[], '{0}', %s, NULL, NULL)",
         [stream, json.dumps([event])],
     ).fetchone()
     assert row

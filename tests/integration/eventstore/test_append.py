@@ -34,8 +34,10 @@ def confirmed(stream, expected=0, **kwargs):
 def test_events_take_the_next_positions_and_versions():
     stream = context.new_id()
     both = [OrderConfirmed(order_id=stream), OrderExpired(order_id=stream)]
-    assert store.append(Changes(stream_id=stream, category="order", expected=0, events=both)) == store.Appended(1, 2)
-    assert store.append(confirmed(stream, expected=2)) == store.Appended(3, 3)
+    first = store.append(Changes(stream_id=stream, category="order", expected=0, events=both))
+    then = store.append(confirmed(stream, expected=2))
+    ids = [recorded.event_id for recorded in store.read_stream(stream)]
+    assert (first, then) == (store.Appended(1, 2, ids[1]), store.Appended(3, 3, ids[2]))
     assert [recorded.version for recorded in store.read_stream(stream)] == [1, 2, 3]
     assert [recorded.event for recorded in store.read_stream(stream)][:2] == both
 
@@ -93,7 +95,7 @@ def test_of_two_who_claim_a_value_at_the_same_moment_one_is_refused_and_holds_no
     with transaction.atomic():
         store.append(claiming("one"))
         waiting = Beside(lambda: store.append(claiming("one")))
-        eventually(lambda: waiting_for("eventstore_append_v1"))
+        eventually(lambda: waiting_for("eventstore_append_v2"))
         assert announced() == 1
     assert type(waiting.outcome()) is ClaimTaken
     assert StoredEvent.objects.count() == 1
@@ -121,7 +123,7 @@ def append_both_ways(one, other, family, names):
     """Two appends that touch the same in opposite orders, set off at the same moment; what they raised."""
     with closing(hold_all_locks(family, names)):
         both = [Beside(partial(store.append, *way)) for way in (one, other)]
-        eventually(lambda: waiting_for("eventstore_append_v1", sessions=2))
+        eventually(lambda: waiting_for("eventstore_append_v2", sessions=2))
     return [type(each.outcome()) for each in both]
 
 
@@ -154,10 +156,17 @@ def test_another_isolation_level_is_refused(level):
         store.append(confirmed(context.new_id()))
 
 
-def test_a_commit_that_is_not_durable_is_refused():
+@pytest.mark.parametrize("commit", ["off", "local", "remote_write"])
+def test_a_commit_that_is_not_durable_here_and_on_a_standby_is_refused(commit):
     with pytest.raises(UnsafeTransaction), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL synchronous_commit = off")
+        cursor.execute(f"SET LOCAL synchronous_commit = {commit}")
         store.append(confirmed(context.new_id()))
+
+
+def test_a_commit_may_wait_for_more_than_it_has_to():
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = remote_apply")
+        assert store.append(confirmed(context.new_id())).last == 1
 
 
 def test_the_tracing_columns_fill_themselves():

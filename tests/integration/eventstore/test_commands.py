@@ -10,8 +10,9 @@ from eventstore import repository
 from eventstore.aggregates import Command, command
 from eventstore.commands import dispatch
 from eventstore.context import new_id
-from eventstore.errors import ConcurrencyConflict, StreamExists, StreamNotFound, UnknownCommand
-from eventstore.models import CommandRecord, Snapshot, StoredEvent
+from eventstore.errors import ConcurrencyConflict, SequenceSetBack, StreamExists, StreamNotFound, UnknownCommand
+from eventstore.models import CommandRecord, Snapshot, StoredEvent, SubscriberRow
+from eventstore.subscriptions.registry import registry
 from eventstore.testing.subscribers import given
 from ordering.domain.conference import AddSeats, ConferenceSeats, SeatsAdded, SeatType
 from ordering.domain.customer import ChangeCustomer, CustomerRenamed, RegisterCustomer
@@ -184,6 +185,46 @@ def test_a_snapshot_of_other_code_is_ignored(monkeypatch):
     Snapshot.objects.update(fingerprint="another", state={"nonsense": True})
     repository.aggregate_cache.forget()
     assert repository.get(ConferenceSeats, conference).available("standard") == 100
+
+
+@pytest.mark.parametrize("remembered", ["in memory", "in a snapshot"])
+def test_seats_are_not_sold_twice_when_the_log_lost_its_last_event_to_another_one(remembered, monkeypatch):
+    """As after a failover: the standby that was promoted lacked it, and sold the seats to somebody else."""
+    monkeypatch.setattr(ConferenceSeats, "snapshot_every", 1)
+    conference, ada = shop.conference_on_sale(capacity=3), shop.customer()
+    shop.order(ada, conference, 1)
+    with closing(raw.connect("owner", autocommit=True)) as owner:
+        owner.execute("ALTER TABLE eventstore_event DISABLE TRIGGER eventstore_append_only")
+        try:
+            replaced = owner.execute(
+                """UPDATE eventstore_event SET event_id = gen_random_uuid(),
+                    data = jsonb_set(data, '{lines,0,quantity}', '3') WHERE type = 'seats.reserved'"""
+            )
+        finally:
+            owner.execute("ALTER TABLE eventstore_event ENABLE TRIGGER eventstore_append_only")
+    assert replaced.rowcount == 1
+    if remembered == "in a snapshot":
+        repository.aggregate_cache.forget()
+    shop.order(ada, conference, 1)
+    assert StoredEvent.objects.filter(type="seats.refused").count() == 1
+    assert repository.get(ConferenceSeats, conference).available("standard") == 0
+
+
+@pytest.mark.parametrize("passed", ["by events", "by a subscriber"])
+def test_no_process_appends_where_the_log_was_passed_already(passed):
+    """The sequence was set back, perhaps into a hole that a rolled back append left behind."""
+    customer = shop.customer()
+    if passed == "by a subscriber":
+        SubscriberRow.objects.update(checkpoint=1000)
+    before = StoredEvent.objects.count()
+    with closing(raw.connect("owner", autocommit=True)) as owner:
+        owner.execute(
+            "SELECT setval('eventstore_event_position_seq', %s, false)", [1 if passed == "by events" else 999]
+        )
+    registry.forget_rows()
+    with pytest.raises(SequenceSetBack, match="setval"):
+        rename(customer, "Augusta Ada")
+    assert StoredEvent.objects.count() == before
 
 
 def test_what_is_remembered_in_memory_follows_what_other_processes_append():

@@ -13,6 +13,7 @@ from django.db import connections, transaction
 from eventstore import store
 from eventstore.context import new_id
 from eventstore.models import StoredEvent
+from eventstore.monitoring.status import log_status
 from ordering.domain.order import OrderConfirmed
 from tests.integration.eventstore import raw
 
@@ -52,6 +53,22 @@ def test_by_position_alone_the_slower_writers_event_is_missed(run):
 def test_up_to_the_horizon_nothing_is_missed(run):
     seen, there = out_of_order(read_to_the_horizon)
     assert seen == there
+
+
+@pytest.mark.bundled  # a server allows prepared transactions only where it is told to
+def test_a_transaction_that_is_prepared_holds_the_horizon_until_it_is_committed():
+    """It belongs to no session any more, and its events are yet to come."""
+    with closing(raw.connect()) as a, closing(raw.connect(autocommit=True)) as b:
+        first = raw.append(a)
+        a.execute("PREPARE TRANSACTION 'half way'")
+        a.autocommit = True
+        try:
+            second = raw.append(b)
+            assert read_to_the_horizon(0) == []
+            assert log_status().holder == "the prepared transaction half way"
+        finally:
+            b.execute("COMMIT PREPARED 'half way'")
+        assert read_to_the_horizon(0) == [first, second]
 
 
 def test_the_first_event_of_an_empty_log_holds_the_horizon_at_zero():

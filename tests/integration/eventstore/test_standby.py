@@ -43,7 +43,7 @@ def standby_of(home: bundled.Home) -> Iterator[Standby]:
 
 
 def test_a_standby_refuses_to_say_how_far_the_log_is_final():
-    function = Path(sql.FOLDER, "horizon_v2.sql").read_text()
+    function = Path(sql.FOLDER, "horizon_v3.sql").read_text()
     with temporary_home() as home:
         with bundled.servers(home, valkey=False) as servers:
             with closing(psycopg.connect(servers.owner_url, autocommit=True)) as owner:

@@ -1,4 +1,4 @@
-"""Reads what a projection depends on: definitions of the project, the values of its constants, schemas and fields."""
+"""Reads what code depends on: definitions of the project, the values of its constants, schemas and fields."""
 
 import enum
 import re
@@ -16,10 +16,10 @@ from django.db import models
 from msgspec import NODEFAULT, UnsetType, inspect
 
 from eventstore.codec import upcasters_of
+from eventstore.errors import UnreadableCode
 from eventstore.events import Event
-from projections.errors import UnreadableCode
-from projections.fingerprint.name_resolution import External, Found, Global, Imported, Project, Source
-from projections.fingerprint.normal_form import (
+from eventstore.fingerprint.name_resolution import External, Found, Global, Imported, Project, Source
+from eventstore.fingerprint.normal_form import (
     Form,
     Writer,
     as_text,
@@ -49,10 +49,11 @@ class Member(NamedTuple):
 class Reader:
     """Writes down each definition once, under a number, in the order in which they are met.
 
-    Of classes derived from `base` what is declared beside the handlers, such as the version, is left out.
+    Of classes derived from `base`, if one is said, what is declared beside the handlers, such as the version, is left
+    out.
     """
 
-    def __init__(self, project: Project, base: type[Any]) -> None:
+    def __init__(self, project: Project, base: type[Any] | None = None) -> None:
         self.project, self._base = project, base
         self.used: set[str] = set()
         self._numbers: dict[object, int] = {}
@@ -72,6 +73,10 @@ class Reader:
         if form is None:
             raise UnreadableCode(f"{value!r} can't be read: give it a name at the top level of a module.")
         return form
+
+    def hint(self, hint: Any) -> Form:
+        """What a type is that values are converted to. Raises `UnreadableCode`."""
+        return self._part(inspect.type_info(hint))
 
     def found(self, found: Found, attributes: Sequence[str] = ()) -> Form:
         """What a name stands for, followed by attributes."""
@@ -155,7 +160,8 @@ class Reader:
         if isinstance(value, FunctionType):
             return [writer.write(node) for node in source.definitions(value)]
         annotated = any(hasattr(value, mark) for mark in FIELDS_ARE_ANNOTATIONS)
-        without: Collection[str | None] = NOT_FOLDED if issubclass(value, self._base) else ()
+        declaring = self._base is not None and issubclass(value, self._base)
+        without: Collection[str | None] = NOT_FOLDED if declaring else ()
         return [writer.write_class(node, annotated=annotated, without=without) for node in source.classes(value)]
 
     def _enum(self, declared: type[enum.Enum]) -> Form:

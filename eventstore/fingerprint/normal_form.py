@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from projections.fingerprint.name_resolution import Comprehension, Imported, bound
+from eventstore.fingerprint.name_resolution import Comprehension, Imported, bound
 
 Form = None | str | int | Sequence["Form"]
 Locals = Mapping[str, Imported | None]

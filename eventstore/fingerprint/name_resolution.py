@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import NamedTuple
 
-from projections.errors import UnreadableCode
+from eventstore.errors import UnreadableCode
 
 REUSABLE = frozenset({"eventstore", "projections", "sagas"})
 INSTALLED = tuple(
