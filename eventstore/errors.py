@@ -57,13 +57,19 @@ class UnreadableEvent(EventstoreError):
     code = "unreadable-event"
 
 
-class UnknownEvent(EventstoreError):
+class UnknownHere(EventstoreError):
+    """The code that runs here does not know this: another version of it does, or did."""
+
+    code = "unknown-here"
+
+
+class UnknownEvent(UnknownHere):
     """No event is declared under this stored name."""
 
     code = "unknown-event"
 
 
-class NewerSchema(EventstoreError):
+class NewerSchema(UnknownHere):
     """A stored event has a schema version that only newer code can read."""
 
     code = "newer-schema"
@@ -75,7 +81,7 @@ class UnhandledEvent(EventstoreError):
     code = "unhandled-event"
 
 
-class UnknownCommand(EventstoreError):
+class UnknownCommand(UnknownHere):
     """No aggregate handles this command."""
 
     code = "unknown-command"

@@ -16,7 +16,7 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 
 from eventstore import advisory_locks, commands, context, database, doorbell, handler_guard, identity, store
 from eventstore.aggregates import Command
-from eventstore.errors import ConcurrencyConflict, DomainError
+from eventstore.errors import ConcurrencyConflict, DomainError, UnknownHere
 from eventstore.subscriptions.outbox import Outbox
 from eventstore.subscriptions.parking import describe
 from eventstore.subscriptions.registry import registry
@@ -33,7 +33,7 @@ BELL, TASK = "sagas", "sagas.tasks.run"
 MOST_HOPS = 50
 TRIES = 8
 PUT_OFF = 1.0
-"""Seconds until a command is tried again that the infrastructure kept from being sent."""
+"""Seconds until a command is tried again that could not be sent, through no fault of its own."""
 
 CANDIDATES = 20
 
@@ -98,8 +98,8 @@ def sagas_here() -> list[str]:
 def send_next(*, using: str = DEFAULT_DB_ALIAS) -> bool:
     """Send the next command that is due. False if there is none that we could take.
 
-    Nothing is sent from a copy of the log. When the infrastructure fails, the command is put off by a second and never
-    parked; a lost connection raises, and so does a handler that applies events.
+    Nothing is sent from a copy of the log. When the infrastructure fails, or only other code knows the command, it is
+    put off by a second and never parked; a lost connection raises, and so does a handler that applies events.
     """
     return _send_first(iter(due(using=using)), using)
 
@@ -134,7 +134,7 @@ def _send_first(instances: Iterator[Instance], using: str, *, patience: float = 
                 _send(cursor, row, patience, using)
     except Exception as error:
         raise_if_lost(error)
-        if row is None or not is_infrastructure(error):
+        if row is None or not _is_nobodys_fault(error):
             raise
         _put_off(row, error, using)
     else:
@@ -175,13 +175,20 @@ def _send(cursor: psycopg.Cursor[Any], row: LockedCommand, patience: float, usin
             said = f"{refusal.code}: {refusal}"
             cursor.execute(queries.FINISH_COMMAND, ["refused", position, said, row.id], prepare=True)
         except Exception as error:
-            if is_infrastructure(error):
+            if _is_nobodys_fault(error):
                 raise
             undo(cursor, using=using)
             _postpone(cursor, row, error)
         else:
             log.debug("command_carried_out", saga=row.saga, key=row.key, command=row.type)
             cursor.execute(queries.FINISH_COMMAND, ["done", receipt.position, "", row.id], prepare=True)
+
+
+def _is_nobodys_fault(error: Exception) -> bool:
+    """Whether the infrastructure failed, or processes with another version of the code are to send this command: they
+    know it, or the events of its stream.
+    """
+    return is_infrastructure(error) or isinstance(error, UnknownHere)
 
 
 def _count_hops(row: LockedCommand) -> None:

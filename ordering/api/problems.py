@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from eventstore import context
-from eventstore.errors import ConcurrencyConflict, DomainError, StreamNotFound
+from eventstore.errors import ConcurrencyConflict, DomainError, StreamNotFound, UnknownHere
 from eventstore.transient_errors import is_infrastructure
 
 log = structlog.get_logger(__name__)
@@ -122,6 +122,10 @@ def _problem(error: Exception, *, with_if_match: bool) -> Problem:
             problem = Problem(status=503, code=error.code, detail=f"{error} Please try again.", retry_after=1)
         case RequestDataTooBig():
             problem = Problem.too_large()
+        case UnknownHere():
+            problem = Problem(
+                status=503, code="unavailable", detail="This takes newer code than runs here.", retry_after=2
+            )
         case _ if is_infrastructure(error):
             problem = Problem(status=503, code="unavailable", detail="The database can't do this now.", retry_after=2)
         case _:

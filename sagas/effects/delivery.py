@@ -40,6 +40,9 @@ FIRST_RETRY = 1.0
 LONGEST_RETRY = 600.0
 """Seconds between two attempts, which double from the first to the longest, with jitter."""
 
+PUT_OFF = timedelta(seconds=1)
+"""Until a row is looked at again that another version of the code is to carry out."""
+
 BURST = 0.2
 """Seconds by which an effect with a rate may be early, so that it need not be looked at for every single turn."""
 
@@ -105,6 +108,9 @@ def _held(taken: Taken, effect: Effect, recorded: Recorded, using: str) -> dict[
     """What is to be written down instead of acting, if anything keeps us from it."""
     if taken.status == Status.RUNNING and effect.delivery is AT_MOST_ONCE:
         return {"status": Status.IN_DOUBT, "error": "Whoever acted has died; it may or may not have happened."}
+    if recorded.type not in effect.types or recorded.is_newer:
+        error = f"Version {effect.version} of {effect.name}, as it runs here, can't read this event."
+        return {"status": Status.PENDING, "due_at": _in(PUT_OFF), "error": error}
     if recorded.origin.hops > MOST_HOPS:
         return {"status": Status.FAILED, "finished_at": ClockTimestamp(), "error": describe(TooManyHops())}
     if (opens := send_windows.opens_at(effect.name, taken.now)) is not None:

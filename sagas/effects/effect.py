@@ -60,8 +60,9 @@ class Effect(Subscriber):
         queue: str | None,
         at_once: int,
         rate: float | None,
+        version: int = 1,
     ) -> None:
-        self.name, self.event, self._act = name, event, act
+        self.name, self.event, self._act, self.version = name, event, act, version
         self.after, self.delivery, self.retries = tuple(after), delivery, retries
         self._queue, self.at_once, self._rate = queue, at_once, rate
 
@@ -96,7 +97,8 @@ class Effect(Subscriber):
         return head
 
     def can_upgrade(self, row: SubscriberRow) -> bool:
-        return True
+        """Another event is followed by a higher version only: not by whichever process started last."""
+        return self.version > row.version
 
     def apply(self, cursor: psycopg.Cursor[Any], work: Sequence[Work]) -> None:
         cursor.execute(queries.ENTER_DELIVERIES, [self.name, [each.recorded.position for each in work]], prepare=True)
@@ -125,18 +127,28 @@ def effect(
     queue: str | None = None,
     at_once: int = 1,
     rate: float | None = None,
+    version: int = 1,
 ) -> Callable[[Callable[[E, Meta], Done]], Effect]:
     """Declare a side effect of an event. It uses what the event says, never a read model's data.
 
     `after` names projections that must have the event first; `retries` bounds the attempts after the first, with
-    back-off. It raises `PermanentFailure` when trying again is no use, `TemporaryFailure` when it is and certainly
-    nothing has happened; of any other error nobody knows whether it has. Events that it answers are recorded once,
-    with what became of it.
+    back-off; `version` is raised with a change of the event that it follows. It raises `PermanentFailure` when trying
+    again is no use, `TemporaryFailure` when it is and certainly nothing has happened; of any other error nobody knows
+    whether it has. Events that it answers are recorded once, with what became of it.
     """
 
     def declare(act: Callable[[E, Meta], Done]) -> Effect:
         return Effect(
-            name, on, act, after=after, delivery=delivery, retries=retries, queue=queue, at_once=at_once, rate=rate
+            name,
+            on,
+            act,
+            after=after,
+            delivery=delivery,
+            retries=retries,
+            queue=queue,
+            at_once=at_once,
+            rate=rate,
+            version=version,
         )
 
     return declare

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from django.db import OperationalError
 
-from eventstore.errors import ConcurrencyConflict
+from eventstore.errors import ConcurrencyConflict, NewerSchema
 from ordering.api import orders
 from tests.integration import shop
 from tests.integration.api import caller as callers
@@ -138,6 +138,7 @@ def test_a_query_that_nobody_understands_is_not_ignored(ada, body):
         (LOST, 503, "unavailable"),
         (psycopg.OperationalError("secret"), 503, "unavailable"),
         (ConcurrencyConflict(), 503, "version-conflict"),
+        (NewerSchema("secret"), 503, "unavailable"),
     ],
 )
 def test_what_goes_wrong_on_our_side_is_a_problem_too(ada, body, monkeypatch, error, status, code):

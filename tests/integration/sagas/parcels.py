@@ -163,6 +163,16 @@ def parcel(*kinds: type[Packed] | type[Labelled], parcel_id: UUID | None = None)
     return parcel_id
 
 
+@contextmanager
+def newer(kind: type[Event]) -> Iterator[None]:
+    """This process is one of tomorrow, which knows another schema of an event."""
+    kind.schema += 1
+    try:
+        yield
+    finally:
+        kind.schema -= 1
+
+
 def go_wrong(parcel_id: UUID, how: str) -> None:
     """Too `heavy`, `broken`, or a statement that fails."""
     query("INSERT INTO probe_wrong VALUES (%s, %s)", str(parcel_id), how)

@@ -31,8 +31,8 @@ from tests.integration import shop
 from tests.integration.eventstore import probes, raw
 from tests.integration.eventstore.probes import Probe, note, query
 from tests.integration.processes import eventually
-from tests.integration.sagas.parcels import Packed, SentOff, following, parcel, row
-from tests.integration.sagas.providers import the_one, window
+from tests.integration.sagas.parcels import Labelled, Packed, SentOff, following, newer, parcel, row
+from tests.integration.sagas.providers import Provider, the_one, window
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -343,3 +343,38 @@ def _together(*work):
         thread.start()
     for thread in threads:
         thread.join(60)
+
+
+@pytest.mark.parametrize("promise", [AT_LEAST_ONCE, AT_MOST_ONCE])
+def test_a_delivery_of_an_event_that_only_newer_code_can_read_is_put_off_however_often(promise, notify):
+    provider = notify(Packed, delivery=promise, retries=1)
+    with newer(Packed):
+        parcel(Packed)
+        feeding.catch_up([provider.effect])
+    for _ in range(5):
+        assert provider.attempt()
+    left = the_one()
+    assert (left.status, left.attempts, provider.calls) == ("pending", 0, [])
+    assert "can't read this event" in left.error
+
+
+def test_a_delivery_of_an_event_that_the_effect_follows_in_newer_code_only_is_put_off(notify):
+    after, before = notify(Labelled, version=2), Provider(Packed)
+    parcel(Labelled)
+    feeding.catch_up([after.effect])
+    assert deliver_one(before.effect)
+    assert (the_one().status, the_one().attempts, before.calls) == ("pending", 0, [])
+    let_pass(timedelta(seconds=2))
+    assert deliver_one(after.effect)
+    assert (the_one().status, len(after.calls)) == ("done", 1)
+
+
+def test_an_effect_that_follows_another_event_takes_over_with_a_higher_version_and_not_by_starting_last(notify):
+    def deploy(event, version):
+        with following(Provider(event, version=version).effect):
+            return row("notify").version, row("notify").types_hash == Provider(event).effect.types_hash
+
+    assert deploy(Packed, 1) == (1, True)
+    assert deploy(Labelled, 1) == (1, False)
+    assert deploy(Labelled, 2) == (2, True)
+    assert deploy(Packed, 1) == (2, False)

@@ -36,6 +36,7 @@ from tests.integration.sagas.parcels import (
     following,
     go_wrong,
     mend,
+    newer,
     outgoing,
     parcel,
     sent_off,
@@ -305,14 +306,30 @@ def test_a_request_is_answered_though_what_follows_from_it_finds_no_lock():
         assert sent_off(other) == ["after"]
 
 
-def test_a_command_of_older_code_that_nobody_handles_any_more_is_parked_and_not_lost():
+def test_a_command_that_only_other_code_knows_is_put_off_however_often_and_not_lost():
     box = parcel(Packed, Labelled)
     feeding.catch_up([registry["shipping"]])
     commands.routes.unregister(Parcel)
-    try_until_parked(box)
-    assert command_of(box).error.startswith("UnknownCommand")
+    for _ in range(2 * TRIES):
+        assert send_next()
+        let_pass(timedelta(seconds=2))
+    left = command_of(box)
+    assert (left.status, left.attempts) == ("pending", 0)
+    assert left.error.startswith("UnknownCommand")
     commands.register(Parcel)
-    perform(RetryCommand(target="shipping"), by=WHO)
     bring_to_rest(deliver=False)
     assert sent_off(box) == [""]
     assert not ParkedEvent.objects.exists()
+
+
+def test_a_command_onto_a_stream_with_a_newer_event_is_put_off_however_often():
+    box = parcel(Packed, Labelled)
+    feeding.catch_up([registry["shipping"]])
+    with newer(Labelled):
+        parcel(Labelled, parcel_id=box)
+    for _ in range(2 * TRIES):
+        assert send_next()
+        let_pass(timedelta(seconds=2))
+    left = command_of(box)
+    assert (left.status, left.attempts) == ("pending", 0)
+    assert left.error.startswith("NewerSchema")
