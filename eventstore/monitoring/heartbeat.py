@@ -1,11 +1,12 @@
-"""The heartbeat of Celery's processes: each writes every few seconds that its loop still turns, and looks after the
-others.
+"""The heartbeat of Celery's processes: each writes every few seconds that its loop still turns, beat that it still
+sends, and looks after the others.
 
 Threads do it, so that neither a lost database nor a slow mail server keeps a loop from turning. The heartbeat is
 written only while the loop itself was here a moment ago: one that hangs falls silent like one that was killed. A
 project adds `HeartbeatStep` to the steps of its workers, and names `Scheduler` as that of beat.
 """
 
+import math
 import socket
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import Any
 import structlog
 from celery import bootsteps
 from celery.beat import PersistentScheduler
+from celery.schedules import schedule
 from celery.worker.components import Pool
 from django.db import connections
 
@@ -27,6 +29,9 @@ log = structlog.get_logger(__name__)
 TOUCH = 1.0
 FAREWELL = 2.0
 """Seconds that a process which ends waits for its goodbye to be written."""
+
+MISSED = 5
+"""So many intervals of what is due most often in which nothing was sent, and beat falls silent."""
 
 
 class Heartbeat:
@@ -98,24 +103,54 @@ class HeartbeatStep(bootsteps.StartStopStep):
 
 
 class Scheduler(PersistentScheduler):
-    """Celery's own, with a heartbeat."""
+    """Celery's own, with a heartbeat that says that it sends, and a clock that may be set back."""
 
     _heartbeat: Heartbeat | None = None
 
     def setup_schedule(self) -> None:
         super().setup_schedule()
+        often = [each.schedule.seconds for each in self.schedule.values() if isinstance(each.schedule, schedule)]
+        self._silent_after = MISSED * min(often, default=math.inf)
+        self._sent_at = time.monotonic()
         self._heartbeat = Heartbeat(f"beat@{socket.gethostname()}", "beat", [])
         self._heartbeat.start()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        if self._heartbeat:
+        self._forget_the_future()
+        pause = super().tick(*args, **kwargs)
+        if self._heartbeat and time.monotonic() - self._sent_at < self._silent_after:
             self._heartbeat.touch()
-        return min(super().tick(*args, **kwargs), TOUCH)
+        return min(pause, TOUCH)
+
+    def apply_async(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            sent = super().apply_async(*args, **kwargs)
+        except Exception:
+            connections.close_all()  # what rings a bell needs the database, and the next time a new connection
+            raise
+        self._sent_at = time.monotonic()
+        return sent
 
     def close(self) -> None:
         super().close()
         if self._heartbeat:
             self._heartbeat.stop()
+
+    def _forget_the_future(self) -> None:
+        """What ran at a time that is yet to come ran before the clock was set back. Its interval begins anew, or it
+        would not be due until the clock has caught up.
+        """
+        ahead = [
+            entry
+            for entry in self.schedule.values()
+            if entry.schedule
+            and entry.last_run_at
+            and entry.schedule.maybe_make_aware(entry.last_run_at) > entry.default_now()
+        ]
+        for entry in ahead:
+            entry.last_run_at = entry.default_now()
+        if ahead:
+            self.populate_heap()
 
 
 def _execute(query: str, parameters: list[Any]) -> None:

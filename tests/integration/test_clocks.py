@@ -1,0 +1,90 @@
+"""Clocks differ, and are set back. What is due is decided by the database's clock alone, whatever others say, and a
+mark in the future counts as stale.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+
+import config.celery
+from eventstore.monitoring.heartbeat import Scheduler
+from eventstore.monitoring.workers import worker_statuses
+from tests.integration.eventstore.test_doorbell import letters
+from tests.integration.processes import eventually
+
+HOUR = timedelta(hours=1)
+OFTEN = {"task": "tests.nobody", "schedule": timedelta(seconds=0.1)}
+
+
+class Settable(config.celery.Doorbell):
+    """An application whose clock a test sets."""
+
+    ahead = timedelta()
+
+    def now(self):
+        return super().now() + self.ahead
+
+
+@pytest.fixture(autouse=True)
+def threads(clean: None) -> Iterator[None]:
+    """Nobody that a test started still looks at the tables when they are emptied."""
+    yield
+    eventually(lambda: not any(each.name in {"heartbeat", "health-check"} for each in threading.enumerate()))
+
+
+@pytest.fixture
+def app() -> Iterator[Settable]:
+    """The application of this thread meanwhile."""
+    app = Settable("settable", set_as_current=False)
+    app.config_from_object(settings, namespace="CELERY")
+    app.conf.beat_schedule = {"often": OFTEN}
+    app.set_current()
+    try:
+        yield app
+    finally:
+        config.celery.app.set_current()
+
+
+def beat(app, tmp_path):
+    return closing(Scheduler(app=app, schedule_filename=str(tmp_path / "schedule")))
+
+
+def sends(scheduler):
+    """Beat sends something, by and by."""
+    before = letters()
+    eventually(lambda: scheduler.tick() is not None and letters() > before, 5)
+
+
+def state_of_beat():
+    return [each.state for each in worker_statuses() if each.kind == "beat"]
+
+
+def test_beat_goes_on_when_its_clock_is_set_back(app, tmp_path):
+    with beat(app, tmp_path) as scheduler:
+        sends(scheduler)
+        app.ahead -= HOUR
+        sends(scheduler)
+        sends(scheduler)
+
+
+def test_beat_goes_on_when_its_clock_was_set_back_while_it_was_down(app, tmp_path):
+    app.ahead += HOUR
+    with beat(app, tmp_path) as scheduler:
+        sends(scheduler)
+    app.ahead -= HOUR
+    with beat(app, tmp_path) as scheduler:
+        sends(scheduler)
+
+
+def test_beat_falls_silent_when_it_sends_nothing_though_its_loop_turns(app, tmp_path, settings):
+    settings.EVENTSTORE_HEARTBEAT_TIMEOUT_SECONDS = 0.6
+    app.conf.beat_schedule = {"often": {**OFTEN, "args": (object(),)}}  # no message can hold it
+    with beat(app, tmp_path) as scheduler:
+        eventually(state_of_beat)
+        eventually(lambda: scheduler.tick() is not None and state_of_beat() == ["silent"])
+        scheduler.schedule["often"].args = ()
+        eventually(lambda: scheduler.tick() is not None and state_of_beat() == ["alive"])
