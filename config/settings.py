@@ -108,6 +108,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = env.str("BROKER_URL", default=REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_EXPIRES = None  # there are none, so beat need not have them removed every night
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = "live"
 CELERY_TASK_ROUTES = {
@@ -134,7 +135,7 @@ if CELERY_BROKER_URL.startswith("redis"):
     }
 CELERY_BEAT_SCHEDULER = "eventstore.monitoring.heartbeat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
-    f"{app}-tick": {"task": f"{app}.tasks.tick", "schedule": timedelta(seconds=1), "options": {"expires": 5}}
+    f"{app}-tick": {"task": f"{app}.tasks.tick", "schedule": timedelta(seconds=1)}
     for app in ("eventstore", "projections", "sagas")
 }
 
@@ -144,7 +145,6 @@ if VERIFY_HOURS := env.float("VERIFY_HOURS", default=24.0):
     CELERY_BEAT_SCHEDULE["projections-verify"] = {
         "task": "projections.tasks.verify_samples",
         "schedule": timedelta(hours=VERIFY_HOURS),
-        "options": {"expires": 3600},
     }
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -3,12 +3,16 @@
 Whether a bell is ringing is marked in PostgreSQL, so a bell that rings is not rung again, by whatever process; and with
 the broker gone only one attempt is made every few seconds by all of them together. A lost message is made good by the
 periodic tick.
+
+A message is never too old: it tells the number of its ring, and no time. Who answers one answers all rings so far;
+their messages are passed over, however many wait in the queue.
 """
 
 import time
+from typing import Any
 
 import structlog
-from celery import current_app
+from celery import Task, current_app, current_task
 from django.db import DEFAULT_DB_ALIAS
 from kombu.exceptions import OperationalError
 
@@ -16,8 +20,8 @@ from eventstore import database, handler_guard, queries
 
 log = structlog.get_logger(__name__)
 
-# Seconds. A bell that nobody heard for so long is rung again by the clock; old ones must not pile up behind each other.
-EXPIRES = 5
+RING = "ring"
+"""The header of a message that tells the number of its ring."""
 
 # Who answers a bell stays for a second after the last event, so a process need not look at the mark more often.
 PAUSE = 0.5
@@ -31,12 +35,15 @@ def ring(name: str, task: str, *arguments: str | int, queue: str | None = None, 
     """
     _looked_at[name] = time.monotonic()
     with database.cursor(using) as cursor:
-        if cursor.execute(queries.MARK_BELL, [name], prepare=True).fetchone() is None:
+        marked = cursor.execute(queries.MARK_BELL, [name], prepare=True).fetchone()
+        if marked is None:
             return
-    try:
-        current_app.send_task(task, args=arguments, retry=False, ignore_result=True, expires=EXPIRES, queue=queue)
-    except (OperationalError, OSError) as error:
-        log.warning("doorbell_unheard", bell=name, error=f"{type(error).__name__}: {error}")
+        headers = {RING: marked[0]}
+        try:
+            current_app.send_task(task, args=arguments, retry=False, ignore_result=True, queue=queue, headers=headers)
+        except (OperationalError, OSError) as error:
+            log.warning("doorbell_unheard", bell=name, error=f"{type(error).__name__}: {error}")
+            cursor.execute(queries.UNCOUNT_RING, [name], prepare=True)
 
 
 def remind(
@@ -71,7 +78,30 @@ def remind_on_commit(
     handler_guard.ring_on_commit(lambda: remind(name, task, *arguments, queue=queue, using=using), using=using)
 
 
-def answer(name: str, *, using: str = DEFAULT_DB_ALIAS) -> None:
-    """Whoever answers the bell clears it first, and only then looks at what there is."""
+def answer(name: str, *, using: str = DEFAULT_DB_ALIAS) -> bool:
+    """Whoever answers the bell clears it first, and only then looks at what there is.
+
+    False where the message that is being carried out is of a ring that was answered: somebody has looked since.
+    """
     with database.cursor(using) as cursor:
-        cursor.execute(queries.CLEAR_BELL, [name], prepare=True)
+        asked = {"name": name, "ring": _ring_of_message()}
+        return cursor.execute(queries.ANSWER_BELL, asked, prepare=True).fetchone() == (True,)
+
+
+class Tick(Task[[], None]):
+    """A task without arguments that beat calls for again and again. It is a bell of its own name: while a call waits to
+    be answered no other is sent, so calls don't pile up in the queue while nobody works.
+    """
+
+    def apply_async(self, *_: Any, queue: str | None = None, **__: Any) -> None:  # type: ignore[override]
+        ring(self.name, self.name, queue=queue)
+
+    def __call__(self) -> None:
+        if answer(self.name):
+            super().__call__()
+
+
+def _ring_of_message() -> int | None:
+    """The number of the ring whose message this process carries out, if it does."""
+    request = getattr(current_task, "request", None)
+    return (getattr(request, "headers", None) or {}).get(RING)

@@ -266,6 +266,8 @@ class Doorbell(models.Model):
 
     name = models.TextField(primary_key=True)
     rung_at = models.DateTimeField(null=True, blank=True)
+    rings = models.BigIntegerField(db_default=0, help_text="how often it was rung")
+    answered = models.BigIntegerField(db_default=0, help_text="the last ring that was answered")
 
     def __str__(self) -> str:
         return self.name

@@ -96,13 +96,24 @@ CONFIRM = f"""INSERT INTO eventstore_identity AS kept (id, database, epoch, conf
 
 # doorbell
 
-MARK_BELL = """INSERT INTO eventstore_doorbell AS bell (name, rung_at) VALUES (%s, clock_timestamp())
-    ON CONFLICT (name) DO UPDATE SET rung_at = clock_timestamp()
-    WHERE bell.rung_at IS NULL OR bell.rung_at < clock_timestamp() - interval '2 seconds' RETURNING name"""
-"""Marks a bell as ringing; answers nothing when it rings already, unless nobody has heard it for 2 seconds."""
+MARK_BELL = """INSERT INTO eventstore_doorbell AS bell (name, rung_at, rings) VALUES (%s, clock_timestamp(), 1)
+    ON CONFLICT (name) DO UPDATE SET rung_at = clock_timestamp(), rings = bell.rings + 1
+    WHERE bell.rung_at IS NULL OR bell.rung_at > clock_timestamp() OR bell.rung_at < clock_timestamp()
+        - make_interval(secs => least(greatest(bell.rings - bell.answered, 2), 60))
+    RETURNING rings"""
+"""Marks a bell as ringing and answers the number of this ring; nothing when it rings already. A mark is stale after as
+many seconds as there are rings that nobody has answered, but at least 2 and at most 60, so messages that nobody takes
+come ever more seldom. A mark in the future is stale: the clock was set back since, and would take long to get there.
+"""
 
-CLEAR_BELL = "UPDATE eventstore_doorbell SET rung_at = NULL WHERE name = %s AND rung_at IS NOT NULL"
-"""Marks a bell as answered."""
+UNCOUNT_RING = "UPDATE eventstore_doorbell SET rings = rings - 1 WHERE name = %s AND rings > answered"
+"""Takes back the number of a ring that was not sent; the mark stays, so the next is tried when it is stale."""
+
+ANSWER_BELL = """WITH cleared AS (
+        UPDATE eventstore_doorbell SET rung_at = NULL, answered = rings
+        WHERE name = %(name)s AND rung_at IS NOT NULL AND (%(ring)s::bigint IS NULL OR answered < %(ring)s))
+    SELECT NOT EXISTS (SELECT FROM eventstore_doorbell WHERE name = %(name)s AND answered >= %(ring)s)"""
+"""Marks all rings of a bell so far as answered; false when the one of this number, if there is one, was before."""
 
 # handler_guard
 

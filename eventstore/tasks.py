@@ -29,7 +29,7 @@ FAR = 5_000
 """Positions behind the log at which a subscriber gets a worker of its own, so that the others don't wait for it."""
 
 
-@shared_task(name="eventstore.tasks.tick")
+@shared_task(base=doorbell.Tick, name="eventstore.tasks.tick")
 def tick() -> None:
     """The periodic look that makes good every bell that was lost."""
     registry.make_rows()
@@ -44,8 +44,7 @@ def follow() -> None:
     fed in a transaction of its own, and one that another process feeds is passed over.
     """
     registry.make_rows()
-    doorbell.answer(ASYNC_BELL)
-    if linger(_Round().feed):
+    if doorbell.answer(ASYNC_BELL) and linger(_Round().feed):
         doorbell.ring(ASYNC_BELL, follow.name)
 
 
@@ -53,7 +52,8 @@ def follow() -> None:
 def catch_up(name: str) -> None:
     """Feed one async subscriber, or a shard of one, that is far behind, for a while."""
     registry.make_rows()
-    doorbell.answer(name)
+    if not doorbell.answer(name):
+        return
     row = registry[name]
     begun = time.monotonic()
     while feeding.feed([row]).moved:
@@ -66,9 +66,9 @@ def catch_up(name: str) -> None:
 def follow_sync() -> None:
     """Feed what requests would have fed, had they lived."""
     registry.make_rows()
-    doorbell.answer(SYNC_BELL)
-    sync = registry.of(Mode.SYNC)
-    linger(lambda: take_turn() or retry_due(sync))
+    if doorbell.answer(SYNC_BELL):
+        sync = registry.of(Mode.SYNC)
+        linger(lambda: take_turn() or retry_due(sync))
 
 
 class _Round:

@@ -21,14 +21,15 @@ def fill(part_id: int) -> None:
     part = Part.objects.select_related("generation").filter(pk=part_id).first()
     if part is None:
         return
-    doorbell.answer(_bell(part))
+    if not doorbell.answer(_bell(part)):
+        return
     if part.generation.status == Generation.Status.DROPPED:
         generations.drop_retired(part.generation)
     elif not builder.build(part_id):
         _ring(part)
 
 
-@shared_task(name="projections.tasks.tick")
+@shared_task(base=doorbell.Tick, name="projections.tasks.tick")
 def tick() -> None:
     """Take up the generations whose worker died or whose bell was lost, and those that retired projections left."""
     building = Q(generation__status=Generation.Status.BUILDING)
@@ -37,7 +38,7 @@ def tick() -> None:
         _ring(part)
 
 
-@shared_task(name="projections.tasks.verify_samples")
+@shared_task(base=doorbell.Tick, name="projections.tasks.verify_samples")
 def verify_samples() -> None:
     """Begin to verify a share of the keys of every projection, another one each time."""
     share = conf.VERIFY_SAMPLE.get()

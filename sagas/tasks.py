@@ -13,7 +13,7 @@ from sagas.effects.effect import DELIVER_TASK, Effect
 log = structlog.get_logger(__name__)
 
 
-@shared_task(name="sagas.tasks.tick")
+@shared_task(base=doorbell.Tick, name="sagas.tasks.tick")
 def tick() -> None:
     """Fire the timers that are due, and take up whatever a dead process or a lost bell left behind."""
     registry.make_rows()
@@ -33,8 +33,7 @@ def run() -> None:
     Not forever, only because there is always something under load: what is not overdue its own request is about to do.
     """
     registry.make_rows()
-    doorbell.answer(outbox.BELL)
-    if linger(_go_on, poll=0.02) and outbox.is_overdue():
+    if doorbell.answer(outbox.BELL) and linger(_go_on, poll=0.02) and outbox.is_overdue():
         doorbell.ring(outbox.BELL, outbox.TASK)
 
 
@@ -49,7 +48,8 @@ def deliver(name: str) -> None:
     if not isinstance(effect, Effect) or effect not in registry.here():
         log.info("effect_of_others", effect=name)
         return
-    doorbell.answer(effect.bell)
+    if not doorbell.answer(effect.bell):
+        return
     with delivery.slot(effect) as ours:
         more = ours and linger(lambda: delivery.deliver_one(effect), poll=0.05)
     if more:

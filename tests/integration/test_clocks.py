@@ -13,7 +13,7 @@ from django.conf import settings
 import config.celery
 from eventstore.monitoring.heartbeat import Scheduler
 from eventstore.monitoring.workers import worker_statuses
-from tests.integration.eventstore.test_doorbell import letters
+from tests.integration.eventstore.test_doorbell import letters, messages
 from tests.integration.processes import eventually
 
 HOUR = timedelta(hours=1)
@@ -88,3 +88,11 @@ def test_beat_falls_silent_when_it_sends_nothing_though_its_loop_turns(app, tmp_
         eventually(lambda: scheduler.tick() is not None and state_of_beat() == ["silent"])
         scheduler.schedule["often"].args = ()
         eventually(lambda: scheduler.tick() is not None and state_of_beat() == ["alive"])
+
+
+def test_beat_sends_nothing_that_expires(app, tmp_path):
+    app.conf.beat_schedule = settings.CELERY_BEAT_SCHEDULE
+    with beat(app, tmp_path) as scheduler:
+        assert [entry for entry in scheduler.schedule.values() if "expires" in entry.options] == []
+        eventually(lambda: scheduler.tick() is not None and len(messages("clock")) >= 3)
+    assert {message["expires"] for message in messages("clock")} == {None}

@@ -1,5 +1,6 @@
 """A bell says that there is something, costs next to nothing, and is never rung for what was rolled back."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -18,6 +19,7 @@ from eventstore.models import SubscriberRow
 from eventstore.tasks import SYNC_BELL
 from eventstore.testing import only_handlers
 from ordering.effects.customer import send_welcome
+from projections import tasks as projections
 from sagas import outbox
 from sagas import tasks as sagas
 from sagas.models import Delivery, OutboxCommand
@@ -25,13 +27,14 @@ from tests.integration import shop
 from tests.integration.eventstore import raw
 from tests.integration.eventstore.beside import Beside
 from tests.integration.eventstore.probes import query, waiting_for
-from tests.integration.processes import eventually
+from tests.integration.processes import eventually, worker
 from tests.integration.sagas.outgoing import decided, lines
 from tests.servers import temporary_home
 
 pytestmark = pytest.mark.usefixtures("clean")
 
 BELL, TASK = "a bell", "tests.nobody"
+TICKS = (tasks.tick, projections.tick, projections.verify_samples, sagas.tick)
 AT_MOST = 10 * 0.25
 """Seconds that ringing may cost a request here: ten times what it may cost one where nothing else runs."""
 
@@ -56,9 +59,19 @@ def is_marked(bell: str = BELL) -> bool:
 
 def letters() -> int:
     """How many messages wait in the queue that nobody listens to."""
+    return len(messages())
+
+
+def messages(queue: str = settings.CELERY_TASK_DEFAULT_QUEUE) -> list[dict[str, Any]]:
+    """What stands at the head of each message that waits in a queue that nobody listens to, the oldest first."""
     with current_app.connection_for_write() as connection:
         channel: Any = connection.default_channel  # of the Redis transport
-        return int(channel.client.llen(settings.CELERY_TASK_DEFAULT_QUEUE))
+        return [json.loads(message)["headers"] for message in channel.client.lrange(queue, 0, -1)[::-1]]
+
+
+def carry_out(task: Any, message: dict[str, Any]) -> None:
+    """As a worker does that has taken this message."""
+    task.apply(headers={name: message[name] for name in message.keys() & {doorbell.RING}}).get()
 
 
 @contextmanager
@@ -120,6 +133,80 @@ def test_a_mark_is_stale_after_two_seconds():
     query("UPDATE eventstore_doorbell SET rung_at = rung_at - interval '2 seconds'")
     doorbell.ring(BELL, TASK)
     assert letters() == 2
+
+
+def test_a_mark_in_the_future_is_stale():
+    """Guards against a clock that is set back: until it had caught up the bell would never ring again."""
+    doorbell.ring(BELL, TASK)
+    query("UPDATE eventstore_doorbell SET rung_at = clock_timestamp() + interval '1 hour'")
+    doorbell.ring(BELL, TASK)
+    assert letters() == 2
+
+
+@pytest.mark.parametrize(("unheard", "pause"), [(1, 2), (2, 2), (3, 3), (40, 40), (400, 60)])
+def test_a_bell_that_nobody_hears_is_rung_ever_more_seldom(unheard, pause):
+    """Guards against messages that pile up in the queue while no worker runs."""
+    doorbell.ring(BELL, TASK)
+    query("UPDATE eventstore_doorbell SET rings = answered + %s", unheard)
+    query("UPDATE eventstore_doorbell SET rung_at = rung_at - %s * interval '1 second'", pause - 1)
+    doorbell.ring(BELL, TASK)
+    assert letters() == 1
+    query("UPDATE eventstore_doorbell SET rung_at = rung_at - interval '1 second'")
+    doorbell.ring(BELL, TASK)
+    assert letters() == 2
+
+
+def test_no_message_tells_a_time():
+    """Guards against `expires`: a worker whose clock is ahead throws every such message away, for ever."""
+    doorbell.ring(BELL, TASK)
+    (message,) = messages()
+    assert (message["expires"], message["eta"]) == (None, None)
+
+
+def test_who_answers_answers_all_rings_so_far_and_their_messages_are_passed_over():
+    """Guards against looking once for each message that came while no worker ran."""
+    for _ in range(3):
+        doorbell.ring(SYNC_BELL, tasks.follow_sync.name)
+        query("UPDATE eventstore_doorbell SET rung_at = rung_at - interval '1 minute'")
+    waiting = messages()
+    with only_handlers():
+        shop.customer()
+    before = standing()
+    carry_out(tasks.follow_sync, waiting[0])
+    first = standing()
+    assert first != before
+    with only_handlers():
+        shop.customer()
+    for message in waiting[1:]:
+        carry_out(tasks.follow_sync, message)
+    assert standing() == first
+    doorbell.ring(SYNC_BELL, tasks.follow_sync.name)
+    carry_out(tasks.follow_sync, messages()[-1])
+    assert standing() != first
+
+
+def test_while_nobody_answers_the_clock_the_queue_does_not_fill():
+    """Guards against a ticker that was down for a night and has to work off every second of it."""
+    for _ in range(5):
+        for tick in TICKS:
+            tick.apply_async()
+    assert sorted(message["task"] for message in messages("clock")) == sorted(tick.name for tick in TICKS)
+    for message in messages("clock"):
+        carry_out(current_app.tasks[message["task"]], message)
+    for tick in TICKS:
+        tick.apply_async()
+    assert len(messages("clock")) == 2 * len(TICKS)
+
+
+def test_what_waited_while_no_worker_ran_is_carried_out_by_the_first_that_does():
+    for _ in range(3):
+        sagas.tick.apply_async()
+        query("UPDATE eventstore_doorbell SET rung_at = rung_at - interval '1 minute'")
+    assert len(messages("clock")) == 3
+    tick = "SELECT rung_at, rings, answered FROM eventstore_doorbell WHERE name = %s"
+    with worker(queues="clock", concurrency=1):
+        eventually(lambda: query(tick, sagas.tick.name) == [(None, 3, 3)])
+        eventually(lambda: not messages("clock"))
 
 
 def test_nothing_rings_before_the_commit_and_nothing_for_what_is_rolled_back():
