@@ -13,9 +13,8 @@ from uuid import UUID
 import msgspec
 import structlog
 from django.db import DEFAULT_DB_ALIAS, transaction
-from django.utils import timezone
 
-from eventstore import context, doorbell, handler_guard, repository, store
+from eventstore import context, database, doorbell, handler_guard, repository, store
 from eventstore.aggregates import Aggregate, Command, Handler
 from eventstore.errors import ConcurrencyConflict, StreamExists, StreamNotFound, UnknownCommand
 from eventstore.events import Event
@@ -104,15 +103,15 @@ register = routes.register
 
 
 class CommandContext:
-    """The facts of a decision as it is made: the clock, and other aggregates from the log."""
+    """The facts of a decision as it is made: the time, and other aggregates from the log.
 
-    def __init__(self, using: str) -> None:
+    The time is that of the database's clock, by which timers are due: that of each process is another.
+    """
+
+    def __init__(self, using: str, now: datetime | None = None) -> None:
         self._using = using
         self._seen: list[Aggregate] = []
-
-    @property
-    def now(self) -> datetime:
-        return timezone.now()
+        self.now = now or database.clock(using)
 
     def look_up(self, kind: type[A], stream_id: UUID) -> A:
         aggregate = repository.get(kind, stream_id, using=self._using)
@@ -164,7 +163,7 @@ def carry_out(
     """
     kind, handler = routes.handler(command)
     aggregate = repository.recall(kind, command.stream_id, using=using)
-    done, since = store.lock_and_load(
+    done, since, now = store.lock_and_load(
         command_id,
         aggregate.id,
         repository.known_version(aggregate),
@@ -182,7 +181,7 @@ def carry_out(
         raise StreamNotFound
     if if_version is not None and if_version != loaded:
         raise ConcurrencyConflict
-    facts = CommandContext(using)
+    facts = CommandContext(using, now)
     try:
         aggregate.decide(command, facts)
     finally:

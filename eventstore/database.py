@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from datetime import datetime
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -43,6 +44,13 @@ def cursor(using: str = DEFAULT_DB_ALIAS) -> Iterator[psycopg.Cursor[Any]]:
     """A cursor of psycopg, which binds on the server."""
     with psycopg.Cursor(session(using)) as raw:
         yield raw
+
+
+def clock(using: str = DEFAULT_DB_ALIAS) -> datetime:
+    """The time by the database's clock."""
+    (((now,),),) = pipeline(Statement("SELECT clock_timestamp()"), using=using)
+    assert isinstance(now, datetime)
+    return now
 
 
 def pipeline(*statements: Statement, using: str = DEFAULT_DB_ALIAS) -> list[list[Any]]:

@@ -21,8 +21,8 @@ HORIZON = "SELECT eventstore_horizon_v3(%s)"
 APPEND = "SELECT first, last FROM eventstore_append_v2(%s, %s, %s, %s, %s)"
 """Appends events to streams, with claims and the id of a command; answers the first and the last position."""
 
-LOCK_UNTIL_COMMIT = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
-"""Waits for a lock of a family, and holds it until the transaction ends."""
+LOCK_UNTIL_COMMIT = "SELECT clock_timestamp() FROM pg_advisory_xact_lock(%s, hashtext(%s))"
+"""Waits for a lock of a family, and holds it until the transaction ends; answers the time at which it was had."""
 
 EVENT_COLUMNS = """position, stream_id, category, version, type, schema_version, data::text AS data, event_id,
     correlation_id, causation_id, actor, recorded_at, metadata::text AS metadata"""

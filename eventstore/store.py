@@ -1,6 +1,7 @@
 """The log: append, read, and the horizon up to which it is final. The only caller of `sql/`."""
 
 from collections.abc import Generator, Iterable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -212,9 +213,10 @@ def lock_and_load(
     queue: bool,
     patience: float = PATIENCE,
     using: str = DEFAULT_DB_ALIAS,
-) -> tuple[Appended | None, list[Recorded]]:
+) -> tuple[Appended | None, list[Recorded], datetime]:
     """Take the lock of a command id until this transaction ends, and with `queue` that of its stream; then tell what
-    the command appended, if it ran before, and the events of its stream above a version.
+    the command appended, if it ran before, the events of its stream above a version, and the time by the database's
+    clock once all locks were had.
 
     Each look-up is a statement of its own after its lock, so it sees what the former holder committed. Each lock is
     waited for, for `patience` seconds at most.
@@ -227,8 +229,9 @@ def lock_and_load(
     ]
     if queue:
         statements.insert(3, Statement(queries.LOCK_UNTIL_COMMIT, [advisory_locks.STREAM, str(stream_id)]))
-    _, _, carried_out, *_, since = pipeline(*statements, using=using)
-    return (Appended(*carried_out[0]) if carried_out else None), since
+    _, id_locked, carried_out, *stream_locked, since = pipeline(*statements, using=using)
+    ((now,),) = stream_locked[0] if queue else id_locked
+    return (Appended(*carried_out[0]) if carried_out else None), since, now
 
 
 def _recorded_row(_: psycopg.Cursor[Any]) -> RowMaker[Recorded]:

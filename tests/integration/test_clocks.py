@@ -9,10 +9,14 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
 import config.celery
 from eventstore.monitoring.heartbeat import Scheduler
 from eventstore.monitoring.workers import worker_statuses
+from ordering.domain.order import PAYMENT_WINDOW
+from tests.integration import shop
+from tests.integration.eventstore.probes import query
 from tests.integration.eventstore.test_doorbell import letters, messages
 from tests.integration.processes import eventually
 
@@ -61,6 +65,19 @@ def sends(scheduler):
 
 def state_of_beat():
     return [each.state for each in worker_statuses() if each.kind == "beat"]
+
+
+@pytest.mark.parametrize("wrong", [-2 * HOUR, 2 * HOUR])
+def test_an_order_has_its_time_whatever_the_clock_of_the_site_says(wrong, monkeypatch):
+    """Guards against a deadline by one clock and a timer by another: orders expired at once, or an hour late."""
+    conference, ada = shop.conference_on_sale(), shop.customer()
+    right = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: right() + wrong)
+    order = shop.order(ada, conference)
+    ((left,),) = query(
+        "SELECT extract(epoch FROM due_at - clock_timestamp())::float FROM sagas_timer WHERE key = %s", str(order)
+    )
+    assert PAYMENT_WINDOW.total_seconds() - 60 < left <= PAYMENT_WINDOW.total_seconds()
 
 
 def test_beat_goes_on_when_its_clock_is_set_back(app, tmp_path):
