@@ -123,12 +123,13 @@ SAVE_WARNINGS = """INSERT INTO eventstore_warning (subscriber, position, text)
 
 # tasks
 
-RUNNING_ROWS = """SELECT name, mode, checkpoint, moved_at <= clock_timestamp() - %s * interval '1 second' AS still,
+RUNNING_ROWS = """SELECT name, mode, checkpoint,
+        moved_at NOT BETWEEN clock_timestamp() - %s * interval '1 second' AND clock_timestamp() AS still,
         EXISTS (SELECT FROM eventstore_parked AS parked WHERE parked.subscriber = row.subscriber
             AND error <> '' AND parked.retry_at <= clock_timestamp()) AS due, %s::bigint AS head
     FROM eventstore_subscriber AS row WHERE status = 'running'"""
 """The rows that are to be fed, with how each stands to the head of the log: whether it has been still for some seconds,
-and whether something of it is to be tried again.
+or since before the clock was set back, and whether something of it is to be tried again.
 """
 
 # checks

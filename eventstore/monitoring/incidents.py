@@ -90,6 +90,10 @@ def _keep(found: Sequence[HealthIssue], complete: bool, *, now: datetime) -> Non
     raise_after = timedelta(seconds=conf.RAISE_AFTER_SECONDS.get())
     resolve_after = timedelta(seconds=conf.RESOLVE_AFTER_SECONDS.get())
     standing = {(each.kind, each.about): each for each in Incident.objects.filter(ended_at=None)}
+    for each in standing.values():
+        if each.seen_at > now:  # before the clock was set back: it counts from now, or would not be over for long
+            each.began_at, each.seen_at = min(each.began_at, now), now
+            each.save()
     raised, ended = [], []
     for key, issue in {(issue.kind, issue.about): issue for issue in found}.items():
         incident = standing.pop(key, None) or Incident(kind=issue.kind, about=issue.about, began_at=now)

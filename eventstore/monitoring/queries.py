@@ -34,9 +34,11 @@ TRY_CHECK = "SELECT pg_try_advisory_xact_lock(%s, 0)"
 TAKE_TURN = """INSERT INTO eventstore_heartbeat AS heartbeat (name, kind, queues, process)
     VALUES ('health-check', 'health-check', '{}', %s)
     ON CONFLICT (name) DO UPDATE SET beat_at = clock_timestamp(), process = excluded.process
-    WHERE heartbeat.beat_at < clock_timestamp() - make_interval(secs => %s) RETURNING beat_at"""
+    WHERE heartbeat.beat_at NOT BETWEEN clock_timestamp() - make_interval(secs => %s) AND clock_timestamp()
+    RETURNING beat_at"""
 """Notes that we look now and answers the time, unless somebody did within so many seconds. They are half of the pause,
-for a process that would look in a moment looks only once in its own.
+for a process that would look in a moment looks only once in its own. A look in the future was before the clock was set
+back, and counts for nothing.
 """
 
 # notifications
@@ -70,10 +72,11 @@ SHARDS = """
         coalesce(extract(epoch FROM clock_timestamp() - (
             SELECT recorded_at FROM eventstore_event WHERE position > row.checkpoint ORDER BY position LIMIT 1
         )), 0)::float AS lag_seconds,
-        extract(epoch FROM clock_timestamp() - row.moved_at)::float AS still_seconds
+        CASE WHEN row.moved_at <= clock_timestamp() THEN extract(epoch FROM clock_timestamp() - row.moved_at)::float
+            ELSE 'Infinity' END AS still_seconds
     FROM eventstore_subscriber AS row ORDER BY rank, subscriber, shard"""
 """Every row of every subscriber, with the age of the first event that it has yet to pass, and the seconds since it
-moved.
+moved: no end of them if that was before the clock was set back.
 """
 
 COUNTS = """

@@ -34,7 +34,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def fresh(self) -> bool:
         """Whether it is there, or was a moment ago: one that said goodbye may be about to start again."""
-        return self.age <= conf.HEARTBEAT_TIMEOUT_SECONDS.get()
+        return _is_recent(self.age)
 
     @property
     def ago(self) -> str:
@@ -45,7 +45,7 @@ def worker_state(age: float, *, stopped: bool) -> str:
     """One word for how it is, by the age of its last heartbeat in seconds and whether it said goodbye."""
     if stopped:
         return "stopped"
-    return "alive" if age <= conf.HEARTBEAT_TIMEOUT_SECONDS.get() else "silent"
+    return "alive" if _is_recent(age) else "silent"
 
 
 def worker_statuses(*, using: str = DEFAULT_DB_ALIAS) -> list[WorkerStatus]:
@@ -87,6 +87,11 @@ def forget_replaced(known: Sequence[WorkerStatus]) -> None:
     WorkerHeartbeat.objects.filter(
         name__in=[each.name for each in known if each.state != "alive" and _is_needless(each, alive)]
     ).delete()
+
+
+def _is_recent(age: float) -> bool:
+    """A heartbeat in the future was before the clock was set back: who lives writes another."""
+    return 0 <= age <= conf.HEARTBEAT_TIMEOUT_SECONDS.get()
 
 
 def _is_needless(gone: WorkerStatus, alive: Sequence[WorkerStatus]) -> bool:

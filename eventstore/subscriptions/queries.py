@@ -17,11 +17,12 @@ LIMIT_FEEDER = (
 """Limits the waits of who feeds, and for how long one that freezes holds its rows."""
 
 LOCK_FEEDABLE = f"""SELECT name FROM eventstore_subscriber
-    WHERE status = 'running' AND (retry_at IS NULL OR retry_at <= clock_timestamp())
-        AND {IS_KNOWN}
+    WHERE status = 'running' AND {IS_KNOWN}
+        AND (retry_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '1 second') IS NOT TRUE
     ORDER BY rank, name FOR NO KEY UPDATE SKIP LOCKED"""
-"""Locks the rows that may be fed now and that nobody else holds. FOR NO KEY UPDATE: a plain FOR UPDATE SKIP LOCKED
-would skip rows that an uncommitted foreign key merely points to.
+"""Locks the rows that may be fed now and that nobody else holds. Who failed is left out for a second: what lies further
+ahead was noted before the clock was set back. FOR NO KEY UPDATE: a plain FOR UPDATE SKIP LOCKED would skip rows that an
+uncommitted foreign key merely points to.
 """
 
 CHECKPOINTS = "SELECT name, subscriber, checkpoint FROM eventstore_subscriber"
@@ -99,10 +100,11 @@ HALT = """UPDATE eventstore_subscriber SET status = 'halted', last_error = %s, l
 """Halts a row, with the error that it was halted for."""
 
 FAILING_KEYS = """SELECT DISTINCT key FROM eventstore_parked
-    WHERE subscriber = %s AND error <> '' AND parked_at > greatest(
-        clock_timestamp() - interval '1 minute', (SELECT resumed_at FROM eventstore_subscriber WHERE name = %s))"""
+    WHERE subscriber = %s AND error <> '' AND parked_at <= clock_timestamp() AND parked_at > greatest(
+        clock_timestamp() - interval '1 minute',
+        (SELECT resumed_at FROM eventstore_subscriber WHERE name = %s AND resumed_at <= clock_timestamp()))"""
 """The keys that failed within the last minute: what failed before somebody resumed the subscriber is no longer held
-against it.
+against it. Times in the future are from before the clock was set back, and count for nothing.
 """
 
 # retry

@@ -27,9 +27,13 @@ TAKE_DELIVERY = """SELECT id, position, copy, status, attempts, clock_timestamp(
 TAKE_TURN = """INSERT INTO sagas_rate_limit AS pace (effect, free_at)
     VALUES (%(effect)s, clock_timestamp() + make_interval(secs => %(pause)s))
     ON CONFLICT (effect) DO UPDATE
-        SET free_at = greatest(pace.free_at, clock_timestamp()) + make_interval(secs => %(pause)s)
-        WHERE pace.free_at <= clock_timestamp() + make_interval(secs => %(burst)s)
+        SET free_at = make_interval(secs => %(pause)s) + CASE
+            WHEN pace.free_at BETWEEN clock_timestamp() AND clock_timestamp() + make_interval(secs => %(burst)s)
+            THEN pace.free_at ELSE clock_timestamp() END
+        WHERE pace.free_at NOT BETWEEN clock_timestamp() + make_interval(secs => %(burst)s)
+            AND clock_timestamp() + make_interval(secs => %(burst)s + %(pause)s)
     RETURNING effect"""
 """Takes the next turn of an effect with a rate, and says when the one after it is free; answers nothing when it is not
-yet time.
+yet time. A turn that is free only after more than a pause was taken before the clock was set back, and counts for
+nothing.
 """

@@ -3,6 +3,7 @@ mark in the future counts as stale.
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -12,12 +13,16 @@ from django.conf import settings
 from django.utils import timezone
 
 import config.celery
+from eventstore import tasks
+from eventstore.models import Incident, ParkedEvent, WorkerHeartbeat
+from eventstore.monitoring import incidents
 from eventstore.monitoring.heartbeat import Scheduler
+from eventstore.monitoring.status import subscriber_statuses
 from eventstore.monitoring.workers import worker_statuses
 from ordering.domain.order import PAYMENT_WINDOW
 from tests.integration import shop
-from tests.integration.eventstore.probes import query
-from tests.integration.eventstore.test_doorbell import letters, messages
+from tests.integration.eventstore.probes import Probe, go_wrong, note, query, registered, tables
+from tests.integration.eventstore.test_doorbell import is_marked, letters, messages
 from tests.integration.processes import eventually
 
 HOUR = timedelta(hours=1)
@@ -51,6 +56,12 @@ def app() -> Iterator[Settable]:
         yield app
     finally:
         config.celery.app.set_current()
+
+
+@pytest.fixture
+def probe():
+    with tables(), registered(Probe()) as probe:
+        yield probe
 
 
 def beat(app, tmp_path):
@@ -113,3 +124,79 @@ def test_beat_sends_nothing_that_expires(app, tmp_path):
         assert [entry for entry in scheduler.schedule.values() if "expires" in entry.options] == []
         eventually(lambda: scheduler.tick() is not None and len(messages("clock")) >= 3)
     assert {message["expires"] for message in messages("clock")} == {None}
+
+
+def test_a_heartbeat_in_the_future_is_not_that_of_a_process_that_lives():
+    WorkerHeartbeat.objects.create(
+        name="worker@host", kind="worker", queues=["live"], process="host:1", beat_at=timezone.now() + HOUR
+    )
+    (worker,) = worker_statuses()
+    assert (worker.state, worker.fresh) == ("silent", False)
+
+
+def test_a_health_check_in_the_future_keeps_nobody_from_looking():
+    incidents.check_health()
+    query("UPDATE eventstore_heartbeat SET beat_at = clock_timestamp() + interval '1 hour'")
+    incidents.check_health()
+    assert query("SELECT beat_at <= clock_timestamp() FROM eventstore_heartbeat") == [(True,)]
+
+
+def test_an_incident_that_was_seen_in_the_future_is_over_once_it_is_gone(settings):
+    settings.EVENTSTORE_HEALTH_CHECK_SECONDS = settings.EVENTSTORE_RESOLVE_AFTER_SECONDS = 0.001
+    seen = dict.fromkeys(["began_at", "raised_at", "seen_at"], timezone.now() + HOUR)
+    Incident.objects.create(kind="parked", about="sale", text="could not", **seen)
+    for _ in range(2):
+        incidents.check_health()
+        time.sleep(0.001)
+    ended = Incident.objects.get().ended_at
+    assert ended is not None
+    assert ended <= timezone.now()
+
+
+def test_an_incident_that_began_in_the_future_is_raised_when_it_has_lasted(settings):
+    settings.EVENTSTORE_HEALTH_CHECK_SECONDS = settings.EVENTSTORE_RAISE_AFTER_SECONDS = 0.001
+    shop.customer()
+    query("UPDATE eventstore_subscriber SET status = 'halted' WHERE name = 'customer-profiles'")
+    seen = dict.fromkeys(["began_at", "seen_at"], timezone.now() + HOUR)
+    Incident.objects.create(kind="halted", about="customer-profiles", text="has halted", **seen)
+    for _ in range(2):
+        incidents.check_health()
+        time.sleep(0.001)
+    assert Incident.objects.get(kind="halted").raised_at
+
+
+def test_who_failed_in_the_future_is_fed_now(probe):
+    last = note("a")
+    query("UPDATE eventstore_subscriber SET retry_at = clock_timestamp() + interval '1 hour' WHERE name = 'probe'")
+    probe.feed()
+    assert probe.noted("a") == [last]
+
+
+def test_who_moved_in_the_future_is_rung_for_and_has_stalled(probe, settings):
+    settings.EVENTSTORE_STALLED_AFTER_SECONDS = 0.001
+    note("a")
+    query("UPDATE eventstore_subscriber SET moved_at = clock_timestamp() + interval '1 hour'")
+    tasks.ring_all()
+    assert is_marked(tasks.SYNC_BELL)
+    assert [each.stalled for each in subscriber_statuses() if each.name == "probe"] == [True]
+
+
+def test_a_subscriber_that_was_resumed_in_the_future_halts_when_too_many_keys_fail(probe, settings):
+    settings.EVENTSTORE_HALT_AT = 2
+    query("UPDATE eventstore_subscriber SET resumed_at = clock_timestamp() + interval '1 hour' WHERE name = 'probe'")
+    go_wrong("a", "b")
+    for key in ("a", "b"):
+        note(key)
+        probe.feed()
+    assert probe.row.status == "halted"
+
+
+def test_what_was_parked_in_the_future_did_not_fail_within_the_last_minute(probe, settings):
+    settings.EVENTSTORE_HALT_AT = 2
+    go_wrong("a", "b")
+    note("a")
+    probe.feed()
+    ParkedEvent.objects.update(parked_at=timezone.now() + HOUR)
+    note("b")
+    probe.feed()
+    assert probe.row.status == "running"

@@ -84,6 +84,17 @@ def test_in_a_test_time_passes_for_a_rate_as_well(notify):
     assert len(provider.calls) == 2
 
 
+def test_a_turn_that_was_taken_in_the_future_keeps_nobody_waiting(notify):
+    """Guards against a clock that is set back: the effect would be silent until it has caught up."""
+    provider = notify(Packed, rate=0.01)
+    parcel(Packed)
+    bring_to_rest()
+    query("UPDATE sagas_rate_limit SET free_at = clock_timestamp() + interval '1 hour'")
+    parcel(Packed)
+    bring_to_rest()
+    assert len(provider.calls) == 2
+
+
 def test_an_effect_that_is_slow_is_at_no_more_places_than_it_may(notify):
     provider, held = notify(Packed, at_once=2), threading.Event()
     provider.answer = lambda event: held.wait(30) and None
