@@ -134,6 +134,11 @@ RESOLVE_AFTER_SECONDS = seconds(
     60.0,
     "Without its health issue, after which an incident is over; back before, it is the same one.",
 )
+MAX_CLOCK_SKEW_SECONDS = seconds(
+    "EVENTSTORE_MAX_CLOCK_SKEW_SECONDS",
+    2.0,
+    "By which the clock of a worker or beat may be off the database's before that is a health issue.",
+)
 
 SETTINGS: Sequence[Setting[Any]] = (
     OWNER_ALIAS,
@@ -149,6 +154,7 @@ SETTINGS: Sequence[Setting[Any]] = (
     STALLED_AFTER_SECONDS,
     RAISE_AFTER_SECONDS,
     RESOLVE_AFTER_SECONDS,
+    MAX_CLOCK_SKEW_SECONDS,
 )
 
 RENAMED: Mapping[str, str] = {

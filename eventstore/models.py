@@ -288,6 +288,8 @@ class WorkerHeartbeat(models.Model):
     started_at = models.DateTimeField(db_default=ClockTimestamp())
     beat_at = models.DateTimeField(db_default=ClockTimestamp())
     stopped_at = models.DateTimeField(null=True, blank=True, help_text="when it said goodbye")
+    skew = models.FloatField(null=True, blank=True, help_text="seconds that its clock is ahead of the database's")
+    skew_error = models.FloatField(null=True, blank=True, help_text="seconds that this may be off")
 
     class Meta:
         db_table = "eventstore_heartbeat"

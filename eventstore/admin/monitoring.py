@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from eventstore.admin.lists import KeysetAdmin, ModelAdmin, ReadOnlyAdmin
 from eventstore.models import ClockTimestamp, Incident, WorkerHeartbeat
+from eventstore.monitoring import clock_skew
 from eventstore.monitoring.workers import worker_state
 
 
@@ -37,7 +38,7 @@ class WorkerHeartbeatAdmin(ReadOnlyAdmin):
 
     actions = ()
     when_empty = "No worker has started yet."
-    list_display = ["name", "kind", "listens_to", "state", "beat_at", "started_at", "process"]
+    list_display = ["name", "kind", "listens_to", "state", "beat_at", "clock", "started_at", "process"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return ModelAdmin.has_delete_permission(self, request, obj)
@@ -52,6 +53,10 @@ class WorkerHeartbeatAdmin(ReadOnlyAdmin):
     @admin.display(description="queues")
     def listens_to(self, heartbeat: WorkerHeartbeat) -> str:
         return ", ".join(heartbeat.queues)
+
+    @admin.display(description="clock")
+    def clock(self, heartbeat: WorkerHeartbeat) -> str:
+        return "" if heartbeat.skew is None else clock_skew.in_words(heartbeat.skew)
 
     @admin.display(description="state")
     def state(self, heartbeat: Any) -> str:

@@ -22,7 +22,7 @@ from django.db import connections
 
 from eventstore import conf, database
 from eventstore.context import process_name
-from eventstore.monitoring import queries
+from eventstore.monitoring import clock_skew, queries
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class Heartbeat:
 
         def beat() -> None:
             if time.monotonic() - self._touched < conf.HEARTBEAT_TIMEOUT_SECONDS.get() / 2:
-                _execute(queries.BEAT, identity)
+                _execute(queries.BEAT, [*identity, *clock_skew.measure()])
 
         self._repeat(beat, conf.HEARTBEAT_TIMEOUT_SECONDS.get() / 6)
         _carefully(lambda: _execute(queries.GOODBYE, [self._name, process_name()]))

@@ -16,7 +16,13 @@ from eventstore.models import Incident
 from eventstore.monitoring import notifications, queries
 from eventstore.monitoring.health import HealthIssue, sources
 from eventstore.monitoring.status import log_status, subscriber_statuses
-from eventstore.monitoring.workers import forget_replaced, unserved_queues, worker_issues, worker_statuses
+from eventstore.monitoring.workers import (
+    clock_issues,
+    forget_replaced,
+    unserved_queues,
+    worker_issues,
+    worker_statuses,
+)
 from eventstore.transient_errors import raise_if_lost
 
 log = structlog.get_logger(__name__)
@@ -36,6 +42,7 @@ def log_and_worker_issues() -> Iterator[HealthIssue]:
     """
     yield from log_status().health_issues()
     known = worker_statuses()
+    yield from clock_issues(known)
     gone = list(worker_issues(known))
     open_kinds = set(Incident.objects.filter(ended_at=None).values_list("kind", flat=True))
     if gone and not doorbell.is_heard():
@@ -56,6 +63,7 @@ ADVICE = {
     "horizon": "Look at this session in pg_stat_activity: it appended and does not end its transaction.",
     "worker": "Start it, or look at its log. If it shall be gone for good, delete it under Workers.",
     "beat": "Start it, or look at its log. Timers do not fire meanwhile.",
+    "clock": "Have a time server set the clock of its machine; if all are off, that of the database's.",
     "broker": "Start it. What workers do comes later; nothing is lost.",
 }
 """What staff are advised to do about these, by kind."""

@@ -10,13 +10,16 @@ from psycopg.rows import class_row
 
 from eventstore import conf, database
 from eventstore.models import WorkerHeartbeat
-from eventstore.monitoring import queries
+from eventstore.monitoring import clock_skew, queries
+from eventstore.monitoring.clock_skew import Skew
 from eventstore.monitoring.health import HealthIssue, duration
 from eventstore.subscriptions.registry import registry
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker, or beat. `age` is that of its last heartbeat, in seconds."""
+    """One worker, or beat. `age` is that of its last heartbeat, in seconds; `skew` how many seconds its clock was ahead
+    of the database's then, give or take `skew_error`, where that was measured.
+    """
 
     name: str
     kind: str
@@ -25,6 +28,8 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
     beat_at: datetime
     stopped: bool
+    skew: float | None
+    skew_error: float | None
     age: float
 
     @property
@@ -39,6 +44,10 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def ago(self) -> str:
         return f"{duration(max(0.0, self.age))} ago"
+
+    @property
+    def clock(self) -> str:
+        return "" if self.skew is None else clock_skew.in_words(self.skew)
 
 
 def worker_state(age: float, *, stopped: bool) -> str:
@@ -73,6 +82,13 @@ def worker_issues(known: Sequence[WorkerStatus]) -> Iterator[HealthIssue]:
         yield HealthIssue("beat", f"{_left(last)}: nobody sends the periodic tasks", kind="beat")
     elif workers and not beats and current_app.conf.beat_schedule:
         yield HealthIssue("beat", "was never started: nobody sends the periodic tasks", kind="beat")
+
+
+def clock_issues(known: Sequence[WorkerStatus]) -> Iterator[HealthIssue]:
+    """Workers and beats that are heard and whose clocks are off."""
+    for each in known:
+        if each.state == "alive" and each.skew is not None:
+            yield from clock_skew.issues(each.name, Skew(each.skew, each.skew_error or 0.0))
 
 
 def unserved_queues(known: Sequence[WorkerStatus]) -> set[str]:

@@ -11,9 +11,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from eventstore.admin import polled
+from eventstore.monitoring import clock_skew
 from eventstore.monitoring.health import HealthIssue
 from eventstore.monitoring.status import log_status, subscriber_statuses, unstarted
-from eventstore.monitoring.workers import worker_issues, worker_statuses
+from eventstore.monitoring.workers import clock_issues, worker_issues, worker_statuses
 from ordering.models import DailySales, OrderSummary
 from projections.models import Generation
 from projections.status import rebuild_issues
@@ -64,7 +65,10 @@ def status() -> dict[str, Any]:
     subscribers, log, processes = subscriber_statuses(), log_status(), process_status()
     workers = worker_statuses()
     findings = [
-        *_found(worker_issues(workers), lambda _: reverse("admin:eventstore_workerheartbeat_changelist")),
+        *_found(
+            (*worker_issues(workers), *clock_issues(workers), *clock_skew.issues("site", clock_skew.measure())),
+            lambda _: reverse("admin:eventstore_workerheartbeat_changelist"),
+        ),
         *_found(log.health_issues(), lambda _: reverse(FENCED if log.fenced else PAGES["log"])),
         *_found(processes.health_issues()),
         *_found(

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from eventstore import identity, store
 from eventstore.errors import UnknownSubscriber
 from eventstore.models import Incident, SubscriberRow, WorkerHeartbeat
+from eventstore.monitoring import clock_skew
 from eventstore.monitoring.status import SubscriberStatus, subscriber_statuses
 from eventstore.monitoring.workers import worker_statuses
 from eventstore.subscriptions import gaps
@@ -102,7 +103,11 @@ class Monitoring(Collector):
         said = "Seconds since it said that its loop turns."
         workers = GaugeMetricFamily("boxoffice_worker_heartbeat_age_seconds", said, labels=["worker", "queues"])
         beats = GaugeMetricFamily("boxoffice_beat_heartbeat_age_seconds", said, labels=["beat"])
+        skew = GaugeMetricFamily("boxoffice_clock_skew_seconds", "Ahead of the database's clock.", labels=["process"])
+        skew.add_metric(["site"], clock_skew.measure().seconds)
         for each in worker_statuses():
+            if each.skew is not None:
+                skew.add_metric([each.name], each.skew)
             if each.kind == WorkerHeartbeat.Kind.WORKER:
                 workers.add_metric([each.name, ",".join(each.queues)], each.age)
             else:
@@ -111,7 +116,7 @@ class Monitoring(Collector):
         lasting = Incident.objects.filter(ended_at=None, raised_at__isnull=False).order_by()
         for kind, number in lasting.values_list("kind").annotate(Count("pk")):
             incidents.add_metric([kind], number)
-        yield from (workers, beats, incidents)
+        yield from (workers, beats, skew, incidents)
 
 
 def _missing(row: SubscriberStatus) -> dict[str, int]:

@@ -2,6 +2,7 @@
 mark in the future counts as stale.
 """
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -10,13 +11,14 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 import config.celery
 from eventstore import tasks
 from eventstore.models import Incident, ParkedEvent, WorkerHeartbeat
 from eventstore.monitoring import incidents
-from eventstore.monitoring.heartbeat import Scheduler
+from eventstore.monitoring.heartbeat import Heartbeat, Scheduler
 from eventstore.monitoring.status import subscriber_statuses
 from eventstore.monitoring.workers import worker_statuses
 from ordering.domain.order import PAYMENT_WINDOW
@@ -200,3 +202,52 @@ def test_what_was_parked_in_the_future_did_not_fail_within_the_last_minute(probe
     note("b")
     probe.feed()
     assert probe.row.status == "running"
+
+
+@pytest.mark.parametrize(("off", "words"), [(30, "30 s ahead"), (-10_800, "3 h behind"), (0, "right")])
+def test_a_heartbeat_tells_how_the_clock_of_its_process_stands_to_that_of_the_database(off, words, monkeypatch):
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + off)
+    heartbeat = Heartbeat("worker@host", "worker", ["live"])
+    heartbeat.start()
+    (worker,) = eventually(worker_statuses)
+    heartbeat.stop()
+    assert worker.skew == pytest.approx(off, abs=1)
+    assert worker.skew_error < 1
+    assert worker.clock == words
+
+
+@pytest.mark.parametrize(
+    ("skew", "error", "found"),
+    [
+        (-30, 0.01, ["has a clock that is 30 s behind, by the database's"]),
+        (4, 1.5, ["has a clock that is 4.0 s ahead, by the database's"]),
+        (4, 2.5, []),
+        (1, 0, []),
+    ],
+)
+def test_a_clock_that_is_certainly_off_is_an_incident_and_the_site_is_ready_all_the_same(
+    skew, error, found, client, settings
+):
+    settings.EVENTSTORE_RAISE_AFTER_SECONDS = 0.0
+    now = timezone.now()
+    WorkerHeartbeat.objects.create(
+        name="worker@host", kind="worker", queues=[], process="host:1", beat_at=now, skew=skew, skew_error=error
+    )
+    incidents.check_health()
+    assert list(Incident.objects.filter(kind="clock", about="worker@host").values_list("text", flat=True)) == found
+    assert client.get("/readyz").json() == {"status": "ok", "reasons": []}
+
+
+def test_the_front_page_and_prometheus_tell_of_clocks_that_are_off_that_of_the_site_too(client, monkeypatch):
+    client.force_login(User.objects.create_superuser("ada"))
+    WorkerHeartbeat.objects.create(
+        name="worker@host", kind="worker", queues=[], process="host:1", beat_at=timezone.now(), skew=-30, skew_error=0
+    )
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + 90)
+    page, measured = client.get("/admin/").content.decode(), client.get("/metrics").content.decode()
+    assert "has a clock that is 30 s behind, by the database&#x27;s" in page
+    assert "has a clock that is 90 s ahead, by the database&#x27;s" in page
+    assert 'boxoffice_clock_skew_seconds{process="worker@host"} -30.0' in measured
+    assert re.search(r'boxoffice_clock_skew_seconds\{process="site"\} (89\.9|90\.)', measured)
