@@ -131,7 +131,7 @@ def test_a_command_that_a_rule_refuses_is_finished_and_the_next_one_is_sent():
 def test_a_command_that_fails_again_and_again_is_parked_and_holds_up_its_instance_alone():
     taken = shop.customer()
     broken = decided("a")
-    OutboxCommand.objects.filter(pk=broken.pk).update(type="nobody.knows")
+    OutboxCommand.objects.filter(pk=broken.pk).update(data={"customer_id": "nobody"})
     later, other = decided("a"), decided("b", ChangeCustomer(customer_id=taken, name="Ada King"))
     for _ in range(10):
         send_all()
