@@ -3,8 +3,8 @@
 from datetime import datetime
 
 import msgspec
-from django.utils import timezone
 
+from eventstore import database
 from eventstore.monitoring.health import HealthIssue, duration
 from eventstore.monitoring.status import SubscriberStatus, subscriber_statuses
 from eventstore.subscriptions.registry import registry
@@ -106,7 +106,7 @@ def rebuild_issues() -> list[HealthIssue]:
 
 def progress(generation: Generation) -> Progress:
     parts = list(generation.parts.all())
-    elapsed = max((timezone.now() - generation.started_at).total_seconds(), 0.001)
+    elapsed = max((database.clock() - generation.started_at).total_seconds(), 0.001)
     checkpoint = min((part.checkpoint for part in parts), default=0)
     processed = sum(part.processed for part in parts)
     through = checkpoint / elapsed

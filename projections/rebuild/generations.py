@@ -8,9 +8,8 @@ from collections.abc import Sequence
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
-from eventstore import store
+from eventstore import database, store
 from eventstore.models import DiscardedEvent, HandlerWarning, ParkedEvent, SkippedRange, SubscriberRow
 from eventstore.roles import owner_alias
 from eventstore.subscriptions import hash_ranges
@@ -106,7 +105,7 @@ def roll_back(name: str, *, requested_by: str = "") -> Generation:
     """
     with transaction.atomic():
         old = to_roll_back(name)
-        old.started_at = timezone.now()
+        old.started_at = database.clock()
         return _resume(old, Purpose.ROLLBACK, requested_by)
 
 
@@ -186,7 +185,7 @@ def discard(generation: Generation, projection: AnyProjection, status: str) -> N
 
 def close(generation: Generation, status: str) -> None:
     """Write down that a generation has ended, and as what. Within a transaction that has locked it."""
-    generation.status, generation.finished_at, generation.waits_for = status, timezone.now(), ""
+    generation.status, generation.finished_at, generation.waits_for = status, database.clock(owner_alias()), ""
     generation.cancelling = False
     generation.save(using=owner_alias())
 

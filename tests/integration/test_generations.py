@@ -3,12 +3,14 @@
 import threading
 import time
 from contextlib import closing
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from uuid import UUID
 
 import pytest
 from django.db import connection, connections, transaction
+from django.utils import timezone
 
 from eventstore import advisory_locks, store
 from eventstore.context import new_id
@@ -235,6 +237,18 @@ def test_a_cancelled_generation_gets_no_tables_any_more():
     builder.make(late, generations.projection_named(NAME))
     assert not late.made
     assert made_schemas() == []
+
+
+def test_what_became_of_the_last_generation_is_told_whatever_the_clock_of_who_ended_the_one_before(monkeypatch):
+    sell(1)
+    right = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: right() + timedelta(hours=1))
+    cancelled = generations.rebuild(NAME)
+    generations.cancel(NAME)
+    complete(cancelled)
+    monkeypatch.setattr(timezone, "now", right)
+    last = complete(generations.rebuild(NAME))
+    assert Rebuild(target=NAME).result().told == {"generation": last.pk, "status": "live", "error": ""}
 
 
 def test_what_waits_for_one_who_holds_the_subscribers_row_names_him(monkeypatch):
