@@ -15,6 +15,7 @@ from django.db.models.functions import Coalesce
 
 from eventstore.codec import encoder
 from eventstore.models import ParkedEvent
+from eventstore.subscriptions import parking
 from eventstore.subscriptions.registry import registry
 from sagas import queries
 from sagas.errors import UnknownInstance
@@ -155,7 +156,7 @@ def instance_history(saga: str, key: str, *, before: int | None = None, most: in
         state=ordered(saga, instance.state),
         commands=[_read(row, SentCommand) for row in commands[:SHOWN]],
         timers=[_read(row, ScheduledTimer) for row in timers[:SHOWN]],
-        parked=ParkedEvent.objects.filter(subscriber=saga, key=key)[:SHOWN].count(),
+        parked=ParkedEvent.objects.filter(subscriber=saga, key=parking.text(key))[:SHOWN].count(),
         entries=_entries(found, most),
         earlier=len(found) > most,
     )

@@ -17,6 +17,7 @@ from eventstore.models import ParkedEvent
 from eventstore.monitoring.subscriber_detail import parked_errors
 from eventstore.operations.base import Operation
 from eventstore.operations.subscribers import Discard, Retry
+from eventstore.subscriptions.parking import text
 from eventstore.subscriptions.registry import registry
 
 Make = Callable[[str, str, tuple[int, ...]], Operation]
@@ -51,7 +52,7 @@ class ParkedEventAdmin(AboutSubscriber, BulkActionsAdmin):
     fields = [("of", "key", "event"), "error", ("attempts", "next_try", "parked_at"), "where"]
 
     def matching(self, term: str) -> Q:
-        return Q(subscriber__in=[subscriber.name for subscriber in registry], key=term)
+        return Q(subscriber__in=[subscriber.name for subscriber in registry], key=text(term))
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(Retry.permission)

@@ -15,6 +15,7 @@ from eventstore.models import ClockTimestamp, ParkedEvent, SubscriberRow
 from eventstore.operations import queries
 from eventstore.operations.base import Operation, operation
 from eventstore.subscriptions import feeding, gaps, row_locks
+from eventstore.subscriptions.parking import text
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.retry import discard, failing_keys, retry_keys, retry_keys_later
 from eventstore.subscriptions.row_locks import LockedRow
@@ -234,7 +235,8 @@ class Retry(Operation, frozen=True, kw_only=True):
     def remaining(self) -> int:
         if not self._runs():
             return 0
-        asked = {name: value for name, value in (("key", self.key), ("error", self.error)) if value is not None}
+        key = None if self.key is None else text(self.key)
+        asked = {name: value for name, value in (("key", key), ("error", self.error)) if value is not None}
         return _failed(self.target).filter(**asked, retry_at__lte=ClockTimestamp()).count()
 
     def _runs(self) -> bool:

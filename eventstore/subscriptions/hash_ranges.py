@@ -59,7 +59,8 @@ def sample(size: float) -> HashRange:
 
 
 def hash_of(key: Hashable) -> str:
-    return md5(str(key).encode(), usedforsecurity=False).hexdigest()
+    """The MD5 of a key's text, as PostgreSQL tells it too; of one that it can't have, one that is always the same."""
+    return md5(str(key).encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()
 
 
 def _between(begin: float, end: float) -> HashRange:

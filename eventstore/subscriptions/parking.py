@@ -5,6 +5,7 @@ Parked rows are read and written only under the lock of the subscriber's row.
 
 import random
 from collections.abc import Hashable, Iterable, Sequence
+from hashlib import sha256
 from traceback import TracebackException
 from typing import Any, NamedTuple
 
@@ -19,6 +20,11 @@ from eventstore.subscriptions.subscriber import Work
 STREAM = "stream "
 FIRST_RETRY = 1.0
 RETRIES = 5
+LONGEST_KEY = 2000
+"""Bytes of a key that surely fit into a row of PostgreSQL's indexes, beside the name of a subscriber."""
+
+READABLE = 100
+"""Characters that are kept of a key that can't be."""
 
 
 class Parking(NamedTuple):
@@ -75,9 +81,23 @@ def describe(error: BaseException) -> str:
 
 
 def text(key: Hashable) -> str:
-    return str(key)
+    """The text under which a key is parked, and found again; the text of a text is itself.
+
+    One that PostgreSQL can't store or index (too long, with a NUL or half a surrogate pair) goes by its beginning and a
+    hash of the whole: a bad event stops its own key, whatever the key is. `queries.KEY_TEXT` is the same in SQL.
+    """
+    whole = str(key)
+    encoded = whole.encode(errors="surrogatepass")
+    if len(encoded) <= LONGEST_KEY and _storable(whole) == whole:
+        return whole
+    return f"{_storable(whole[:READABLE])} (sha256 {sha256(encoded).hexdigest()})"
 
 
 def stream_key(recorded: Recorded) -> str:
     """Stands for the key of an event whose key can't be told: it holds back the rest of its stream."""
     return f"{STREAM}{recorded.stream_id}"
+
+
+def _storable(told: str) -> str:
+    """A text with what PostgreSQL has no room for in a text written out."""
+    return told.replace("\0", "\\x00").encode(errors="backslashreplace").decode()

@@ -47,6 +47,11 @@ ROLLBACK = "ROLLBACK TO feeding; RELEASE feeding"
 
 # parking
 
+KEY_TEXT = """CASE WHEN octet_length({key}) > 2000
+    THEN left({key}, 100) || ' (sha256 ' || encode(sha256(convert_to({key}, 'UTF8')), 'hex') || ')' ELSE {key} END"""
+"""`parking.text` of a key that is a text in the database, where only its length can keep it from being parked as it is.
+"""
+
 PARKED_KEYS = """SELECT subscriber, key, min(position) FROM eventstore_parked WHERE subscriber = ANY(%s)
     GROUP BY subscriber, key"""
 """The keys of subscribers that are held back, and from which position on."""

@@ -44,8 +44,9 @@ def failing_keys(
     name: str, *, key: str | None = None, error: str | None = None, using: str = DEFAULT_DB_ALIAS
 ) -> list[str]:
     """The keys of a subscriber that have something parked: all, that one, or those of one error."""
+    asked = {"subscriber": name, "key": None if key is None else parking.text(key), "error": error}
     with database.cursor(using) as cursor:
-        found = cursor.execute(queries.KEYS_WITH_PARKED, {"subscriber": name, "key": key, "error": error}).fetchall()
+        found = cursor.execute(queries.KEYS_WITH_PARKED, asked).fetchall()
     return [key for (key,) in found]
 
 
@@ -70,14 +71,14 @@ def retry_keys(name: str, keys: Sequence[str], *, using: str = DEFAULT_DB_ALIAS)
 
 def _retry(name: str, key: str, using: str) -> tuple[int, bool]:
     with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
-        return _heal(cursor, registry[name], key, using)
+        return _heal(cursor, registry[name], parking.text(key), using)
 
 
 def retry_keys_later(name: str, keys: Sequence[str], *, using: str = DEFAULT_DB_ALIAS) -> None:
     """Let workers try these keys again, as soon as they can. Raises `Busy`."""
     with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
         row_locks.lock_rows(cursor, registry[name])
-        cursor.execute(queries.MAKE_DUE, [name, list(keys)])
+        cursor.execute(queries.MAKE_DUE, [name, list(map(parking.text, keys))])
 
 
 def retry_due(known: Sequence[Subscriber], most: int = 20, *, using: str = DEFAULT_DB_ALIAS) -> bool:
@@ -114,7 +115,7 @@ def discard(
 
     One transaction: what waits behind nothing would never be tried again. Raises `NothingParked`, `Busy`.
     """
-    wanted = sorted(set(positions))
+    wanted, key = sorted(set(positions)), parking.text(key)
     with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
         row_locks.lock_rows(cursor, registry[name])
         gone = cursor.execute(queries.DISCARD, [name, key, wanted, reason, by]).fetchone()

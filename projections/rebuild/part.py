@@ -58,7 +58,7 @@ class PartFold:
         self.projection, self.generation, self.using = projection, generation, using
         self.table = Table(projection.model, generation.schema)
         self.hash_range = range_of(generation).within(range_of_part(part))
-        self.keys = frozenset(generation.keys) if generation.keys is not None else None
+        self.keys = frozenset(map(parking.text, generation.keys)) if generation.keys is not None else None
         parked = ParkedEvent.objects.using(using).filter(subscriber=generation.parked_as)
         self.parked = set(parked.values_list("key", flat=True).distinct())
         discarded = DiscardedEvent.objects.using(using).filter(subscriber=projection.name)
@@ -77,7 +77,7 @@ class PartFold:
     def admits(self, key: Hashable, recorded: Recorded) -> bool:
         """Whether an event is to be folded into the row of a key. One of a parked key queues behind it."""
         text = parking.text(key)
-        if not self._concerns(text) or self._is_discarded(text, recorded):
+        if not self._concerns(key, text) or self._is_discarded(text, recorded):
             return False
         held = next((each for each in (text, parking.stream_key(recorded)) if each in self.parked), None)
         if held is not None:
@@ -139,8 +139,8 @@ class PartFold:
         self.queued.append(parking.failed(work, error))
         self.parked.add(stream)
 
-    def _concerns(self, key: str) -> bool:
-        return (self.keys is None or key in self.keys) and self.hash_range.holds(key)
+    def _concerns(self, key: Hashable, text: str) -> bool:
+        return (self.keys is None or text in self.keys) and self.hash_range.holds(key)
 
     def _is_discarded(self, key: str, recorded: Recorded) -> bool:
         """Under its key, or under its stream when its key couldn't be told."""

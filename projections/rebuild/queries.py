@@ -89,7 +89,7 @@ COMPARE = """
         INSERT INTO projections_difference (generation_id, key, kind, columns, parked)
         SELECT %(generation)s, key, kind, columns, EXISTS (
             SELECT FROM eventstore_parked AS parked
-            WHERE parked.subscriber = %(projection)s AND parked.key = differing.key)
+            WHERE parked.subscriber = %(projection)s AND parked.key = {parked_as})
         FROM differing ORDER BY key LIMIT %(most)s
         ON CONFLICT (generation_id, key) DO NOTHING
     )

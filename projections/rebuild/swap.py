@@ -20,7 +20,7 @@ from eventstore.errors import Busy, TooManyFailures
 from eventstore.models import HandlerWarning, ParkedEvent, SkippedRange
 from eventstore.roles import owner_alias
 from eventstore.subscriptions import row_locks
-from eventstore.subscriptions.parking import STREAM, describe
+from eventstore.subscriptions.parking import STREAM, describe, text
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.row_locks import LockedRow
 from eventstore.subscriptions.subscriber import Subscriber
@@ -237,7 +237,7 @@ def _repair(generation: Generation, projection: AnyProjection, using: str) -> No
         verification.stand_together(cursor, projection, locked, held, catch_up)
         keys = verification.keys_in_question(locked)
         verification.copy_rows(cursor, projection, locked, keys)
-        parked = ParkedEvent.objects.using(using).filter(key__in=keys)
+        parked = ParkedEvent.objects.using(using).filter(key__in=map(text, keys))
         # Those of the live rows, applied in these, would be applied once more when they are retried. Those of these
         # rows may be of one of the keys, and would be lost.
         both = [projection.name, locked.parked_as]

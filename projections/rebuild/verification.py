@@ -12,6 +12,7 @@ from eventstore import database
 from eventstore.roles import owner_alias
 from eventstore.subscriptions import hash_ranges, row_locks
 from eventstore.subscriptions.hash_ranges import ALL
+from eventstore.subscriptions.queries import KEY_TEXT
 from eventstore.subscriptions.row_locks import LockedRow
 from projections import conf
 from projections.errors import ReshardedMeanwhile
@@ -72,7 +73,8 @@ def _record(cursor: psycopg.Cursor[Any], generation: Generation, projection: Any
         return
     Difference.objects.using(using).filter(generation=generation).delete()
     parts = _parts(generation, projection)
-    query = sql.SQL(queries.COMPARE).format(**parts, scope=_scope(generation, projection))
+    parked_as = sql.SQL(KEY_TEXT).format(key=sql.SQL("differing.key"))
+    query = sql.SQL(queries.COMPARE).format(**parts, scope=_scope(generation, projection), parked_as=parked_as)
     asked = {"generation": generation.pk, "projection": projection.name, "most": MOST, "keys": generation.keys}
     row = cursor.execute(query, asked).fetchone()
     assert row is not None

@@ -43,3 +43,8 @@ def test_shares_that_begin_where_the_last_one_ended_cover_everything():
     assert all(any(each.holds(key) for each in shares) for key in KEYS)
     assert not hash_ranges.share(0.5, 0.0).holds("key")
     assert hash_ranges.share(0.9, 0.5).upper is None
+
+
+@pytest.mark.parametrize("key", ["a\0b", "a\ud800b", "long" * 10_000], ids=["nul", "half", "long"])
+def test_a_key_that_postgresql_cannot_store_belongs_to_one_range_too(key):
+    assert sum(hash_ranges.shard(index, 7).holds(key) for index in range(7)) == 1

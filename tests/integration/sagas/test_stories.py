@@ -13,6 +13,7 @@ from eventstore.context import new_id
 from eventstore.models import CommandRecord, ParkedEvent, StoredEvent
 from eventstore.operations.base import perform
 from eventstore.subscriptions import feeding
+from eventstore.subscriptions.parking import text
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Work
 from sagas.errors import NothingToResolve
@@ -304,6 +305,23 @@ def test_a_request_is_answered_though_what_follows_from_it_finds_no_lock():
         let_pass(timedelta(seconds=2))
         bring_to_rest(deliver=False)
         assert sent_off(other) == ["after"]
+
+
+def test_an_instance_whose_key_cannot_be_stored_is_parked_and_others_go_on():
+    class Noting(Saga[ShippingState], name="noting"):
+        state = ShippingState
+
+        @reacts(SentOff, key="note", starts=True)
+        def sent_off(self, state, event, meta):
+            state.packed = True
+
+    odd = "".join(map(str, range(2000)))
+    with following(Noting()):
+        for note in (odd, "short", odd):
+            dispatch(SendOff(parcel_id=parcel(Packed), note=note))
+        assert list(Instance.objects.filter(saga="noting").values_list("key", flat=True)) == ["short"]
+        parked = ParkedEvent.objects.filter(subscriber="noting").order_by("position")
+        assert [(row.key, bool(row.error)) for row in parked] == [(text(odd), True), (text(odd), False)]
 
 
 def test_a_command_that_only_other_code_knows_is_put_off_however_often_and_not_lost():
