@@ -131,7 +131,7 @@ class SubscriberRow(models.Model):
     began_after = models.BigIntegerField(default=0, help_text="the position after which it began to follow the log")
     status = models.TextField(choices=Status, default=Status.RUNNING)
     processed = models.BigIntegerField(default=0)
-    failures = models.IntegerField(default=0, help_text="of the infrastructure, in a row")
+    failures = models.IntegerField(default=0, help_text="in a row, that were no event's")
     retry_at = models.DateTimeField(null=True, blank=True)
     resumed_at = models.DateTimeField(null=True, blank=True)
     last_error = models.TextField(blank=True, default="")

@@ -174,7 +174,9 @@ class _Batch:
                 self._plainly(subscriber)
             return
         except Exception as error:
-            if self._infrastructure_failed(subscriber, error):
+            raise_if_lost(error)
+            if is_infrastructure(error):
+                self._leave_out(subscriber, error)
                 return
         try:
             with self._savepoint():
@@ -182,21 +184,23 @@ class _Batch:
         except TooManyFailures as error:
             self._halt(subscriber, error)
         except Exception as error:
-            if not self._infrastructure_failed(subscriber, error):
-                raise
+            raise_if_lost(error)
+            self._leave_out(subscriber, error)
 
     def _savepoint(self) -> AbstractContextManager[None]:
         return savepoint(self.cursor, using=self.using)
 
-    def _infrastructure_failed(self, subscriber: Subscriber, error: Exception) -> bool:
-        """Leave this one where it is, to be tried again: nothing of this kind ever parks."""
-        raise_if_lost(error)
-        if not is_infrastructure(error):
-            return False
+    def _leave_out(self, subscriber: Subscriber, error: Exception) -> None:
+        """Leave this one where it is, to be tried again: the infrastructure failed, or what was to keep a bad event to
+        its key.
+        """
+        told = parking.describe(error)
         self.moved.pop(subscriber.name, None)
-        self.cursor.execute(queries.NOTE_FAILURE, [parking.describe(error), TRIES, subscriber.name])
-        log.warning("subscriber_infrastructure_failed", subscriber=subscriber.name, error=parking.describe(error))
-        return True
+        self.cursor.execute(queries.NOTE_FAILURE, [told, TRIES, subscriber.name])
+        if is_infrastructure(error):
+            log.warning("subscriber_infrastructure_failed", subscriber=subscriber.name, error=told)
+        else:
+            log.error("subscriber_failed", subscriber=subscriber.name, error=told)
 
     def _halt(self, subscriber: Subscriber, error: TooManyFailures) -> None:
         """Park nothing, move nothing: when the fault is mended, everything is applied as if it had never been."""

@@ -72,7 +72,7 @@ def describe(error: BaseException) -> str:
     """
     kind = type(error).__name__
     if isinstance(error, EventstoreError):
-        return f"{kind}: {error}"
+        return _storable(f"{kind}: {error}")
     cause = error if isinstance(error, psycopg.Error) else error.__cause__
     if isinstance(cause, psycopg.Error):
         return f"{kind}: {cause.diag.message_primary or type(cause).__name__}"

@@ -95,7 +95,7 @@ NOTE_FAILURE = """UPDATE eventstore_subscriber
     SET failures = failures + 1, retry_at = clock_timestamp() + interval '1 second', last_error = %s,
         last_error_at = clock_timestamp(), status = CASE WHEN failures + 1 >= %s THEN 'halted' ELSE status END
     WHERE name = %s"""
-"""Notes a failure of the infrastructure, for another try in a second; halts the row at the last of so many in a row."""
+"""Notes a failure that is no event's, for another try in a second; halts the row at the last of so many in a row."""
 
 NOTE_PARKED = "UPDATE eventstore_subscriber SET last_error = %s, last_error_at = clock_timestamp() WHERE name = %s"
 """Notes the last error for which events of a row were parked."""

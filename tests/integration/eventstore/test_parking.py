@@ -135,6 +135,61 @@ def test_nothing_is_parked_for(mode, sqlstate):
         assert probe.noted() == {"b": [1, 3], "a": [2]}
 
 
+@pytest.fixture
+def unparkable():
+    """What the subscriber `probe` fails on can't be parked, for a reason that is not the infrastructure's."""
+    _owner(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'not this' USING ERRCODE = 'data_exception'; END $$;"
+        "CREATE TRIGGER refuse BEFORE INSERT ON eventstore_parked FOR EACH ROW WHEN (NEW.subscriber = 'probe')"
+        " EXECUTE FUNCTION refuse()"
+    )
+    yield
+    _owner("DROP FUNCTION refuse CASCADE")
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_whose_event_cannot_be_parked_is_left_out_and_halts_in_the_end_while_others_go_on(mode, unparkable):
+    with registered(Probe(mode=mode), Probe("other", mode=mode)) as (one, other):
+        note("a")
+        feeding.catch_up([one, other])
+        go_wrong("b")
+        note("a", "b")
+        for failures in range(1, feeding.TRIES + 1):
+            last = note("a")
+            assert feeding.feed([one, other]).moved
+            assert (one.row.failures, one.row.checkpoint, other.row.checkpoint) == (failures, 1, last)
+            assert other.parked() == {"b": [-3]}
+            assert one.row.last_error
+            assert one.row.retry_at > one.row.last_error_at
+            query("UPDATE eventstore_subscriber SET retry_at = NULL")
+        assert (one.row.status, other.row.status) == ("halted", "running")
+        assert one.noted() == {"a": [1]}
+
+
+class Unspeakable:
+    """A key without a text."""
+
+    def __str__(self):
+        raise LookupError
+
+
+class Speechless(Probe):
+    """Has such keys where it is told to."""
+
+    def keys(self, recorded):
+        return [Unspeakable() if key == "unspeakable" else key for key in super().keys(recorded)]
+
+
+def test_who_has_a_key_without_a_text_is_left_out_while_others_go_on(one):
+    with registered(Speechless("speechless")) as speechless:
+        note("a", "unspeakable")
+        feeding.catch_up([one, speechless])
+        assert one.noted() == {"a": [1], "unspeakable": [2]}
+        assert (speechless.row.failures, speechless.row.checkpoint) == (1, 0)
+        assert speechless.row.last_error.startswith("LookupError in __str__")
+
+
 def test_a_deferred_constraint_that_fails_at_the_end_parks_its_key_only(one):
     _owner("ALTER TABLE probe_noted ADD CONSTRAINT once UNIQUE (name, key) DEFERRABLE INITIALLY DEFERRED")
     note("a", "b")
