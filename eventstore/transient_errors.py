@@ -1,17 +1,24 @@
 """Whose fault an error is: the event's, which is then parked, or the infrastructure's, which is tried again."""
 
 import psycopg
+from celery.exceptions import SoftTimeLimitExceeded
 
 # Classes of SQLSTATE: unsupported, transaction, rollback, schema and privilege, resources, locks, operator, system.
 INFRASTRUCTURE = frozenset({"0A", "25", "40", "42", "53", "55", "57", "58"})
 
+EXHAUSTED = (SoftTimeLimitExceeded, MemoryError)
+"""What is raised wherever a process happens to be when its time or memory is used up, whoever used it. (Not so a
+`RecursionError`: the same event has it again.)
+"""
+
 
 def is_infrastructure(error: BaseException) -> bool:
-    """Whether the database, its resources or its schema failed, and not the event; told by SQLSTATE class, never by
-    text.
+    """Whether the process ran out of time or memory, or the database, its resources or its schema failed, and not the
+    event. Of the database that is told by SQLSTATE class, never by text.
     """
     cause = _database_error(error)
-    return is_lost(error) or (cause is not None and (cause.sqlstate or "")[:2] in INFRASTRUCTURE)
+    exhausted = isinstance(error, EXHAUSTED) or isinstance(error.__cause__, EXHAUSTED)
+    return exhausted or is_lost(error) or (cause is not None and (cause.sqlstate or "")[:2] in INFRASTRUCTURE)
 
 
 def is_lost(error: BaseException) -> bool:

@@ -23,7 +23,7 @@ from eventstore.subscriptions.parking import Parking
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.savepoints import CHECKS, SAVEPOINT, isolate, savepoint, undo
 from eventstore.subscriptions.subscriber import Mode, Subscriber, Work
-from eventstore.transient_errors import is_infrastructure, raise_if_lost
+from eventstore.transient_errors import is_infrastructure, raise_if_infrastructure, raise_if_lost
 
 log = structlog.get_logger(__name__)
 
@@ -272,6 +272,7 @@ class _Batch:
             except Exception as error:
                 if not cautious:
                     raise
+                raise_if_infrastructure(error)
                 held = Work(parking.stream_key(recorded), recorded)
                 parked.setdefault(parking.stream_key(recorded), recorded.position)
                 report(subscriber, held, error)

@@ -124,6 +124,7 @@ class PartFold:
                 with handler_guard.applying():
                     keys = list(self.projection.keys(recorded))
             except Exception as error:
+                raise_if_infrastructure(error)
                 self._hold_stream(recorded, error)
                 continue
             works.extend(Work(key, recorded) for key in keys if self.admits(key, recorded))

@@ -3,19 +3,21 @@
 from contextlib import closing
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.test import override_settings
 
 from eventstore.context import new_id
 from eventstore.events import catalogue
 from eventstore.models import HandlerWarning, ParkedEvent, StoredEvent
 from eventstore.subscriptions import feeding
-from eventstore.subscriptions.retry import retry_keys
+from eventstore.subscriptions.retry import retry_due, retry_keys
 from eventstore.subscriptions.subscriber import Mode
 from tests.integration.eventstore import raw
 from tests.integration.eventstore.probes import (
     TYPE,
     Probe,
     go_wrong,
+    is_wrong,
     mend,
     note,
     query,
@@ -133,6 +135,61 @@ def test_nothing_is_parked_for(mode, sqlstate):
         query("UPDATE eventstore_subscriber SET retry_at = NULL")
         probe.feed()
         assert probe.noted() == {"b": [1, 3], "a": [2]}
+
+
+class Exhausted(Probe):
+    """Runs out of something, in a handler or while keys are named, where it is told to."""
+
+    def __init__(self, error, place, **options):
+        super().__init__("exhausted", **options)
+        self.error, self.place = error, place
+
+    def keys(self, recorded):
+        keys = super().keys(recorded)
+        if self.place == "keys" and "a" in keys and is_wrong("a"):
+            raise self.error
+        return keys
+
+    def apply(self, cursor, work):
+        if self.place == "apply" and "a" in [key for key, _ in work] and is_wrong("a"):
+            raise self.error
+        super().apply(cursor, work)
+
+
+@pytest.mark.parametrize("place", ["keys", "apply"])
+@pytest.mark.parametrize("error", [SoftTimeLimitExceeded(), MemoryError()], ids=["time limit", "memory"])
+@pytest.mark.parametrize("mode", Mode)
+def test_who_runs_out_of_time_or_memory_parks_nothing_while_others_go_on(mode, error, place):
+    with registered(Exhausted(error, place, mode=mode), Probe(mode=mode)) as (exhausted, one):
+        go_wrong("a", statement="SELECT")
+        note("b", "a", "b")
+        feeding.catch_up([exhausted, one])
+        assert one.noted() == {"b": [1, 3], "a": [2]}
+        assert (exhausted.parked(), exhausted.noted(), exhausted.row.checkpoint) == ({}, {}, 0)
+        assert exhausted.row.failures == 1
+        assert exhausted.row.last_error.startswith(type(error).__name__)
+
+
+@pytest.mark.parametrize("error", [SoftTimeLimitExceeded(), MemoryError()], ids=["time limit", "memory"])
+def test_a_retry_that_runs_out_of_time_or_memory_counts_as_no_attempt(error):
+    with registered(Exhausted(ValueError(), "apply", mode=Mode.ASYNC)) as exhausted:
+        go_wrong("a", statement="SELECT")
+        note("a")
+        exhausted.feed()
+        exhausted.error = error
+        query("UPDATE eventstore_parked SET retry_at = clock_timestamp()")
+        assert retry_due([exhausted])
+        parked = ParkedEvent.objects.get()
+        assert (parked.attempts, parked.error.partition(" ")[0]) == (1, "ValueError")
+        assert parked.retry_at is not None
+
+
+def test_too_deep_a_recursion_is_the_events(one):
+    with registered(Exhausted(RecursionError(), "apply")) as exhausted:
+        go_wrong("a", statement="SELECT")
+        note("b", "a")
+        exhausted.feed()
+        assert exhausted.parked() == {"a": [-2]}
 
 
 @pytest.fixture
