@@ -6,6 +6,11 @@ from celery.exceptions import SoftTimeLimitExceeded
 # Classes of SQLSTATE: unsupported, transaction, rollback, schema and privilege, resources, locks, operator, system.
 INFRASTRUCTURE = frozenset({"0A", "25", "40", "42", "53", "55", "57", "58"})
 
+WAITS = frozenset({"40001", "40P01", "55P03"})
+"""A serialization failure, a deadlock, a lock that wasn't granted in time: somebody else was there first, which passes.
+Not so a cancelled statement (57014): one that takes too long ten times in a row holds up everybody each time.
+"""
+
 EXHAUSTED = (SoftTimeLimitExceeded, MemoryError)
 """What is raised wherever a process happens to be when its time or memory is used up, whoever used it. (Not so a
 `RecursionError`: the same event has it again.)
@@ -19,6 +24,12 @@ def is_infrastructure(error: BaseException) -> bool:
     cause = _database_error(error)
     exhausted = isinstance(error, EXHAUSTED) or isinstance(error.__cause__, EXHAUSTED)
     return exhausted or is_lost(error) or (cause is not None and (cause.sqlstate or "")[:2] in INFRASTRUCTURE)
+
+
+def is_wait(error: BaseException) -> bool:
+    """Whether nothing is broken: others were in the way, and it is for them to go on."""
+    cause = _database_error(error)
+    return cause is not None and cause.sqlstate in WAITS
 
 
 def is_lost(error: BaseException) -> bool:

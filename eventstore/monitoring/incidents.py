@@ -58,7 +58,7 @@ def log_and_worker_issues() -> Iterator[HealthIssue]:
 ADVICE = {
     "parked": "Look at the error under Parked events and mend the code. Other keys go on.",
     "halted": "Look at its last error under Subscribers and mend the cause, then let it go on.",
-    "stalled": "Look whether its worker runs, and whether a session holds the lock on its row.",
+    "stalled": "Look whether its worker runs, and whether a session holds the lock on its row or table.",
     "fenced": "Find out whether the database that it was copied from still acts. If not, let this one act.",
     "horizon": "Look at this session in pg_stat_activity: it appended and does not end its transaction.",
     "worker": "Start it, or look at its log. If it shall be gone for good, delete it under Workers.",

@@ -23,7 +23,7 @@ from eventstore.subscriptions.parking import Parking
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.savepoints import CHECKS, SAVEPOINT, isolate, savepoint, undo
 from eventstore.subscriptions.subscriber import Mode, Subscriber, Work
-from eventstore.transient_errors import is_infrastructure, raise_if_infrastructure, raise_if_lost
+from eventstore.transient_errors import is_infrastructure, is_wait, raise_if_infrastructure, raise_if_lost
 
 log = structlog.get_logger(__name__)
 
@@ -191,11 +191,15 @@ class _Batch:
         return savepoint(self.cursor, using=self.using)
 
     def _leave_out(self, subscriber: Subscriber, error: Exception) -> None:
-        """Leave this one where it is, to be tried again: the infrastructure failed, or what was to keep a bad event to
-        its key.
+        """Leave this one where it is, to be tried again: others were in the way, the infrastructure failed, or what was
+        to keep a bad event to its key.
         """
         told = parking.describe(error)
         self.moved.pop(subscriber.name, None)
+        if is_wait(error):
+            self.cursor.execute(queries.NOTE_WAIT, [told, subscriber.name])
+            log.warning("subscriber_waits", subscriber=subscriber.name, error=told)
+            return
         self.cursor.execute(queries.NOTE_FAILURE, [told, TRIES, subscriber.name])
         if is_infrastructure(error):
             log.warning("subscriber_infrastructure_failed", subscriber=subscriber.name, error=told)

@@ -97,6 +97,11 @@ NOTE_FAILURE = """UPDATE eventstore_subscriber
     WHERE name = %s"""
 """Notes a failure that is no event's, for another try in a second; halts the row at the last of so many in a row."""
 
+NOTE_WAIT = """UPDATE eventstore_subscriber
+    SET retry_at = clock_timestamp() + interval '1 second', last_error = %s, last_error_at = clock_timestamp()
+    WHERE name = %s"""
+"""Notes that others were in the way, for another try in a second, however often."""
+
 NOTE_PARKED = "UPDATE eventstore_subscriber SET last_error = %s, last_error_at = clock_timestamp() WHERE name = %s"
 """Notes the last error for which events of a row were parked."""
 

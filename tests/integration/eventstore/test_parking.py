@@ -2,16 +2,20 @@
 
 from contextlib import closing
 
+import psycopg
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
+from django.db import connection
 from django.test import override_settings
 
 from eventstore.context import new_id
 from eventstore.events import catalogue
 from eventstore.models import HandlerWarning, ParkedEvent, StoredEvent
+from eventstore.monitoring.status import subscriber_statuses
 from eventstore.subscriptions import feeding
 from eventstore.subscriptions.retry import retry_due, retry_keys
 from eventstore.subscriptions.subscriber import Mode
+from eventstore.transient_errors import WAITS, is_lost
 from tests.integration.eventstore import raw
 from tests.integration.eventstore.probes import (
     TYPE,
@@ -130,11 +134,46 @@ def test_nothing_is_parked_for(mode, sqlstate):
         note("b", "a", "b")
         probe.feed()
         assert (probe.parked(), probe.noted(), probe.row.checkpoint) == ({}, {}, 0)
-        assert probe.row.failures == 1
+        assert probe.row.failures == (0 if sqlstate in WAITS else 1)
         mend("a")
         query("UPDATE eventstore_subscriber SET retry_at = NULL")
         probe.feed()
         assert probe.noted() == {"b": [1, 3], "a": [2]}
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_who_finds_its_table_locked_waits_however_long_and_never_halts_while_others_go_on(mode):
+    with registered(Probe(mode=mode), Probe("other", mode=mode)) as (one, other):
+        go_wrong("a", statement="SELECT 1 FROM eventstore_snapshot")
+        note("a")
+        query("UPDATE eventstore_subscriber SET checkpoint = 1 WHERE name = 'other'")
+        with closing(raw.connect("owner")) as holder:
+            holder.execute("LOCK TABLE eventstore_snapshot")
+            for _ in range(feeding.TRIES + 1):
+                last = note("b")
+                assert feeding.feed([one, other]).moved
+                assert (one.row.status, one.row.failures, one.row.checkpoint) == ("running", 0, 0)
+                assert "LockNotAvailable" in one.row.last_error
+                assert one.row.retry_at > one.row.last_error_at
+                assert other.row.checkpoint == last
+                query("UPDATE eventstore_subscriber SET retry_at = NULL")
+            with override_settings(EVENTSTORE_STALLED_AFTER_SECONDS=0):
+                (status,) = [status for status in subscriber_statuses() if status.name == "probe"]
+                assert [issue.kind for issue in status.health_issues()] == ["stalled"]
+        one.feed()
+        assert (one.row.checkpoint, one.noted("a"), one.parked()) == (last, [1], {})
+
+
+def test_a_session_that_the_server_ends_is_a_lost_connection_and_nobodys_failure(one):
+    with registered(Probe("other")) as other:
+        go_wrong("a", statement="SELECT pg_terminate_backend(pg_backend_pid())")
+        note("b", "a")
+        with pytest.raises(psycopg.Error) as ended:
+            feeding.feed([other, one])
+        assert is_lost(ended.value)
+        connection.close()
+        for probe in (one, other):
+            assert (probe.row.failures, probe.row.checkpoint, probe.parked()) == (0, 0, {})
 
 
 class Exhausted(Probe):
