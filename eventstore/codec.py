@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from eventstore.error_texts import misfit
 from eventstore.errors import InvalidEvent, NewerSchema, UnreadableEvent
 from eventstore.events import Event, Meta, catalogue
 
@@ -64,7 +65,7 @@ def encode(event: Event) -> bytes:
         data = encoder.encode(event)
         same = decoder(type(event)).decode(data) == event
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
-        raise InvalidEvent(f"{event.stored}: {error}") from error
+        raise InvalidEvent(f"{event.stored}: {misfit(error)}") from error
     if not same:
         raise InvalidEvent(f"{event.stored} reads back as another value than was recorded.")
     return data
@@ -83,7 +84,7 @@ def decode(name: str, schema_version: int, data: str | bytes) -> Event:
             value = _upcasters[name, version](value)
         return msgspec.convert(value, declared)
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
-        raise UnreadableEvent(f"{name}, schema version {schema_version}: {error}") from error
+        raise UnreadableEvent(f"{name}, schema version {schema_version}: {misfit(error)}") from error
 
 
 def upcasters_of(declared: type[Event]) -> dict[int, Upcaster]:

@@ -14,6 +14,7 @@ import structlog
 
 from eventstore.aggregates import Command
 from eventstore.codec import Recorded, encoder
+from eventstore.error_texts import misfit
 from eventstore.subscriptions.subscriber import Work
 from sagas import queries
 from sagas.errors import UnreadableState
@@ -134,9 +135,8 @@ class Batch:
         try:
             return msgspec.convert(msgspec.json.decode(state) if isinstance(state, str) else state, rules.state)
         except msgspec.ValidationError as error:
-            raise UnreadableState(
-                f"Version {rules.version} of {self.saga.name} can't read version {version}: {error}"
-            ) from error
+            told = f"Version {rules.version} of {self.saga.name} can't read version {version}: {misfit(error)}"
+            raise UnreadableState(told) from error
 
     def _has_heard(self, row: InstanceRow, position: int) -> bool:
         """Where no history was kept yet, everything counts as heard."""

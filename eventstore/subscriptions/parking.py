@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from eventstore import conf
+from eventstore import conf, error_texts
 from eventstore.codec import Recorded
-from eventstore.errors import EventstoreError, TooManyFailures
+from eventstore.errors import TooManyFailures
 from eventstore.subscriptions import queries
 from eventstore.subscriptions.subscriber import Work
 
@@ -67,17 +67,8 @@ def failed(work: Work, error: Exception) -> Parking:
 
 
 def describe(error: BaseException) -> str:
-    """What went wrong and where. Messages are left out but for those that can't hold a person's data: the database's
-    own, without its details, and ours.
-    """
-    kind = type(error).__name__
-    if isinstance(error, EventstoreError):
-        return _storable(f"{kind}: {error}")
-    cause = error if isinstance(error, psycopg.Error) else error.__cause__
-    if isinstance(cause, psycopg.Error):
-        return f"{kind}: {cause.diag.message_primary or type(cause).__name__}"
-    frames = TracebackException.from_exception(error).stack
-    return f"{kind} in {frames[-1].name}, line {frames[-1].lineno} of {frames[-1].filename}" if frames else kind
+    """What may be kept of an error, as PostgreSQL can store it; see `error_texts`."""
+    return _storable(error_texts.describe(error))
 
 
 def text(key: Hashable) -> str:

@@ -349,6 +349,32 @@ def test_a_text_of_an_error_names_places_and_no_values(one):
     assert "secret" not in parked.error + parked.traceback
 
 
+SKIPPED = "eventstore_skippedrange (subscriber, after, upto, reason, by, at)"
+QUOTING = {
+    "a date": ("SELECT 'secret'::date", "InvalidDatetimeFormat (22007)"),
+    "a number": ("SELECT 'secret'::int", "InvalidTextRepresentation (22P02)"),
+    "a cast": ("SELECT '{\"secret\"'::jsonb", "InvalidTextRepresentation (22P02)"),
+    "a function": ("DO $$ BEGIN RAISE EXCEPTION 'secret'; END $$", "RaiseException (P0001)"),
+    "a constraint": (
+        f"INSERT INTO {SKIPPED} VALUES ('secret', 2, 1, '', '', now())",
+        "CheckViolation (23514): table public.eventstore_skippedrange, constraint eventstore_skipped_some",
+    ),
+    "a column": (
+        f"INSERT INTO {SKIPPED} VALUES ('secret', 1, 2, NULL, '', now())",
+        "NotNullViolation (23502): table public.eventstore_skippedrange, column reason",
+    ),
+}
+
+
+@pytest.mark.parametrize("quoting", QUOTING.values(), ids=QUOTING)
+def test_a_text_of_an_error_of_the_database_names_what_it_is_about_and_no_values(one, quoting):
+    statement, told = quoting
+    go_wrong("a", statement=statement)
+    note("a")
+    one.feed()
+    assert (ParkedEvent.objects.get().error, one.row.last_error) == (told, told)
+
+
 def test_an_event_with_a_newer_schema_stops_a_subscriber_right_there(one):
     note("a", "b")
     _append_newer("c")

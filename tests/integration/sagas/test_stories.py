@@ -278,7 +278,7 @@ def test_a_failure_of_the_infrastructure_puts_off_however_often_and_never_parks(
         bring_to_rest(deliver=False)
         let_pass(timedelta(seconds=2))
     row = command_of(box)
-    assert (row.status, row.attempts, row.error) == ("pending", 0, "LockNotAvailable: no lock")
+    assert (row.status, row.attempts, row.error) == ("pending", 0, "LockNotAvailable (55P03)")
     assert sent_off(sound) == [""]
     mend()
     bring_to_rest(deliver=False)
@@ -300,7 +300,7 @@ def test_a_request_is_answered_though_what_follows_from_it_finds_no_lock():
         receipt = dispatch(SendOff(parcel_id=box))
         assert (receipt.settled, sent_off(box), sent_off(other)) == (False, [""], [])
         assert outgoing(box) == ["pending"]
-        assert "lock timeout" in command_of(box).error
+        assert command_of(box).error == "LockNotAvailable (55P03)"
         holder.execute("SELECT pg_advisory_unlock_all()")
         let_pass(timedelta(seconds=2))
         bring_to_rest(deliver=False)
