@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("eventstore", "0008_key_texts")]
+    dependencies = [("eventstore", "0013_key_texts")]
 
     operations = [
         migrations.AlterField(
