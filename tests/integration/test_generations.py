@@ -682,7 +682,7 @@ def test_an_error_at_the_end_fails_the_generation_instead_of_returning_for_ever(
         try:
             generation = complete(generations.rebuild(NAME))
             assert generation.status == "failed"
-            assert "depend" in generation.error
+            assert generation.error.startswith("DependentObjectsStillExist")
         finally:
             owner.execute("DROP VIEW report")
     assert complete(generations.rebuild(NAME)).status == "live"

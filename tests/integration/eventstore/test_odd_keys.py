@@ -128,7 +128,7 @@ def test_a_long_key_that_was_parked_before_is_found_under_its_text():
     for key in possible:
         ParkedEvent.objects.create(subscriber="probe", key=key, position=1)
         DiscardedEvent.objects.create(subscriber="probe", key=key, position=1)
-    for operation in import_module("eventstore.migrations.0008_key_texts").Migration.operations:
+    for operation in import_module("eventstore.migrations.0013_key_texts").Migration.operations:
         query(operation.sql)
     for model in (ParkedEvent, DiscardedEvent):
         assert set(model.objects.values_list("key", flat=True)) == set(map(parking.text, possible))
