@@ -78,6 +78,8 @@ def text(key: Hashable) -> str:
     hash of the whole: a bad event stops its own key, whatever the key is. `queries.KEY_TEXT` is the same in SQL.
     """
     whole = str(key)
+    if whole.isascii() and len(whole) <= LONGEST_KEY and "\0" not in whole:  # as nearly all
+        return whole
     encoded = whole.encode(errors="surrogatepass")
     if len(encoded) <= LONGEST_KEY and _storable(whole) == whole:
         return whole
