@@ -1,7 +1,7 @@
 """Carrying out the ledger: take a row with a lease, act, write down what became of it.
 
-A dead owner's lease runs out. Then `AT_LEAST_ONCE` acts again, under the same idempotency key; `AT_MOST_ONCE` never
-does: nobody knows whether it happened, so the row is *in doubt* and staff decide.
+A dead owner's lease runs out. Then `AT_LEAST_ONCE` acts again, under the same idempotency key, unless that was the last
+attempt; `AT_MOST_ONCE` never does: nobody knows whether it happened, so the row is *in doubt* and staff decide.
 """
 
 import random
@@ -111,6 +111,10 @@ def _held(taken: Taken, effect: Effect, recorded: Recorded, using: str) -> dict[
     if recorded.type not in effect.types or recorded.is_newer:
         error = f"Version {effect.version} of {effect.name}, as it runs here, can't read this event."
         return {"status": Status.PENDING, "due_at": _in(PUT_OFF), "error": error}
+    if taken.status == Status.RUNNING and taken.attempts > effect.retries:
+        # Perhaps it is the act that kills its worker, which then is not to go on for ever.
+        error = f"Whoever acted has died, in the last of {taken.attempts} attempts; it may or may not have happened."
+        return {"status": Status.FAILED, "finished_at": ClockTimestamp(), "error": error}
     if recorded.origin.hops > MOST_HOPS:
         return {"status": Status.FAILED, "finished_at": ClockTimestamp(), "error": describe(TooManyHops())}
     if (opens := send_windows.opens_at(effect.name, taken.now)) is not None:

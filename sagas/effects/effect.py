@@ -132,9 +132,10 @@ def effect(
     """Declare a side effect of an event. It uses what the event says, never a read model's data.
 
     `after` names projections that must have the event first; `retries` bounds the attempts after the first, with
-    back-off; `version` is raised with a change of the event that it follows. It raises `PermanentFailure` when trying
-    again is no use, `TemporaryFailure` when it is and certainly nothing has happened; of any other error nobody knows
-    whether it has. Events that it answers are recorded once, with what became of it.
+    back-off, and counts those in which a process died; `version` is raised with a change of the event that it follows.
+    It raises `PermanentFailure` when trying again is no use, `TemporaryFailure` when it is and certainly nothing has
+    happened; of any other error nobody knows whether it has. Events that it answers are recorded once, with what became
+    of it.
     """
 
     def declare(act: Callable[[E, Meta], Done]) -> Effect:

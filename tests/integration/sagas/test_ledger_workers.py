@@ -3,8 +3,12 @@
 import psutil
 import pytest
 
+from eventstore.operations.base import perform
 from sagas.models import Delivery
+from sagas.operations import RetryDelivery
+from tests.crash.deadly import die
 from tests.integration import shop
+from tests.integration.eventstore.probes import registered
 from tests.integration.processes import clock, eventually, mail_server, worker
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -59,3 +63,22 @@ def test_a_provider_that_hangs_keeps_no_other_effect_from_acting():
         server.slow.clear()
         eventually(lambda: Delivery.objects.filter(status="done").count() == 4)
     assert len({mail["Message-ID"] for mail in server.received}) == len(server.received) == 4
+
+
+def test_an_effect_that_kills_its_worker_has_failed_after_its_last_attempt_until_staff_retry_it(tmp_path):
+    notes, app = tmp_path / "notes", "tests.crash.deadly_app"
+
+    def failed():
+        return Delivery.objects.filter(effect=die.name, status="failed").first()
+
+    with registered(die):
+        shop.customer()
+        with worker(app=app, concurrency=1, NOTES=str(notes), EFFECTS_LEASE_SECONDS="1"), clock(app=app):
+            row = eventually(failed, 60)
+            assert (row.attempts, len(notes.read_text().split())) == (die.retries + 1, die.retries + 1)
+            assert row.error.startswith("Whoever acted has died, in the last of 2 attempts")
+            assert row.finished_at
+            perform(RetryDelivery(target=die.name), by="anna")
+            row = eventually(failed, 60)
+            assert (row.attempts, len(notes.read_text().split())) == (die.retries + 1, 2 * (die.retries + 1))
+    assert len(set(notes.read_text().split())) == 1
