@@ -56,6 +56,7 @@ class Taken(msgspec.Struct):
     status: str
     attempts: int
     now: datetime
+    lease_until: datetime | None = None
 
 
 def effects_here() -> list[Effect]:
@@ -92,7 +93,8 @@ def deliver_one(effect: Effect, *, using: str = DEFAULT_DB_ALIAS) -> bool:
         if not _has_turn(cursor, effect):
             return False
         taken.attempts += 1
-        running = {"status": Status.RUNNING, "lease_until": _in(lease()), "waits_for": "", "wait_reason": ""}
+        taken.lease_until = taken.now + lease()
+        running = {"status": Status.RUNNING, "lease_until": taken.lease_until, "waits_for": "", "wait_reason": ""}
         _update(taken, using, owner=context.process_name(), attempts=taken.attempts, **running)
         log.debug("effect_taken", effect=effect.name, position=taken.position)
     _act(taken, effect, recorded, using)
@@ -136,36 +138,53 @@ def _has_turn(cursor: psycopg.Cursor[Any], effect: Effect) -> bool:
 
 
 def _act(taken: Taken, effect: Effect, recorded: Recorded, using: str) -> None:
-    """Outside any transaction. The outcome is written only while this attempt is still the last one."""
+    """Outside any transaction. What has happened ends the row, whichever attempt it was; a failure counts only while no
+    later attempt has begun.
+    """
     log.debug("effect_begins", effect=effect.name, position=recorded.position, attempt=taken.attempts)
     origin = recorded.origin
     tracing = {"correlation_id": recorded.correlation_id, "causation_id": recorded.event_id, "root": origin.root}
     with context.acting(actor=f"effect:{effect.name}", hops=origin.hops + 1, **tracing), delivering(taken.copy):
-        done: Done = None
         try:
             done = effect.act(recorded.event, recorded)
+        except Exception as error:
+            status = _note_failure(taken, effect, recorded, error, using)
+        else:
             log.debug("effect_acted", effect=effect.name, position=recorded.position)
-            outcome = {"status": Status.DONE, "finished_at": ClockTimestamp(), "error": ""}
-        except Exception as error:
-            outcome = _failed(taken, effect, error)
-        try:
-            _note(taken, effect, recorded, outcome, done, using=using)
-        except Exception as error:
-            if done is None or is_infrastructure(error):
-                raise
-            # It has acted, so it is not for a machine to try that again.
-            outcome = {"status": Status.IN_DOUBT, "error": describe(error)}
-            _note(taken, effect, recorded, outcome, None, using=using)
-    log.info("effect_ended", effect=effect.name, position=recorded.position, status=str(outcome["status"]))
+            status = _note_success(taken, effect, recorded, done, using)
+    log.info("effect_ended", effect=effect.name, position=recorded.position, status=str(status))
 
 
-def _note(taken: Taken, effect: Effect, recorded: Recorded, outcome: dict[str, Any], done: Done, *, using: str) -> None:
-    """Write down what became of an attempt, with the events that tell it, if it is still the last one."""
-    running = Delivery.objects.using(using).filter(pk=taken.id, status=Status.RUNNING, attempts=taken.attempts)
+def _note_success(taken: Taken, effect: Effect, recorded: Recorded, done: Done, using: str) -> Status:
+    """It has happened, so the row is done, whatever a later attempt, or staff who gave it up, made of it meanwhile. Who
+    ends it tells the events.
+    """
+    unfinished = Delivery.objects.using(using).filter(pk=taken.id).exclude(status=Status.DONE)
+    acted = {"waits_for": "", "wait_reason": ""}
+    try:
+        with transaction.atomic(using, durable=True):
+            ended = unfinished.update(status=Status.DONE, finished_at=ClockTimestamp(), error="", **acted)
+            if ended and done:
+                _record(effect.idempotency_key(recorded), [done] if isinstance(done, Event) else done, using)
+            log.debug("effect_noted", effect=effect.name, position=recorded.position)
+    except Exception as error:
+        if done is None or is_infrastructure(error):
+            raise
+        # It has acted, so it is not for a machine to try that again.
+        unfinished.update(status=Status.IN_DOUBT, finished_at=None, error=describe(error), **acted)
+        return Status.IN_DOUBT
+    return Status.DONE
+
+
+def _note_failure(taken: Taken, effect: Effect, recorded: Recorded, error: Exception, using: str) -> Status:
+    """The lease tells attempts apart: staff who have a row retried begin to count anew."""
+    outcome = _failed(taken, effect, error)
+    ours = Delivery.objects.using(using).filter(pk=taken.id, status=Status.RUNNING, lease_until=taken.lease_until)
     with transaction.atomic(using, durable=True):
-        if running.update(**outcome) and done:
-            _record(effect.idempotency_key(recorded), [done] if isinstance(done, Event) else done, using)
+        ours.update(**outcome)
         log.debug("effect_noted", effect=effect.name, position=recorded.position)
+    status: Status = outcome["status"]
+    return status
 
 
 def _record(stream: UUID, told: Sequence[Event], using: str) -> None:

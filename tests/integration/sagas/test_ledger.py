@@ -12,6 +12,7 @@ from eventstore import store
 from eventstore.commands import dispatch
 from eventstore.context import acting, new_id
 from eventstore.models import CommandRecord, StoredEvent
+from eventstore.operations.base import perform
 from eventstore.subscriptions import feeding
 from eventstore.subscriptions.retry import retry_keys
 from eventstore.testing import only_handlers
@@ -25,6 +26,7 @@ from sagas.effects.delivery import LONGEST_RETRY, deliver_one
 from sagas.effects.effect import AT_LEAST_ONCE, AT_MOST_ONCE
 from sagas.errors import PermanentFailure, TemporaryFailure
 from sagas.models import Delivery, OutboxCommand
+from sagas.operations import AbandonDelivery, MarkDelivered, RetryDelivery
 from sagas.outbox import MOST_HOPS
 from sagas.testing import bring_to_rest, let_pass
 from tests.integration import shop
@@ -225,6 +227,128 @@ def test_events_that_an_effect_answers_are_recorded_once_though_it_acted_twice(n
     packed = StoredEvent.objects.get(stream_id=box)
     assert (told.causation_id, told.correlation_id) == (packed.event_id, packed.correlation_id)
     assert (told.actor, told.metadata["hops"]) == ("effect:notify", 1)
+
+
+class Attempt:
+    """One that acts until it is told how it ends, and whose lease may have run out by then."""
+
+    def __init__(self, provider):
+        self.begun, self._told, self._answer = threading.Event(), threading.Event(), None
+        provider.answer = self._act
+        self._thread = threading.Thread(target=self._run, args=[provider.effect])
+        self._thread.start()
+        assert self.begun.wait(30)
+
+    def ends(self, answer):
+        self._answer = answer
+        self._told.set()
+        self._thread.join(60)
+
+    def _act(self, event):
+        self.begun.set()
+        assert self._told.wait(30)
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer and SentOff(parcel_id=event.parcel_id, note=self._answer)
+
+    def _run(self, effect):
+        deliver_one(effect)
+        connections.close_all()
+
+
+def attempt_past_its_lease(provider, settings):
+    """The first at a new row, which acts for longer than it may."""
+    parcel(Packed)
+    feeding.catch_up([provider.effect])
+    settings.EFFECTS_LEASE_SECONDS = 0.001
+    first = Attempt(provider)
+    eventually(lambda: preconditions.is_due(provider.effect))
+    settings.EFFECTS_LEASE_SECONDS = 60
+    return first
+
+
+def attempts_at_once(provider, settings):
+    """Two at the same row: the second began when the lease of the first had run out."""
+    return attempt_past_its_lease(provider, settings), Attempt(provider)
+
+
+def notes():
+    return [each.data["note"] for each in StoredEvent.objects.filter(type=SentOff.stored)]
+
+
+@pytest.mark.parametrize("later", ["second", None, OSError(), PermanentFailure("too late")])
+def test_the_success_of_an_earlier_attempt_ends_the_row_and_nothing_reopens_it(later, notify, settings):
+    provider = notify(Packed, at_once=2)
+    first, second = attempts_at_once(provider, settings)
+    first.ends("first")
+    assert (the_one().status, the_one().error, notes()) == ("done", "", ["first"])
+    second.ends(later)
+    assert (the_one().status, the_one().error, notes()) == ("done", "", ["first"])
+    assert not provider.attempt()
+
+
+@pytest.mark.parametrize("later", [OSError(), PermanentFailure("no such address")])
+def test_a_success_counts_though_a_later_attempt_has_failed_meanwhile(later, notify, settings):
+    provider = notify(Packed, at_once=2)
+    first, second = attempts_at_once(provider, settings)
+    second.ends(later)
+    assert the_one().status in {"pending", "failed"}
+    first.ends("first")
+    assert (the_one().status, the_one().error, notes()) == ("done", "", ["first"])
+    assert not provider.attempt()
+
+
+def test_a_failure_counts_only_while_no_later_attempt_has_begun(notify, settings):
+    provider = notify(Packed, at_once=2)
+    first, second = attempts_at_once(provider, settings)
+    first.ends(PermanentFailure("no such address"))
+    assert (the_one().status, the_one().error) == ("running", "")
+    second.ends("second")
+    assert (the_one().status, notes()) == ("done", ["second"])
+
+
+def test_a_failure_does_not_count_for_an_attempt_that_staff_asked_for_since(notify, settings):
+    provider = notify(Packed, at_once=2, retries=0)
+    first = attempt_past_its_lease(provider, settings)
+    assert deliver_one(provider.effect)
+    assert the_one().status == "failed"
+    perform(RetryDelivery(target="notify"), by="anna")
+    again = Attempt(provider)
+    assert the_one().attempts == 1
+    first.ends(PermanentFailure("no such address"))
+    assert the_one().status == "running"
+    again.ends("again")
+    assert (the_one().status, notes()) == ("done", ["again"])
+
+
+def test_what_staff_gave_up_and_has_happened_all_the_same_counts_as_done(notify, settings):
+    provider = notify(Packed, at_once=2)
+    first, second = attempts_at_once(provider, settings)
+    second.ends(PermanentFailure("no such address"))
+    perform(AbandonDelivery(target="notify"), by="anna", reason="they moved")
+    assert the_one().status == "abandoned"
+    first.ends("first")
+    assert (the_one().status, notes()) == ("done", ["first"])
+
+
+def test_what_staff_marked_delivered_stays_so_when_it_turns_out_to_have_happened(notify, settings):
+    provider = notify(Packed, at_once=2, delivery=AT_MOST_ONCE)
+    first = attempt_past_its_lease(provider, settings)
+    assert deliver_one(provider.effect)
+    assert the_one().status == "in doubt"
+    perform(MarkDelivered(target="notify"), by="anna", reason="the customer has it")
+    finished_at = the_one().finished_at
+    first.ends("first")
+    assert (the_one().status, the_one().finished_at, notes()) == ("done", finished_at, [])
+
+
+def test_what_is_in_doubt_is_done_once_the_attempt_turns_out_to_go_on_and_succeeds(notify, settings):
+    provider = notify(Packed, at_once=2, delivery=AT_MOST_ONCE)
+    first = attempt_past_its_lease(provider, settings)
+    assert deliver_one(provider.effect)
+    assert the_one().status == "in doubt"
+    first.ends("first")
+    assert (the_one().status, the_one().error, notes()) == ("done", "", ["first"])
 
 
 def test_an_attempt_that_fails_tells_nothing(notify):
