@@ -14,6 +14,6 @@ def send_welcome(event: CustomerRegistered, meta: Meta) -> MailSent:
         to=event.email,
         message_id=send_welcome.idempotency_key(meta),
         name=event.name,
-        profile_url=profile_url(event.customer_id),
+        profile_url=profile_url(event.customer_id, send_welcome.requested_at(meta)),
     )
     return mail.sent(send_welcome, meta)

@@ -1,4 +1,8 @@
-"""Mails, multipart from templates, under a Message-ID that is the same for every attempt at one event."""
+"""Mails, multipart from templates, under a Message-ID that is the same for every attempt at one event.
+
+The Date is that of the attempt: mail programs sort by it, and servers take a mail for spam whose Date is long past, as
+that of an event may be once its mail is sent.
+"""
 
 import smtplib
 from contextlib import suppress

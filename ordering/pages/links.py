@@ -1,32 +1,36 @@
 """Addresses that need no login because nobody can guess them: they are signed, and mails lead to them."""
 
+import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.core.signing import TimestampSigner
+from django.core.signing import Signer, TimestampSigner, b62_encode
 from django.urls import reverse
 
 SALT = "ordering.pages.profile"
+SEPARATOR = "."
 
 
-def profile_url(customer_id: UUID) -> str:
-    """The address of a customer's profile, as it stands in a mail."""
-    return f"{settings.BASE_URL}{reverse('profile', args=[profile_token(customer_id)])}"
+def profile_url(customer_id: UUID, since: datetime | None = None) -> str:
+    """The address of a customer's profile, as it stands in a mail, good from then on, or from now."""
+    return f"{settings.BASE_URL}{reverse('profile', args=[profile_token(customer_id, since)])}"
 
 
-def profile_token(customer_id: UUID) -> str:
-    """73 characters that stand in an address as they are: the id of a customer, the time, and a signature of both."""
-    return _signer().sign(urlsafe_b64encode(customer_id.bytes).decode().rstrip("="))
+def profile_token(customer_id: UUID, since: datetime | None = None) -> str:
+    """73 characters that stand in an address as they are: the id of a customer, the time, and a signature of both.
+
+    With a time `since` when it is good the token is the same whenever it is made.
+    """
+    value = urlsafe_b64encode(customer_id.bytes).decode().rstrip("=")
+    moment = since.timestamp() if since else time.time()
+    return Signer(salt=SALT, sep=SEPARATOR).sign(f"{value}{SEPARATOR}{b62_encode(int(moment))}")
 
 
 def customer_of(token: str) -> UUID:
     """Whose profile a token opens. Raises `BadSignature` for one that is not ours, or has expired."""
     days = settings.PROFILE_LINK_DAYS
-    value = _signer().unsign(token, max_age=timedelta(days=days) if days else None)
+    signer = TimestampSigner(salt=SALT, sep=SEPARATOR)
+    value = signer.unsign(token, max_age=timedelta(days=days) if days else None)
     return UUID(bytes=urlsafe_b64decode(f"{value}=="))
-
-
-def _signer() -> TimestampSigner:
-    return TimestampSigner(salt=SALT, sep=".")

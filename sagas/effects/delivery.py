@@ -27,7 +27,7 @@ from eventstore.tasks import ASYNC_BELL, follow
 from eventstore.transient_errors import is_infrastructure
 from sagas import conf, outbox
 from sagas.effects import preconditions, queries, send_windows
-from sagas.effects.effect import AT_MOST_ONCE, Done, Effect, delivering
+from sagas.effects.effect import AT_MOST_ONCE, Copy, Done, Effect, delivering
 from sagas.errors import PermanentFailure, TemporaryFailure, TooManyHops
 from sagas.models import Delivery
 from sagas.outbox import MOST_HOPS
@@ -55,6 +55,7 @@ class Taken(msgspec.Struct):
     copy: int
     status: str
     attempts: int
+    created_at: datetime
     now: datetime
     lease_until: datetime | None = None
 
@@ -144,7 +145,8 @@ def _act(taken: Taken, effect: Effect, recorded: Recorded, using: str) -> None:
     log.debug("effect_begins", effect=effect.name, position=recorded.position, attempt=taken.attempts)
     origin = recorded.origin
     tracing = {"correlation_id": recorded.correlation_id, "causation_id": recorded.event_id, "root": origin.root}
-    with context.acting(actor=f"effect:{effect.name}", hops=origin.hops + 1, **tracing), delivering(taken.copy):
+    copy = Copy(taken.copy, taken.created_at) if taken.copy else None
+    with context.acting(actor=f"effect:{effect.name}", hops=origin.hops + 1, **tracing), delivering(copy):
         try:
             done = effect.act(recorded.event, recorded)
         except Exception as error:

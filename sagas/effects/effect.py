@@ -5,8 +5,9 @@ ledger; `delivery` carries the rows out. They have no replay: whatever is rebuil
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID, uuid5
 
 import psycopg
@@ -114,7 +115,15 @@ class Effect(Subscriber):
         When staff have it done once more, deliberately, it is another one.
         """
         copy = _copy.get()
-        return uuid5(NAMESPACE, f"{self.name}/{meta.event_id}" + (f"/{copy}" if copy else ""))
+        return uuid5(NAMESPACE, f"{self.name}/{meta.event_id}" + (f"/{copy.number}" if copy else ""))
+
+    def requested_at(self, meta: Meta) -> datetime:
+        """The same for every attempt at one event: when it was recorded, for whatever is sent that holds a time.
+
+        When staff have it done once more, deliberately, it is when they did.
+        """
+        copy = _copy.get()
+        return copy.requested_at if copy else meta.recorded_at
 
 
 def effect(
@@ -155,12 +164,19 @@ def effect(
     return declare
 
 
-_copy: ContextVar[int] = ContextVar("sagas_copy", default=0)
+class Copy(NamedTuple):
+    """What staff had done once more, counted from 1, and when they did."""
+
+    number: int
+    requested_at: datetime
+
+
+_copy: ContextVar[Copy | None] = ContextVar("sagas_copy", default=None)
 
 
 @contextmanager
-def delivering(copy: int) -> Iterator[None]:
-    """Which of its copies is being delivered, as staff ordered them; 0 is the first."""
+def delivering(copy: Copy | None) -> Iterator[None]:
+    """Which of its copies is being delivered; None for the first delivery, which nobody had to ask for."""
     token = _copy.set(copy)
     try:
         yield

@@ -18,7 +18,8 @@ IS_DUE = """SELECT EXISTS (SELECT FROM sagas_delivery WHERE effect = %s AND due_
 
 # delivery
 
-TAKE_DELIVERY = """SELECT id, position, copy, status, attempts, clock_timestamp() AS now FROM sagas_delivery
+TAKE_DELIVERY = """SELECT id, position, copy, status, attempts, created_at, clock_timestamp() AS now
+    FROM sagas_delivery
     WHERE effect = %s AND due_at <= clock_timestamp()
         AND (status IN ('pending', 'waiting') OR status = 'running' AND lease_until <= clock_timestamp())
     ORDER BY due_at, position LIMIT 1 FOR UPDATE SKIP LOCKED"""

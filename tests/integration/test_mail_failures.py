@@ -1,21 +1,26 @@
 """A mail server that misbehaves: what the ledger says of it, and what becomes of the mail."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from email.message import EmailMessage
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.utils import timezone
 
 from eventstore import database, store
 from eventstore.events import Meta
+from eventstore.operations.base import perform
 from ordering.domain.customer import CustomerRegistered
 from ordering.effects import mail
 from ordering.effects.customer import send_welcome
 from sagas.effects import delivery
 from sagas.effects.effect import AT_MOST_ONCE, Effect, effect
 from sagas.models import Delivery
+from sagas.operations import SendCopy
 from sagas.testing import let_pass
 from tests.integration import shop
 from tests.integration.eventstore.probes import registered
@@ -143,6 +148,27 @@ def test_a_mail_whose_server_hangs_up_before_it_answers_is_sent_again_under_the_
     (sent,) = store.read(0, store.head(), send_welcome.types, 1)
     key = send_welcome.idempotency_key(sent)
     assert [message["Message-ID"] for message in mails.received] == [f"<{key}@boxoffice.localhost>"] * 2
+
+
+def link(message: EmailMessage) -> str:
+    body = message.get_body(("plain",))
+    assert body
+    return next(line for line in body.get_content().splitlines() if "/profile/" in line)
+
+
+def test_a_mail_that_is_sent_again_has_the_same_link_and_a_copy_that_staff_want_a_new_one(mails, monkeypatch):
+    shop.customer()
+    mails.hangs_up = True
+    assert attempt().status == "pending"
+    mails.hangs_up = False
+    monkeypatch.setattr(time, "time", (timezone.now() + timedelta(hours=1)).timestamp)
+    assert attempt().status == "done"
+    perform(SendCopy(target=send_welcome.name, delivery=Delivery.objects.get().pk), by="anna", reason="it was lost")
+    Delivery.objects.filter(copy=1).update(created_at=timezone.now() + timedelta(days=1))
+    assert delivery.deliver_one(send_welcome)
+    first, again, copy = map(link, mails.received)
+    assert first == again
+    assert first != copy
 
 
 def refuse_for_now(server: MailServer, settings: Any) -> None:

@@ -20,6 +20,18 @@ def signed(age: timedelta = timedelta(), salt: str = links.SALT) -> str:
         return links.profile_token(ADA)
 
 
+def test_a_token_with_a_time_is_the_same_whenever_it_is_made_and_expires_from_then_on(settings):
+    settings.PROFILE_LINK_DAYS = 30
+    since = timezone.now() - timedelta(days=29)
+    with pytest.MonkeyPatch.context() as patch:
+        token = links.profile_token(ADA, since)
+        patch.setattr(time, "time", (timezone.now() + timedelta(hours=1)).timestamp)
+        assert links.profile_token(ADA, since) == token
+    assert links.customer_of(token) == ADA
+    with pytest.raises(signing.SignatureExpired):
+        links.customer_of(links.profile_token(ADA, since - timedelta(days=2)))
+
+
 def test_a_link_is_absolute_and_leads_back_to_its_customer(settings):
     settings.BASE_URL = "https://boxoffice.example"
     site, _, token = links.profile_url(ADA).rpartition("/")
