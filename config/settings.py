@@ -267,6 +267,7 @@ RENAMED_VARIABLES = {
 }
 """Variables of the environment that are set under the name that they had; a system check says the new one."""
 SAGAS_BEGIN_AFTER = env.dict("SAGAS_BEGIN_AFTER", default={})
+SAGAS_OVERDUE_AFTER_SECONDS = env.float("OVERDUE_AFTER_SECONDS", default=30.0)
 EFFECTS_LEASE_SECONDS = env.float("EFFECTS_LEASE_SECONDS", default=60.0)
 EFFECTS_QUEUES = env.dict("EFFECTS_QUEUES", default={})
 EFFECTS_RATES = env.dict("EFFECTS_RATES", default={})

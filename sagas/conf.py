@@ -16,6 +16,9 @@ BEGIN_AFTER: Setting[Mapping[str, int]] = Setting(
 LEASE_SECONDS = seconds(
     "EFFECTS_LEASE_SECONDS", 60.0, "For which a worker may act on a delivery, longer than any provider's timeout."
 )
+OVERDUE_AFTER_SECONDS = seconds(
+    "SAGAS_OVERDUE_AFTER_SECONDS", 30.0, "That a command, a timer or a delivery may be due without being taken up."
+)
 QUEUES: Setting[Mapping[str, str]] = Setting(
     "EFFECTS_QUEUES",
     {},
@@ -45,4 +48,12 @@ TIME_ZONE: Setting[str | None] = Setting(
     lambda value: value is None or value in available_timezones(),
 )
 
-SETTINGS: Sequence[Setting[Any]] = (BEGIN_AFTER, LEASE_SECONDS, QUEUES, RATES, WINDOWS, TIME_ZONE)
+SETTINGS: Sequence[Setting[Any]] = (
+    BEGIN_AFTER,
+    LEASE_SECONDS,
+    OVERDUE_AFTER_SECONDS,
+    QUEUES,
+    RATES,
+    WINDOWS,
+    TIME_ZONE,
+)

@@ -153,6 +153,49 @@ PROCESSES = """
 that the planner sees it.
 """
 
+OLDEST_COMMAND = """SELECT extract(epoch FROM clock_timestamp() - min(due_at))::float FROM (
+        SELECT DISTINCT ON (saga, key) status, due_at FROM sagas_outbox
+        WHERE status IN ('pending', 'parked') ORDER BY saga, key, id) AS lowest
+    WHERE status = 'pending'"""
+"""For how many seconds a command has been due that waits for no other of its instance; looked up as `DUE_COMMANDS` is.
+"""
+
+OVERDUE_DELIVERIES = """
+    SELECT each.effect, held.slots, running.live, lapsed.position, lapsed.owner,
+        extract(epoch FROM clock_timestamp() - lapsed.lease_until)::float AS lapsed_seconds,
+        extract(epoch FROM clock_timestamp()
+            - greatest(least(due.due_at, lapsed.lease_until), pace.free_at))::float AS due_seconds
+    FROM unnest(%(effects)s::text[]) AS each(effect)
+    LEFT JOIN sagas_rate_limit AS pace ON pace.effect = each.effect
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS slots FROM pg_locks
+        WHERE locktype = 'advisory' AND classid = %(family)s AND objsubid = 2 AND granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND objid::bigint IN (
+                SELECT hashtext(slot.name)::bigint & 4294967295
+                FROM unnest(%(slots_of)s::text[], %(slots)s::text[]) AS slot(effect, name)
+                WHERE slot.effect = each.effect)
+    ) AS held
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS live FROM sagas_delivery
+        WHERE effect = each.effect AND status = 'running' AND lease_until > clock_timestamp()
+    ) AS running
+    LEFT JOIN LATERAL (
+        SELECT due_at FROM sagas_delivery
+        WHERE effect = each.effect AND status IN ('pending', 'waiting') AND due_at <= clock_timestamp()
+        ORDER BY due_at LIMIT 1
+    ) AS due ON true
+    LEFT JOIN LATERAL (
+        SELECT position, owner, lease_until FROM sagas_delivery
+        WHERE effect = each.effect AND status = 'running' AND lease_until <= clock_timestamp()
+        ORDER BY lease_until LIMIT 1
+    ) AS lapsed ON true
+    WHERE due.due_at IS NOT NULL OR lapsed.position IS NOT NULL"""
+"""The effects with something due: how many slots are taken and how many deliveries are within their lease, the delivery
+whose lease ran out first, and for how many seconds the oldest could have been taken up. One with a rate can't be before
+its next turn.
+"""
+
 FAULTS = """SELECT subscriber, status, error, count(*) AS rows FROM ({rows} LIMIT %(most)s) AS faults
     GROUP BY subscriber, status, error ORDER BY count(*) DESC, subscriber, status, error LIMIT %(shown)s"""
 """The most frequent errors among the rows that are put in, up to a bound."""

@@ -2,13 +2,21 @@
 unfinished, and stop at a bound, so they cost the same however much was done before.
 """
 
+from collections.abc import Iterator
+
 import msgspec
+from celery import current_app
 from django.db import DEFAULT_DB_ALIAS
 from psycopg.rows import class_row
 
-from eventstore import database
-from eventstore.monitoring.health import LATE, MOST_COUNTED, HealthIssue, duration
-from sagas import queries
+from eventstore import advisory_locks, database, identity
+from eventstore.models import Incident
+from eventstore.monitoring.health import MOST_COUNTED, HealthIssue, duration
+from eventstore.monitoring.workers import unserved_queues, worker_statuses
+from eventstore.subscriptions.registry import registry
+from sagas import conf, outbox, queries
+from sagas.effects.delivery import slot_names
+from sagas.effects.effect import DELIVER_TASK, Effect
 
 SHOWN = 20
 """Errors that are told apart."""
@@ -17,6 +25,8 @@ ADVICE = {
     "commands": "Look at the error under Commands and mend the cause, then let them be sent again.",
     "in doubt": "Find out under Deliveries whether they happened, and say so.",
     "failed": "Look at the error under Deliveries and mend the cause, then let them be tried again.",
+    "overdue": "Look whether the workers of its queue run, and what keeps them busy.",
+    "hanging": "Look at what it acts on. If that does not answer, end the process: its delivery is taken up again.",
 }
 """What staff are advised to do about these, by kind."""
 
@@ -39,19 +49,11 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
         if self.commands_parked:
             text = f"{self.commands_parked:,} parked: each holds up its saga"
             found.append(HealthIssue("commands", text, kind="commands"))
-        if (self.commands_age or 0) > LATE:
-            found.append(
-                HealthIssue("commands", f"the oldest has waited {duration(self.commands_age or 0)} to be sent")
-            )
         if self.deliveries_in_doubt:
             text = f"{self.deliveries_in_doubt:,} in doubt: did they happen or not?"
             found.append(HealthIssue("deliveries", text, kind="in doubt"))
         if self.deliveries_failed:
             found.append(HealthIssue("deliveries", f"{self.deliveries_failed:,} failed for good", kind="failed"))
-        if (self.deliveries_age or 0) > 6 * LATE:
-            found.append(HealthIssue("deliveries", f"the oldest is overdue by {duration(self.deliveries_age or 0)}"))
-        if (self.timers_next or 0) < -LATE:
-            found.append(HealthIssue("timers", f"one should have fired {duration(-(self.timers_next or 0))} ago"))
         return found
 
 
@@ -82,8 +84,79 @@ def process_status(*, using: str = DEFAULT_DB_ALIAS) -> ProcessStatus:
     return found
 
 
-def process_issues() -> list[HealthIssue]:
-    return process_status().health_issues()
+def process_issues() -> Iterator[HealthIssue]:
+    """What is wrong with commands, timers and deliveries. What is overdue because nobody is there to take it up is not
+    told by itself: the broker or the queue is.
+    """
+    yield from process_status().health_issues()
+    unheard = Incident.objects.filter(kind="broker", ended_at=None).exists()
+    unserved = unserved_queues(worker_statuses())
+    for issue in overdue_issues():
+        if issue.kind == "hanging" or not (unheard or _queue_of(issue.about) in unserved):
+            yield issue
+
+
+def overdue_issues(*, using: str = DEFAULT_DB_ALIAS) -> Iterator[HealthIssue]:
+    """What could have been taken up and was not, and acts that go on for longer than their lease.
+
+    Not in a copy of the log, which is to send nothing; nor what waits by rule, which isn't due: for a send window, a
+    read model, a retry, or its turn under a rate limit. Where a slot of an effect is taken somebody works off what is
+    due.
+    """
+    if identity.is_fenced(using=using):
+        return
+    bound = conf.OVERDUE_AFTER_SECONDS.get()
+    with database.cursor(using) as cursor:
+        oldest = cursor.execute(queries.OLDEST_COMMAND, prepare=True).fetchone()
+    waited = (oldest and oldest[0]) or 0.0
+    if waited > bound:
+        yield HealthIssue("commands", f"the oldest has waited {duration(waited)} to be sent", kind="overdue")
+    late = -(process_status(using=using).timers_next or 0.0)
+    if late > bound:
+        yield HealthIssue("timers", f"one should have fired {duration(late)} ago", kind="overdue")
+    for due in _due_effects(using):
+        if due.position is not None and due.slots > due.live:
+            acting = duration(conf.LEASE_SECONDS.get() + (due.lapsed_seconds or 0.0))
+            text = f"has been at the event at position {due.position:,} for {acting}, past its lease, in {due.owner}"
+            yield HealthIssue(due.effect, text, kind="hanging")
+        elif not due.slots and due.due_seconds > bound:
+            text = f"has deliveries that nobody carries out, the oldest overdue by {duration(due.due_seconds)}"
+            yield HealthIssue(due.effect, text, kind="overdue")
+
+
+class _DueEffect(msgspec.Struct, frozen=True, kw_only=True):
+    """An effect with something due; `position` is that of a delivery whose lease has run out."""
+
+    effect: str
+    slots: int
+    live: int
+    position: int | None
+    owner: str | None
+    lapsed_seconds: float | None
+    due_seconds: float
+
+
+def _due_effects(using: str) -> list[_DueEffect]:
+    effects = [subscriber for subscriber in registry if isinstance(subscriber, Effect)]
+    slots = [(effect.name, name) for effect in effects for name in slot_names(effect)]
+    asked = {
+        "effects": [effect.name for effect in effects],
+        "family": advisory_locks.EFFECT_SLOT,
+        "slots_of": [effect for effect, _ in slots],
+        "slots": [name for _, name in slots],
+    }
+    with database.cursor(using) as cursor:
+        reading = cursor.connection.cursor(row_factory=class_row(_DueEffect))
+        return reading.execute(queries.OVERDUE_DELIVERIES, asked, prepare=True).fetchall()
+
+
+def _queue_of(about: str) -> str:
+    """Whose workers are to take up what an issue is about."""
+    effect = next((subscriber for subscriber in registry if subscriber.name == about), None)
+    if effect is not None and effect.queue:
+        return effect.queue
+    routed = current_app.amqp.router.route({}, DELIVER_TASK if effect else outbox.TASK)
+    return str(routed["queue"].name)
 
 
 def _faults(query: str) -> list[Fault]:

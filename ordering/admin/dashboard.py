@@ -18,7 +18,7 @@ from eventstore.monitoring.workers import clock_issues, worker_issues, worker_st
 from ordering.models import DailySales, OrderSummary
 from projections.models import Generation
 from projections.status import rebuild_issues
-from sagas.status import process_status
+from sagas.status import overdue_issues, process_status
 
 MOST = 1_000
 """Orders of a status are counted up to here."""
@@ -71,6 +71,7 @@ def status() -> dict[str, Any]:
         ),
         *_found(log.health_issues(), lambda _: reverse(FENCED if log.fenced else PAGES["log"])),
         *_found(processes.health_issues()),
+        *_found(overdue_issues(), lambda about: reverse(PAGES.get(about, PAGES["deliveries"]))),
         *_found(
             (issue for subscriber in subscribers for issue in subscriber.health_issues()),
             lambda name: reverse("admin:eventstore_subscriber", args=[name]),

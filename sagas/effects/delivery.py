@@ -72,9 +72,12 @@ def lease() -> timedelta:
 
 def slot(effect: Effect, *, using: str = DEFAULT_DB_ALIAS) -> AbstractContextManager[bool]:
     """One of the few places at an effect, for as long as this lasts; False if others have them all."""
-    return advisory_locks.slot(
-        advisory_locks.EFFECT_SLOT, [f"{effect.name}/{number}" for number in range(effect.at_once)], using=using
-    )
+    return advisory_locks.slot(advisory_locks.EFFECT_SLOT, slot_names(effect), using=using)
+
+
+def slot_names(effect: Effect) -> list[str]:
+    """By which its places are known to all processes."""
+    return [f"{effect.name}/{number}" for number in range(effect.at_once)]
 
 
 def deliver_one(effect: Effect, *, using: str = DEFAULT_DB_ALIAS) -> bool:
