@@ -33,7 +33,7 @@ def test_staff_find_a_parked_command_on_the_front_page_and_send_it_again_from_it
         page.get_by_role("link", name=str(order)).first.click()
         story = page.locator("#story")
         expect(story).to_contain_text("order.placed")
-        expect(story.locator("[data-step=send]")).to_contain_text("violates check constraint")
+        expect(story.locator("[data-step=send]")).to_contain_text("CheckViolation (23514)")
         mend()
     page.locator("#commands").get_by_role("link", name="Retry").click()
     expect(page.get_by_text("sale: 1 command is sent again")).to_be_visible()
