@@ -166,7 +166,7 @@ def _serve(pipe: Connection, number: int, variables: Variables) -> None:
                 pipe.send((_pace if turn.every else _measure)(jobs[turn], begin, turn))
     except EOFError:
         return
-    except Exception:
+    except Exception:  # whatever it is: who measures raises it there
         pipe.send(traceback.format_exc())
 
 

@@ -93,7 +93,7 @@ class Tick(Task[[], None]):
     be answered no other is sent, so calls don't pile up in the queue while nobody works.
     """
 
-    def apply_async(self, *_: Any, queue: str | None = None, **__: Any) -> None:  # type: ignore[override]
+    def apply_async(self, *_: Any, queue: str | None = None, **__: Any) -> None:  # type: ignore[override]  # answers nothing
         ring(self.name, self.name, queue=queue)
 
     def __call__(self) -> None:
