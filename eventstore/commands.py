@@ -4,10 +4,10 @@ from it is given the chance to come to rest before the caller is answered.
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -16,6 +16,7 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 
 from eventstore import context, database, doorbell, handler_guard, repository, store
 from eventstore.aggregates import Aggregate, Command, Handler
+from eventstore.database import Statement
 from eventstore.errors import ConcurrencyConflict, StreamExists, StreamNotFound, UnknownCommand
 from eventstore.events import Event
 from eventstore.store import Changes
@@ -150,16 +151,48 @@ def dispatch(
     return msgspec.structs.replace(receipt, settled=_settle(root, receipt.position, using))
 
 
-def carry_out(
+class Decision:
+    """What came of a command, inside a transaction that the caller holds: events to append, or what an earlier attempt
+    recorded.
+    """
+
+    def __init__(self, receipt: Receipt, append: store.Append | None, using: str) -> None:
+        self._receipt, self._append, self._using = receipt, append, using
+
+    def append(self) -> Receipt:
+        """Append them; the transaction goes on. Raises as `Append.refusals` does."""
+        return self._appended(database.pipeline)
+
+    def commit(self, *along: Statement) -> Receipt:
+        """Append them, run some statements more, and commit, in one round trip, where the transaction is that of
+        `database.transaction`. Raises as `Append.refusals` does.
+        """
+        return self._appended(database.commit, *along)
+
+    def _appended(self, run: Callable[..., list[list[Any]]], *along: Statement) -> Receipt:
+        if self._append is None:
+            run(*along, using=self._using)
+            return self._receipt
+        with self._append.refusals():
+            rows, *_ = run(self._append.statement, *along, using=self._using)
+        return msgspec.structs.replace(self._receipt, position=self._append.answer(rows).last)
+
+
+def carry_out(command: Command, command_id: UUID, *, using: str) -> Receipt:
+    """Decide and append, inside a transaction that the caller holds, and that goes on. Raises what `dispatch` does."""
+    return decide(command, command_id, using=using).append()
+
+
+def decide(
     command: Command,
     command_id: UUID,
     *,
     if_version: int | None = None,
     patience: float = store.PATIENCE,
     using: str,
-) -> Receipt:
-    """Decide and append, inside a transaction that the caller holds. Everything that can wait comes first, for at most
-    `patience` seconds a lock.
+) -> Decision:
+    """Decide, inside a transaction that the caller holds. Everything that can wait comes first, for at most `patience`
+    seconds a lock.
     """
     kind, handler = routes.handler(command)
     aggregate = repository.recall(kind, command.stream_id, using=using)
@@ -172,7 +205,7 @@ def carry_out(
         using=using,
     )
     if done is not None:
-        return _repeated(command, command_id, done, using)
+        return Decision(_repeated(command, command_id, done, using), None, using)
     aggregate = repository.evolve(aggregate, since, using=using)
     loaded = aggregate.version
     if handler.creates and (aggregate.exists or since):
@@ -186,25 +219,27 @@ def carry_out(
         aggregate.decide(command, facts)
     finally:
         facts.give_back()
-    changes = Changes(
-        stream_id=aggregate.id,
-        category=kind.category,
-        expected=loaded,
-        events=aggregate.recorded,
-        claimed=aggregate.claimed,
-        released=aggregate.released,
+    append = store.Append(
+        Changes(
+            stream_id=aggregate.id,
+            category=kind.category,
+            expected=loaded,
+            events=aggregate.recorded,
+            claimed=aggregate.claimed,
+            released=aggregate.released,
+        ),
+        command_id=command_id,
     )
-    appended = store.append(changes, command_id=command_id, using=using)
-    aggregate.last_event_id = appended.last_event_id or aggregate.last_event_id
+    aggregate.last_event_id = append.last_event_id or aggregate.last_event_id
     receipt = Receipt(
         command_id=command_id,
         stream_id=aggregate.id,
-        position=appended.last,
+        position=None,
         version=aggregate.version,
         recorded=tuple(aggregate.recorded),
     )
     transaction.on_commit(lambda: _keep(aggregate, loaded, using), using=using, robust=True)
-    return receipt
+    return Decision(receipt, append, using)
 
 
 def _keep(aggregate: Aggregate, loaded: int, using: str) -> None:
@@ -224,10 +259,10 @@ def _decided(command: Command, command_id: UUID, if_version: int | None, using: 
 
 
 def _attempt(command: Command, command_id: UUID, if_version: int | None, using: str) -> Receipt:
-    with transaction.atomic(using, durable=True):
-        receipt = carry_out(command, command_id, if_version=if_version, using=using)
+    with database.transaction(using):
+        decision = decide(command, command_id, if_version=if_version, using=using)
         log.debug("request_carried_out", command=command.stored)
-    return receipt
+        return decision.commit()
 
 
 def _repeated(command: Command, command_id: UUID, done: store.Appended, using: str) -> Receipt:

@@ -1,16 +1,25 @@
 """The database beneath Django's connections: statements of our own, prepared once and sent together."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.transaction import atomic
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from psycopg.rows import RowFactory, tuple_row
+
+T = TypeVar("T")
+
+AWAKE = 0.25
+"""Seconds after which a session that is at work is heard of: a fraction of what a transaction may be idle."""
 
 
 class Statement(NamedTuple):
@@ -19,6 +28,46 @@ class Statement(NamedTuple):
     query: str
     parameters: Sequence[Any] | Mapping[str, Any] = ()
     rows: RowFactory[Any] = tuple_row
+
+
+BEGIN, COMMIT = Statement("BEGIN"), Statement("COMMIT")
+
+
+class Cursor(psycopg.Cursor[Any]):
+    """A cursor of psycopg, which binds on the server, and can put off what nobody waits for."""
+
+    def ask(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
+        """The rows of a prepared statement."""
+        return _ask(self.connection, [Statement(query, parameters)])[0]
+
+    def put_off(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> None:
+        """Execute a prepared statement whose answer nobody needs: within `transaction` together with whatever comes
+        next, at the latest with the COMMIT, and it may be there that it fails; elsewhere at once.
+        """
+        if self.connection in _open:
+            _open[self.connection].append(Statement(query, parameters))
+        else:
+            self.ask(query, parameters)
+
+    def send(self) -> None:
+        """Execute what was put off."""
+        _ask(self.connection, [])
+
+    def awake(self, items: Iterable[T]) -> Iterator[T]:
+        """These, one by one. While the caller is busy with them the session is heard of now and then, or else it would
+        seem to have left its transaction.
+        """
+        spoken = time.monotonic()
+        for item in items:
+            if time.monotonic() - spoken > AWAKE:
+                self.ask("SELECT 1")
+                spoken = time.monotonic()
+            yield item
+
+    def execute(self, *args: Any, **kwargs: Any) -> Self:
+        """As psycopg does, after what was put off."""
+        self.send()
+        return super().execute(*args, **kwargs)
 
 
 def session(using: str = DEFAULT_DB_ALIAS) -> psycopg.Connection[Any]:
@@ -40,9 +89,9 @@ def session_of(connection: BaseDatabaseWrapper) -> psycopg.Connection[Any]:
 
 
 @contextmanager
-def cursor(using: str = DEFAULT_DB_ALIAS) -> Iterator[psycopg.Cursor[Any]]:
-    """A cursor of psycopg, which binds on the server."""
-    with psycopg.Cursor(session(using)) as raw:
+def cursor(using: str = DEFAULT_DB_ALIAS) -> Iterator[Cursor]:
+    """A cursor over the connection beneath Django's."""
+    with Cursor(session(using)) as raw:
         yield raw
 
 
@@ -53,23 +102,97 @@ def clock(using: str = DEFAULT_DB_ALIAS) -> datetime:
     return now
 
 
+@contextmanager
+def transaction(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+    """A durable transaction of Django's, in which BEGIN is sent with the first statements and COMMIT with the last.
+
+    Only `pipeline` and a `Cursor` may ask first. In a test that is one transaction, this is a savepoint of it.
+    """
+    with atomic(using, durable=True):
+        raw = session(using)
+        if raw.info.transaction_status is not TransactionStatus.IDLE:
+            yield
+            return
+        raw.autocommit = True  # so that BEGIN is left to us; Django sets it itself when its block is over
+        _open[raw] = [BEGIN]
+        try:
+            yield
+            commit(using=using)
+        finally:
+            _open.pop(raw, None)
+
+
+def commit(*last: Statement, then: Sequence[Statement] = (), using: str = DEFAULT_DB_ALIAS) -> list[list[Any]]:
+    """End a `transaction`: run its last statements, COMMIT, and ask something right after, in one round trip. Answers
+    the rows of the last ones and of what is asked `then`. What else its block does is in no transaction.
+    """
+    raw = session(using)
+    waiting = _open.pop(raw, None)
+    if waiting is None or (waiting == [BEGIN] and not last):
+        return _run(raw, [*last, *then])
+    found = _run(raw, [*waiting, *last, COMMIT, *then])[len(waiting) :]
+    del found[len(last)]
+    return found
+
+
 def pipeline(*statements: Statement, using: str = DEFAULT_DB_ALIAS) -> list[list[Any]]:
     """Run statements one after the other in one round trip; answers the rows of each. Each sees its own moment."""
-    raw = session(using)
-    with raw.pipeline() if len(statements) > 1 else nullcontext():
-        cursors = [_run(raw, index, statement) for index, statement in enumerate(statements)]
+    return _ask(session(using), statements)
+
+
+_open: WeakKeyDictionary[psycopg.Connection[Any], list[Statement]] = WeakKeyDictionary()
+"""The connections in a `transaction`, each with what it has yet to send: BEGIN at first, later what was put off."""
+
+_cursors: WeakKeyDictionary[psycopg.Connection[Any], dict[str, psycopg.Cursor[Any]]] = WeakKeyDictionary()
+"""The cursors that are kept of each connection, by query: to make one, and to learn what its parameters and columns
+are, costs as much as encoding and checking an event.
+"""
+
+
+def _ask(raw: psycopg.Connection[Any], statements: Sequence[Statement]) -> list[list[Any]]:
+    """Send statements after what was put off."""
+    waiting = _open.get(raw)
+    if not waiting:
+        return _run(raw, statements)
+    sent = [*waiting]
+    waiting.clear()
+    return _run(raw, [*sent, *statements])[len(sent) :]
+
+
+def _run(raw: psycopg.Connection[Any], statements: Sequence[Statement]) -> list[list[Any]]:
+    if not statements:
+        return []
+    kept = _cursors.setdefault(raw, {})
+    cursors = [
+        kept.pop(statement.query) if statement.query in kept else psycopg.Cursor(raw) for statement in statements
+    ]
+    with _pipelined(raw) if len(statements) > 1 else nullcontext():
+        for cursor, statement in zip(cursors, statements, strict=True):
+            cursor.row_factory = statement.rows
+            cursor.execute(statement.query, statement.parameters, prepare=True)
+    kept.update({statement.query: cursor for cursor, statement in zip(cursors, statements, strict=True)})
     return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
 
-_cursors: WeakKeyDictionary[psycopg.Connection[Any], list[psycopg.Cursor[Any]]] = WeakKeyDictionary()
-"""The cursors that `pipeline` keeps of each connection: making one costs as much as encoding and checking an event."""
+class _Pipeline(psycopg.Pipeline):
+    """Ends with its Sync. After that psycopg's own sends a Flush, which makes PostgreSQL forget for how long a
+    transaction may be idle: a process that froze would keep its locks for good.
+    """
+
+    def _exit_gen(self) -> PQGen[None]:
+        try:
+            self._enqueue_sync()
+            yield from self._communicate_gen()
+        finally:
+            yield from self._fetch_gen(flush=False)
 
 
-def _run(raw: psycopg.Connection[Any], index: int, statement: Statement) -> psycopg.Cursor[Any]:
-    kept = _cursors.get(raw)
-    if kept is None:
-        kept = _cursors[raw] = []
-    while len(kept) <= index:
-        kept.append(psycopg.Cursor(raw))
-    kept[index].row_factory = statement.rows
-    return kept[index].execute(statement.query, statement.parameters, prepare=True)
+@contextmanager
+def _pipelined(raw: psycopg.Connection[Any]) -> Iterator[None]:
+    """`psycopg.Connection.pipeline`, with a pipeline of this kind."""
+    raw._pipeline = _Pipeline(raw)
+    try:
+        with raw._pipeline:
+            yield
+    finally:
+        raw._pipeline = None

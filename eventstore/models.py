@@ -197,6 +197,7 @@ class DiscardedEvent(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["subscriber", "key", "position"], name="eventstore_discarded_once"),
         ]
+        indexes = [models.Index(fields=["position"], name="eventstore_discarded_position")]
 
     def __str__(self) -> str:
         return f"{self.subscriber} {self.key} {self.position}"

@@ -21,24 +21,17 @@ HORIZON = "SELECT eventstore_horizon_v3(%s)"
 APPEND = "SELECT first, last FROM eventstore_append_v2(%s, %s, %s, %s, %s)"
 """Appends events to streams, with claims and the id of a command; answers the first and the last position."""
 
-LOCK_UNTIL_COMMIT = "SELECT clock_timestamp() FROM pg_advisory_xact_lock(%s, hashtext(%s))"
-"""Waits for a lock of a family, and holds it until the transaction ends; answers the time at which it was had."""
+LOAD = "SELECT eventstore_load_v1(%s, %s, %s, %s, %s)"
+"""Locks a command's id, and its stream where that is asked for; tells what the command appended before, the time, and
+the events of its stream above a version.
+"""
 
 EVENT_COLUMNS = """position, stream_id, category, version, type, schema_version, data::text AS data, event_id,
     correlation_id, causation_id, actor, recorded_at, metadata::text AS metadata"""
 """What is read of an event, in the order in which `store` takes it apart."""
 
-LIMIT_DECIDER = """SELECT set_config('lock_timeout', %s, true),
-    set_config('idle_in_transaction_session_timeout', '5s', true)"""
-"""Limits the waits of who decides: one that freezes must not hold its stream for good, nor a caller wait for one
-without end.
-"""
-
 STREAM_VERSION = "SELECT coalesce(max(version), 0) FROM eventstore_event WHERE stream_id = %s"
 """The version of the last event of a stream, 0 if it has none."""
-
-CARRIED_OUT = "SELECT first_position, last_position FROM eventstore_command WHERE id = %s"
-"""What a command appended, if it was carried out before."""
 
 READ_EVENTS = f"""SELECT {EVENT_COLUMNS} FROM eventstore_event
     WHERE position > %s AND position <= %s AND type = ANY(%s) ORDER BY position LIMIT %s"""

@@ -1,6 +1,7 @@
 """The log: append, read, and the horizon up to which it is final. The only caller of `sql/`."""
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -12,7 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.crypto import salted_hmac
 from psycopg.rows import RowMaker
 
-from eventstore import advisory_locks, conf, context, handler_guard, queries
+from eventstore import conf, context, handler_guard, queries
 from eventstore.aggregates import Claim
 from eventstore.codec import Recorded, encode, encoder
 from eventstore.database import Statement, pipeline, session_of
@@ -62,18 +63,55 @@ class NewEvent(msgspec.Struct):
     metadata: Origin
 
 
+class Append:
+    """Changes on their way into the log: made to a statement, so that the COMMIT can travel with it."""
+
+    def __init__(self, *changes: Changes, command_id: UUID | None = None) -> None:
+        """Raises `InvalidEvent`, `TooManyEvents` above 200 events, `ActsWhileApplying`."""
+        handler_guard.refuse_to("record events")
+        self.changes = changes
+        rows = _rows(changes, command_id)
+        if len(rows) > MOST_EVENTS:
+            raise TooManyEvents
+        self.last_event_id = rows[-1].event_id if rows else None
+        streams = _array(change.stream_id for change in changes)
+        expected = _array(change.expected for change in changes)
+        claims = _json(_claims(changes)) if any(change.claimed or change.released for change in changes) else None
+        self.statement = Statement(queries.APPEND, [streams, expected, _json(rows), claims, command_id])
+
+    def answer(self, rows: Sequence[tuple[int | None, int | None]]) -> Appended:
+        """What became of it, by the rows of the statement."""
+        ((first, last),) = rows
+        return Appended(first, last, self.last_event_id)
+
+    @contextmanager
+    def refusals(self) -> Iterator[None]:
+        """An error of the statement is raised as what it means: `ConcurrencyConflict` when a stream has moved on, a
+        claim's refusal (`ClaimTaken` where there is none) when another stream holds a value, `UnsafeTransaction`.
+        """
+        try:
+            yield
+        except psycopg.errors.UniqueViolation as error:
+            raise _refusal(error, self.changes) from error
+        except psycopg.errors.InvalidTransactionState as error:
+            raise UnsafeTransaction from error
+
+
 def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAULT_DB_ALIAS) -> Appended:
     """Append to one or several streams in one call to the database, all or nothing.
 
-    With a `command_id` that command counts as carried out. Raises `ConcurrencyConflict` when a stream has moved on,
-    a claim's refusal (`ClaimTaken` where there is none) when another stream holds a value, `InvalidEvent`,
-    `TooManyEvents` above 200 events, `UnsafeTransaction`, `ActsWhileApplying`.
+    With a `command_id` that command counts as carried out. Raises what `Append` and its `refusals` do.
     """
-    handler_guard.refuse_to("record events")
+    made = Append(*changes, command_id=command_id)
+    with made.refusals():
+        return made.answer(pipeline(made.statement, using=using)[0])
+
+
+def _rows(changes: Sequence[Changes], command_id: UUID | None) -> list[NewEvent]:
     tracing = context.current()
     causation = command_id or tracing.causation_id
     origin = Origin(root=tracing.root or command_id, hops=tracing.hops)
-    rows = [
+    return [
         NewEvent(
             stream_id=change.stream_id,
             category=change.category,
@@ -90,30 +128,11 @@ def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAU
         for change in changes
         for version, event in enumerate(change.events, change.expected + 1)
     ]
-    if len(rows) > MOST_EVENTS:
-        raise TooManyEvents
-    streams = _array(change.stream_id for change in changes)
-    expected = _array(change.expected for change in changes)
-    claims = _json(_claims(changes)) if any(change.claimed or change.released for change in changes) else None
-    try:
-        asked = Statement(queries.APPEND, [streams, expected, _json(rows), claims, command_id])
-        (((first, last),),) = pipeline(asked, using=using)
-    except psycopg.errors.UniqueViolation as error:
-        raise _refusal(error, changes) from error
-    except psycopg.errors.InvalidTransactionState as error:
-        raise UnsafeTransaction from error
-    return Appended(first, last, rows[-1].event_id if rows else None)
 
 
 def read(after: int, upto: int, types: Iterable[str], limit: int, *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
     """At most `limit` events of these types with `after < position <= upto`, in order of position."""
-    (found,) = pipeline(read_statement(after, upto, types, limit), using=using)
-    return found
-
-
-def read_statement(after: int, upto: int, types: Iterable[str], limit: int) -> Statement:
-    """What `read` asks, to be asked together with something else."""
-    return Statement(queries.READ_EVENTS, [after, upto, list(types), limit], _recorded_row)
+    return _recorded(queries.READ_EVENTS, [after, upto, list(types), limit], using)
 
 
 def stream(
@@ -166,12 +185,7 @@ def read_caused(command_id: UUID, appended: Appended, *, using: str = DEFAULT_DB
 
 def horizon(after: int = -1, *, using: str = DEFAULT_DB_ALIAS) -> int:
     """The position up to which the log is final; when nothing came after `after`, cheaper. Only on the primary."""
-    return _only(horizon_statement(after), using)
-
-
-def horizon_statement(after: int = -1) -> Statement:
-    """What `horizon` asks, to be asked together with something else."""
-    return Statement(queries.HORIZON, [after])
+    return _only(Statement(queries.HORIZON, [after]), using)
 
 
 def head(*, using: str = DEFAULT_DB_ALIAS) -> int:
@@ -205,6 +219,26 @@ def refuse_set_back(*, using: str = DEFAULT_DB_ALIAS) -> None:
         )
 
 
+class Read(Recorded, kw_only=True):
+    """An event as the functions in `sql/` tell it, as JSON."""
+
+    data: msgspec.Raw
+    metadata: msgspec.Raw
+
+
+class Loaded(msgspec.Struct):
+    """What `sql/load_v1.sql` tells: the first and the last position that the command appended, if it was carried out
+    before; the time by the database's clock once all locks were had; the events that were asked for.
+    """
+
+    now: datetime
+    done: tuple[int | None, int | None] | None
+    events: list[Read] | None
+
+
+_decode_loaded = msgspec.json.Decoder(Loaded).decode
+
+
 def lock_and_load(
     command_id: UUID,
     stream_id: UUID,
@@ -213,25 +247,15 @@ def lock_and_load(
     queue: bool,
     patience: float = PATIENCE,
     using: str = DEFAULT_DB_ALIAS,
-) -> tuple[Appended | None, list[Recorded], datetime]:
+) -> tuple[Appended | None, Sequence[Recorded], datetime]:
     """Take the lock of a command id until this transaction ends, and with `queue` that of its stream; then tell what
-    the command appended, if it ran before, the events of its stream above a version, and the time by the database's
-    clock once all locks were had.
-
-    Each look-up is a statement of its own after its lock, so it sees what the former holder committed. Each lock is
-    waited for, for `patience` seconds at most.
+    the command appended, if it ran before, else the events of its stream above a version, and the time by the
+    database's clock once all locks were had. Each lock is waited for, for `patience` seconds at most.
     """
-    statements = [
-        Statement(queries.LIMIT_DECIDER, [f"{1000 * patience:.0f}ms"]),
-        Statement(queries.LOCK_UNTIL_COMMIT, [advisory_locks.COMMAND, str(command_id)]),
-        Statement(queries.CARRIED_OUT, [command_id]),
-        Statement(queries.READ_STREAM, [stream_id, after], _recorded_row),
-    ]
-    if queue:
-        statements.insert(3, Statement(queries.LOCK_UNTIL_COMMIT, [advisory_locks.STREAM, str(stream_id)]))
-    _, id_locked, carried_out, *stream_locked, since = pipeline(*statements, using=using)
-    ((now,),) = stream_locked[0] if queue else id_locked
-    return (Appended(*carried_out[0]) if carried_out else None), since, now
+    asked = Statement(queries.LOAD, [command_id, stream_id, after, queue, f"{1000 * patience:.0f}ms"])
+    ((found,),) = pipeline(asked, using=using)[0]
+    loaded = _decode_loaded(found)
+    return (Appended(*loaded.done) if loaded.done else None), loaded.events or (), loaded.now
 
 
 def _recorded_row(_: psycopg.Cursor[Any]) -> RowMaker[Recorded]:

@@ -32,12 +32,16 @@ def is_wait(error: BaseException) -> bool:
     return cause is not None and cause.sqlstate in WAITS
 
 
+ENDED = frozenset({"25P03", "25P04", "57P01", "57P02", "57P03", "57P05"})
+"""What PostgreSQL says last: a transaction was idle or open for too long, or it is stopped, or not yet started."""
+
+
 def is_lost(error: BaseException) -> bool:
     """Whether the connection is gone, and with it the transaction."""
     cause = _database_error(error)
-    if not isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
-        return False
-    return cause.sqlstate is None or cause.sqlstate.startswith("08")
+    if cause is not None and cause.sqlstate:
+        return cause.sqlstate.startswith("08") or cause.sqlstate in ENDED
+    return isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
 
 
 def raise_if_lost(error: BaseException) -> None:

@@ -5,9 +5,8 @@ from enum import Enum
 from operator import attrgetter
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, overload
 
-import psycopg
-
 from eventstore.codec import Recorded
+from eventstore.database import Cursor
 from eventstore.errors import UnreadableCode
 from eventstore.events import Event, Meta
 from eventstore.subscriptions.subscriber import Mode, Rank, Subscriber, Work
@@ -61,7 +60,7 @@ class Projection(Subscriber, Generic[R]):
     fed before it, and it is never ahead of them. `idempotent` says that events applied twice, in order, change nothing.
     """
 
-    rank = Rank.PROJECTION
+    rank, by_cursor = Rank.PROJECTION, True
     model: type[R]
     handlers: ClassVar[dict[str, Handler]] = {}
 
@@ -127,7 +126,7 @@ class Projection(Subscriber, Generic[R]):
     def begins_at(self, head: int) -> int:
         return 0
 
-    def apply(self, cursor: psycopg.Cursor[Any], work: Sequence[Work]) -> None:
+    def apply(self, cursor: Cursor, work: Sequence[Work]) -> None:
         self.fold(cursor, self.live, work)
 
     @property
@@ -137,7 +136,7 @@ class Projection(Subscriber, Generic[R]):
 
     def fold(
         self,
-        cursor: psycopg.Cursor[Any],
+        cursor: Cursor,
         table: Table[R],
         work: Sequence[Work],
         *,
@@ -150,7 +149,7 @@ class Projection(Subscriber, Generic[R]):
         rows = table.load(cursor, {each.key for each in work})
         found = self._look_up(cursor, work, others) if self._needs else {}
         gone: set[Hashable] = set()
-        for key, recorded in work:
+        for key, recorded in cursor.awake(work):
             row = rows.get(key)
             if row is None:
                 row = rows[key] = table.new(key)
@@ -169,7 +168,7 @@ class Projection(Subscriber, Generic[R]):
         return [(need.model, need.key(recorded.event, recorded))] if need else []
 
     def _look_up(
-        self, cursor: psycopg.Cursor[Any], work: Sequence[Work], others: Callable[[type[ReadModel]], Table[Any]]
+        self, cursor: Cursor, work: Sequence[Work], others: Callable[[type[ReadModel]], Table[Any]]
     ) -> dict[tuple[type[ReadModel], Hashable], ReadModel]:
         """The live rows of other read models that these events need, one query a model."""
         wanted: dict[type[ReadModel], set[Hashable]] = {}

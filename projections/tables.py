@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Any, Generic, LiteralString, TypeVar
 
 import msgspec
-import psycopg
 from django.db import connection, models
 from django.db.models.base import ModelState
 from psycopg import sql
 
+from eventstore.database import Cursor
 from projections import conf, queries
 from projections.copy_csv import Lines
 from projections.models import ReadModel
@@ -64,9 +64,9 @@ class Table(Generic[R]):
         self._line = Lines(model)
         self._delete = _compile(queries.DELETE_ROWS, parts)
 
-    def load(self, cursor: psycopg.Cursor[Any], keys: Collection[Hashable]) -> dict[Hashable, R]:
+    def load(self, cursor: Cursor, keys: Collection[Hashable]) -> dict[Hashable, R]:
         """The rows that exist of these keys."""
-        found = cursor.execute(self._load, [list(keys)], prepare=True).fetchall()
+        found = cursor.ask(self._load, [list(keys)])
         rows = (self._row(dict(zip(self._names, values, strict=True))) for values in found)
         return {getattr(row, self.key): row for row in rows}
 
@@ -81,13 +81,13 @@ class Table(Generic[R]):
             setattr(row, name, make())
         return row
 
-    def write(self, cursor: psycopg.Cursor[Any], rows: Iterable[R]) -> None:
+    def write(self, cursor: Cursor, rows: Iterable[R]) -> None:
         """Insert or replace rows, in one statement."""
         values = [{name: row.__dict__[name] for name in self._names} for row in rows]
         if values:
-            cursor.execute(self._write, [_encoder.encode(values).decode()], prepare=True)
+            cursor.put_off(self._write, [_encoder.encode(values).decode()])
 
-    def copy(self, cursor: psycopg.Cursor[Any], rows: Sequence[R]) -> None:
+    def copy(self, cursor: Cursor, rows: Sequence[R]) -> None:
         """Insert rows that the table doesn't have, the fastest way."""
         if not rows:
             return
@@ -95,9 +95,9 @@ class Table(Generic[R]):
             for begin in range(0, len(rows), BLOCK):
                 copy.write(b"".join(map(self._line, rows[begin : begin + BLOCK])))
 
-    def delete(self, cursor: psycopg.Cursor[Any], keys: Collection[Hashable]) -> None:
+    def delete(self, cursor: Cursor, keys: Collection[Hashable]) -> None:
         if keys:
-            cursor.execute(self._delete, [list(keys)], prepare=True)
+            cursor.put_off(self._delete, [list(keys)])
 
     def _row(self, values: dict[str, Any]) -> R:
         for name in self._json:

@@ -7,9 +7,9 @@ from collections.abc import Collection, Hashable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
-import psycopg
 
 from eventstore.codec import Recorded
+from eventstore.database import Cursor
 from eventstore.events import Event
 from eventstore.handler_guard import applying
 from eventstore.subscriptions.subscriber import Work
@@ -76,13 +76,13 @@ class _InMemory(Table[R]):
         super().__init__(model)
         self.rows: dict[Hashable, R] = {row.pk: row for row in rows}
 
-    def load(self, cursor: psycopg.Cursor[Any], keys: Collection[Hashable]) -> dict[Hashable, R]:
+    def load(self, cursor: Cursor, keys: Collection[Hashable]) -> dict[Hashable, R]:
         return {key: self._copy_of(self.rows[key]) for key in keys if key in self.rows}
 
-    def write(self, cursor: psycopg.Cursor[Any], rows: Iterable[R]) -> None:
+    def write(self, cursor: Cursor, rows: Iterable[R]) -> None:
         self.rows.update({row.pk: self._copy_of(row) for row in rows})
 
-    def delete(self, cursor: psycopg.Cursor[Any], keys: Collection[Hashable]) -> None:
+    def delete(self, cursor: Cursor, keys: Collection[Hashable]) -> None:
         for key in keys:
             self.rows.pop(key, None)
 
@@ -94,6 +94,13 @@ class _InMemory(Table[R]):
         return self._row(values)
 
 
+class _Nowhere:
+    """In the place of a cursor, which these tables don't ask."""
+
+    def awake(self, work: Iterable[Work]) -> Iterable[Work]:
+        return work
+
+
 def _fold(
     projection: Projection[R], batches: Iterable[Iterable[Recorded]], looked_up: Iterable[ReadModel]
 ) -> dict[Hashable, R]:
@@ -101,7 +108,7 @@ def _fold(
     for row in looked_up:
         others.setdefault(type(row), []).append(row)
     table = _InMemory(projection.model)
-    nowhere: Any = None  # these tables ask no cursor
+    nowhere: Any = _Nowhere()
     for batch in batches:
         wanted = [each for each in batch if each.type in projection.types]
         with applying():

@@ -6,21 +6,21 @@ between any two steps sends nothing twice.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 from uuid import UUID
 
 import msgspec
-import psycopg
 import structlog
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import DEFAULT_DB_ALIAS
 
 from eventstore import advisory_locks, commands, context, database, doorbell, handler_guard, identity, store
 from eventstore.aggregates import Command
+from eventstore.database import Statement
 from eventstore.errors import ConcurrencyConflict, DomainError, UnknownHere
 from eventstore.subscriptions.outbox import Outbox
 from eventstore.subscriptions.parking import describe
 from eventstore.subscriptions.registry import registry
-from eventstore.subscriptions.savepoints import SAVEPOINT, undo
 from eventstore.subscriptions.subscriber import Rank
 from eventstore.transient_errors import is_infrastructure, raise_if_lost
 from sagas import queries
@@ -127,16 +127,16 @@ def _send_first(instances: Iterator[Instance], using: str, *, patience: float = 
     handler_guard.refuse_to("send commands")
     row: LockedCommand | None = None
     try:
-        with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
+        with database.transaction(using):
             row = next(filter(None, (_take(saga, key, using) for saga, key in instances)), None)
             if row is not None:
                 log.debug("command_taken", saga=row.saga, key=row.key, command=row.type)
-                _send(cursor, row, patience, using)
+                _send(row, patience, using)
     except Exception as error:
         raise_if_lost(error)
-        if row is None or not _is_nobodys_fault(error):
+        if row is None:
             raise
-        _put_off(row, error, using)
+        _give_back(row, error, using)
     else:
         if row is not None:
             log.debug("command_committed", saga=row.saga, key=row.key, command=row.type)
@@ -144,11 +144,10 @@ def _send_first(instances: Iterator[Instance], using: str, *, patience: float = 
 
 
 def _take(saga: str, key: str, using: str) -> LockedCommand | None:
-    """The instance's lock first, and only then, in a new statement, its lowest unfinished row; then a savepoint."""
-    locked, lowest, _ = database.pipeline(
-        database.Statement(queries.TRY_INSTANCE, [advisory_locks.SAGA_INSTANCE, f"{saga}/{key}"]),
-        database.Statement(queries.LOCK_NEXT_COMMAND, [saga, key]),
-        SAVEPOINT,
+    """The instance's lock first, and only then, in a new statement, its lowest unfinished row."""
+    locked, lowest = database.pipeline(
+        Statement(queries.TRY_INSTANCE, [advisory_locks.SAGA_INSTANCE, f"{saga}/{key}"]),
+        Statement(queries.LOCK_NEXT_COMMAND, [saga, key]),
         using=using,
     )
     if not locked[0][0] or not lowest:
@@ -157,31 +156,45 @@ def _take(saga: str, key: str, using: str) -> LockedCommand | None:
     return row if row.status == "pending" and row.due else None
 
 
-def _send(cursor: psycopg.Cursor[Any], row: LockedCommand, patience: float, using: str) -> None:
-    with context.acting(
+def _send(row: LockedCommand, patience: float, using: str) -> None:
+    """Have it decided, and append and mark it with the COMMIT; or record that a rule refuses it, if nothing was written
+    before.
+    """
+    with _acting_for(row):
+        try:
+            _count_hops(row)
+            decision = commands.decide(row.command, row.command_id, patience=patience, using=using)
+        except DomainError as refusal:
+            _refuse(row, refusal, using)
+            return
+        log.debug("command_carried_out", saga=row.saga, key=row.key, command=row.type)
+        decision.commit(Statement(queries.FINISH_COMMAND, ["done", "", row.id]))
+
+
+def _acting_for(row: LockedCommand) -> AbstractContextManager[object]:
+    return context.acting(
         correlation_id=row.correlation_id,
         causation_id=row.causation_id,
         actor=row.actor,
         root=row.root,
         hops=row.hops,
-    ):
-        try:
-            _count_hops(row)
-            receipt = commands.carry_out(row.command, row.command_id, patience=patience, using=using)
-        except DomainError as refusal:
-            undo(cursor, using=using)
-            position = _record_refusal(row, refusal, using)
-            log.debug("command_refused", saga=row.saga, key=row.key, command=row.type)
-            said = f"{refusal.code}: {refusal}"
-            cursor.execute(queries.FINISH_COMMAND, ["refused", position, said, row.id], prepare=True)
-        except Exception as error:
-            if _is_nobodys_fault(error):
-                raise
-            undo(cursor, using=using)
-            _postpone(cursor, row, error)
+    )
+
+
+def _give_back(row: LockedCommand, error: Exception, using: str) -> None:
+    """All that was done for a command is rolled back, and it is free again: note why, unless somebody else has taken it
+    meanwhile. What a rule has refused as it was appended is finished with that.
+    """
+    with database.transaction(using):
+        if (again := _take(row.saga, row.key, using)) is None or again.id != row.id:
+            return
+        if isinstance(error, DomainError):
+            with _acting_for(again):
+                _refuse(again, error, using)
+        elif _is_nobodys_fault(error):
+            _put_off(again, error, using)
         else:
-            log.debug("command_carried_out", saga=row.saga, key=row.key, command=row.type)
-            cursor.execute(queries.FINISH_COMMAND, ["done", receipt.position, "", row.id], prepare=True)
+            _postpone(again, error, using)
 
 
 def _is_nobodys_fault(error: Exception) -> bool:
@@ -196,7 +209,8 @@ def _count_hops(row: LockedCommand) -> None:
         raise TooManyHops
 
 
-def _record_refusal(row: LockedCommand, refusal: DomainError, using: str) -> int | None:
+def _refuse(row: LockedCommand, refusal: DomainError, using: str) -> None:
+    """Record that a rule has refused it, which finishes it, and commit."""
     stream_id = refusal_stream(row.saga, row.key)
     event = CommandRefused(
         saga=row.saga,
@@ -209,24 +223,27 @@ def _record_refusal(row: LockedCommand, refusal: DomainError, using: str) -> int
     changes = store.Changes(
         stream_id=stream_id, category="saga", expected=store.version_of(stream_id, using=using), events=[event]
     )
-    return store.append(changes, command_id=row.command_id, using=using).last
+    append = store.Append(changes, command_id=row.command_id)
+    log.debug("command_refused", saga=row.saga, key=row.key, command=row.type)
+    finish = Statement(queries.FINISH_COMMAND, ["refused", f"{refusal.code}: {refusal}", row.id])
+    with append.refusals():
+        database.commit(append.statement, finish, using=using)
 
 
 def _put_off(row: LockedCommand, error: Exception, using: str) -> None:
     """Nobody's fault: it is tried again in a second, however often."""
-    log.warning("outbox_command_put_off", saga=row.saga, key=row.key, command=row.type, error=describe(error))
-    with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
-        cursor.execute(queries.POSTPONE_COMMAND, [describe(error), PUT_OFF, row.id], prepare=True)
+    told = describe(error)
+    log.warning("outbox_command_put_off", saga=row.saga, key=row.key, command=row.type, error=told)
+    database.commit(Statement(queries.POSTPONE_COMMAND, [told, PUT_OFF, row.id]), using=using)
 
 
-def _postpone(cursor: psycopg.Cursor[Any], row: LockedCommand, error: Exception) -> None:
+def _postpone(row: LockedCommand, error: Exception, using: str) -> None:
     """A lost race is tried again soon, any other error with back-off; in the end the command is parked with its
     instance.
     """
     parked = row.attempts + 1 >= TRIES or isinstance(error, TooManyHops)
     delay = 0.01 if isinstance(error, ConcurrencyConflict) else 0.25 * 2**row.attempts
     status = "parked" if parked else "pending"
-    cursor.execute(queries.RETRY_COMMAND, [describe(error), delay, status, row.id], prepare=True)
     log.warning(
         "outbox_command_parked" if parked else "outbox_command_retried",
         saga=row.saga,
@@ -234,3 +251,4 @@ def _postpone(cursor: psycopg.Cursor[Any], row: LockedCommand, error: Exception)
         command=row.type,
         error=type(error).__name__,
     )
+    database.commit(Statement(queries.RETRY_COMMAND, [describe(error), delay, status, row.id]), using=using)

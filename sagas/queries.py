@@ -29,12 +29,13 @@ LOCK_NEXT_COMMAND = """SELECT id, saga, key, command_id, type, data, status, att
 to be taken for it.
 """
 
-FINISH_COMMAND = """UPDATE sagas_outbox SET status = %s, result = %s, error = %s, attempts = attempts + 1,
+FINISH_COMMAND = """UPDATE sagas_outbox SET status = %s, error = %s, attempts = attempts + 1,
+    result = (SELECT last_position FROM eventstore_command WHERE id = command_id),
     finished_at = clock_timestamp() WHERE id = %s"""
-"""Notes what became of a command that was sent."""
+"""Notes what became of a command that was sent, with what its append has noted just before."""
 
 RETRY_COMMAND = """UPDATE sagas_outbox SET attempts = attempts + 1, error = %s,
-    due_at = clock_timestamp() + %s * interval '1 second', status = %s WHERE id = %s"""
+    due_at = clock_timestamp() + %s * interval '1 second', status = %s WHERE id = %s AND status = 'pending'"""
 """Notes an attempt in vain, and has the command tried again in so many seconds or parks it."""
 
 POSTPONE_COMMAND = """UPDATE sagas_outbox SET error = %s, due_at = clock_timestamp() + %s * interval '1 second'

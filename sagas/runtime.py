@@ -9,11 +9,11 @@ from typing import Any, Protocol
 from uuid import uuid5
 
 import msgspec
-import psycopg
 import structlog
 
 from eventstore.aggregates import Command
 from eventstore.codec import Recorded, encoder
+from eventstore.database import Cursor
 from eventstore.error_texts import misfit
 from eventstore.subscriptions.subscriber import Work
 from sagas import queries
@@ -68,7 +68,7 @@ class Batch:
     could not be told waits under its stream while those of other streams go on, and is heard after them.
     """
 
-    def __init__(self, saga: Rules, cursor: psycopg.Cursor[Any], work: Sequence[Work]) -> None:
+    def __init__(self, saga: Rules, cursor: Cursor, work: Sequence[Work]) -> None:
         self.saga, self.cursor = saga, cursor
         self.rows: dict[str, InstanceRow] = {}
         self.heard: set[tuple[str, int]] = set()
@@ -79,7 +79,7 @@ class Batch:
             "first": min(positions, default=0),
             "last": max(positions, default=0),
         }
-        found = cursor.execute(queries.LOAD_INSTANCES, asked, prepare=True).fetchall()
+        found = cursor.ask(queries.LOAD_INSTANCES, asked)
         for name, key, state, version, *rest, heard in found:
             self.rows[key] = InstanceRow(name, key, self._read(state, version), version, *rest)
             self.heard.update((key, position) for position in heard)
@@ -126,7 +126,7 @@ class Batch:
             "cancelled": self.cancelled,
         }
         values = {name: encoder.encode(found).decode() for name, found in rows.items()}
-        self.cursor.execute(queries.SAVE_BATCH, {"saga": self.saga.name, **values}, prepare=True)
+        self.cursor.put_off(queries.SAVE_BATCH, {"saga": self.saga.name, **values})
         log.debug("saga_reacted", saga=self.saga.name, instances=len(self.touched), commands=len(self.sent))
 
     def _read(self, state: Any, version: int) -> Any:

@@ -9,9 +9,9 @@ from operator import attrgetter
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
-import psycopg
 
 from eventstore.codec import Recorded
+from eventstore.database import Cursor
 from eventstore.events import Event, Meta
 from eventstore.models import SubscriberRow
 from eventstore.subscriptions.subscriber import Mode, Rank, Subscriber, Work
@@ -48,7 +48,7 @@ class Saga(Subscriber, Generic[S]):
     others go on under this one, whose `state` then has to read theirs.
     """
 
-    rank = Rank.SAGA
+    rank, by_cursor = Rank.SAGA, True
     outbox = SAGA_OUTBOX
     state: type[S]
     handlers: ClassVar[dict[str, Handler]] = {}
@@ -121,9 +121,9 @@ class Saga(Subscriber, Generic[S]):
         """Run the handler of one event on a state, which it may change."""
         return self._react[recorded.type](state, recorded.event, recorded) or ()
 
-    def apply(self, cursor: psycopg.Cursor[Any], work: Sequence[Work]) -> None:
+    def apply(self, cursor: Cursor, work: Sequence[Work]) -> None:
         batch = Batch(self, cursor, work)
-        for key, recorded in work:
+        for key, recorded in cursor.awake(work):
             batch.react(str(key), recorded)
         batch.save()
 

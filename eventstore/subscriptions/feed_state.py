@@ -2,7 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
+
+import msgspec
 
 from eventstore import database, store
 from eventstore.database import Statement
@@ -21,54 +24,61 @@ def known_rows(known: Sequence[Subscriber]) -> dict[str, list[Any]]:
     }
 
 
-class FeedState(NamedTuple):
-    """Who is ours to feed, where everybody is, how far the log is final, and which keys are held back.
+Place = tuple[str, str, int]
+"""A subscriber, a key of it, and a position."""
 
-    `checkpoints` are by row; `wholes` by subscriber, of the slowest of its shards. `parked` tells for each key of a
-    subscriber from which position on, `discarded` which event of a key is left out for good.
+
+class FeedState(msgspec.Struct, dict=True):
+    """What `sql/acquire_v1.sql` tells: whether we hold any rows, which are ours to feed now, where all rows are; how
+    far the log is final; which keys are held back from which position on, which events are left out for good; and the
+    next events. Or that the sync subscribers are fed elsewhere.
     """
 
-    held: list[Subscriber]
-    checkpoints: dict[str, int]
-    wholes: dict[str, int]
-    horizon: int
-    parked: dict[str, dict[str, int]]
-    discarded: set[tuple[str, str, int]]
+    elsewhere: bool = False
+    held: bool = False
+    horizon: int = 0
+    near: list[str] | None = None
+    checkpoints: list[Place] | None = None
+    parked: list[Place] | None = None
+    discarded: list[Place] | None = None
+    events: list[store.Read] | None = None
 
-    def near(self) -> list[Subscriber]:
-        """Those that are behind, but not far; if all are far, the foremost, so that it goes on without workers too."""
-        behind = [subscriber for subscriber in self.held if self.checkpoints[subscriber.name] < self.horizon]
-        near = [subscriber for subscriber in behind if self.horizon - self.checkpoints[subscriber.name] <= NEAR]
-        if near or not behind:
-            return near
-        return [max(behind, key=lambda subscriber: self.checkpoints[subscriber.name])]
+    @cached_property
+    def by_row(self) -> dict[str, int]:
+        """Where each row stands."""
+        return {name: checkpoint for name, _, checkpoint in self.checkpoints or ()}
+
+    @cached_property
+    def slowest(self) -> dict[str, int]:
+        """Where each subscriber stands: with the slowest of its shards."""
+        found: dict[str, int] = {}
+        for _, declared, checkpoint in self.checkpoints or ():
+            found[declared] = min(checkpoint, found.get(declared, checkpoint))
+        return found
+
+    @cached_property
+    def held_back(self) -> dict[str, dict[str, int]]:
+        """For each subscriber, its keys that are parked, and from which position on."""
+        found: dict[str, dict[str, int]] = defaultdict(dict)
+        for declared, key, since in self.parked or ():
+            found[declared][key] = since
+        return found
+
+    @cached_property
+    def left_out(self) -> set[Place]:
+        return set(self.discarded or ())
 
 
-def acquire(known: Sequence[Subscriber], first: Sequence[Statement], *, using: str) -> FeedState:
-    """Lock what nobody else holds, and only then look: later statements see what the former holder committed."""
-    names = [subscriber.declared for subscriber in known]
-    *_, locked, checkpoints, horizon, parked, discarded = database.pipeline(
-        *first,
-        Statement(queries.LIMIT_FEEDER),
-        Statement(queries.LOCK_FEEDABLE, known_rows(known)),
-        Statement(queries.CHECKPOINTS),
-        store.horizon_statement(),
-        Statement(queries.PARKED_KEYS, [names]),
-        Statement(queries.DISCARDED_EVENTS, [names]),
-        using=using,
-    )
-    held = {name for (name,) in locked}
-    wholes: dict[str, int] = {}
-    for _, declared, checkpoint in checkpoints:
-        wholes[declared] = min(checkpoint, wholes.get(declared, checkpoint))
-    waiting: dict[str, dict[str, int]] = defaultdict(dict)
-    for declared, key, since in parked:
-        waiting[declared][key] = since
-    return FeedState(
-        held=[subscriber for subscriber in known if subscriber.name in held],
-        checkpoints={name: checkpoint for name, _, checkpoint in checkpoints},
-        wholes=wholes,
-        horizon=horizon[0][0],
-        parked=waiting,
-        discarded=set(discarded),
-    )
+_decode = msgspec.json.Decoder(FeedState).decode
+
+
+def acquire(known: Sequence[Subscriber], *, sync: bool, most: int, durable: bool, using: str) -> FeedState:
+    """Lock what nobody else holds, and only then look: later statements see what the former holder committed.
+
+    With `sync` only where no other process feeds the sync subscribers. Reads `most` events at the most. Where it isn't
+    `durable`, the transaction need not wait for the disk.
+    """
+    types = sorted(frozenset[str]().union(*(subscriber.types for subscriber in known)))
+    asked = Statement(queries.ACQUIRE, [sync, *known_rows(known).values(), types, NEAR, most, durable])
+    ((found,),) = database.pipeline(asked, using=using)[0]
+    return _decode(found)

@@ -5,30 +5,28 @@ commits: one transaction. The lock is the lease, so a killed process loses nothi
 """
 
 from collections.abc import Hashable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import psycopg
 import structlog
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from eventstore import advisory_locks, database, handler_guard, store
+from eventstore import advisory_locks, database, handler_guard
 from eventstore.codec import Recorded
 from eventstore.context import process_name
 from eventstore.database import Statement
 from eventstore.errors import NewerSchema, TooManyFailures
 from eventstore.subscriptions import parking, queries
 from eventstore.subscriptions.feed_state import FeedState, acquire
+from eventstore.subscriptions.pace import BATCH, TRIES, pace
 from eventstore.subscriptions.parking import Parking
 from eventstore.subscriptions.registry import registry
-from eventstore.subscriptions.savepoints import CHECKS, SAVEPOINT, isolate, savepoint, undo
+from eventstore.subscriptions.savepoints import isolate, savepoint
 from eventstore.subscriptions.subscriber import Mode, Subscriber, Work
-from eventstore.transient_errors import is_infrastructure, is_wait, raise_if_infrastructure, raise_if_lost
+from eventstore.transient_errors import is_infrastructure, is_lost, is_wait, raise_if_infrastructure, raise_if_lost
 
 log = structlog.get_logger(__name__)
-
-BATCH = 500
-TRIES = 10
 
 
 class Fed(NamedTuple):
@@ -42,6 +40,10 @@ class Fed(NamedTuple):
     full: bool = False
     elsewhere: bool = False
 
+    def beside(self, other: "Fed") -> "Fed":
+        """What both have done."""
+        return Fed(*map(any, zip(self, other, strict=True)))
+
 
 class Member(NamedTuple):
     """A subscriber in a batch: where it is to get, and what it has to apply on the way."""
@@ -54,47 +56,75 @@ class Member(NamedTuple):
 
 def feed(known: Sequence[Subscriber], *, using: str = DEFAULT_DB_ALIAS) -> Fed:
     """Feed those of these subscribers that nobody else is feeding, one batch, together."""
-    with transaction.atomic(using, durable=True):
-        fed = feed_within(known, using=using)
-    if fed.moved:
-        log.debug("batch_committed")
-    return fed
-
-
-def feed_within(known: Sequence[Subscriber], *first: Statement, using: str = DEFAULT_DB_ALIAS) -> Fed:
-    """`feed` as a part of a transaction that holds these rows for something else as well, or does something `first`."""
-    standing = acquire(known, first, using=using)
-    near = standing.near()
-    if not near:
-        return Fed(held=bool(standing.held), moved=False)
-    types = frozenset[str]().union(*(subscriber.types for subscriber in near))
-    begin = min(standing.checkpoints[subscriber.name] for subscriber in near)
-    events, _ = database.pipeline(store.read_statement(begin, standing.horizon, types, BATCH), SAVEPOINT, using=using)
-    reached = events[-1].position if len(events) == BATCH else standing.horizon
-    with database.cursor(using) as cursor:
-        moved = _Batch(cursor, near, standing, events, reached, using=using).apply()
-    if moved:
-        log.debug("batch_applied", events=len(events), upto=reached)
-    return Fed(held=True, moved=moved, full=len(events) == BATCH)
+    return _feed(known, sync=False, using=using)[0]
 
 
 def feed_sync(*, using: str = DEFAULT_DB_ALIAS) -> Fed:
     """Feed the sync subscribers of this process, one batch, together; unless somebody else is at it.
 
-    The rows' own locks keep feeders apart. This lock tells in one look that there is one, and `ask_after_feeder` waits
-    for its end.
+    The rows' own locks keep feeders apart. The feeder's lock tells in one look that there is one, and when it ends.
     """
-    try:
-        ((ours,),) = database.pipeline(Statement(queries.TRY_FEEDER, [advisory_locks.FEEDER]), using=using)[0]
-        if not ours:
-            return Fed(held=False, moved=False, elsewhere=True)
-        with transaction.atomic(using, durable=True):
-            until_commit = Statement(queries.FEEDER_UNTIL_COMMIT, [advisory_locks.FEEDER, advisory_locks.FEEDER])
-            fed = feed_within(registry.of(Mode.SYNC), until_commit, using=using)
-    except BaseException as error:
-        raise_if_lost(error)  # and with the connection the lock
-        database.pipeline(Statement(queries.RELEASE_FEEDER, [advisory_locks.FEEDER]), using=using)
-        raise
+    return feed_sync_and_ask(using=using)[0]
+
+
+def feed_sync_and_ask(*asked: Statement, using: str = DEFAULT_DB_ALIAS) -> tuple[Fed, list[list[Any]]]:
+    """The same, and then ask something: as soon as that is done, whoever does it."""
+    return _feed(registry.of(Mode.SYNC), *asked, sync=True, using=using)
+
+
+def feed_within(known: Sequence[Subscriber], *, using: str = DEFAULT_DB_ALIAS) -> Fed:
+    """`feed` as a part of a transaction that holds these rows for something else as well."""
+    state = acquire(known, sync=False, most=BATCH, durable=True, using=using)
+    with database.cursor(using) as cursor:
+        return _Batch(cursor, known, state, BATCH).apply_one_by_one(using)
+
+
+def _feed(known: Sequence[Subscriber], *asked: Statement, sync: bool, using: str) -> tuple[Fed, list[list[Any]]]:
+    """All together; and once more, one by one, where one of them fails."""
+    if pace.is_slow:
+        fed = _feed_each(known, sync=sync, using=using)
+    else:
+        applying = False
+        try:
+            with database.transaction(using), database.cursor(using) as cursor:
+                state = acquire(known, sync=sync, most=BATCH, durable=False, using=using)
+                applying = True
+                if not state.elsewhere:
+                    return _Batch(cursor, known, state, BATCH).apply_together(*asked, using=using)
+                fed = Fed(held=False, moved=False, elsewhere=True)
+        except Exception as error:
+            if not applying:
+                raise
+            if is_lost(error):
+                pace.slow_down()
+                raise
+            fed = _feed_one_by_one(known, BATCH, sync=sync, using=using)
+    ask = ask_after_feeder if fed.elsewhere else database.pipeline
+    return fed, ask(*asked, using=using)
+
+
+def _feed_one_by_one(known: Sequence[Subscriber], most: int, *, sync: bool, using: str) -> Fed:
+    with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
+        state = acquire(known, sync=sync, most=most, durable=False, using=using)
+        fed = _Batch(cursor, known, state, most).apply_one_by_one(using)
+    return _committed(fed)
+
+
+def _feed_each(known: Sequence[Subscriber], *, sync: bool, using: str) -> Fed:
+    """Each in a transaction of its own, with fewer events, so that it shows who it is that takes so long."""
+    pace.tell(using)
+    most = pace.most
+    whole = Fed(held=False, moved=False)
+    for subscriber in known:
+        with pace.trying(subscriber):
+            fed = _feed_one_by_one([subscriber], most, sync=sync, using=using)
+        whole = whole.beside(fed)
+    if whole.held:
+        pace.quicken()
+    return whole
+
+
+def _committed(fed: Fed) -> Fed:
     if fed.moved:
         log.debug("batch_committed")
     return fed
@@ -105,21 +135,13 @@ def ask_after_feeder(*statements: Statement, using: str = DEFAULT_DB_ALIAS) -> l
 
     All who wait go on together, so there is no queue of feeders: each of them would only find what the first has done.
     """
-    # Given back before anything is asked, so that whoever asks keeps nobody from feeding. Not a lock of the session:
-    # one that is granted just as the patience ends would never be given back.
-    before = [
-        Statement("BEGIN"),
-        Statement(queries.LIMIT_AWAITING),
-        Statement(queries.AWAIT_FEEDER, [advisory_locks.FEEDER]),
-        Statement("COMMIT"),
-    ]
+    # The lock is given back before anything is asked, so that whoever asks keeps nobody from feeding. Not a lock of the
+    # session: one that is granted just as the patience ends would never be given back.
+    limit, wait = Statement(queries.LIMIT_AWAITING), Statement(queries.AWAIT_FEEDER, [advisory_locks.FEEDER])
     try:
-        return database.pipeline(*before, *statements, using=using)[len(before) :]
-    except psycopg.Error as error:
-        raise_if_lost(error)
-        database.pipeline(Statement("ROLLBACK"), using=using)
-        if not isinstance(error, psycopg.errors.LockNotAvailable):
-            raise
+        with database.transaction(using):
+            return database.commit(limit, wait, then=statements, using=using)[2:]
+    except psycopg.errors.LockNotAvailable:
         return database.pipeline(*statements, using=using)
 
 
@@ -130,36 +152,41 @@ def catch_up(known: Sequence[Subscriber], *, using: str = DEFAULT_DB_ALIAS) -> N
 
 
 class _Batch:
-    """One read of the log, applied to all who wait for it: together if all goes well, else one by one."""
+    """One read of the log, applied to all who wait for it: together, or one by one, so that who fails is left out."""
 
-    def __init__(
-        self,
-        cursor: psycopg.Cursor[Any],
-        near: Sequence[Subscriber],
-        standing: FeedState,
-        events: Sequence[Recorded],
-        reached: int,
-        *,
-        using: str,
-    ) -> None:
-        self.cursor, self.near, self.standing, self.using = cursor, near, standing, using
-        self.events, self.reached = events, reached
+    def __init__(self, cursor: database.Cursor, known: Sequence[Subscriber], state: FeedState, most: int) -> None:
+        self.cursor, self.state = cursor, state
+        self.near = [subscriber for subscriber in known if subscriber.name in (state.near or ())]
+        self.events: Sequence[Recorded] = state.events or []
+        self.full = len(self.events) == most
+        self.reached = self.events[-1].position if self.full else state.horizon
         self.moved: dict[str, tuple[int, int]] = {}
 
-    def apply(self) -> bool:
-        """Apply it, from the savepoint on that was set with the read, and move the checkpoints; whether any moved."""
-        try:
-            for subscriber in self.near:
-                self._plainly(subscriber)
-            database.pipeline(*CHECKS, *self._moves(), using=self.using)
-        except Exception as error:
-            raise_if_lost(error)
-            undo(self.cursor, using=self.using)
-            self.moved = {}
-            for subscriber in self.near:
-                self._alone(subscriber)
-            database.pipeline(*self._moves(), using=self.using)
-        return bool(self.moved)
+    def apply_together(self, *asked: Statement, using: str) -> tuple[Fed, list[list[Any]]]:
+        """Apply it to all, move the checkpoints, ask something, and commit; what is written goes out together. Raises
+        whatever any of them raises.
+        """
+        for subscriber in self.near:
+            self._plainly(subscriber)
+        if self.moved:
+            log.debug("batch_applied", events=len(self.events), upto=self.reached)
+        moves = self._moves()
+        answers = database.commit(*moves, *asked, using=using)[len(moves) :]
+        return _committed(self._fed()), answers
+
+    def apply_one_by_one(self, using: str) -> Fed:
+        """Apply it to each as far as that goes, and move the checkpoints; the transaction goes on."""
+        for subscriber in self.near:
+            self._alone(subscriber, using)
+        database.pipeline(*self._moves(), using=using)
+        if self.moved:
+            log.debug("batch_applied", events=len(self.events), upto=self.reached)
+        return self._fed()
+
+    def _fed(self) -> Fed:
+        if self.state.elsewhere:
+            return Fed(held=False, moved=False, elsewhere=True)
+        return Fed(held=self.state.held, moved=bool(self.moved), full=self.full)
 
     def _moves(self) -> list[Statement]:
         """Each that moved has its new checkpoint, and the number of its events."""
@@ -168,9 +195,9 @@ class _Batch:
         moves = [(name, upto, processed) for name, (upto, processed) in self.moved.items()]
         return [Statement(queries.MOVE_CHECKPOINTS, [process_name(), *map(list, zip(*moves, strict=True))])]
 
-    def _alone(self, subscriber: Subscriber) -> None:
+    def _alone(self, subscriber: Subscriber, using: str) -> None:
         try:
-            with self._savepoint():
+            with savepoint(self.cursor, using=using):
                 self._plainly(subscriber)
             return
         except Exception as error:
@@ -179,16 +206,13 @@ class _Batch:
                 self._leave_out(subscriber, error)
                 return
         try:
-            with self._savepoint():
-                self._cautiously(subscriber)
+            with savepoint(self.cursor, using=using):
+                self._cautiously(subscriber, using)
         except TooManyFailures as error:
             self._halt(subscriber, error)
         except Exception as error:
             raise_if_lost(error)
             self._leave_out(subscriber, error)
-
-    def _savepoint(self) -> AbstractContextManager[None]:
-        return savepoint(self.cursor, using=self.using)
 
     def _leave_out(self, subscriber: Subscriber, error: Exception) -> None:
         """Leave this one where it is, to be tried again: others were in the way, the infrastructure failed, or what was
@@ -219,7 +243,7 @@ class _Batch:
             self._apply(subscriber, member.work)
         self._note(member)
 
-    def _cautiously(self, subscriber: Subscriber) -> None:
+    def _cautiously(self, subscriber: Subscriber, using: str) -> None:
         member = self._member(subscriber, cautious=True)
         member.queued.extend(
             isolate(
@@ -227,13 +251,15 @@ class _Batch:
                 lambda works: self._apply(subscriber, works),
                 member.work,
                 lambda work, error: report(subscriber, work, error),
-                using=self.using,
+                using=using,
             )
         )
         self._check_failures(subscriber, member.queued)
         self._note(member)
 
     def _apply(self, subscriber: Subscriber, work: Sequence[Work]) -> None:
+        if not subscriber.by_cursor:
+            self.cursor.send()
         with handler_guard.applying() as found:
             subscriber.apply(self.cursor, work)
         handler_guard.save_warnings(self.cursor, subscriber.declared, found)
@@ -251,19 +277,19 @@ class _Batch:
         subscriber = member.subscriber
         retry_in = parking.retry_in(1) if subscriber.mode is Mode.ASYNC else None
         parking.park(self.cursor, subscriber.declared, member.queued, retry_in=retry_in)
-        if member.upto > self.standing.checkpoints[subscriber.name]:
+        if member.upto > self.state.by_row[subscriber.name]:
             self.moved[subscriber.name] = (member.upto, len(member.work))
 
     def _member(self, subscriber: Subscriber, *, cautious: bool = False) -> Member:
         """What is new to this one, up to the slowest that it uses; events of parked keys queue behind them."""
-        used = [self.moved[name][0] if name in self.moved else self.standing.wholes[name] for name in subscriber.uses]
+        used = [self.moved[name][0] if name in self.moved else self.state.slowest[name] for name in subscriber.uses]
         upto = min([self.reached, *used])
-        parked = dict(self.standing.parked[subscriber.declared])
+        parked = dict(self.state.held_back[subscriber.declared])
         work: list[Work] = []
         queued: list[Parking] = []
-        for recorded in self.events:
+        for recorded in self.cursor.awake(self.events):
             if (
-                not self.standing.checkpoints[subscriber.name] < recorded.position <= upto
+                not self.state.by_row[subscriber.name] < recorded.position <= upto
                 or recorded.type not in subscriber.types
             ):
                 continue
@@ -283,7 +309,7 @@ class _Batch:
                 queued.append(parking.failed(held, error))
                 continue
             for key in keys:
-                if (subscriber.declared, parking.text(key), recorded.position) in self.standing.discarded:
+                if (subscriber.declared, parking.text(key), recorded.position) in self.state.left_out:
                     continue
                 one = Work(key, recorded)
                 if parking.text(key) in parked:
@@ -299,7 +325,7 @@ class _Batch:
         if recorded.is_newer:
             raise NewerSchema
         held = parking.stream_key(recorded)
-        if (subscriber.declared, held, recorded.position) in self.standing.discarded:
+        if (subscriber.declared, held, recorded.position) in self.state.left_out:
             return []
         if parked and parked.get(held, recorded.position + 1) <= recorded.position:
             return [held]

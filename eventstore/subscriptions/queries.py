@@ -11,22 +11,8 @@ IS_KNOWN = """(name, version, types_hash) IN (
     SELECT * FROM unnest(%(names)s::text[], %(versions)s::int[], %(types_hashes)s::text[]))"""
 """Whether a row is of code that `known_rows` was asked about: SQL about a subscriber's row, with its parameters."""
 
-LIMIT_FEEDER = (
-    "SELECT set_config('lock_timeout', '200ms', true), set_config('idle_in_transaction_session_timeout', '1s', true)"
-)
-"""Limits the waits of who feeds, and for how long one that freezes holds its rows."""
-
-LOCK_FEEDABLE = f"""SELECT name FROM eventstore_subscriber
-    WHERE status = 'running' AND {IS_KNOWN}
-        AND (retry_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '1 second') IS NOT TRUE
-    ORDER BY rank, name FOR NO KEY UPDATE SKIP LOCKED"""
-"""Locks the rows that may be fed now and that nobody else holds. Who failed is left out for a second: what lies further
-ahead was noted before the clock was set back. FOR NO KEY UPDATE: a plain FOR UPDATE SKIP LOCKED would skip rows that an
-uncommitted foreign key merely points to.
-"""
-
-CHECKPOINTS = "SELECT name, subscriber, checkpoint FROM eventstore_subscriber"
-"""Where every row stands, also those that others feed."""
+ACQUIRE = "SELECT eventstore_acquire_v1(%s, %s, %s, %s, %s, %s, %s, %s)"
+"""Locks the rows that may be fed now and that nobody else holds, and tells all that is to be known before."""
 
 # savepoints
 
@@ -52,15 +38,6 @@ KEY_TEXT = """CASE WHEN octet_length({key}) > 2000
 """`parking.text` of a key that is a text in the database, where only its length can keep it from being parked as it is.
 """
 
-PARKED_KEYS = """SELECT subscriber, key, min(position) FROM eventstore_parked WHERE subscriber = ANY(%s)
-    GROUP BY subscriber, key"""
-"""The keys of subscribers that are held back, and from which position on."""
-
-DISCARDED_EVENTS = """SELECT subscriber, key, position FROM eventstore_discardedevent AS gone
-    WHERE subscriber = ANY(%s) AND position > (
-        SELECT min(checkpoint) FROM eventstore_subscriber AS row WHERE row.subscriber = gone.subscriber)"""
-"""The events that are left out for good and still lie ahead: only who was moved back meets with one again."""
-
 PARK = """INSERT INTO eventstore_parked (subscriber, key, position, error, traceback, attempts, retry_at)
     SELECT %s, key, position, error, traceback, (error <> '')::int, CASE WHEN error <> '' THEN
         clock_timestamp() + %s::float8 * interval '1 second' END
@@ -69,15 +46,6 @@ PARK = """INSERT INTO eventstore_parked (subscriber, key, position, error, trace
 """Parks events; those with an error are due for a retry in so many seconds, or never where that is null."""
 
 # feeding
-
-TRY_FEEDER = "SELECT pg_try_advisory_lock(%s, 0)"
-"""Takes the feeder's lock for this session, if it is free; never waits."""
-
-FEEDER_UNTIL_COMMIT = "SELECT pg_advisory_xact_lock(%s, 0), pg_advisory_unlock(%s, 0)"
-"""From now on it is the transaction that holds the feeder's lock: in that order, so that it is held all the time."""
-
-RELEASE_FEEDER = "SELECT pg_advisory_unlock(%s, 0)"
-"""Gives the feeder's lock back where the transaction did not come to hold it."""
 
 LIMIT_AWAITING = "SELECT set_config('lock_timeout', '100ms', true)"
 """Limits the wait for a feeder, which may have frozen."""

@@ -2,14 +2,13 @@
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS
 
-from eventstore import database
 from eventstore.database import Statement
 from eventstore.subscriptions import feed_state, feeding, queries
 from eventstore.subscriptions.feeding import Fed
@@ -64,14 +63,10 @@ class Turn:
         self._fed = Fed(held=False, moved=False)
         self._nap = self.SHORTEST
 
-    def feed(self) -> None:
-        """Feed, unless another process does."""
-        self._fed = feeding.feed_sync(using=self.using)
-
-    def ask(self, *statements: Statement) -> list[list[Any]]:
-        """Ask when we have fed, or the process that does has."""
-        ask = feeding.ask_after_feeder if self._fed.elsewhere else database.pipeline
-        return ask(*statements, using=self.using)
+    def feed_and_ask(self, *statements: Statement) -> list[list[Any]]:
+        """Feed, unless another process does, and ask when that is done."""
+        self._fed, answers = feeding.feed_sync_and_ask(*statements, using=self.using)
+        return answers
 
     def wait(self) -> None:
         """Until something may have changed."""
@@ -109,8 +104,7 @@ def settle(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
     outboxes = registry.outboxes()
     turn = Turn(using)
     for left in bound.moments():
-        turn.feed()
-        state, due = chain(root, position, turn, outboxes)
+        state, due = chain(root, position, turn.feed_and_ask, outboxes)
         if state is ChainState.AT_REST:
             return True
         if state is ChainState.FAR_BEHIND:
@@ -123,8 +117,8 @@ def settle(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
     return False
 
 
-def chain(root: UUID, position: int, turn: Turn, outboxes: Sequence[Outbox]) -> Chain:
-    """Where the chain stands that began with this root and appended at this position, as soon as it is our turn."""
+def chain(root: UUID, position: int, ask: Callable[..., Sequence[Sequence[Any]]], outboxes: Sequence[Outbox]) -> Chain:
+    """Where the chain stands that began with this root and appended at this position; asked in this way."""
     values = {
         "root": root,
         "position": position,
@@ -134,7 +128,7 @@ def chain(root: UUID, position: int, turn: Turn, outboxes: Sequence[Outbox]) -> 
     for outbox in outboxes:
         values |= outbox.parameters()
     asked = [Statement(_state_of(outboxes), values), *(Statement(outbox.due, values) for outbox in outboxes)]
-    (row,), *due = turn.ask(*asked)
+    (row,), *due = ask(*asked)
     found = dict(zip((ChainState.UNFINISHED, ChainState.BEHIND, ChainState.FAR_BEHIND), row, strict=True))
     state = next((state for state, is_so in found.items() if is_so), ChainState.AT_REST)
     return Chain(state, [*zip(outboxes, due, strict=True)])

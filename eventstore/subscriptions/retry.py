@@ -5,14 +5,14 @@ that still can't be applied.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import psycopg
 import structlog
 from django.db import DEFAULT_DB_ALIAS, transaction
 
 from eventstore import database, handler_guard, signals, store
 from eventstore.codec import Recorded
+from eventstore.database import Cursor
 from eventstore.errors import Busy, NothingParked
 from eventstore.subscriptions import parking, queries, row_locks
 from eventstore.subscriptions.feed_state import known_rows
@@ -137,7 +137,7 @@ def _told(name: str, healed: Sequence[tuple[int, bool]]) -> RetryResult:
     return told
 
 
-def _heal(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, using: str) -> tuple[int, bool]:
+def _heal(cursor: Cursor, subscriber: Subscriber, key: str, using: str) -> tuple[int, bool]:
     """How many events of a key could be applied, and whether none is left."""
     applied = 0
     reached = min(lease.checkpoint for lease in row_locks.lock_rows(cursor, subscriber))
@@ -149,7 +149,7 @@ def _heal(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, using: 
     return applied, True
 
 
-def _queue(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, reached: int, using: str) -> list[Recorded]:
+def _queue(cursor: Cursor, subscriber: Subscriber, key: str, reached: int, using: str) -> list[Recorded]:
     """The next events of a key. Of a stream that is held back every shard has its part: it is healed when the last of
     them has got there. Raises `Busy` until then, or when it takes newer code.
     """
@@ -162,7 +162,7 @@ def _queue(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, reache
     return queue
 
 
-def _apply(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, queue: Sequence[Recorded], using: str) -> int:
+def _apply(cursor: Cursor, subscriber: Subscriber, key: str, queue: Sequence[Recorded], using: str) -> int:
     """Apply the head of a key's queue; answers how many of it are left, the first of which has failed again."""
     applied = list(queue)
     try:
@@ -176,7 +176,7 @@ def _apply(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, queue:
 
 
 def _one_by_one(
-    cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, queue: Sequence[Recorded], using: str
+    cursor: Cursor, subscriber: Subscriber, key: str, queue: Sequence[Recorded], using: str
 ) -> list[Recorded]:
     """Apply what can be applied, note why the next one can't."""
     for index, recorded in enumerate(queue):
@@ -191,13 +191,13 @@ def _one_by_one(
     return list(queue)
 
 
-def _apply_all(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, queue: Sequence[Recorded]) -> None:
+def _apply_all(cursor: Cursor, subscriber: Subscriber, key: str, queue: Sequence[Recorded]) -> None:
     with handler_guard.applying() as found:
         subscriber.apply(cursor, [work for recorded in queue for work in _works(cursor, subscriber, key, recorded)])
     handler_guard.save_warnings(cursor, subscriber.declared, found)
 
 
-def _works(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, recorded: Recorded) -> list[Work]:
+def _works(cursor: Cursor, subscriber: Subscriber, key: str, recorded: Recorded) -> list[Work]:
     """What of an event is to be applied now that its key is healed. If it was its stream that was held back, it queues
     for those keys that are parked themselves.
     """
@@ -210,11 +210,11 @@ def _works(cursor: psycopg.Cursor[Any], subscriber: Subscriber, key: str, record
     return [Work(each, recorded) for text, each in keys.items() if text not in waiting]
 
 
-def _parked_among(cursor: psycopg.Cursor[Any], subscriber: Subscriber, keys: list[str]) -> set[str]:
+def _parked_among(cursor: Cursor, subscriber: Subscriber, keys: list[str]) -> set[str]:
     return {key for (key,) in cursor.execute(queries.PARKED_AMONG, [subscriber.declared, keys]).fetchall()}
 
 
-def _failed_again(cursor: psycopg.Cursor[Any], subscriber: Subscriber, failed: Parking) -> None:
+def _failed_again(cursor: Cursor, subscriber: Subscriber, failed: Parking) -> None:
     place = [subscriber.declared, failed.key, failed.position]
     row = cursor.execute(queries.ATTEMPTS, place).fetchone()
     attempts = row[0] + 1 if row else 1

@@ -8,7 +8,6 @@ from typing import Any
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from eventstore.database import Statement
 from eventstore.subscriptions import parking, queries
 from eventstore.subscriptions.parking import Parking
 from eventstore.subscriptions.subscriber import Work
@@ -16,9 +15,6 @@ from eventstore.transient_errors import raise_if_infrastructure, raise_if_lost
 
 Apply = Callable[[Sequence[Work]], None]
 Report = Callable[[Work, Exception], None]
-
-SAVEPOINT = Statement(queries.SAVEPOINT)
-CHECKS = (Statement(queries.CHECK_CONSTRAINTS), Statement(queries.DEFER_CONSTRAINTS))
 
 
 def isolate(

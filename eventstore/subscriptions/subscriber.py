@@ -5,13 +5,13 @@ that applies events to tables of its own. Projections, sagas and side effects ar
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
 from enum import IntEnum, StrEnum
+from functools import cache
 from hashlib import sha256
-from typing import Any, NamedTuple
-
-import psycopg
+from typing import NamedTuple
 
 from eventstore import conf
 from eventstore.codec import Recorded
+from eventstore.database import Cursor
 from eventstore.models import SubscriberRow
 from eventstore.subscriptions import hash_ranges
 from eventstore.subscriptions.hash_ranges import HashRange
@@ -52,6 +52,9 @@ class Subscriber(ABC):
     outbox: Outbox | None = None
     """Where it keeps what it wants sent, if it does."""
 
+    by_cursor: bool = False
+    """Whether it asks the database by the cursor that it is given alone: then what others put off may wait."""
+
     idempotent: bool = False
     """Whether applying events once more, in order, changes nothing: only then may its checkpoint be moved back."""
 
@@ -65,7 +68,7 @@ class Subscriber(ABC):
         """The keys of an event; an event without one does not concern this subscriber."""
 
     @abstractmethod
-    def apply(self, cursor: psycopg.Cursor[Any], work: Sequence[Work]) -> None:
+    def apply(self, cursor: Cursor, work: Sequence[Work]) -> None:
         """Apply events, in order, to tables of its own. Whatever it raises is rolled back."""
 
     @abstractmethod
@@ -107,7 +110,7 @@ class Subscriber(ABC):
     @property
     def types_hash(self) -> str:
         """A short name for the set of types: a checkpoint speaks only of the types it was made with."""
-        return sha256(" ".join(sorted(self.types)).encode()).hexdigest()[:16]
+        return _hash(self.types)
 
 
 class Shard(Subscriber):
@@ -117,7 +120,7 @@ class Shard(Subscriber):
         self.whole, self.hash_range = whole, hash_ranges.shard(index, count)
         self.name = row_name(whole.name, index, count)
         self.rank, self.version, self.declared_mode = whole.rank, whole.version, Mode.ASYNC
-        self.uses, self.idempotent = whole.uses, whole.idempotent
+        self.uses, self.idempotent, self.by_cursor = whole.uses, whole.idempotent, whole.by_cursor
 
     @property
     def declared(self) -> str:
@@ -137,7 +140,7 @@ class Shard(Subscriber):
     def keys(self, recorded: Recorded) -> Iterable[Hashable]:
         return [key for key in self.whole.keys(recorded) if self.hash_range.holds(key)]
 
-    def apply(self, cursor: psycopg.Cursor[Any], work: Sequence[Work]) -> None:
+    def apply(self, cursor: Cursor, work: Sequence[Work]) -> None:
         self.whole.apply(cursor, work)
 
     def begins_at(self, head: int) -> int:
@@ -145,6 +148,11 @@ class Shard(Subscriber):
 
     def can_upgrade(self, row: SubscriberRow) -> bool:
         return self.whole.can_upgrade(row)
+
+
+@cache
+def _hash(types: frozenset[str]) -> str:
+    return sha256(" ".join(sorted(types)).encode()).hexdigest()[:16]
 
 
 def row_name(subscriber: str, index: int, count: int) -> str:

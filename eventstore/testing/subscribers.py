@@ -19,15 +19,16 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 
 from eventstore import database, store
 from eventstore.codec import Recorded
 from eventstore.context import new_id
+from eventstore.database import Cursor
 from eventstore.events import Event
 from eventstore.models import ParkedEvent, SubscriberRow
 from eventstore.subscriptions import feeding, parking
+from eventstore.subscriptions.pace import BATCH
 from eventstore.subscriptions.subscriber import Shard, Subscriber, Work
 
 Made = Callable[[], Any]
@@ -116,7 +117,7 @@ class Spy(Subscriber):
     def keys(self, recorded: Recorded) -> Iterable[Hashable]:
         return self.whole.keys(recorded)
 
-    def apply(self, cursor: psycopg.Cursor[Any], work: Sequence[Work]) -> None:
+    def apply(self, cursor: Cursor, work: Sequence[Work]) -> None:
         self.whole.apply(cursor, work)
         self.applied.extend((parking.text(key), recorded.position) for key, recorded in work)
 
@@ -206,7 +207,7 @@ CHECKS: Sequence[Check] = (
 
 
 def _wanted(subscriber: Subscriber) -> list[Recorded]:
-    return store.read(0, store.horizon(), subscriber.types, feeding.BATCH)
+    return store.read(0, store.horizon(), subscriber.types, BATCH)
 
 
 def _works(subscriber: Subscriber) -> list[Work]:

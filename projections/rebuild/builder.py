@@ -10,7 +10,6 @@ from collections.abc import Generator
 from enum import Enum
 from typing import Any
 
-import psycopg
 import structlog
 from django.db import transaction
 from django.utils import timezone
@@ -18,6 +17,7 @@ from django.utils import timezone
 from eventstore import database, handler_guard, store
 from eventstore.codec import Recorded
 from eventstore.context import process_name
+from eventstore.database import Cursor
 from eventstore.errors import TooManyFailures
 from eventstore.roles import owner_alias
 from eventstore.subscriptions.parking import describe
@@ -174,7 +174,7 @@ class Builder:
             return StepOutcome.CAUGHT_UP, count
         return (StepOutcome.MORE if part.checkpoint > before else StepOutcome.ELSEWHERE), count
 
-    def _fast(self, cursor: psycopg.Cursor[Any], folding: PartFold, upto: int) -> int:
+    def _fast(self, cursor: Cursor, folding: PartFold, upto: int) -> int:
         """Fold the next batch in memory, from a stream of the log that stays open until it ends."""
         part = self.part
         if self._bulk is None or self._expected != part.checkpoint:
@@ -199,7 +199,7 @@ class Builder:
             part.checkpoint = filled.position
         return filled.events
 
-    def _slow(self, cursor: psycopg.Cursor[Any], folding: PartFold, upto: int) -> int:
+    def _slow(self, cursor: Cursor, folding: PartFold, upto: int) -> int:
         """Fold the next few events as feeding does; whatever can't be folded is parked."""
         most = min(CAUTIOUS, self.generation.throttle or CAUTIOUS)
         events = store.read(self.part.checkpoint, upto, self.projection.types, most, using=self.using)

@@ -12,10 +12,10 @@ from itertools import islice
 from math import inf
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import psycopg
 from django.db import models
 
 from eventstore.codec import Recorded, decoder
+from eventstore.database import Cursor
 from eventstore.subscriptions.hash_ranges import HashRange
 from projections.models import ReadModel
 from projections.projection import DELETE, Projection
@@ -91,9 +91,7 @@ class Bulk(Generic[R]):
         self._evicted = KeyFilter() if empty else None  # which other keys the table has; None for any
         self.admits: Admits | None = None
 
-    def fill(
-        self, cursor: psycopg.Cursor[Any], events: Iterator[Recorded], limit: int, *, seconds: float = inf
-    ) -> Filled:
+    def fill(self, cursor: Cursor, events: Iterator[Recorded], limit: int, *, seconds: float = inf) -> Filled:
         """Fold the next events, at most `limit` of them, for some seconds or until memory is full, and flush: the work
         of one transaction.
 
@@ -117,7 +115,7 @@ class Bulk(Generic[R]):
         """Whether as many rows have changed as may stay in memory: time to flush."""
         return len(self._changed) >= self._capacity
 
-    def fold(self, cursor: psycopg.Cursor[Any], events: Sequence[Recorded]) -> None:
+    def fold(self, cursor: Cursor, events: Sequence[Recorded]) -> None:
         """Fold events into rows in memory. What a handler raises gets out."""
         handlers, readers, by_number, new = self._handlers, self._readers, self._by_number, self._table.new
         held, changed, part, admits = self._held, self._changed, self._part, self.admits
@@ -151,7 +149,7 @@ class Bulk(Generic[R]):
                 else:
                     row.as_of = recorded.position
 
-    def flush(self, cursor: psycopg.Cursor[Any]) -> None:
+    def flush(self, cursor: Cursor) -> None:
         """Bring the table to the state of the rows in memory. It is as final as the caller's transaction."""
         rows = {known: row for known, row in self._changed.items() if row is not None}
         self._table.delete(cursor, self._replaced.values())
@@ -161,7 +159,7 @@ class Bulk(Generic[R]):
         self._replaced.clear()
         self._evict()
 
-    def _load(self, cursor: psycopg.Cursor[Any], events: Sequence[Recorded]) -> None:
+    def _load(self, cursor: Cursor, events: Sequence[Recorded]) -> None:
         """Hold the rows that these events need and the table has."""
         handlers, by_number, held, changed = self._handlers, self._by_number, self._held, self._changed
         missing: dict[Any, Hashable] = {}

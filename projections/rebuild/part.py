@@ -2,14 +2,13 @@
 
 from collections.abc import Hashable, Sequence
 from functools import partial
-from typing import Any
 
-import psycopg
 import structlog
 from django.db.models import Min
 
 from eventstore import handler_guard, store
 from eventstore.codec import Recorded
+from eventstore.database import Cursor
 from eventstore.errors import Busy
 from eventstore.models import DiscardedEvent, ParkedEvent, SubscriberRow
 from eventstore.roles import owner_alias
@@ -84,7 +83,7 @@ class PartFold:
             self.queued.extend(parking.behind([Work(held, recorded)]))
         return held is None
 
-    def apply(self, cursor: psycopg.Cursor[Any], events: Sequence[Recorded]) -> int | None:
+    def apply(self, cursor: Cursor, events: Sequence[Recorded]) -> int | None:
         """Fold events, one by one where need be. Answers the position before one that only newer code can read.
 
         Raises `TooManyFailures` when so many keys can't be folded that something else is wrong.
@@ -102,7 +101,7 @@ class PartFold:
         self.park_queued(cursor)
         return stopped
 
-    def park_queued(self, cursor: psycopg.Cursor[Any]) -> None:
+    def park_queued(self, cursor: Cursor) -> None:
         """Park what is queued."""
         parking.park(cursor, self.generation.parked_as, self.queued)
         errors = [each.error for each in self.queued if each.error]
@@ -110,7 +109,7 @@ class PartFold:
             self._check_failures(cursor, errors[-1])
         self.queued = []
 
-    def _fold(self, cursor: psycopg.Cursor[Any], works: Sequence[Work]) -> None:
+    def _fold(self, cursor: Cursor, works: Sequence[Work]) -> None:
         with handler_guard.applying() as found:
             self.projection.fold(cursor, self.table, works)
         handler_guard.save_warnings(cursor, self.generation.parked_as, found)
@@ -151,7 +150,7 @@ class PartFold:
             {(key, recorded.position), (parking.stream_key(recorded), recorded.position)}
         )
 
-    def _check_failures(self, cursor: psycopg.Cursor[Any], error: str) -> None:
+    def _check_failures(self, cursor: Cursor, error: str) -> None:
         failing = cursor.execute(queries.COUNT_FAILING_KEYS, [self.generation.parked_as]).fetchone()
         parking.refuse_too_many(failing[0] if failing else 0, f"can't be folded, one of them for {error}")
 
@@ -162,9 +161,7 @@ class PartFold:
 BATCH = 500
 
 
-def catch_up(
-    cursor: psycopg.Cursor[Any], projection: AnyProjection, generation: Generation, part: Part, upto: int
-) -> None:
+def catch_up(cursor: Cursor, projection: AnyProjection, generation: Generation, part: Part, upto: int) -> None:
     """Fold what is left for a part, which is little."""
     using = owner_alias()
     while part.checkpoint < upto:

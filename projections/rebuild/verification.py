@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
-import psycopg
 from django.db import connections, transaction
 from psycopg import sql
 
 from eventstore import database
+from eventstore.database import Cursor
 from eventstore.roles import owner_alias
 from eventstore.subscriptions import hash_ranges, row_locks
 from eventstore.subscriptions.hash_ranges import ALL
@@ -23,7 +22,7 @@ from projections.rebuild.generations import close, discard, judge_discards, lock
 
 Status = Generation.Status
 
-CatchUp = Callable[[psycopg.Cursor[Any], AnyProjection, Generation, Part, int], None]
+CatchUp = Callable[[Cursor, AnyProjection, Generation, Part, int], None]
 
 MOST = 10_000
 """Differences that are kept; all are counted."""
@@ -63,7 +62,7 @@ def _nobody_feeds(projection: AnyProjection, using: str) -> Iterator[list[Locked
         holder.close()
 
 
-def _record(cursor: psycopg.Cursor[Any], generation: Generation, projection: AnyProjection) -> None:
+def _record(cursor: Cursor, generation: Generation, projection: AnyProjection) -> None:
     """Note what differs. Without a difference nothing else is kept; with one the fresh rows are, to be copied.
 
     So they are until the next verification of all rows, or of a part if this was one too.
@@ -89,7 +88,7 @@ def _record(cursor: psycopg.Cursor[Any], generation: Generation, projection: Any
 
 
 def stand_together(
-    cursor: psycopg.Cursor[Any],
+    cursor: Cursor,
     projection: AnyProjection,
     generation: Generation,
     held: Sequence[LockedRow],
@@ -111,9 +110,7 @@ def keys_in_question(generation: Generation) -> list[str]:
     return list(Difference.objects.using(owner_alias()).filter(generation=generation).values_list("key", flat=True))
 
 
-def copy_rows(
-    cursor: psycopg.Cursor[Any], projection: AnyProjection, generation: Generation, keys: Sequence[str]
-) -> None:
+def copy_rows(cursor: Cursor, projection: AnyProjection, generation: Generation, keys: Sequence[str]) -> None:
     """Replace the live rows of these keys by the fresh ones."""
     parts = _parts(generation, projection)
     cursor.execute(sql.SQL(queries.REMOVE_ROWS).format(**parts), [list(keys)])

@@ -10,10 +10,9 @@ from enum import StrEnum
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID, uuid5
 
-import psycopg
-
 from eventstore import doorbell, handler_guard
 from eventstore.codec import Recorded
+from eventstore.database import Cursor
 from eventstore.events import Event, Meta
 from eventstore.models import SubscriberRow
 from eventstore.subscriptions.subscriber import Rank, Subscriber, Work
@@ -47,7 +46,7 @@ class Effect(Subscriber):
     slow leaves the others to the rest. `rate` is how often it acts in a second at most, all workers together.
     """
 
-    rank = Rank.EFFECT
+    rank, by_cursor = Rank.EFFECT, True
 
     def __init__(
         self,
@@ -101,8 +100,8 @@ class Effect(Subscriber):
         """Another event is followed by a higher version only: not by whichever process started last."""
         return self.version > row.version
 
-    def apply(self, cursor: psycopg.Cursor[Any], work: Sequence[Work]) -> None:
-        cursor.execute(queries.ENTER_DELIVERIES, [self.name, [each.recorded.position for each in work]], prepare=True)
+    def apply(self, cursor: Cursor, work: Sequence[Work]) -> None:
+        cursor.put_off(queries.ENTER_DELIVERIES, [self.name, [each.recorded.position for each in work]])
         doorbell.remind_on_commit(self.bell, DELIVER_TASK, self.name, queue=self.queue)
 
     def ring(self) -> None:

@@ -30,7 +30,13 @@ STATEMENT = re.compile(
 )
 
 LOCKS = {name: number for name, number in vars(advisory_locks).items() if name.isupper() and isinstance(number, int)}
-IN_SQL = {"namespace": "ANNOUNCE", "stream_locks": "STREAM", "claim_locks": "CLAIM"}
+IN_SQL = {
+    "namespace": "ANNOUNCE",
+    "stream_locks": "STREAM",
+    "command_locks": "COMMAND",
+    "claim_locks": "CLAIM",
+    "feeder_lock": "FEEDER",
+}
 """What the locks are called in `eventstore/sql`."""
 
 

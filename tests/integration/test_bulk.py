@@ -17,6 +17,7 @@ from psycopg import sql
 from eventstore import database
 from eventstore.codec import Recorded
 from eventstore.context import new_id
+from eventstore.database import Cursor
 from eventstore.events import Event, Meta
 from eventstore.roles import owner_alias
 from eventstore.subscriptions.hash_ranges import shard
@@ -135,7 +136,7 @@ def cursor(clean: None) -> Iterable[psycopg.Cursor[Any]]:
         transaction.set_rollback(True, using)
 
 
-def fold_live(cursor: psycopg.Cursor[Any], events: list[Recorded], batch: int) -> None:
+def fold_live(cursor: Cursor, events: list[Recorded], batch: int) -> None:
     projection, table = Anythings(), Table(Anything, "live")
     for begin in range(0, len(events), batch):
         part = events[begin : begin + batch]

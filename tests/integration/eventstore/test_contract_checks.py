@@ -5,12 +5,13 @@ from contextlib import closing
 
 import pytest
 
-from eventstore import queries
 from eventstore.context import new_id
+from eventstore.subscriptions import queries
 from eventstore.subscriptions.subscriber import Work
 from eventstore.testing import subscribers as contract
 from ordering.domain.customer import CustomerRenamed
 from tests.integration.eventstore import raw
+from tests.integration.eventstore.acquiring import acquires_with
 from tests.integration.eventstore.probes import Probe, note, query
 
 pytestmark = pytest.mark.usefixtures("probe_tables")
@@ -88,11 +89,11 @@ def test_a_faulty_one_is_found(kind, check):
 
 
 def test_reading_by_position_alone_is_found(monkeypatch):
-    monkeypatch.setattr(
-        queries, "HORIZON", "SELECT last_value FROM eventstore_event_position_seq WHERE %s::bigint IS NOT NULL"
-    )
-    with pytest.raises(AssertionError, match="open transaction"):
-        contract.check_an_open_transaction(Probe(), made)
+    by_position = {"eventstore_horizon_v3(coalesce(low, -1))": "(SELECT last_value FROM eventstore_event_position_seq)"}
+    with acquires_with(by_position) as acquire:
+        monkeypatch.setattr(queries, "ACQUIRE", acquire)
+        with pytest.raises(AssertionError, match="open transaction"):
+            contract.check_an_open_transaction(Probe(), made)
 
 
 def test_a_subscriber_without_events_is_found():

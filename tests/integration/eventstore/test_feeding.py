@@ -19,12 +19,16 @@ from eventstore.subscriptions.subscriber import Mode, Rank, Subscriber
 from ordering.domain.customer import ChangeCustomer, CustomerRenamed, RegisterCustomer
 from ordering.models import CustomerProfile
 from tests.integration.eventstore import raw
+from tests.integration.eventstore.acquiring import acquires_with
 from tests.integration.eventstore.beside import Beside
 from tests.integration.eventstore.probes import waiting_for
 from tests.integration.processes import eventually
 
-AT_THE_GATE = "AND (SELECT 1 FROM pg_advisory_xact_lock_shared(77)) = 1"
-"""A condition that a statement waits for after it has begun, and so after it has taken its snapshot."""
+STOPS_AT_THE_GATE = {
+    "set_config('lock_timeout', '200ms', true)": "''",
+    "ORDER BY rank, name FOR": "AND (SELECT 1 FROM pg_advisory_xact_lock_shared(77)) = 1 ORDER BY rank, name FOR",
+}
+"""The statement that locks the rows waits without a limit, after it has begun and so has taken its snapshot."""
 
 
 class Probe(Subscriber):
@@ -240,7 +244,7 @@ def test_who_is_cancelled_while_waiting_for_a_feeder_leaves_a_connection_that_wo
 def test_who_fails_to_feed_keeps_nobody_else_from_it(probe):
     """The lock that says who feeds is not left behind by an attempt that came to nothing."""
     with closing(raw.connect("owner")) as other:
-        other.execute("LOCK TABLE eventstore_parked IN ACCESS EXCLUSIVE MODE")
+        other.execute("LOCK TABLE eventstore_subscriber IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(psycopg.errors.LockNotAvailable):
             feeding.feed_sync()
     register("Ada")
@@ -285,14 +289,12 @@ def test_who_takes_over_from_another_feeder_sees_what_that_one_parked(probe, mon
     SubscriberRow.objects.filter(pk="probe").update(status="paused")
     bad, good = register("Poison").stream_id, register("Good").stream_id
     SubscriberRow.objects.filter(pk="probe").update(status="running")
-    with closing(raw.connect()) as gate:
+    with closing(raw.connect()) as gate, acquires_with(STOPS_AT_THE_GATE) as acquire:
         gate.execute("SELECT pg_advisory_lock(77)")
         with monkeypatch.context() as patch:
-            patch.setattr(queries, "LIMIT_FEEDER", "SELECT 1")
-            at_the_gate = queries.LOCK_FEEDABLE.replace("ORDER BY", f"{AT_THE_GATE} ORDER BY")
-            patch.setattr(queries, "LOCK_FEEDABLE", at_the_gate)
+            patch.setattr(queries, "ACQUIRE", acquire)
             slow = Beside(lambda: feeding.feed([probe]))
-            eventually(lambda: waiting_for("pg_advisory_xact_lock_shared"))
+            eventually(lambda: waiting_for("eventstore_acquire_otherwise"))
         probe.poison = {"Poison"}
         feeding.feed([probe])
         assert (parked(), probe.seen()) == ([(str(bad), 1)], [2])

@@ -13,6 +13,7 @@ from eventstore.events import catalogue
 from eventstore.models import HandlerWarning, ParkedEvent, StoredEvent
 from eventstore.monitoring.status import subscriber_statuses
 from eventstore.subscriptions import feeding
+from eventstore.subscriptions.pace import TRIES
 from eventstore.subscriptions.retry import retry_due, retry_keys
 from eventstore.subscriptions.subscriber import Mode
 from eventstore.transient_errors import WAITS, is_lost
@@ -149,7 +150,7 @@ def test_who_finds_its_table_locked_waits_however_long_and_never_halts_while_oth
         query("UPDATE eventstore_subscriber SET checkpoint = 1 WHERE name = 'other'")
         with closing(raw.connect("owner")) as holder:
             holder.execute("LOCK TABLE eventstore_snapshot")
-            for _ in range(feeding.TRIES + 1):
+            for _ in range(TRIES + 1):
                 last = note("b")
                 assert feeding.feed([one, other]).moved
                 assert (one.row.status, one.row.failures, one.row.checkpoint) == ("running", 0, 0)
@@ -251,7 +252,7 @@ def test_whose_event_cannot_be_parked_is_left_out_and_halts_in_the_end_while_oth
         feeding.catch_up([one, other])
         go_wrong("b")
         note("a", "b")
-        for failures in range(1, feeding.TRIES + 1):
+        for failures in range(1, TRIES + 1):
             last = note("a")
             assert feeding.feed([one, other]).moved
             assert (one.row.failures, one.row.checkpoint, other.row.checkpoint) == (failures, 1, last)

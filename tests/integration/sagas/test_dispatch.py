@@ -9,11 +9,11 @@ from datetime import timedelta
 
 import pytest
 
-from eventstore import store
+from eventstore import database, store
 from eventstore.context import new_id
 from eventstore.models import StoredEvent, SubscriberRow
 from eventstore.subscriptions import feed_state
-from eventstore.subscriptions.read_your_writes import ChainState, Turn, bound, chain, settle
+from eventstore.subscriptions.read_your_writes import ChainState, bound, chain, settle
 from eventstore.subscriptions.registry import registry
 from ordering.domain.customer import ChangeCustomer
 from sagas.models import OutboxCommand
@@ -28,7 +28,7 @@ from tests.integration.sagas.outgoing import decided, held, lines, rename
 
 pytestmark = pytest.mark.usefixtures("clean")
 
-LOCK = "pg_advisory_xact_lock"
+LOCK = "eventstore_load_v1"
 
 
 def in_order(key):
@@ -38,7 +38,7 @@ def in_order(key):
 
 
 def state_of(root, position):
-    return chain(root, position, Turn("default"), registry.outboxes()).state
+    return chain(root, position, database.pipeline, registry.outboxes()).state
 
 
 def states(*rows: OutboxCommand) -> list[str]:

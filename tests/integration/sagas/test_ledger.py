@@ -4,9 +4,10 @@ import threading
 from contextlib import closing
 from datetime import timedelta
 
+import psycopg
 import pytest
 from django.core import mail
-from django.db import DatabaseError, connections
+from django.db import connections
 
 from eventstore import store
 from eventstore.commands import dispatch
@@ -409,7 +410,7 @@ def test_an_order_that_is_rolled_back_after_it_was_appended_leaves_nothing():
     with closing(raw.connect("owner", autocommit=True)) as owner:
         owner.execute(_REFUSE_TO_COMMIT)
         try:
-            with pytest.raises(DatabaseError, match="the disk is full"):
+            with pytest.raises(psycopg.DatabaseError, match="the disk is full"):
                 dispatch(command, command_id=wish)
         finally:
             owner.execute("DROP FUNCTION refuse_to_commit CASCADE")
