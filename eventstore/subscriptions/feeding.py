@@ -24,7 +24,7 @@ from eventstore.subscriptions.parking import Parking
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.savepoints import isolate, savepoint
 from eventstore.subscriptions.subscriber import Mode, Subscriber, Work
-from eventstore.transient_errors import is_infrastructure, is_lost, is_wait, raise_if_infrastructure, raise_if_lost
+from eventstore.transient_errors import is_infrastructure, is_wait, raise_if_infrastructure, raise_if_lost
 
 log = structlog.get_logger(__name__)
 
@@ -84,21 +84,20 @@ def _feed(known: Sequence[Subscriber], *asked: Statement, sync: bool, using: str
     if pace.is_slow:
         fed = _feed_each(known, sync=sync, using=using)
     else:
-        applying = False
-        try:
-            with database.transaction(using), database.cursor(using) as cursor:
-                state = acquire(known, sync=sync, most=BATCH, durable=False, using=using)
-                applying = True
-                if not state.elsewhere:
-                    return _Batch(cursor, known, state, BATCH).apply_together(*asked, using=using)
-                fed = Fed(held=False, moved=False, elsewhere=True)
-        except Exception as error:
-            if not applying:
-                raise
-            if is_lost(error):
-                pace.slow_down()
-                raise
-            fed = _feed_one_by_one(known, BATCH, sync=sync, using=using)
+        with pace.trying():
+            applying = False
+            try:
+                with database.transaction(using), database.cursor(using) as cursor:
+                    state = acquire(known, sync=sync, most=BATCH, durable=False, using=using)
+                    applying = True
+                    if not state.elsewhere:
+                        return _Batch(cursor, known, state, BATCH).apply_together(*asked, using=using)
+                    fed = Fed(held=False, moved=False, elsewhere=True)
+            except Exception as error:
+                raise_if_lost(error)
+                if not applying:
+                    raise
+                fed = _feed_one_by_one(known, BATCH, sync=sync, using=using)
     ask = ask_after_feeder if fed.elsewhere else database.pipeline
     return fed, ask(*asked, using=using)
 

@@ -27,6 +27,10 @@ class Pace:
     FEWER, MORE = 8, 2
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Nothing was lost."""
         self.most = BATCH
         self._lost: dict[str, str] = {}
 
@@ -35,23 +39,21 @@ class Pace:
         """Whether each is to be fed by itself."""
         return self.most < BATCH
 
-    def slow_down(self) -> None:
-        """The connection was lost over a batch."""
-        self.most = max(1, self.most // self.FEWER)
-
     def quicken(self) -> None:
         """It went well."""
         self.most = min(BATCH, self.most * self.MORE)
 
     @contextmanager
-    def trying(self, subscriber: Subscriber) -> Iterator[None]:
-        """Feed one by itself: should the connection be lost over it, that is told over the next one."""
+    def trying(self, subscriber: Subscriber | None = None) -> Iterator[None]:
+        """Feed, somebody or one by itself: should the connection be lost over that one, it is told over the next."""
         try:
             yield
         except Exception as error:
             if is_lost(error):
-                self.slow_down()
-                self._lost[subscriber.name] = parking.describe(error)
+                self.most = max(1, self.most // self.FEWER)
+                log.warning("batch_lost_connection", fewer=self.most)
+                if subscriber is not None:
+                    self._lost[subscriber.name] = parking.describe(error)
             raise
 
     def tell(self, using: str) -> None:

@@ -108,6 +108,7 @@ def reset() -> None:
     from eventstore import doorbell, repository
     from eventstore.roles import owner_alias
     from eventstore.subscriptions import read_your_writes
+    from eventstore.subscriptions.pace import pace
     from eventstore.subscriptions.registry import registry
 
     using = owner_alias()
@@ -134,3 +135,4 @@ def reset() -> None:
     repository.aggregate_cache.forget()
     doorbell.forget()
     read_your_writes.bound.forget()
+    pace.forget()

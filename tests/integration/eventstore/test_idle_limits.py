@@ -1,0 +1,113 @@
+"""A process that has left its transaction, or seems to, loses it; one that is only busy doesn't."""
+
+import time
+
+import pytest
+
+from eventstore import store
+from eventstore.commands import dispatch
+from eventstore.context import new_id
+from eventstore.store import Changes
+from eventstore.subscriptions import feeding, pace
+from eventstore.subscriptions.registry import registry
+from eventstore.testing import only_handlers
+from eventstore.transient_errors import is_lost
+from ordering.domain.conference import AddSeats, SeatType
+from ordering.domain.customer import ChangeCustomer, CustomerRenamed
+from ordering.models import CustomerProfile
+from ordering.projections.customer import CustomerProfiles
+from tests.integration import shop
+from tests.integration.eventstore.freezing import STOPS
+from tests.integration.eventstore.probes import Probe, note, registered, tables
+from tests.integration.processes import eventually, program
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+FREEZING = "tests.integration.eventstore.freezing"
+
+
+class Slow(Probe):
+    """Takes its time for each event, in which nothing is heard of it."""
+
+    def __init__(self, seconds):
+        super().__init__("slow")
+        self.seconds = seconds
+
+    def apply(self, cursor, work):
+        time.sleep(self.seconds * len(work))
+        super().apply(cursor, work)
+
+
+@pytest.fixture
+def probes(clean):
+    with tables():
+        yield
+
+
+def test_a_process_that_freezes_while_it_decides_does_not_keep_its_conference():
+    conference_id = shop.conference_on_sale()
+    with program("-m", FREEZING, "decide", str(conference_id), ready=STOPS):
+        more = AddSeats(conference_id=conference_id, seat_type=SeatType("more", "More", shop.PRICE, 1, 1))
+        assert dispatch(more).position
+
+
+def test_a_process_that_freezes_while_it_feeds_does_not_keep_everybody_pending():
+    frozen, ada = shop.customer(), shop.customer()
+    with program("-m", FREEZING, "feed", str(frozen), ready=STOPS):
+        eventually(lambda: dispatch(ChangeCustomer(customer_id=ada, name=new_id().hex)).settled)
+        assert CustomerProfile.objects.get(pk=frozen).name == "Ada King"
+
+
+def test_who_is_busy_with_its_events_for_longer_than_a_transaction_may_be_idle_is_not_cut_off(monkeypatch):
+    """A fold of so many events is heard of between two of them."""
+    fold = CustomerProfiles.renamed
+
+    def slowly(self, row, event, meta):
+        time.sleep(0.1)
+        fold(self, row, event, meta)
+
+    ada = shop.customer()
+    for name in range(30):
+        store.append(
+            Changes(
+                stream_id=ada,
+                category="customer",
+                expected=store.version_of(ada),
+                events=[CustomerRenamed(customer_id=ada, name=str(name))],
+            )
+        )
+    monkeypatch.setattr(CustomerProfiles, "renamed", slowly)
+    with only_handlers("customer-profiles"):
+        assert feeding.feed([registry["customer-profiles"]]).moved
+    assert CustomerProfile.objects.get().name == "29"
+
+
+def test_who_was_cut_off_is_given_fewer_events_until_it_has_caught_up(probes):
+    with registered(Slow(0.05)) as slow, only_handlers("slow"):
+        last = note(*["a"] * 40)
+        feed_until(lambda: slow.row.checkpoint == last)
+        assert slow.noted("a") == list(range(1, last + 1))
+        assert (slow.row.status, slow.row.failures, slow.parked()) == ("running", 0, {})
+
+
+def test_who_is_cut_off_again_and_again_is_told_of_and_halted_and_the_others_go_on(probes, monkeypatch):
+    monkeypatch.setattr(pace, "TRIES", 2)
+    with registered(Slow(1.5), Probe("quick")) as (slow, quick), only_handlers("slow", "quick"):
+        last = note("a")
+        feed_until(lambda: slow.row.status == "halted")
+        assert "IdleInTransactionSessionTimeout" in slow.row.last_error
+        assert (quick.row.status, quick.row.checkpoint, quick.noted("a")) == ("running", last, [last])
+
+
+def feed_until(condition):
+    """As a worker does, whose next task begins where the one before has failed."""
+
+    def feed():
+        try:
+            feeding.feed_sync()
+        except Exception as error:
+            if not is_lost(error):
+                raise
+        return condition()
+
+    eventually(feed, 120)
