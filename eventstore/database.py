@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any, NamedTuple, Self, TypeVar
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -100,6 +101,18 @@ def clock(using: str = DEFAULT_DB_ALIAS) -> datetime:
     (((now,),),) = pipeline(Statement("SELECT clock_timestamp()"), using=using)
     assert isinstance(now, datetime)
     return now
+
+
+def array(values: Iterable[UUID | int | str]) -> str:
+    """An array as PostgreSQL writes it: quicker than psycopg's own, which looks at every element."""
+    return f"{{{','.join(map(_element, values))}}}"
+
+
+def _element(value: UUID | int | str) -> str:
+    if not isinstance(value, str):
+        return str(value)
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from psycopg.rows import RowMaker
 from eventstore import conf, context, handler_guard, queries
 from eventstore.aggregates import Claim
 from eventstore.codec import Recorded, encode, encoder
-from eventstore.database import Statement, pipeline, session_of
+from eventstore.database import Statement, array, pipeline, session_of
 from eventstore.errors import ClaimTaken, ConcurrencyConflict, SequenceSetBack, TooManyEvents, UnsafeTransaction
 from eventstore.events import Event, Origin
 
@@ -74,8 +74,8 @@ class Append:
         if len(rows) > MOST_EVENTS:
             raise TooManyEvents
         self.last_event_id = rows[-1].event_id if rows else None
-        streams = _array(change.stream_id for change in changes)
-        expected = _array(change.expected for change in changes)
+        streams = array(change.stream_id for change in changes)
+        expected = array(change.expected for change in changes)
         claims = _json(_claims(changes)) if any(change.claimed or change.released for change in changes) else None
         self.statement = Statement(queries.APPEND, [streams, expected, _json(rows), claims, command_id])
 
@@ -293,11 +293,6 @@ def _recorded(query: str, parameters: Sequence[Any], using: str) -> list[Recorde
 def _only(statement: Statement, using: str) -> int:
     (((value,),),) = pipeline(statement, using=using)
     return int(value)
-
-
-def _array(values: Iterable[UUID | int]) -> str:
-    """An array as PostgreSQL writes it: quicker than psycopg's own, which looks at every element."""
-    return f"{{{','.join(map(str, values))}}}"
 
 
 def _json(value: object) -> str:

@@ -16,7 +16,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from eventstore import advisory_locks, commands, context, database, doorbell, handler_guard, identity, store
 from eventstore.aggregates import Command
-from eventstore.database import Statement
+from eventstore.database import Statement, array
 from eventstore.errors import ConcurrencyConflict, DomainError, UnknownHere
 from eventstore.subscriptions.outbox import Outbox
 from eventstore.subscriptions.parking import describe
@@ -74,7 +74,7 @@ class SagaOutbox(Outbox):
     due = queries.CHAIN_DUE
 
     def parameters(self) -> dict[str, Any]:
-        return {"sagas": sagas_here(), "limit": CANDIDATES}
+        return {"sagas": array(sagas_here()), "limit": CANDIDATES}
 
     def send_next(self, due: Sequence[Instance], *, patience: float, using: str) -> bool:
         """Nothing is sent from a copy of the log."""

@@ -49,11 +49,12 @@ CHAIN_UNFINISHED = """EXISTS (SELECT FROM sagas_outbox
 CHAIN_RESULT = "SELECT max(result) FROM sagas_outbox WHERE root = %(root)s"
 """The last position that the commands of this root appended."""
 
-CHAIN_DUE = """SELECT saga, key FROM sagas_outbox AS row
-    WHERE root = %(root)s AND status = 'pending' AND due_at <= clock_timestamp() AND saga = ANY(%(sagas)s)
-        AND NOT EXISTS (SELECT FROM sagas_outbox AS earlier WHERE earlier.saga = row.saga
-            AND earlier.key = row.key AND earlier.status IN ('pending', 'parked') AND earlier.id < row.id)
-    ORDER BY id LIMIT %(limit)s"""
+CHAIN_DUE = """SELECT json_agg(json_build_array(saga, key)) FROM (
+        SELECT saga, key FROM sagas_outbox AS row
+        WHERE root = %(root)s AND status = 'pending' AND due_at <= clock_timestamp() AND saga = ANY(%(sagas)s)
+            AND NOT EXISTS (SELECT FROM sagas_outbox AS earlier WHERE earlier.saga = row.saga
+                AND earlier.key = row.key AND earlier.status IN ('pending', 'parked') AND earlier.id < row.id)
+        ORDER BY id LIMIT %(limit)s) AS due"""
 """The instances that can send a command of this root now."""
 
 # runtime

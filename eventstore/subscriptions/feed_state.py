@@ -3,24 +3,23 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import msgspec
 
 from eventstore import database, store
-from eventstore.database import Statement
+from eventstore.database import Statement, array
 from eventstore.subscriptions import queries
 from eventstore.subscriptions.subscriber import Subscriber
 
 NEAR = 500
 
 
-def known_rows(known: Sequence[Subscriber]) -> dict[str, list[Any]]:
+def known_rows(known: Sequence[Subscriber]) -> dict[str, str]:
     """The parameters of `IS_KNOWN`: a process feeds only what it knows by this name, version and set of types."""
     return {
-        "names": [subscriber.name for subscriber in known],
-        "versions": [subscriber.version for subscriber in known],
-        "types_hashes": [subscriber.types_hash for subscriber in known],
+        "names": array(subscriber.name for subscriber in known),
+        "versions": array(subscriber.version for subscriber in known),
+        "types_hashes": array(subscriber.types_hash for subscriber in known),
     }
 
 
@@ -78,7 +77,7 @@ def acquire(known: Sequence[Subscriber], *, sync: bool, most: int, durable: bool
     With `sync` only where no other process feeds the sync subscribers. Reads `most` events at the most. Where it isn't
     `durable`, the transaction need not wait for the disk.
     """
-    types = sorted(frozenset[str]().union(*(subscriber.types for subscriber in known)))
+    types = array(frozenset[str]().union(*(subscriber.types for subscriber in known)))
     asked = Statement(queries.ACQUIRE, [sync, *known_rows(known).values(), types, NEAR, most, durable])
     ((found,),) = database.pipeline(asked, using=using)[0]
     return _decode(found)

@@ -15,7 +15,7 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 from eventstore import advisory_locks, database, handler_guard
 from eventstore.codec import Recorded
 from eventstore.context import process_name
-from eventstore.database import Statement
+from eventstore.database import Statement, array
 from eventstore.errors import NewerSchema, TooManyFailures
 from eventstore.subscriptions import parking, queries
 from eventstore.subscriptions.feed_state import FeedState, acquire
@@ -192,7 +192,7 @@ class _Batch:
         if not self.moved:
             return []
         moves = [(name, upto, processed) for name, (upto, processed) in self.moved.items()]
-        return [Statement(queries.MOVE_CHECKPOINTS, [process_name(), *map(list, zip(*moves, strict=True))])]
+        return [Statement(queries.MOVE_CHECKPOINTS, [process_name(), *map(array, zip(*moves, strict=True))])]
 
     def _alone(self, subscriber: Subscriber, using: str) -> None:
         try:

@@ -23,7 +23,7 @@ class Outbox(ABC):
     """The last position that was appended by what was sent; null where nothing was."""
 
     due: LiteralString
-    """A query for what can be sent now of what began with this root."""
+    """What can be sent now of what began with this root, as one JSON array; null where that is nothing."""
 
     @abstractmethod
     def parameters(self) -> dict[str, Any]:

@@ -174,10 +174,10 @@ SKIPPED_RANGES = "SELECT after, upto FROM eventstore_skippedrange WHERE subscrib
 
 CHAIN_STATE = f"""SELECT {{unfinished}},
         coalesce(bool_or(checkpoint >= %(position)s - %(near)s), false),
-        coalesce(bool_or(checkpoint < %(position)s - %(near)s), false)
+        coalesce(bool_or(checkpoint < %(position)s - %(near)s), false), {{due}}
     FROM eventstore_subscriber WHERE status = 'running' AND {IS_KNOWN}
         AND checkpoint < greatest({{positions}})"""
 """Whether something is unsent; whether a subscriber that is near is behind; whether one is so far behind that nobody
-waits for it. One statement for all, with the conditions and positions of the outboxes put in: asked in two moments, a
-command could be in neither answer.
+waits for it; what can be sent, by outbox. One statement for all, with the conditions, positions and queries of the
+outboxes put in: asked in two moments, a command could be in neither answer.
 """

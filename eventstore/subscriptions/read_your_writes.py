@@ -127,14 +127,14 @@ def chain(root: UUID, position: int, ask: Callable[..., Sequence[Sequence[Any]]]
     }
     for outbox in outboxes:
         values |= outbox.parameters()
-    asked = [Statement(_state_of(outboxes), values), *(Statement(outbox.due, values) for outbox in outboxes)]
-    (row,), *due = ask(*asked)
-    found = dict(zip((ChainState.UNFINISHED, ChainState.BEHIND, ChainState.FAR_BEHIND), row, strict=True))
+    ((unfinished, behind, far_behind, *due),) = ask(Statement(_state_of(outboxes), values))[0]
+    found = {ChainState.UNFINISHED: unfinished, ChainState.BEHIND: behind, ChainState.FAR_BEHIND: far_behind}
     state = next((state for state, is_so in found.items() if is_so), ChainState.AT_REST)
-    return Chain(state, [*zip(outboxes, due, strict=True)])
+    return Chain(state, [(outbox, rows or ()) for outbox, rows in zip(outboxes, due, strict=False)])
 
 
 def _state_of(outboxes: Sequence[Outbox]) -> str:
     unfinished = " OR ".join(f"({outbox.unfinished})" for outbox in outboxes) or "false"
     positions = ", ".join(["%(position)s", *(f"({outbox.result})" for outbox in outboxes)])
-    return queries.CHAIN_STATE.format(unfinished=unfinished, positions=positions)
+    due = ", ".join(f"({outbox.due})" for outbox in outboxes) or "NULL"
+    return queries.CHAIN_STATE.format(unfinished=unfinished, positions=positions, due=due)

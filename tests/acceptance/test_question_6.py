@@ -5,8 +5,8 @@ program is meant to send it. (That it is sent once after a crash at any point is
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+import psycopg
 import pytest
-from django.db import DatabaseError
 
 from eventstore import store
 from eventstore.models import CommandRecord, StoredEvent
@@ -75,7 +75,7 @@ def test_a_command_whose_commit_fails_leaves_nothing():
     with closing(raw.connect(owner_alias(), autocommit=True)) as owner:
         owner.execute(REFUSE.replace("order.confirmed", "customer.registered"))
         try:
-            with pytest.raises(DatabaseError):
+            with pytest.raises(psycopg.errors.DiskFull):
                 shop.customer()
         finally:
             owner.execute(ALLOW)
