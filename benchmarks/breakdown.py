@@ -6,21 +6,17 @@ Ours also sells under cProfile, which makes Python slower but says where it is. 
 
 import cProfile
 import pstats
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-import psutil
 from rich.table import Table
 
-from benchmarks import buyers, report
+from benchmarks import alone, buyers, report
+from benchmarks.alone import Passed
 from benchmarks.clients import Job
 from benchmarks.plain import buyers as plain
 from benchmarks.report import say
-from benchmarks.wire import Trip, traced
 from eventstore import database
 
 CONTENDERS: dict[str, Callable[[int, int], Job]] = {"": buyers.Buy, "plain_": plain.Buy}
@@ -33,16 +29,6 @@ _OURS = _PACKAGES[:4]
 _SENDING = ("wait", "send", "communicate", "exec_command")  # what functions of psycopg are called that do
 
 Stats = dict[tuple[str, int, str], tuple[int, int, float, float]]
-
-
-class Passed(NamedTuple):
-    """What so many sales in a row took, and what they said to the database meanwhile, if that was written down."""
-
-    sales: int
-    seconds: float
-    cpu: float
-    server_cpu: float | None
-    trips: Sequence[Trip] = ()
 
 
 def count(sales: int) -> dict[str, float]:
@@ -79,18 +65,11 @@ def _ready(kind: Callable[[int, int], Job]) -> Job:
 
 
 def _sell(job: Job, sales: int) -> Passed:
-    server, cpu, began = _server_cpu(), time.process_time(), time.monotonic()
-    for _ in range(sales):
-        job.once()
-    seconds, cpu, later = time.monotonic() - began, time.process_time() - cpu, _server_cpu()
-    return Passed(sales, seconds, cpu, later - server if server is not None and later is not None else None)
+    return alone.repeat(job, sales, database.session())
 
 
 def _trace(job: Job, sales: int) -> Passed:
-    trips = list[Trip]()
-    with traced(database.session(), trips):
-        passed = _sell(job, sales)
-    return passed._replace(trips=trips)
+    return alone.trace(job, sales, database.session())
 
 
 def _profile(job: Job, sales: int) -> Stats:
@@ -100,36 +79,24 @@ def _profile(job: Job, sales: int) -> Stats:
     return {function: values[:4] for function, values in found.items()}
 
 
-def _server_cpu() -> float | None:
-    """Seconds that the process at the other end has worked, if that is on this machine."""
-    with suppress(psutil.Error):
-        server = psutil.Process(database.session().info.backend_pid)
-        if server.name() == "postgres":
-            return float(sum(server.cpu_times()[:2]))
-    return None
-
-
 def _times(prefix: str, passed: Passed) -> dict[str, float]:
-    times = {f"{prefix}ms": passed.seconds, f"{prefix}cpu_ms": passed.cpu}
-    if passed.server_cpu is not None:
-        times[f"{prefix}server_cpu_ms"] = passed.server_cpu
-    return {name: seconds * 1e3 / passed.sales for name, seconds in times.items()}
+    return {f"{prefix}{name}": value for name, value in passed.each().items()}
 
 
 def _counted(prefix: str, passed: Passed) -> dict[str, float]:
     return {
-        f"{prefix}round_trips": len(passed.trips) / passed.sales,
-        f"{prefix}transactions": sum(trip.ended for trip in passed.trips) / passed.sales,
+        f"{prefix}round_trips": passed.round_trips,
+        f"{prefix}transactions": passed.transactions,
     }
 
 
 def _waits(prefix: str, passed: Passed) -> dict[str, float]:
-    commits = [trip.waited for trip in passed.trips if trip.what == "COMMIT"]
+    commits_waited = sum(trip.waited for trip in passed.trips if trip.commits)
     return {
-        f"{prefix}commits": len(commits) / passed.sales,
-        f"{prefix}commits_ms": sum(commits) * 1e3 / passed.sales,
-        f"{prefix}waited_ms": sum(trip.waited for trip in passed.trips) * 1e3 / passed.sales,
-        f"{prefix}traced_ms": passed.seconds * 1e3 / passed.sales,
+        f"{prefix}commits": sum(trip.commits for trip in passed.trips) / passed.times,
+        f"{prefix}commits_ms": commits_waited * 1e3 / passed.times,
+        f"{prefix}waited_ms": sum(trip.waited for trip in passed.trips) * 1e3 / passed.times,
+        f"{prefix}traced_ms": passed.seconds * 1e3 / passed.times,
     }
 
 
@@ -164,7 +131,7 @@ def _trips_table(title: str, passed: Passed) -> Table:
     for trip in passed.trips:
         waits[trip.what].append(trip.waited)
     for what, seconds in sorted(waits.items(), key=lambda item: -sum(item[1])):
-        made.add_row(what, f"{len(seconds) / passed.sales:.2f}", f"{sum(seconds) * 1e3 / passed.sales:.3f}")
+        made.add_row(what, f"{len(seconds) / passed.times:.2f}", f"{sum(seconds) * 1e3 / passed.times:.3f}")
     return made
 
 

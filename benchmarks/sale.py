@@ -54,7 +54,7 @@ PROFILED = {
     "round_trips, transactions": MEANING["round_trips, transactions"],
     "waited_ms": "from when the last of a round trip was sent until the server was ready again, of the traced_ms that a"
     " sale took while its connection was traced",
-    "commits, commits_ms": "the COMMITs among them, most of which wait for the disk",
+    "commits, commits_ms": "COMMITs, and what the round trips with one waited, most of them for the disk",
     "encode_ms, decode_ms, fold_ms": "of events, of aggregates and of rows, under cProfile, which makes Python slower",
     "not measured": "what a worker makes of a sale later: the async read models and the mail, on either side",
 }
