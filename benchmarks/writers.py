@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -96,10 +97,7 @@ class Rename(Job):
         super().__init__(client)
         self._random = Random(client)
         self._customers = [context.new_id() for _ in range(CUSTOMERS)]
-        registry.make_rows()
-        for customer_id in self._customers:
-            _register(customer_id)
-        feeding.catch_up(registry.of(Mode.SYNC))
+        register(self._customers)
 
     def once(self) -> None:
         name = f"Ada {self._random.getrandbits(48):012x}"
@@ -130,6 +128,14 @@ class RenameInTurn(Job):
         """What dispatch does first after the commit."""
         self._committed = time.monotonic()
         return self._settle(root, position, using=using)
+
+
+def register(customers: Iterable[UUID]) -> None:
+    """Let these be customers, whom the sync subscribers know."""
+    registry.make_rows()
+    for customer_id in customers:
+        _register(customer_id)
+    feeding.catch_up(registry.of(Mode.SYNC))
 
 
 def _register(customer_id: UUID) -> None:

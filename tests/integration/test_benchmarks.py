@@ -24,6 +24,7 @@ def test_without_a_name_the_benchmarks_are_listed():
     answer = run()
     assert answer.returncode == 0
     assert "append" in answer.stdout
+    assert "command" in answer.stdout
     assert "lag" in answer.stdout
     assert "timers" in answer.stdout
 
@@ -40,6 +41,28 @@ def test_the_append_benchmark_answers_one_json_object():
     for name in ("command", "rename"):
         assert {f"{name}_8{unit}" for unit in ("", "_p50_ms", "_p99_ms")} <= found["figures"].keys()
     assert all(figure > 0 for figure in found["figures"].values())
+    assert "fsync on, synchronous_commit on" in found["measured"]["PostgreSQL"]
+
+
+@pytest.mark.bundled
+@pytest.mark.timeout(900)  # eight clients, perhaps on a machine that has other work
+def test_the_command_benchmark_answers_one_json_object():
+    answer = run("command", "--json", "--rounds", "1", "--seconds", "0.2")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found.keys() == {"ratios", "figures", "measured"}
+    figures = found["figures"]
+    assert found["ratios"].keys() == {"vs_floor_1", "vs_floor_8"}
+    for contender in ("command", "floor"):
+        for clients in (1, 8):
+            p50, p99 = (figures[f"{contender}_{clients}_{unit}_ms"] for unit in ("p50", "p99"))
+            assert 0 < p50 <= p99
+            assert figures[f"{contender}_{clients}"] > 0
+    for prefix in ("", "floor_"):
+        for what in ("statements", "round_trips", "transactions", "ms", "cpu_ms", "server_cpu_ms"):
+            assert figures[f"{prefix}{what}_per_command"] > 0
+    assert figures["floor_transactions_per_command"] == 3
+    assert figures["floor_round_trips_per_command"] == 4
     assert "fsync on, synchronous_commit on" in found["measured"]["PostgreSQL"]
 
 
