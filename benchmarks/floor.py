@@ -11,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from random import Random
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
@@ -63,12 +64,10 @@ LOAD = """SELECT version, type, data::text FROM eventstore_event
 APPEND = f"SELECT last FROM {newest('eventstore_append')}(%s, %s, %s, NULL, %s)"
 """Takes the stream's lock, checks its version, and records the event and the command's id."""
 
-LIMIT = (
-    "SELECT set_config('lock_timeout', '200ms', true), set_config('idle_in_transaction_session_timeout', '1s', true)"
-)
-
 HOLD = """SELECT name, checkpoint FROM eventstore_subscriber
-    WHERE (SELECT pg_try_advisory_xact_lock(%(feeder)s, 0)) AND status = 'running' AND (name, version, types_hash) IN (
+    WHERE (SELECT pg_try_advisory_xact_lock(%(feeder)s, 0) AND set_config('lock_timeout', '200ms', true) <> ''
+            AND set_config('idle_in_transaction_session_timeout', '1s', true) <> '')
+        AND status = 'running' AND (name, version, types_hash) IN (
             SELECT * FROM unnest(%(names)s::text[], %(versions)s::int[], %(types_hashes)s::text[]))
         AND (retry_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '1 second') IS NOT TRUE
     ORDER BY rank, name FOR NO KEY UPDATE SKIP LOCKED"""
@@ -79,22 +78,21 @@ STANDING = f"""SELECT {newest("eventstore_horizon")}(-1),
     EXISTS (SELECT FROM eventstore_discardedevent WHERE subscriber = ANY(%(names)s::text[]))"""
 """How far the log is final, and whether any event is held back or left out: asked when the rows are held."""
 
-EVENTS = """SELECT position, stream_id, version, type, data::text FROM eventstore_event
-    WHERE position > %s AND position <= %s ORDER BY position LIMIT %s"""
+EVENTS = """SELECT event.position, event.stream_id, event.version, event.type, event.data::text,
+        row.name, row.email, row.birth_date, row.address, row.registered_at, row.version, row.as_of
+    FROM eventstore_event AS event LEFT JOIN ordering_customerprofile AS row ON row.customer_id = event.stream_id
+    WHERE event.position > %s AND event.position <= %s ORDER BY event.position LIMIT %s"""
+"""The next events, each with the row of its customer."""
 
-ROWS = """SELECT customer_id, name, email, birth_date, address, registered_at, version, as_of
-    FROM ordering_customerprofile WHERE customer_id IN (
-        SELECT stream_id FROM eventstore_event WHERE position > %s AND position <= %s ORDER BY position LIMIT %s)"""
-"""The rows of these events: it is the stream's id by which a customer is known."""
-
-WRITE = """UPDATE ordering_customerprofile AS row SET name = new.name, version = new.version, as_of = new.as_of
-    FROM jsonb_to_recordset(%s::jsonb) AS new(customer_id uuid, name text, version int, as_of bigint)
-    WHERE row.customer_id = new.customer_id"""
-
-MOVE = """UPDATE eventstore_subscriber SET checkpoint = greatest(checkpoint, %s),
+MOVE = """WITH written AS (
+        UPDATE ordering_customerprofile AS row SET name = new.name, version = new.version, as_of = new.as_of
+        FROM jsonb_to_recordset(%s::jsonb) AS new(customer_id uuid, name text, version int, as_of bigint)
+        WHERE row.customer_id = new.customer_id)
+    UPDATE eventstore_subscriber SET checkpoint = greatest(checkpoint, %s),
         processed = processed + CASE name WHEN %s THEN %s ELSE 0 END, failures = 0, retry_at = NULL,
         moved_at = clock_timestamp(), fed_by = %s
     WHERE name = ANY(%s::text[])"""
+"""Writes the rows, and moves all checkpoints."""
 
 AWAIT = "SELECT set_config('lock_timeout', '100ms', true), pg_advisory_xact_lock_shared(%s, 0)"
 """Waits until nobody feeds; shared, so that all who wait go on together."""
@@ -108,7 +106,7 @@ AT_REST = """SELECT NOT EXISTS (SELECT FROM sagas_outbox WHERE root = %(root)s A
 
 SUBSCRIBERS = "SELECT name, version, types_hash FROM eventstore_subscriber WHERE mode = 'sync'"
 
-BEGIN, COMMIT = Statement("BEGIN"), Statement("COMMIT")
+BEGIN, COMMIT, NEXT = Statement("BEGIN"), Statement("COMMIT"), Statement("COMMIT AND CHAIN")
 
 
 class Rename(Job):
@@ -121,9 +119,7 @@ class Rename(Job):
         self._random, self._customers = Random(client), customers_of(client)
         names, versions, types_hashes = zip(*self.connection.execute(SUBSCRIBERS).fetchall(), strict=True)
         self._known = {"names": _array(names), "versions": _array(versions), "types_hashes": _array(types_hashes)}
-        self._begin_to_feed = (
-            BEGIN,
-            Statement(LIMIT),
+        self._hold = (
             Statement(HOLD, {"feeder": advisory_locks.FEEDER, **self._known}),
             Statement(STANDING, self._known),
         )
@@ -136,10 +132,10 @@ class Rename(Job):
             Statement(LOAD, [customer_id, command_id]),
         )
         append = self._decide(command_id, customer_id, known)
-        ((position,),), _, *_, held, standing = self._ask(append, COMMIT, *self._begin_to_feed)
+        ((position,),), _, held, standing = self._ask(append, NEXT, *self._hold)
         at_rest = Statement(AT_REST, {"root": command_id, "position": position, **self._known})
         while not self._feed(held, standing[0], at_rest):
-            *_, held, standing = self._ask(*self._begin_to_feed)
+            _, held, standing = self._ask(BEGIN, *self._hold)
 
     def _decide(self, command_id: UUID, customer_id: UUID, known: Sequence[Row]) -> Statement:
         """The append of an event that says the new name, which has to be another than the stream says now."""
@@ -171,22 +167,18 @@ class Rename(Job):
         begin = next(checkpoint for name, checkpoint in held if name == PROFILES)
         if horizon <= begin:
             return self._after_nap(at_rest)
-        batch = [begin, horizon, BATCH]
-        events, rows = self._ask(Statement(EVENTS, batch), Statement(ROWS, batch))
+        (events,) = self._ask(Statement(EVENTS, [begin, horizon, BATCH]))
         reached = events[-1][0] if len(events) == BATCH else horizon
         names = _array(name for name, _ in held)
         *_, ((done,),) = self._ask(
-            Statement(WRITE, [json.dumps(_folded(rows, events))]),
-            Statement(MOVE, [reached, PROFILES, len(events), process_name(), names]),
-            COMMIT,
-            at_rest,
+            Statement(MOVE, [_folded(events), reached, PROFILES, len(events), process_name(), names]), COMMIT, at_rest
         )
         return bool(done)
 
     def _after_feeder(self, at_rest: Statement) -> bool:
         """Somebody else feeds, and probably what we wait for; it may have frozen."""
         try:
-            *_, ((done,),) = self._ask(COMMIT, BEGIN, Statement(AWAIT, [advisory_locks.FEEDER]), COMMIT, at_rest)
+            *_, ((done,),) = self._ask(Statement(AWAIT, [advisory_locks.FEEDER]), COMMIT, at_rest)
         except psycopg.errors.LockNotAvailable:
             self.connection.rollback()
             (((done,),),) = self._ask(at_rest)
@@ -203,7 +195,7 @@ class Rename(Job):
         """The rows of each, in one round trip."""
         while len(self._cursors) < len(statements):
             self._cursors.append(self.connection.cursor())
-        with self.connection.pipeline():
+        with self.connection.pipeline() if len(statements) > 1 else nullcontext():
             asked = [
                 cursor.execute(statement.query, statement.parameters, prepare=True)
                 for cursor, statement in zip(self._cursors, statements, strict=False)
@@ -211,19 +203,19 @@ class Rename(Job):
         return [cursor.fetchall() if cursor.description else [] for cursor in asked]
 
 
-def _folded(rows: Iterable[Row], events: Iterable[Row]) -> list[dict[str, Any]]:
+def _folded(events: Iterable[Row]) -> str:
     """The rows as these events leave them."""
-    profiles = {customer_id: as_of for customer_id, *_, as_of in rows}
     folded = dict[UUID, dict[str, Any]]()
-    for position, customer_id, version, kind, data in events:
-        promise(kind == RENAMED and customer_id in profiles, f"The floor can't apply {kind} at {position}.")
+    for position, customer_id, version, kind, data, *row in events:
+        *_, as_of = row
+        promise(kind == RENAMED and as_of is not None, f"The floor can't apply {kind} at {position}.")
         folded[customer_id] = {
             "customer_id": str(customer_id),
             "name": json.loads(data)["name"],
             "version": version,
-            "as_of": max(position, profiles[customer_id]),
+            "as_of": max(position, as_of),
         }
-    return list(folded.values())
+    return json.dumps(list(folded.values()))
 
 
 def _array(values: Iterable[object]) -> str:
