@@ -63,6 +63,7 @@ def test_the_command_benchmark_answers_one_json_object():
             assert figures[f"{prefix}{what}_per_command"] > 0
     assert figures["floor_transactions_per_command"] == 3
     assert figures["floor_round_trips_per_command"] == 4
+    assert figures["floor_statements_per_command"] == 11
     assert "fsync on, synchronous_commit on" in found["measured"]["PostgreSQL"]
 
 

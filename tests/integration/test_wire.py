@@ -74,6 +74,14 @@ def test_several_blocks_of_one_trip_are_several_transactions(connection, counted
     assert counted(talk) == [(8, 2), (1, 1)]
 
 
+def test_a_commit_that_begins_the_next_block_ends_one(connection, counted):
+    def talk():
+        piped(connection, "BEGIN", "SELECT 1", "COMMIT AND CHAIN", "SELECT 2")
+        connection.execute("COMMIT")
+
+    assert counted(talk) == [(4, 1), (1, 1)]
+
+
 def test_what_is_in_no_block_and_shares_a_trip_is_one_transaction(connection, counted):
     assert counted(lambda: piped(connection, "SELECT 1", "SELECT 2")) == [(2, 1)]
 

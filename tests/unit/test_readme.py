@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import BENCHMARKS
+
 BASE_DIR = Path(__file__).parents[2]
 PAGES = [*sorted(BASE_DIR.glob("*.md")), *sorted((BASE_DIR / "docs").rglob("*.md"))]
 RUN = {"tutorial.md"}
@@ -88,3 +90,14 @@ def test_every_system_check_is_explained():
     for app, letter, first, last in re.findall(r"`(\w+)\.([EW])(\d+)`(?:(?:–|, )`E(\d+)`)?", page):
         told |= {f"{app}.{letter}{number:03}" for number in range(int(first), int(last or first) + 1)}
     assert raised == told
+
+
+def test_every_benchmark_is_explained_and_with_it_a_figure_that_has_a_target():
+    page = (BASE_DIR / "docs" / "performance.md").read_text()
+    rows = re.findall(r"^\| .* \| `python -m benchmarks (\w+).*?` \| (.*) \|$", page, re.MULTILINE)
+    assert {name for name, _ in rows} == BENCHMARKS.keys()
+    assert set(re.findall(r"python -m benchmarks (\w+)", page)) == BENCHMARKS.keys()
+    for name in BENCHMARKS:
+        targets = import_module(f"benchmarks.{name}").TARGETS
+        told = {figure for each, figures in rows if each == name for figure in re.findall(r"`(\w+)`", figures)}
+        assert told & targets.keys(), name
