@@ -66,7 +66,8 @@ APPEND = f"SELECT last FROM {newest('eventstore_append')}(%s, %s, %s, NULL, %s)"
 
 HOLD = """SELECT name, checkpoint FROM eventstore_subscriber
     WHERE (SELECT pg_try_advisory_xact_lock(%(feeder)s, 0) AND set_config('lock_timeout', '200ms', true) <> ''
-            AND set_config('idle_in_transaction_session_timeout', '1s', true) <> '')
+            AND set_config('idle_in_transaction_session_timeout', '1s', true) <> ''
+            AND set_config('synchronous_commit', 'off', true) <> '')
         AND status = 'running' AND (name, version, types_hash) IN (
             SELECT * FROM unnest(%(names)s::text[], %(versions)s::int[], %(types_hashes)s::text[]))
         AND (retry_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '1 second') IS NOT TRUE
