@@ -184,7 +184,7 @@ def _run(raw: psycopg.Connection[Any], statements: Sequence[Statement]) -> list[
             cursor.row_factory = statement.rows
             cursor.execute(statement.query, statement.parameters, prepare=True)
     kept.update({statement.query: cursor for cursor, statement in zip(cursors, statements, strict=True)})
-    return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+    return [cursor.fetchall() if cursor.rownumber is not None else [] for cursor in cursors]
 
 
 class _Pipeline(psycopg.Pipeline):

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import msgspec
 
@@ -17,10 +17,14 @@ NEAR = 500
 def known_rows(known: Sequence[Subscriber]) -> dict[str, str]:
     """The parameters of `IS_KNOWN`: a process feeds only what it knows by this name, version and set of types."""
     return {
-        "names": array(subscriber.name for subscriber in known),
-        "versions": array(subscriber.version for subscriber in known),
-        "types_hashes": array(subscriber.types_hash for subscriber in known),
+        "names": _array(tuple(subscriber.name for subscriber in known)),
+        "versions": _array(tuple(subscriber.version for subscriber in known)),
+        "types_hashes": _array(tuple(subscriber.types_hash for subscriber in known)),
     }
+
+
+_array = lru_cache(array)
+"""The same few again and again."""
 
 
 Place = tuple[str, str, int]
@@ -77,7 +81,7 @@ def acquire(known: Sequence[Subscriber], *, sync: bool, most: int, durable: bool
     With `sync` only where no other process feeds the sync subscribers. Reads `most` events at the most. Where it isn't
     `durable`, the transaction need not wait for the disk.
     """
-    types = array(frozenset[str]().union(*(subscriber.types for subscriber in known)))
+    types = _array(frozenset[str]().union(*(subscriber.types for subscriber in known)))
     asked = Statement(queries.ACQUIRE, [sync, *known_rows(known).values(), types, NEAR, most, durable])
     ((found,),) = database.pipeline(asked, using=using)[0]
     return _decode(found)

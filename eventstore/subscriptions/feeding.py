@@ -45,6 +45,9 @@ class Fed(NamedTuple):
         return Fed(*map(any, zip(self, other, strict=True)))
 
 
+ELSEWHERE = Fed(held=False, moved=False, elsewhere=True)
+
+
 class Member(NamedTuple):
     """A subscriber in a batch: where it is to get, and what it has to apply on the way."""
 
@@ -83,23 +86,22 @@ def _feed(known: Sequence[Subscriber], *asked: Statement, sync: bool, using: str
     """All together; and once more, one by one, where one of them fails."""
     if pace.is_slow:
         fed = _feed_each(known, sync=sync, using=using)
-    else:
-        with pace.trying():
-            applying = False
-            try:
-                with database.transaction(using), database.cursor(using) as cursor:
-                    state = acquire(known, sync=sync, most=BATCH, durable=False, using=using)
-                    applying = True
-                    if not state.elsewhere:
-                        return _Batch(cursor, known, state, BATCH).apply_together(*asked, using=using)
-                    fed = Fed(held=False, moved=False, elsewhere=True)
-            except Exception as error:
-                raise_if_lost(error)
-                if not applying:
-                    raise
-                fed = _feed_one_by_one(known, BATCH, sync=sync, using=using)
-    ask = ask_after_feeder if fed.elsewhere else database.pipeline
-    return fed, ask(*asked, using=using)
+        ask = ask_after_feeder if fed.elsewhere else database.pipeline
+        return fed, ask(*asked, using=using)
+    with pace.trying():
+        state: FeedState | None = None
+        try:
+            with database.transaction(using), database.cursor(using) as cursor:
+                state = acquire(known, sync=sync, most=BATCH, durable=False, using=using)
+                if state.elsewhere:
+                    return ELSEWHERE, _after_feeder(*asked, using=using)
+                return _Batch(cursor, known, state, BATCH).apply_together(*asked, using=using)
+        except Exception as error:
+            raise_if_lost(error)
+            if state is None or (state.elsewhere and not isinstance(error, psycopg.errors.LockNotAvailable)):
+                raise
+            fed = ELSEWHERE if state.elsewhere else _feed_one_by_one(known, BATCH, sync=sync, using=using)
+            return fed, database.pipeline(*asked, using=using)
 
 
 def _feed_one_by_one(known: Sequence[Subscriber], most: int, *, sync: bool, using: str) -> Fed:
@@ -134,14 +136,20 @@ def ask_after_feeder(*statements: Statement, using: str = DEFAULT_DB_ALIAS) -> l
 
     All who wait go on together, so there is no queue of feeders: each of them would only find what the first has done.
     """
-    # The lock is given back before anything is asked, so that whoever asks keeps nobody from feeding. Not a lock of the
-    # session: one that is granted just as the patience ends would never be given back.
-    limit, wait = Statement(queries.LIMIT_AWAITING), Statement(queries.AWAIT_FEEDER, [advisory_locks.FEEDER])
     try:
         with database.transaction(using):
-            return database.commit(limit, wait, then=statements, using=using)[2:]
+            return _after_feeder(*statements, using=using)
     except psycopg.errors.LockNotAvailable:
         return database.pipeline(*statements, using=using)
+
+
+def _after_feeder(*statements: Statement, using: str) -> list[list[Any]]:
+    """The same, which ends a transaction: the lock is given back before anything is asked, so that whoever asks keeps
+    nobody from feeding. Raises `LockNotAvailable`.
+    """
+    # Not a lock of the session: one that is granted just as the patience ends would never be given back.
+    limit, wait = Statement(queries.LIMIT_AWAITING), Statement(queries.AWAIT_FEEDER, [advisory_locks.FEEDER])
+    return database.commit(limit, wait, then=statements, using=using)[2:]
 
 
 def catch_up(known: Sequence[Subscriber], *, using: str = DEFAULT_DB_ALIAS) -> None:
@@ -184,7 +192,7 @@ class _Batch:
 
     def _fed(self) -> Fed:
         if self.state.elsewhere:
-            return Fed(held=False, moved=False, elsewhere=True)
+            return ELSEWHERE
         return Fed(held=self.state.held, moved=bool(self.moved), full=self.full)
 
     def _moves(self) -> list[Statement]:

@@ -105,7 +105,8 @@ class Subscriber(ABC):
     @property
     def mode(self) -> Mode:
         """As declared, unless the configuration says otherwise; the checkpoint is the same in both."""
-        return Mode(conf.MODES.get().get(self.name, self.declared_mode))
+        configured = conf.MODES.get()
+        return Mode(configured[self.name]) if self.name in configured else self.declared_mode
 
     @property
     def types_hash(self) -> str:
