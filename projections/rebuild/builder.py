@@ -8,6 +8,7 @@ live rows; it goes on without them.
 import time
 from collections.abc import Generator
 from enum import Enum
+from math import inf
 from typing import Any
 
 import structlog
@@ -34,6 +35,9 @@ log = structlog.get_logger(__name__)
 
 BATCH = 3.0
 """Seconds of folding in one transaction: what a killed worker loses, and a cancelling waits for, at most."""
+
+PER_SECOND = 5
+"""Transactions, where events a second are limited."""
 
 CAUTIOUS = 500
 NO_LIMIT = 2**62
@@ -189,7 +193,7 @@ class Builder:
             )
         self._bulk.admits = None if folding.admits_all else folding.admits
         with handler_guard.applying() as found:
-            filled = self._bulk.fill(cursor, self._stream, self.generation.throttle or NO_LIMIT, seconds=BATCH)
+            filled = self._bulk.fill(cursor, self._stream, self._limit(), seconds=BATCH, rate=self._rate())
         handler_guard.save_warnings(cursor, self.generation.parked_as, found)
         folding.park_queued(cursor)
         if filled.position is None:
@@ -198,6 +202,14 @@ class Builder:
         else:
             part.checkpoint = filled.position
         return filled.events
+
+    def _limit(self) -> int:
+        """Of the events of a transaction. Who is to leave others room doesn't write very much at once."""
+        throttle = self.generation.throttle
+        return min(throttle, max(CAUTIOUS, throttle // PER_SECOND)) if throttle else NO_LIMIT
+
+    def _rate(self) -> float:
+        return self.generation.throttle or inf
 
     def _slow(self, cursor: Cursor, folding: PartFold, upto: int) -> int:
         """Fold the next few events as feeding does; whatever can't be folded is parked."""

@@ -26,9 +26,12 @@ R = TypeVar("R", bound=ReadModel)
 Admits = Callable[[Hashable, Recorded], bool]
 """Whether an event is to be folded into the row of a key; None for all."""
 
-CAPACITY = 75_000
+CAPACITY = 50_000
 CHUNK = 100
 """Events at a time: few enough to stay in the processor's cache, which halves the time."""
+
+CHUNKS = 100
+"""How often in a second those are folded whose rate is limited, at least."""
 
 
 class Filled(NamedTuple):
@@ -91,22 +94,26 @@ class Bulk(Generic[R]):
         self._evicted = KeyFilter() if empty else None  # which other keys the table has; None for any
         self.admits: Admits | None = None
 
-    def fill(self, cursor: Cursor, events: Iterator[Recorded], limit: int, *, seconds: float = inf) -> Filled:
+    def fill(
+        self, cursor: Cursor, events: Iterator[Recorded], limit: int, *, seconds: float = inf, rate: float = inf
+    ) -> Filled:
         """Fold the next events, at most `limit` of them, for some seconds or until memory is full, and flush: the work
-        of one transaction.
+        of one transaction. At most `rate` events a second, a few at a time, so that others hardly notice.
 
         There are no more when no position comes back. What a handler raises gets out: then roll back, and begin anew
         with another `Bulk`, for memory may be ahead of the table.
         """
-        count, position, end = 0, None, time.monotonic() + seconds
+        count, position, begun = 0, None, time.monotonic()
+        few = max(1, int(min(CHUNK, rate / CHUNKS)))
         with _uncollected():
-            while count < limit and not self.full and time.monotonic() < end:
-                chunk = list(islice(events, min(CHUNK, limit - count)))
+            while count < limit and not self.full and time.monotonic() < begun + seconds:
+                chunk = list(islice(events, min(few, limit - count)))
                 if not chunk:
                     position = None
                     break
                 self.fold(cursor, chunk)
                 count, position = count + len(chunk), chunk[-1].position
+                time.sleep(max(0.0, begun + count / rate - time.monotonic()))
             self.flush(cursor)
         return Filled(count, position)
 
