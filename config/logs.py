@@ -10,6 +10,8 @@ from structlog.typing import EventDict, Processor
 # Each would say something with every tick of the clock.
 QUIET = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
 
+NEW_LINES = re.compile(r"\s*\n\s*")
+
 # Whoever knows these addresses needs no login.
 SECRET = re.compile(r"(?<=/profile/)[^\s/?]+")
 
@@ -21,6 +23,7 @@ def configure(*, json: bool, level: str) -> dict[str, Any]:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.PositionalArgumentsFormatter(),
+        _on_one_line,
         _without_secrets,
         structlog.processors.TimeStamper(fmt="iso" if json else "%H:%M:%S", utc=json),
         structlog.processors.StackInfoRenderer(),
@@ -63,6 +66,12 @@ def configure(*, json: bool, level: str) -> dict[str, Any]:
             **{name: {"level": "WARNING"} for name in QUIET},
         },
     }
+
+
+def _on_one_line(logger: Any, method: str, line: EventDict) -> EventDict:
+    """Celery tells in three that the broker is away."""
+    event = line["event"]
+    return {**line, "event": NEW_LINES.sub(" ", event.strip())} if isinstance(event, str) else line
 
 
 def _without_secrets(logger: Any, method: str, line: EventDict) -> EventDict:

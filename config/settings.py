@@ -123,6 +123,8 @@ CELERY_TASK_ROUTES = {
 CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_DISABLE_PREFETCH = True
+# About tasks that are acknowledged late, of which there are none; but without it each lost connection warns of it.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # For who publishes; who consumes has others, see config.celery.
@@ -230,6 +232,7 @@ ADMINS = [(address, address) for address in env.list("ADMINS", default=[])]
 LOGGING = logs.configure(json=env.str("LOG_FORMAT", default="") == "json", level=env.str("LOG_LEVEL", default="INFO"))
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_CELERY_TASK_FAILURE_LOG_LEVEL = logging.WARNING  # of an outage; anything else is an error
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 DJANGO_STRUCTLOG_TRUST_UPSTREAM_CORRELATION_ID = True  # ours: the tracing middleware stands before
 

@@ -17,6 +17,7 @@ from django.db import DEFAULT_DB_ALIAS
 from kombu.exceptions import OperationalError
 
 from eventstore import database, handler_guard, queries
+from eventstore.transient_errors import OUTAGES
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +89,15 @@ def answer(name: str, *, using: str = DEFAULT_DB_ALIAS) -> bool:
         return cursor.execute(queries.ANSWER_BELL, asked, prepare=True).fetchone() == (True,)
 
 
-class Tick(Task[[], None]):
+class Call(Task[..., Any]):
+    """A task that a bell calls for. It is called for again, so an outage that ends it is expected: told in the log
+    without a traceback.
+    """
+
+    throws = OUTAGES
+
+
+class Tick(Call):
     """A task without arguments that beat calls for again and again. It is a bell of its own name: while a call waits to
     be answered no other is sent, so calls don't pile up in the queue while nobody works.
     """

@@ -36,7 +36,7 @@ def tick() -> None:
     ring_all()
 
 
-@shared_task(name="eventstore.tasks.follow")
+@shared_task(base=doorbell.Call, name="eventstore.tasks.follow")
 def follow() -> None:
     """Feed the async subscribers until they have been quiet for a second, then wait for the bell again.
 
@@ -48,7 +48,7 @@ def follow() -> None:
         doorbell.ring(ASYNC_BELL, follow.name)
 
 
-@shared_task(name="eventstore.tasks.catch_up")
+@shared_task(base=doorbell.Call, name="eventstore.tasks.catch_up")
 def catch_up(name: str) -> None:
     """Feed one async subscriber, or a shard of one, that is far behind, for a while."""
     registry.make_rows()
@@ -62,7 +62,7 @@ def catch_up(name: str) -> None:
             return
 
 
-@shared_task(name="eventstore.tasks.follow_sync")
+@shared_task(base=doorbell.Call, name="eventstore.tasks.follow_sync")
 def follow_sync() -> None:
     """Feed what requests would have fed, had they lived."""
     registry.make_rows()

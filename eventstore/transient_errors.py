@@ -2,6 +2,7 @@
 
 import psycopg
 from celery.exceptions import SoftTimeLimitExceeded
+from django import db
 
 # Classes of SQLSTATE: unsupported, transaction, rollback, schema and privilege, resources, locks, operator, system.
 INFRASTRUCTURE = frozenset({"0A", "25", "40", "42", "53", "55", "57", "58"})
@@ -14,6 +15,11 @@ Not so a cancelled statement (57014): one that takes too long ten times in a row
 EXHAUSTED = (SoftTimeLimitExceeded, MemoryError)
 """What is raised wherever a process happens to be when its time or memory is used up, whoever used it. (Not so a
 `RecursionError`: the same event has it again.)
+"""
+
+OUTAGES = (psycopg.OperationalError, psycopg.InterfaceError, db.OperationalError, db.InterfaceError)
+"""What is raised while the database can't be reached, or can't do anything now: whatever a task was doing then it does
+again, and a line of the log says all there is to say.
 """
 
 

@@ -13,7 +13,7 @@ from projections.projection import Projection
 from projections.rebuild import builder, generations
 
 
-@shared_task(name="projections.tasks.fill")
+@shared_task(base=doorbell.Call, name="projections.tasks.fill")
 def fill(part_id: int) -> None:
     """Fold a part of a generation for a while; what is left then is rung for again. Or drop what is left of a
     generation whose projection was retired: it takes the same rights.

@@ -26,7 +26,7 @@ def tick() -> None:
             effect.ring()
 
 
-@shared_task(name=outbox.TASK)
+@shared_task(base=doorbell.Call, name=outbox.TASK)
 def run() -> None:
     """Feed and dispatch, whoever it began with, until nothing was left to do for a second.
 
@@ -37,7 +37,7 @@ def run() -> None:
         doorbell.ring(outbox.BELL, outbox.TASK)
 
 
-@shared_task(name=DELIVER_TASK)
+@shared_task(base=doorbell.Call, name=DELIVER_TASK)
 def deliver(name: str) -> None:
     """Carry out the ledger of one effect until nothing of it has been due for a second, if it has a place free.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 from celery import bootsteps
-from celery.beat import PersistentScheduler
+from celery.beat import PersistentScheduler, SchedulingError
 from celery.schedules import schedule
 from celery.worker.components import Pool
 from django.db import connections
@@ -23,6 +23,7 @@ from django.db import connections
 from eventstore import conf, database
 from eventstore.context import process_name
 from eventstore.monitoring import clock_skew, queries
+from eventstore.transient_errors import OUTAGES
 
 log = structlog.get_logger(__name__)
 
@@ -125,9 +126,12 @@ class Scheduler(PersistentScheduler):
     def apply_async(self, *args: Any, **kwargs: Any) -> Any:
         try:
             sent = super().apply_async(*args, **kwargs)
-        except Exception:
+        except SchedulingError as error:
             connections.close_all()  # what rings a bell needs the database, and the next time a new connection
-            raise
+            if not isinstance(error.__context__, OUTAGES):
+                raise
+            log.warning("call_failed", error=str(error))
+            return None
         self._sent_at = time.monotonic()
         return sent
 

@@ -20,6 +20,9 @@ from sagas.models import Delivery, Instance, OutboxCommand, Timer, Transition
 from sagas.saga import Saga
 from tests.integration.processes import MailServer
 
+EVERYTHING = 1_000_000
+"""Events at most: more than any test appends."""
+
 
 def unrest() -> list[str]:
     """What is still going on, or stuck."""
@@ -58,7 +61,7 @@ def done_otherwise_than_once() -> Iterator[str]:
 
 def told_otherwise_than_once() -> Iterator[str]:
     """Mails that were sent, as the ledger has it, and of which the log doesn't tell so, or not once."""
-    told = Counter(recorded.stream_id for recorded in store.read(0, store.head(), ["mail.sent"], 10_000))
+    told = Counter(recorded.stream_id for recorded in store.read(0, store.head(), ["mail.sent"], EVERYTHING))
     for row in Delivery.objects.filter(status="done", effect__startswith="mail."):
         effect = registry[row.effect]
         assert isinstance(effect, Effect)
@@ -73,7 +76,7 @@ def untold() -> Iterator[str]:
         if isinstance(saga, Saga):
             heard = {
                 (key, recorded.position)
-                for recorded in store.read(0, store.head(), saga.types, 1000)
+                for recorded in store.read(0, store.head(), saga.types, EVERYTHING)
                 for key in saga.keys(recorded)
             }
             told = set(Transition.objects.filter(saga=saga.name).values_list("key", "position"))
@@ -100,7 +103,7 @@ def mails_expected() -> dict[str, str]:
         f"<{effect.idempotency_key(recorded)}@{settings.MAIL_DOMAIN}>": effect.name
         for effect in registry
         if isinstance(effect, Effect) and effect.name.startswith("mail.")
-        for recorded in store.read(0, store.head(), effect.types, 1000)
+        for recorded in store.read(0, store.head(), effect.types, EVERYTHING)
     }
 
 
@@ -113,6 +116,6 @@ def ledger_misses() -> Iterator[str]:
     """Events of an effect that have no row, or rows without an event."""
     for effect in registry:
         if effect.rank is Rank.EFFECT:
-            wanted = {recorded.position for recorded in store.read(0, store.head(), effect.types, 1000)}
+            wanted = {recorded.position for recorded in store.read(0, store.head(), effect.types, EVERYTHING)}
             there = set(Delivery.objects.filter(effect=effect.name).values_list("position", flat=True))
             yield from (f"{effect.name} at {position}" for position in wanted ^ there)
