@@ -4,11 +4,16 @@ import re
 import sys
 from typing import Any
 
+import redis
 import structlog
+from billiard.exceptions import WorkerLostError
 from structlog.typing import EventDict, Processor
 
 # Each would say something with every tick of the clock.
 QUIET = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
+
+# What one hears of whenever the broker, or a process of a pool, goes away; where it was noticed says nothing more.
+GONE = (redis.ConnectionError, redis.TimeoutError, WorkerLostError)
 
 NEW_LINES = re.compile(r"\s*\n\s*")
 
@@ -24,6 +29,7 @@ def configure(*, json: bool, level: str) -> dict[str, Any]:
         structlog.stdlib.add_log_level,
         structlog.stdlib.PositionalArgumentsFormatter(),
         _on_one_line,
+        _without_traceback_of_the_gone,
         _without_secrets,
         structlog.processors.TimeStamper(fmt="iso" if json else "%H:%M:%S", utc=json),
         structlog.processors.StackInfoRenderer(),
@@ -72,6 +78,13 @@ def _on_one_line(logger: Any, method: str, line: EventDict) -> EventDict:
     """Celery tells in three that the broker is away."""
     event = line["event"]
     return {**line, "event": NEW_LINES.sub(" ", event.strip())} if isinstance(event, str) else line
+
+
+def _without_traceback_of_the_gone(logger: Any, method: str, line: EventDict) -> EventDict:
+    match line.get("exc_info"):
+        case (type() as kind, _, _) if issubclass(kind, GONE):
+            return {name: value for name, value in line.items() if name != "exc_info"} | {"level": "warning"}
+    return line
 
 
 def _without_secrets(logger: Any, method: str, line: EventDict) -> EventDict:

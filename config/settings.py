@@ -51,9 +51,10 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "config.unavailable.RequestLog",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.unavailable.Unavailable",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -88,8 +89,11 @@ def _database(variable: str, default: str) -> dict[str, Any]:
 def _pooled(database: dict[str, Any], size: int) -> dict[str, Any]:
     """Shares a few connections among the threads of a process: under ASGI every request has a thread of its own, and
     a connection that belonged to it would be left behind.
+
+    A lost one is given up soon, so that the next request tries anew: the pool itself waits twice as long each time, and
+    so would miss the end of an outage by as long as that lasted.
     """
-    pool = {"min_size": 1, "max_size": size, "timeout": 2}
+    pool = {"min_size": 1, "max_size": size, "timeout": 2, "reconnect_timeout": 2}
     return database | {"CONN_MAX_AGE": 0, "OPTIONS": database.get("OPTIONS", {}) | {"pool": pool}}
 
 

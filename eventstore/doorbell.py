@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 import structlog
+from billiard.exceptions import WorkerLostError
 from celery import Task, current_app, current_task
 from django.db import DEFAULT_DB_ALIAS
 from kombu.exceptions import OperationalError
@@ -76,7 +77,14 @@ def remind_on_commit(
     name: str, task: str, *arguments: str | int, queue: str | None = None, using: str = DEFAULT_DB_ALIAS
 ) -> None:
     """Ring once this transaction has committed. A bell that could not be rung is made good by the clock."""
-    handler_guard.ring_on_commit(lambda: remind(name, task, *arguments, queue=queue, using=using), using=using)
+
+    def then() -> None:
+        try:
+            remind(name, task, *arguments, queue=queue, using=using)
+        except OUTAGES as error:
+            log.warning("doorbell_unheard", bell=name, error=f"{type(error).__name__}: {error}".strip())
+
+    handler_guard.ring_on_commit(then, using=using)
 
 
 def answer(name: str, *, using: str = DEFAULT_DB_ALIAS) -> bool:
@@ -90,11 +98,11 @@ def answer(name: str, *, using: str = DEFAULT_DB_ALIAS) -> bool:
 
 
 class Call(Task[..., Any]):
-    """A task that a bell calls for. It is called for again, so an outage that ends it is expected: told in the log
-    without a traceback.
+    """A task that a bell calls for. It is called for again, so an outage that ends it, or the death of its process, is
+    expected: told in the log without a traceback.
     """
 
-    throws = OUTAGES
+    throws = (*OUTAGES, WorkerLostError)
 
 
 class Tick(Call):

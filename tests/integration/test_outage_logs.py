@@ -7,13 +7,16 @@ from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
+from django.contrib.auth.models import User
 from psycopg import sql
 
 from config import bundled
+from config.bundled.valkey import free_port
 from eventstore import store
 from eventstore.models import SubscriberRow
 from tests.integration import shop
 from tests.integration.eventstore import raw
+from tests.integration.http_client import Http
 from tests.integration.processes import eventually, program, worker
 from tests.servers import temporary_home
 
@@ -69,6 +72,28 @@ def test_a_database_that_is_away_is_told_in_lines_without_tracebacks(tmp_path):
     assert [printed_otherwise(output) for output in after] == [[], []]
     failures = [line for line in after[0].splitlines() if "task_failed" in line]
     assert all("[warning  ]" in line for line in failures), failures
+
+
+def test_a_page_of_the_admin_says_that_the_database_is_away_and_shows_what_it_had_to_when_it_is_back(client):
+    client.force_login(User.objects.create_user("ada", is_staff=True, is_superuser=True))
+    cookie = client.cookies.output(attrs=[], header="").strip()
+    port = free_port()
+    site = ("-m", "granian", "--interface=asginl", "--host=127.0.0.1", f"--port={port}", "config.asgi:application")
+    with program(*site, ready="Started worker", PGAPPNAME=NAME) as serving:
+
+        def look():
+            return Http(f"http://127.0.0.1:{port}").call("GET", "/admin/", Cookie=cookie)
+
+        assert eventually(look).status == 200
+        with away():
+            answers = [look(), look()]
+        eventually(lambda: look().status == 200, 60)
+        output = serving.output
+    assert [answer.status for answer in answers] == [503, 503]
+    assert answers[0].headers["Retry-After"]
+    assert b"looks again by itself" in answers[0].content
+    assert "page_unavailable" in output
+    assert "Traceback" not in output
 
 
 @pytest.mark.bundled

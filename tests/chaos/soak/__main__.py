@@ -59,12 +59,14 @@ def soak(site: Site, options: argparse.Namespace) -> dict[str, Any]:
     os.environ.update(site.environment | {"LOG_LEVEL": "WARNING"})
     django.setup()
     from tests.chaos.soak import verdict
-    from tests.chaos.soak.buyers import Buyers
+    from tests.chaos.soak.buyers import Buyers, Monitor, cookie_of_staff
     from tests.integration import shop
 
     secret = site.environment.get("PAYMENT_WEBHOOK_SECRET") or site.environment["SECRET_KEY"]
     buyers = Buyers(site.port, secret, [shop.conference_on_sale(capacity) for capacity in (100, 20_000)])
     reaper = Reaper(options.seed, site)
+    monitor = Monitor(site.port, buyers.ending, cookie_of_staff())
+    monitor.start()
     buyers.start(options.seed, options.buyers)
     say(f"killing for {options.minutes:g} minutes")
     reaper.reap(options.minutes * 60)
@@ -75,6 +77,8 @@ def soak(site: Site, options: argparse.Namespace) -> dict[str, Any]:
     seconds = time.monotonic() - left_alone
     say("judging")
     wrong = {"it comes to rest": restless, "every call is answered": buyers.absurd}
+    broken = (f"{times} × {what}" for what, times in monitor.statuses.items() if what.startswith("500"))
+    wrong["no page is broken"] = list(broken)
     wrong |= verdict.judge(buyers.notes, site.mails)
     log = site.log.read_text(errors="replace")
     wrong["nobody has a traceback to read"] = [str(each) for each in printed.tracebacks(log)]
@@ -85,6 +89,7 @@ def soak(site: Site, options: argparse.Namespace) -> dict[str, Any]:
         "answered": {what: buyers.count(what) for what in verdict.LEADS_TO},
         "refused": dict(buyers.refusals),
         "asked again": dict(buyers.repeated),
+        "monitored": dict(sorted(monitor.statuses.items())),
         "mails": len(site.mails.received),
         "acts": dict(reaper.acts),
         "restarts": dict(printed.restarts(log)),

@@ -14,6 +14,7 @@ from contextlib import suppress
 from email.message import Message
 from hashlib import sha256
 from http.client import HTTPConnection, HTTPException
+from itertools import cycle
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -74,6 +75,38 @@ class Buyers:
 
     def count(self, what: str) -> int:
         return sum(note.what == what for note in self.notes)
+
+
+class Monitor:
+    """Asks as a load balancer, Prometheus and staff do, and counts the answers; `cookie` is that of staff."""
+
+    def __init__(self, port: int, ending: threading.Event, cookie: str) -> None:
+        self.statuses: Counter[str] = Counter()
+        """By status and path."""
+        self._port, self._ending, self._headers = port, ending, {"Cookie": cookie}
+
+    def start(self) -> None:
+        threading.Thread(target=self._ask, name="monitor", daemon=True).start()
+
+    def _ask(self) -> None:
+        for path in cycle(("/healthz", "/readyz", "/metrics", "/admin/", "/admin/ordering/ordersummary/")):
+            if self._ending.wait(0.3):
+                return
+            connection = HTTPConnection(HOST, self._port, timeout=TIMEOUT)
+            with suppress(OSError, HTTPException):
+                connection.request("GET", path, headers=self._headers)
+                self.statuses[f"{connection.getresponse().status} {path}"] += 1
+            connection.close()
+
+
+def cookie_of_staff() -> str:
+    """Of a session in the admin, which was logged in to."""
+    from django.contrib.auth import get_user_model
+    from django.test import Client
+
+    client = Client()
+    client.force_login(get_user_model()._default_manager.get(username="admin"))
+    return client.cookies.output(attrs=[], header="").strip()
 
 
 class Buyer:
