@@ -1,8 +1,9 @@
 """Loading aggregates: the newest snapshot that this code wrote, and the events since."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
+from itertools import takewhile
 from operator import attrgetter
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar, get_type_hints
@@ -70,6 +71,19 @@ def load(kind: type[A], stream_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> A:
 def get(kind: type[A], stream_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> A:
     """The same, for one that must exist. Raises `StreamNotFound`."""
     aggregate = load(kind, stream_id, using=using)
+    if not aggregate.exists:
+        raise StreamNotFound
+    return aggregate
+
+
+def get_before(
+    kind: type[A], stream_id: UUID, later: Callable[[Recorded], bool], *, using: str = DEFAULT_DB_ALIAS
+) -> A:
+    """The aggregate as it was before the first of its events that is `later`. Raises `StreamNotFound` where there was
+    none before.
+    """
+    events = takewhile(lambda recorded: not later(recorded), store.read_stream(stream_id, using=using))
+    aggregate = evolve(kind(stream_id), [*events], using=using)
     if not aggregate.exists:
         raise StreamNotFound
     return aggregate

@@ -1,4 +1,3 @@
-from eventstore import repository
 from eventstore.events import Meta
 from ordering.domain.customer import Customer
 from ordering.domain.mail import MailSent
@@ -10,10 +9,10 @@ from sagas.effects.effect import AT_LEAST_ONCE, effect
 @effect("mail.order-confirmation", on=OrderConfirmed, delivery=AT_LEAST_ONCE, retries=8)
 def send_confirmation(event: OrderConfirmed, meta: Meta) -> MailSent:
     """Tell the customer that the seats are theirs. Whose they are is read from the log itself, never from a read
-    model.
+    model, and as it was when this was asked for: so a mail that is sent again is the same.
     """
-    order = repository.get(Order, event.order_id)
-    customer = repository.get(Customer, order.customer_id)
+    order = send_confirmation.look_up(Order, event.order_id, meta)
+    customer = send_confirmation.look_up(Customer, order.customer_id, meta)
     mail.send(
         "order_confirmation",
         to=customer.email,
@@ -29,9 +28,9 @@ def send_confirmation(event: OrderConfirmed, meta: Meta) -> MailSent:
 
 @effect("mail.order-status", on=OrderStatusMailRequested, delivery=AT_LEAST_ONCE, retries=8)
 def send_status(event: OrderStatusMailRequested, meta: Meta) -> MailSent:
-    """Tell the customer how the order stood when this was asked for, or has come to stand since."""
-    order = repository.get(Order, event.order_id)
-    customer = repository.get(Customer, event.customer_id)
+    """Tell the customer how the order stood when this was asked for."""
+    order = send_status.look_up(Order, event.order_id, meta)
+    customer = send_status.look_up(Customer, event.customer_id, meta)
     mail.send(
         "order_status",
         to=customer.email,

@@ -10,7 +10,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID, uuid5
 
-from eventstore import doorbell, handler_guard
+from eventstore import doorbell, handler_guard, repository
+from eventstore.aggregates import Aggregate
 from eventstore.codec import Recorded
 from eventstore.database import Cursor
 from eventstore.events import Event, Meta
@@ -19,6 +20,7 @@ from eventstore.subscriptions.subscriber import Rank, Subscriber, Work
 from sagas import conf
 from sagas.effects import queries
 
+A = TypeVar("A", bound=Aggregate)
 E = TypeVar("E", bound=Event)
 
 NAMESPACE = UUID("0a3c9c0e-7d3b-5f0a-8a55-1f1d7a0e6b41")
@@ -123,6 +125,19 @@ class Effect(Subscriber):
         """
         copy = _copy.get()
         return copy.requested_at if copy else meta.recorded_at
+
+    def look_up(self, kind: type[A], stream_id: UUID, meta: Meta) -> A:
+        """An aggregate as it was when the event was recorded, the same for every attempt at it: what is sent again says
+        the same. When staff have it done once more, deliberately, it is as it was when they did.
+
+        Raises `StreamNotFound`.
+        """
+        copy = _copy.get()
+
+        def later(recorded: Recorded) -> bool:
+            return recorded.position > meta.position and not (copy and recorded.recorded_at <= copy.requested_at)
+
+        return repository.get_before(kind, stream_id, later)
 
 
 def effect(

@@ -12,11 +12,14 @@ import pytest
 from django.utils import timezone
 
 from eventstore import database, store
+from eventstore.commands import dispatch
 from eventstore.events import Meta
 from eventstore.operations.base import perform
-from ordering.domain.customer import CustomerRegistered
+from ordering.domain.customer import ChangeCustomer, CustomerRegistered
+from ordering.domain.order import RequestStatusMail
 from ordering.effects import mail
 from ordering.effects.customer import send_welcome
+from ordering.effects.order import send_status
 from sagas.effects import delivery
 from sagas.effects.effect import AT_MOST_ONCE, Effect, effect
 from sagas.models import Delivery
@@ -150,10 +153,15 @@ def test_a_mail_whose_server_hangs_up_before_it_answers_is_sent_again_under_the_
     assert [message["Message-ID"] for message in mails.received] == [f"<{key}@boxoffice.localhost>"] * 2
 
 
-def link(message: EmailMessage) -> str:
+def text(message: EmailMessage) -> str:
     body = message.get_body(("plain",))
     assert body
-    return next(line for line in body.get_content().splitlines() if "/profile/" in line)
+    content: str = body.get_content()
+    return content
+
+
+def link(message: EmailMessage) -> str:
+    return next(line for line in text(message).splitlines() if "/profile/" in line)
 
 
 def test_a_mail_that_is_sent_again_has_the_same_link_and_a_copy_that_staff_want_a_new_one(mails, monkeypatch):
@@ -169,6 +177,25 @@ def test_a_mail_that_is_sent_again_has_the_same_link_and_a_copy_that_staff_want_
     first, again, copy = map(link, mails.received)
     assert first == again
     assert first != copy
+
+
+def test_a_mail_that_is_sent_again_says_the_same_and_a_copy_what_has_become_of_it(mails):
+    ada, conference = shop.customer(), shop.conference_on_sale()
+    order = shop.order(ada, conference)
+    dispatch(RequestStatusMail(order_id=order))
+    mails.hangs_up = True
+    assert attempt(send_status).status == "pending"
+    mails.hangs_up = False
+    shop.pay(order)
+    dispatch(ChangeCustomer(customer_id=ada, name="Ada King"))
+    assert attempt(send_status).status == "done"
+    row = Delivery.objects.get(effect=send_status.name)
+    perform(SendCopy(target=send_status.name, delivery=row.pk), by="anna", reason="it was lost")
+    assert delivery.deliver_one(send_status)
+    first, again, copy = map(text, mails.received)
+    assert first == again
+    assert "Ada King" in copy
+    assert "Ada King" not in first
 
 
 def refuse_for_now(server: MailServer, settings: Any) -> None:
