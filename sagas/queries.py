@@ -163,16 +163,18 @@ OLDEST_COMMAND = """SELECT extract(epoch FROM clock_timestamp() - min(due_at))::
 """
 
 OVERDUE_DELIVERIES = """
-    SELECT each.effect, held.slots, running.live, lapsed.position, lapsed.owner,
+    SELECT each.effect, held.slots, held.silent_seconds, running.live, lapsed.position, lapsed.owner,
         extract(epoch FROM clock_timestamp() - lapsed.lease_until)::float AS lapsed_seconds,
         extract(epoch FROM clock_timestamp()
             - greatest(least(due.due_at, lapsed.lease_until), pace.free_at))::float AS due_seconds
     FROM unnest(%(effects)s::text[]) AS each(effect)
     LEFT JOIN sagas_rate_limit AS pace ON pace.effect = each.effect
     CROSS JOIN LATERAL (
-        SELECT count(*) AS slots FROM pg_locks
+        SELECT count(*) AS slots, extract(epoch FROM
+            clock_timestamp() - min(state_change) FILTER (WHERE state = 'idle'))::float AS silent_seconds
+        FROM pg_locks AS taken LEFT JOIN pg_stat_activity AS session USING (pid)
         WHERE locktype = 'advisory' AND classid = %(family)s AND objsubid = 2 AND granted
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND taken.database = (SELECT oid FROM pg_database WHERE datname = current_database())
             AND objid::bigint IN (
                 SELECT hashtext(slot.name)::bigint & 4294967295
                 FROM unnest(%(slots_of)s::text[], %(slots)s::text[]) AS slot(effect, name)
@@ -192,10 +194,11 @@ OVERDUE_DELIVERIES = """
         WHERE effect = each.effect AND status = 'running' AND lease_until <= clock_timestamp()
         ORDER BY lease_until LIMIT 1
     ) AS lapsed ON true
-    WHERE due.due_at IS NOT NULL OR lapsed.position IS NOT NULL"""
-"""The effects with something due: how many slots are taken and how many deliveries are within their lease, the delivery
-whose lease ran out first, and for how many seconds the oldest could have been taken up. One with a rate can't be before
-its next turn.
+    WHERE due.due_at IS NOT NULL OR lapsed.position IS NOT NULL OR held.silent_seconds > %(lease)s"""
+"""The effects with something due, or with an act that goes on for longer than its lease: how many slots are taken, and
+for how many seconds the longest silent of those who hold one has said nothing to the database; how many deliveries are
+within their lease, the delivery whose lease ran out first, and for how many seconds the oldest could have been taken
+up. One with a rate can't be before its next turn.
 """
 
 FAULTS = """SELECT subscriber, status, error, count(*) AS rows FROM ({rows} LIMIT %(most)s) AS faults

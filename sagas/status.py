@@ -115,25 +115,34 @@ def overdue_issues(*, using: str = DEFAULT_DB_ALIAS) -> Iterator[HealthIssue]:
     if late > bound:
         yield HealthIssue("timers", f"one should have fired {duration(late)} ago", kind="overdue")
     for due in _due_effects(using):
+        silent, waited = due.silent_seconds or 0.0, due.due_seconds or 0.0
         if due.position is not None and due.slots > due.live:
             acting = duration(conf.LEASE_SECONDS.get() + (due.lapsed_seconds or 0.0))
             text = f"has been at the event at position {due.position:,} for {acting}, past its lease, in {due.owner}"
             yield HealthIssue(due.effect, text, kind="hanging")
-        elif not due.slots and due.due_seconds > bound:
-            text = f"has deliveries that nobody carries out, the oldest overdue by {duration(due.due_seconds)}"
+        elif silent > conf.LEASE_SECONDS.get():
+            text = (
+                f"has an act that goes on for {duration(silent)}, past its lease; another attempt took its event over"
+            )
+            yield HealthIssue(due.effect, text, kind="hanging")
+        elif not due.slots and waited > bound:
+            text = f"has deliveries that nobody carries out, the oldest overdue by {duration(waited)}"
             yield HealthIssue(due.effect, text, kind="overdue")
 
 
 class _DueEffect(msgspec.Struct, frozen=True, kw_only=True):
-    """An effect with something due; `position` is that of a delivery whose lease has run out."""
+    """An effect with something due; `position` is that of a delivery whose lease has run out. Whoever has held a slot
+    for so many `silent_seconds` without a word is in the midst of an act.
+    """
 
     effect: str
     slots: int
+    silent_seconds: float | None
     live: int
     position: int | None
     owner: str | None
     lapsed_seconds: float | None
-    due_seconds: float
+    due_seconds: float | None
 
 
 def _due_effects(using: str) -> list[_DueEffect]:
@@ -144,6 +153,7 @@ def _due_effects(using: str) -> list[_DueEffect]:
         "family": advisory_locks.EFFECT_SLOT,
         "slots_of": [effect for effect, _ in slots],
         "slots": [name for _, name in slots],
+        "lease": conf.LEASE_SECONDS.get(),
     }
     with database.cursor(using) as cursor:
         reading = cursor.connection.cursor(row_factory=class_row(_DueEffect))

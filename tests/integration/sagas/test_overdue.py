@@ -83,6 +83,35 @@ def test_an_act_that_goes_on_for_longer_than_its_lease_is_told_with_its_owner(no
     assert told() == []
 
 
+def test_an_act_that_hangs_is_told_also_when_another_attempt_has_done_what_it_was_to_do(notify, settings):
+    provider, held = notify(Packed, at_once=2), threading.Event()
+    acts = iter([lambda: held.wait(60), lambda: True])
+    provider.answer = lambda event: next(acts)() and None
+    parcel(Packed)
+    feeding.catch_up([provider.effect])
+    settings.EFFECTS_LEASE_SECONDS = 0.001
+
+    def work():
+        tasks.deliver("notify")
+        connections.close_all()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        eventually(lambda: provider.calls and kinds() == [("hanging", "notify")])
+        with delivery.slot(provider.effect) as ours:
+            assert ours
+            assert delivery.deliver_one(provider.effect)
+        assert Delivery.objects.get().status == "done"
+        ((kind, about, text),) = told()
+        assert (kind, about) == ("hanging", "notify")
+        assert text.endswith("past its lease; another attempt took its event over")
+    finally:
+        held.set()
+        worker.join(60)
+    assert told() == []
+
+
 def test_a_delivery_that_nobody_carries_out_is_told(waiting):
     assert told() == [("overdue", "notify", "has deliveries that nobody carries out, the oldest overdue by 10 min")]
     bring_to_rest()
