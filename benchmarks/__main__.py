@@ -14,6 +14,7 @@ BENCHMARKS = {
     "append": "appends and commands a second, beside a bare INSERT and beside the library `eventsourcing`",
     "command": "what one simple command costs, beside the least that it can cost: the same written by hand",
     "drill": "950 of 2,000,000 events are missed by an outage, then by a bug: noticed, caught up, verified, rebuilt",
+    "idle": "the CPU and the memory of all that `make run` starts, while nothing happens",
     "lag": "how long after its commit an event can be read, with the broker and without",
     "rebuild": "events folded a second into a read table, beside a hand-written loop and beside `eventsourcing`",
     "sale": "whole sales a second, beside the same steps as plain Django, and how soon an order awaits its payment",

@@ -68,6 +68,22 @@ def test_the_command_benchmark_answers_one_json_object():
 
 
 @pytest.mark.bundled
+def test_the_idle_benchmark_says_where_cpu_and_memory_go():
+    answer = run("idle", "--json", "--seconds", "2", "--settle", "0")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found.keys() == {"ratios", "figures", "measured"}
+    figures = found["figures"]
+    programs = {"site", "worker", "effects", "rebuilder", "ticker", "clock", "postgresql", "valkey", "supervisor"}
+    for figure in ("cpu_percent", "memory_mb"):
+        assert {name for name in figures if name.startswith(f"{figure}_")} == {f"{figure}_{name}" for name in programs}
+        parts = sum(value for name, value in figures.items() if name.startswith(f"{figure}_"))
+        assert figures[figure] == pytest.approx(parts, abs=0.01)
+    assert all(figures[f"memory_mb_{name}"] > 0 for name in programs)
+    assert found["measured"]["processes"] > len(programs)
+
+
+@pytest.mark.bundled
 def test_the_lag_benchmark_answers_one_json_object():
     answer = run("lag", "--json", "--rounds", "1", "--seconds", "0.5")
     assert answer.returncode == 0, answer.stderr
