@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.apps import AdminConfig
+from django.contrib.admin.apps import SimpleAdminConfig
+from django.contrib.admin.checks import check_admin_app, check_dependencies
+from django.core import checks
 from django.db.models import Model
 from unfold.sites import UnfoldAdminSite
 
@@ -34,7 +36,18 @@ def themed(plain: type[Any]) -> type[Any]:
     return type(plain.__name__, (plain, ThemedAdmin), {})
 
 
-class ThemedAdminConfig(AdminConfig):
-    """Django's admin, with this site as the one that `admin.site` stands for."""
+class ThemedAdminConfig(SimpleAdminConfig):
+    """Django's admin, with this site as the one that `admin.site` stands for. What the apps register is loaded where it
+    is served or checked: workers do without.
+    """
 
     default_site = "config.admin.ThemedSite"
+
+    def ready(self) -> None:
+        checks.register(check_dependencies, checks.Tags.admin)
+        checks.register(_check_what_is_registered, checks.Tags.admin)
+
+
+def _check_what_is_registered(**kwargs: Any) -> list[checks.CheckMessage]:
+    admin.autodiscover()
+    return check_admin_app(**kwargs)

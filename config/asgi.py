@@ -10,6 +10,7 @@ os.environ.setdefault("DATABASE_POOL", "16")
 site = get_asgi_application()
 prepare_to_append()
 
+from config import urls  # noqa: E402, F401 - so that the first request need not load what it leads to
 from ordering.api.body_limit import BodyLimit  # noqa: E402 - needs Django to be set up
 
 application = BodyLimit(site)

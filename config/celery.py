@@ -4,13 +4,21 @@ Without the limits in the settings a publish took 0.6 s with Redis refusing, and
 takes at most a quarter of a second, and the periodic tick makes good whatever was lost.
 """
 
+import gc
 import logging.config
 import os
 import socket
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import (
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_before_create_process,
+    worker_process_init,
+)
+from celery.states import SUCCESS
 from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu import Connection
 
@@ -49,6 +57,14 @@ app.autodiscover_tasks()
 app.steps["worker"].update((DjangoStructLogInitStep, HeartbeatStep))
 
 
+@worker_before_create_process.connect
+def share_memory(**kwargs: Any) -> None:
+    """What is loaded by now is looked at by no garbage collection, which would write to every page of it: the processes
+    of a pool share it with each other.
+    """
+    gc.freeze()
+
+
 @worker_process_init.connect
 def make_ready(**kwargs: Any) -> None:
     """In each process of the pool, after it was forked."""
@@ -58,6 +74,26 @@ def make_ready(**kwargs: Any) -> None:
     prepare_to_append()
     if app.conf.task_default_queue in app.amqp.queues.consume_from:
         polling.start()
+
+
+@task_prerun.connect
+def check_connections(**kwargs: Any) -> None:
+    """A task begins on connections that work: one that broke meanwhile is opened anew."""
+    from django.db import connections
+
+    for connection in connections.all(initialized_only=True):
+        connection.close_if_unusable_or_obsolete()
+        if not connection.in_atomic_block:
+            connection.close_if_health_check_failed()
+
+
+@task_postrun.connect
+def close_connections_after_failure(state: str | None, **kwargs: Any) -> None:
+    """A task that failed may have left a lock that belongs to its session."""
+    from django.db import connections
+
+    if state != SUCCESS:
+        connections.close_all()
 
 
 @setup_logging.connect

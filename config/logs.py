@@ -10,7 +10,7 @@ from billiard.exceptions import WorkerLostError
 from structlog.typing import EventDict, Processor
 
 # Each would say something with every tick of the clock.
-QUIET = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
+QUIET = ("celery.beat", "celery.worker.autoscale", "celery.worker.strategy", "celery.app.trace")
 
 # What one hears of whenever the broker, or a process of a pool, goes away; where it was noticed says nothing more.
 GONE = (redis.ConnectionError, redis.TimeoutError, WorkerLostError)

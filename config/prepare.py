@@ -9,10 +9,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
+from config import administrator
 from config.bundled.home import Home
-
-ADMIN = "admin"
-ADMIN_PASSWORD = "admin-password"  # the name of the secret
 
 
 def main() -> None:
@@ -32,12 +30,12 @@ def ensure_admin(home: Home, wish: str | None) -> None:
     from django.contrib.auth import get_user_model
 
     users = get_user_model()._default_manager.db_manager("owner")
-    admin = users.filter(username=ADMIN).first()
-    if wish is not None or (admin is not None and not admin.check_password(home.known_secret(ADMIN_PASSWORD))):
-        home.forget_secret(ADMIN_PASSWORD)
+    admin = users.filter(username=administrator.NAME).first()
+    if wish is not None or (admin is not None and not admin.check_password(home.known_secret(administrator.PASSWORD))):
+        home.forget_secret(administrator.PASSWORD)
     if admin is None:
-        admin = users.model(username=ADMIN, is_staff=True, is_superuser=True)
-        admin.set_password(wish or home.secret(ADMIN_PASSWORD))
+        admin = users.model(username=administrator.NAME, is_staff=True, is_superuser=True)
+        admin.set_password(wish or home.secret(administrator.PASSWORD))
         admin.save(using="owner")
     elif wish is not None and not admin.check_password(wish):
         admin.set_password(wish)

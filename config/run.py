@@ -129,16 +129,18 @@ def child_environment(home: bundled.Home, servers: bundled.Servers, port: int) -
 def programs(home: bundled.Home, host: str, port: int) -> tuple[Program, ...]:
     """The processes of an installation, as one would spread them over machines."""
     python = (sys.executable, "-m")
-    celery = (*python, "celery", "--quiet", "--app=config")
-    worker = (*celery, "worker", "--without-gossip", "--without-mingle", "--without-heartbeat")
+    worker, clock = ((*python, "config.background", kind) for kind in ("worker", "clock"))
     site = (*python, "granian", "--interface=asginl", f"--host={host}", f"--port={port}", "config.asgi:application")
+    live = ("--queues=live", "--name=live", "--processes=2")
+    effects = ("--queues=effects", "--name=effects", "--processes=3", "--idle-processes=0")
+    rebuilder = ("--queues=rebuild", "--name=rebuild", "--processes=1", "--idle-processes=0")
     return (
         Program("site", "green", site),
-        Program("worker", "cyan", (*worker, "--queues=live", "--concurrency=2", "--hostname=live@%h")),
-        Program("effects", "yellow", (*worker, "--queues=effects", "--concurrency=3", "--hostname=effects@%h")),
-        Program("rebuilder", "blue", (*worker, "--queues=rebuild", "--concurrency=1", "--hostname=rebuild@%h")),
-        Program("ticker", "bright_cyan", (*worker, "--queues=clock", "--pool=solo", "--hostname=ticker@%h")),
-        Program("clock", "magenta", (*celery, "beat", f"--schedule={home.folder('beat') / 'schedule'}", "--pidfile=")),
+        Program("worker", "cyan", (*worker, *live)),
+        Program("effects", "yellow", (*worker, *effects)),
+        Program("rebuilder", "blue", (*worker, *rebuilder)),
+        Program("ticker", "bright_cyan", (*worker, "--queues=clock", "--name=ticker", "--pool=solo")),
+        Program("clock", "magenta", (*clock, f"--schedule={home.folder('beat') / 'schedule'}")),
     )
 
 

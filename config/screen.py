@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 
+from config import administrator
 from config.bundled import Home
-from config.prepare import ADMIN, ADMIN_PASSWORD
 
 
 def show(console: Console, environment: Mapping[str, str], home: Home) -> None:
@@ -15,7 +15,7 @@ def show(console: Console, environment: Mapping[str, str], home: Home) -> None:
     site = environment["BASE_URL"]
     lines = {
         "Site": f"{site}/",
-        "Admin": f"{site}/admin/   user {ADMIN}, {_password(environment, home)}",
+        "Admin": f"{site}/admin/   user {administrator.NAME}, {_password(environment, home)}",
         "API": f"{site}/api/v1/docs",
         "Mails": environment.get("EMAIL_URL") or str(home.root / "mail"),
         "Home": str(home.root),
@@ -34,7 +34,7 @@ def show(console: Console, environment: Mapping[str, str], home: Home) -> None:
 
 
 def _password(environment: Mapping[str, str], home: Home) -> str:
-    kept = home.known_secret(ADMIN_PASSWORD)
+    kept = home.known_secret(administrator.PASSWORD)
     if kept is not None:
         return f"password {kept}"
     if "BOXOFFICE_ADMIN_PASSWORD" in environment:

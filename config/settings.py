@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_structlog",
+    "config.apps.ProjectConfig",
     "eventstore",
     "projections",
     "sagas",
@@ -111,6 +113,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CELERY_BROKER_URL = env.str("BROKER_URL", default=REDIS_URL)
+# After so many tasks Celery closes the connections of a process; otherwise after each. config.celery looks after them.
+CELERY_DB_REUSE_MAX = sys.maxsize
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_EXPIRES = None  # there are none, so beat need not have them removed every night
 CELERY_TASK_PUBLISH_RETRY = False
@@ -140,10 +144,7 @@ if CELERY_BROKER_URL.startswith("redis"):
         "retry_on_timeout": False,
     }
 CELERY_BEAT_SCHEDULER = "eventstore.monitoring.heartbeat:Scheduler"
-CELERY_BEAT_SCHEDULE = {
-    f"{app}-tick": {"task": f"{app}.tasks.tick", "schedule": timedelta(seconds=1)}
-    for app in ("eventstore", "projections", "sagas")
-}
+CELERY_BEAT_SCHEDULE = {"tick": {"task": "config.tasks.tick", "schedule": timedelta(seconds=1)}}
 
 # A share of the keys of every projection is folded anew and compared, another share each time; 0 hours for never.
 PROJECTIONS_VERIFY_SAMPLE = env.float("VERIFY_SAMPLE", default=0.01)

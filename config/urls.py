@@ -6,6 +6,8 @@ from ordering.admin import dashboard
 from ordering.api import health
 from ordering.api.views import Nothing
 
+admin.autodiscover()
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/status/", dashboard.fragment, name="dashboard-status"),

@@ -8,3 +8,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 application = get_wsgi_application()
 prepare_to_append()
+
+from config import urls  # noqa: E402, F401 - so that the first request need not load what it leads to

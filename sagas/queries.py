@@ -105,6 +105,10 @@ about to fire them: the aggregate refuses a late one.
 
 # timers
 
+TIMER_IS_DUE = """SELECT EXISTS (SELECT FROM sagas_timer
+    WHERE status = 'waiting' AND due_at <= clock_timestamp() AND saga = ANY(%s))"""
+"""Whether a timer is due."""
+
 FIRE_TIMERS = """WITH due AS (
         SELECT id FROM sagas_timer
         WHERE status = 'waiting' AND due_at <= clock_timestamp() AND saga = ANY(%s)

@@ -29,6 +29,7 @@ dir "{folder}"
 save ""
 appendonly no
 maxmemory-policy noeviction
+hz 1
 """
 
 

@@ -27,6 +27,9 @@ from eventstore.transient_errors import raise_if_lost
 
 log = structlog.get_logger(__name__)
 
+TURN = 0.9
+"""The share of the pause between two looks that has to pass until somebody may look again."""
+
 
 def check_health() -> None:
     """Look at everything, unless another process does or just did, and keep the incidents. `send_due` tells of them."""
@@ -75,7 +78,7 @@ def _our_turn() -> datetime | None:
     _, ((ours,),) = database.pipeline(Statement(queries.LIMIT_CHECK), lock)
     if not ours:
         return None
-    (turn,) = database.pipeline(Statement(queries.TAKE_TURN, [process_name(), conf.HEALTH_CHECK_SECONDS.get() / 2]))
+    (turn,) = database.pipeline(Statement(queries.TAKE_TURN, [process_name(), TURN * conf.HEALTH_CHECK_SECONDS.get()]))
     return turn[0][0] if turn else None
 
 

@@ -39,9 +39,9 @@ TAKE_TURN = """INSERT INTO eventstore_heartbeat AS heartbeat (name, kind, queues
     ON CONFLICT (name) DO UPDATE SET beat_at = clock_timestamp(), process = excluded.process
     WHERE heartbeat.beat_at NOT BETWEEN clock_timestamp() - make_interval(secs => %s) AND clock_timestamp()
     RETURNING beat_at"""
-"""Notes that we look now and answers the time, unless somebody did within so many seconds. They are half of the pause,
-for a process that would look in a moment looks only once in its own. A look in the future was before the clock was set
-back, and counts for nothing.
+"""Notes that we look now and answers the time, unless somebody did within so many seconds. They are a little less than
+the pause, or a process that comes a moment too early would look only after another one. A look in the future was before
+the clock was set back, and counts for nothing.
 """
 
 # notifications

@@ -14,8 +14,12 @@ SEPARATOR = "."
 
 
 def profile_url(customer_id: UUID, since: datetime | None = None) -> str:
-    """The address of a customer's profile, as it stands in a mail, good from then on, or from now."""
-    return f"{settings.BASE_URL}{reverse('profile', args=[profile_token(customer_id, since)])}"
+    """The address of a customer's profile, as it stands in a mail, good from then on, or from now.
+
+    These pages stand at the root of the site: whoever sends mails need not load all the others.
+    """
+    path = reverse("profile", urlconf="ordering.pages.urls", args=[profile_token(customer_id, since)])
+    return f"{settings.BASE_URL}{path}"
 
 
 def profile_token(customer_id: UUID, since: datetime | None = None) -> str:

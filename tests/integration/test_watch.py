@@ -172,8 +172,8 @@ def test_a_loop_that_hangs_falls_silent_though_its_process_lives(mails):
     with beat(), worker("live", "effects", "rebuild"), worker("clock") as ticker:
         all_is_well(mails)
         with closing(raw.connect()) as holder:
-            # The ticker is a single process: while the firing of timers waits, its loop does not turn.
-            holder.execute("LOCK TABLE sagas_outbox IN EXCLUSIVE MODE")
+            # The ticker is a single process: while it waits to wake deliveries, its loop does not turn.
+            holder.execute("LOCK TABLE sagas_delivery IN EXCLUSIVE MODE")
             told(mails, "Worker: queue clock has no worker: clock-")
             assert ticker.process.poll() is None
             holder.rollback()

@@ -5,7 +5,9 @@ import time
 from contextlib import closing
 
 import pytest
+from django.db import ProgrammingError
 
+from config.tasks import tick
 from eventstore import store
 from eventstore.models import StoredEvent, SubscriberRow
 from eventstore.tasks import follow
@@ -16,6 +18,7 @@ from projections.rebuild import generations
 from sagas.models import Delivery, Timer
 from tests.integration import shop
 from tests.integration.eventstore import raw
+from tests.integration.eventstore.probes import query
 from tests.integration.processes import clock, eventually, mail_server, worker
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -87,6 +90,43 @@ def test_a_timer_that_is_due_fires_once():
     with worker(), clock():
         eventually(lambda: OrderSummary.objects.get(pk=order).status == "expired")
     assert Timer.objects.get().status == "fired"
+
+
+def test_a_tick_that_fails_keeps_no_other_from_its_work():
+    shop.order(shop.customer(), shop.conference_on_sale())
+    Timer.objects.update(due_at="2000-01-01T00:00:00Z")
+    with closing(raw.connect("owner", autocommit=True)) as owner:
+        owner.execute("ALTER TABLE projections_part RENAME TO moved_away")
+        try:
+            with pytest.raises(ExceptionGroup) as failed:
+                tick.run()
+        finally:
+            owner.execute("ALTER TABLE moved_away RENAME TO projections_part")
+    assert [type(error) for error in failed.value.exceptions] == [ProgrammingError]
+    assert Timer.objects.get().status == "fired"
+
+
+def test_the_tasks_of_a_process_keep_its_connection_and_open_another_when_it_breaks():
+    def sessions():
+        return set(query("SELECT pid FROM pg_stat_activity WHERE application_name = 'ticking'"))
+
+    def await_ticks(number):
+        answered = "SELECT coalesce(max(answered), 0) FROM eventstore_doorbell WHERE name = %s"
+        ((before,),) = query(answered, tick.name)
+        eventually(lambda: query(answered, tick.name)[0][0] >= before + number)
+
+    with clock(PGAPPNAME="ticking"):
+        await_ticks(5)
+        kept = sessions()
+        for _ in range(3):
+            await_ticks(1)
+            assert sessions() == kept
+        query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ticking'")
+        await_ticks(1)
+        eventually(lambda: len(sessions() - kept) == len(kept))
+        again = sessions()
+        await_ticks(3)
+        assert sessions() == again
 
 
 def test_a_worker_killed_while_the_mail_server_holds_its_data_sends_the_same_message_once():

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from config import bundled
+from config import tasks as site
 from config.bundled.valkey import Valkey
 from config.celery import Doorbell, app
 from eventstore import doorbell, tasks
@@ -34,7 +35,7 @@ from tests.servers import temporary_home
 pytestmark = pytest.mark.usefixtures("clean")
 
 BELL, TASK = "a bell", "tests.nobody"
-TICKS = (tasks.tick, projections.tick, projections.verify_samples, sagas.tick)
+TICKS = (tasks.tick, projections.tick, projections.verify_samples, sagas.tick, site.tick)
 AT_MOST = 10 * 0.25
 """Seconds that ringing may cost a request here: ten times what it may cost one where nothing else runs."""
 

@@ -1,0 +1,66 @@
+"""The processes behind the site, as Celery's command line would start them, but sooner and smaller: they load neither
+its tools nor look for garbage in what they load.
+"""
+
+import argparse
+import gc
+import sys
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m config.background", description=__doc__)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    worker = kinds.add_parser("worker", help="carries out what is in some queues")
+    worker.add_argument("--queues", required=True, help="their names, with commas between")
+    worker.add_argument("--name", required=True, help="what it is called, before the name of its machine")
+    worker.add_argument("--pool", choices=("prefork", "solo"), default="prefork", help="processes of its own, or none")
+    worker.add_argument("--processes", type=int, default=1, help="at most (1)")
+    worker.add_argument("--idle-processes", type=int, help="that stay when there is nothing to do (all)")
+    clock = kinds.add_parser("clock", help="calls for what is done periodically")
+    clock.add_argument("--schedule", required=True, help="the file in which it notes what it called for")
+    options = parser.parse_args()
+    gc.disable()
+    return work(options) if options.kind == "worker" else tick(options)
+
+
+def work(options: argparse.Namespace) -> int:
+    """A worker, until it is told to end; answers its exit code."""
+    from celery.utils.nodenames import default_nodename, host_format
+
+    from config.celery import app
+
+    idle = options.idle_processes
+    worker = app.Worker(
+        hostname=host_format(default_nodename(f"{options.name}@%h")),
+        queues=options.queues,
+        pool=options.pool,
+        concurrency=options.processes,
+        autoscale=None if idle is None else (options.processes, idle),
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    _keep_what_is_loaded()
+    worker.start()
+    return worker.exitcode or 0
+
+
+def tick(options: argparse.Namespace) -> int:
+    """The clock, until it is told to end."""
+    from config.celery import app
+
+    beat = app.Beat(schedule=options.schedule, quiet=True)
+    beat.init_loader()
+    _keep_what_is_loaded()
+    beat.run()
+    return 0
+
+
+def _keep_what_is_loaded() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
