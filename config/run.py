@@ -130,7 +130,8 @@ def programs(home: bundled.Home, host: str, port: int) -> tuple[Program, ...]:
     """The processes of an installation, as one would spread them over machines."""
     python = (sys.executable, "-m")
     worker, clock = ((*python, "config.background", kind) for kind in ("worker", "clock"))
-    site = (*python, "granian", "--interface=asginl", f"--host={host}", f"--port={port}", "config.asgi:application")
+    granian = (*python, "granian", "--interface=asginl", "--respawn-failed-workers")
+    site = (*granian, f"--host={host}", f"--port={port}", "config.asgi:application")
     live = ("--queues=live", "--name=live", "--processes=2")
     effects = ("--queues=effects", "--name=effects", "--processes=3", "--idle-processes=0")
     rebuilder = ("--queues=rebuild", "--name=rebuild", "--processes=1", "--idle-processes=0")

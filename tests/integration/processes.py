@@ -110,8 +110,9 @@ def server(port: int = 0, **environment: str) -> Iterator[str]:
     """The site as `make run` serves it, at this port if it is said; yields its address."""
     port = port or free_port()
     Path(os.environ["BOXOFFICE_HOME"], "static").mkdir(parents=True, exist_ok=True)
-    granian = ("granian", "--interface=asginl", "--host=127.0.0.1", f"--port={port}", "config.asgi:application")
-    with program("-m", *granian, ready="Started worker", **environment):
+    granian = ("granian", "--interface=asginl", "--respawn-failed-workers")
+    address = ("--host=127.0.0.1", f"--port={port}")
+    with program("-m", *granian, *address, "config.asgi:application", ready="Started worker", **environment):
         yield f"http://127.0.0.1:{port}"
 
 
