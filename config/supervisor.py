@@ -14,8 +14,8 @@ from rich.text import Text
 
 from config.bundled.guardian import Guardian, stop
 
-BACK_OFF = (1.0, 30.0)  # seconds before the first and before any later restart of a program that keeps dying
-STEADY = 60.0  # seconds after which a program counts as running well
+PAUSES = (1, 2, 4, 5)  # seconds before a program is started again that ended once, twice, … in a row
+STEADY = 10.0  # seconds after which a program counts as running well, and its earlier ends no longer
 
 
 @dataclass(frozen=True)
@@ -64,17 +64,17 @@ class Supervisor:
             self._console.print(Text(f"{name:>9} │ ", style=colour) + Text(text), soft_wrap=True)
 
     def _keep(self, program: Program) -> None:
-        pause, longest = BACK_OFF
+        ends = 0
         while not self._stopping.is_set():
             started = time.monotonic()
             code = self.run(program)
             if self._stopping.is_set():
                 return
-            if time.monotonic() - started > STEADY:
-                pause = BACK_OFF[0]
-            self.say(f"{program.name} ended {_cause(code)}; it starts again in {pause:.0f} s", colour="bold red")
+            ends = 1 if time.monotonic() - started > STEADY else ends + 1
+            pause = PAUSES[min(ends, len(PAUSES)) - 1]
+            often = f", {ends} times in a row" if ends > 1 else ""
+            self.say(f"{program.name} ended {_cause(code)}{often}; it starts again in {pause} s", colour="bold red")
             self._stopping.wait(pause)
-            pause = min(2 * pause, longest)
 
     def _spawn(self, program: Program) -> subprocess.Popen[str] | None:
         with self._spawning:

@@ -1,0 +1,56 @@
+"""What `make run` does with a program that ends: it is started again, soon, whatever became of it."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from config import supervisor
+from config.bundled.guardian import Guardian
+from config.supervisor import Program, Supervisor
+from tests.integration.processes import eventually
+from tests.servers import temporary_home
+
+DIE_AT_ONCE = "raise SystemExit(3)"
+DIE_LATER = "import os, signal, time; time.sleep(1); os.kill(os.getpid(), signal.SIGKILL)"
+
+
+@pytest.fixture
+def keep() -> Iterator[Callable[[str], Callable[[], list[str]]]]:
+    """Keeps a program of this source running; what it answers tells what was said of that so far."""
+    screen = StringIO()
+    with temporary_home() as home, home.locked() as lock:
+        guardian = Guardian(lock)
+        keeper = Supervisor(guardian, {}, Console(file=screen))
+
+        def keep(source: str) -> Callable[[], list[str]]:
+            keeper.keep(Program("site", "green", (sys.executable, "-c", source)))
+            return lambda: re.findall(r"(site ended .*)", screen.getvalue())
+
+        yield keep
+        keeper.stop()
+        guardian.close()
+
+
+def test_a_program_that_cannot_run_is_tried_every_few_seconds(keep: Callable[[str], Callable[[], list[str]]]) -> None:
+    said = keep(DIE_AT_ONCE)
+    eventually(lambda: len(said()) > 4, 60)
+    assert said()[:5] == [
+        "site ended with exit code 3; it starts again in 1 s",
+        "site ended with exit code 3, 2 times in a row; it starts again in 2 s",
+        "site ended with exit code 3, 3 times in a row; it starts again in 4 s",
+        "site ended with exit code 3, 4 times in a row; it starts again in 5 s",
+        "site ended with exit code 3, 5 times in a row; it starts again in 5 s",
+    ]
+
+
+def test_a_program_that_ran_for_a_while_is_back_after_a_second_however_often_it_is_killed(
+    keep: Callable[[str], Callable[[], list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "STEADY", 0.5)
+    said = keep(DIE_LATER)
+    eventually(lambda: len(said()) > 2, 60)
+    assert set(said()) == {"site ended by SIGKILL; it starts again in 1 s"}
