@@ -81,6 +81,8 @@ def run(console: Console, parent: int | None) -> NoReturn:
         try:
             if supervisor.run(Program("prepare", "dim", (sys.executable, "-m", "config.prepare"))) != 0:
                 raise Refused("The database could not be prepared; the lines above say why.")
+            for server in servers.each:
+                supervisor.keep_server(server)
             for program in programs(home, host, port):
                 supervisor.keep(program)
             wait_until_answered(host, port)

@@ -1,10 +1,12 @@
-"""Runs programs as processes of their own, prefixes their output with their names, starts them again when they die."""
+"""Runs programs as processes of their own, prefixes their output with their names, starts them again when they die;
+the bundled servers too.
+"""
 
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
@@ -13,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from config.bundled.guardian import Guardian, stop
+from config.bundled.server import Server
 
 PAUSES = (1, 2, 4, 5)  # seconds before a program is started again that ended once, twice, … in a row
 STEADY = 10.0  # seconds after which a program counts as running well, and its earlier ends no longer
@@ -36,13 +39,10 @@ class Supervisor:
         self._environment = dict(environment)
         self._console = console
         self._stopping = threading.Event()
-        self._spawning = threading.Lock()
 
     def run(self, program: Program) -> int:
         """Runs a program once and returns its exit code."""
-        process = self._spawn(program)
-        if process is None:
-            return 0
+        process = self._guardian.start(lambda: self._spawn(program), program.polite)
         threading.Thread(target=self._relay, args=(program, process.stdout), daemon=True).start()
         code = process.wait()
         stop(process.pid, ())  # the children it may have left; they could hold its port
@@ -51,55 +51,68 @@ class Supervisor:
 
     def keep(self, program: Program) -> None:
         """Runs a program from now on, again and again, until `stop`."""
-        threading.Thread(target=self._keep, args=(program,), name=program.name, daemon=True).start()
+        self._keep_up(program.name, lambda: self.run(program))
+
+    def keep_server(self, server: Server) -> None:
+        """Starts a bundled server again whenever it ends, until `stop`."""
+        self._keep_up(server.name, lambda: self._run_server(server))
 
     def stop(self) -> None:
         """Starts nothing from now on; stopping what runs is the guardian's work."""
-        with self._spawning:
-            self._stopping.set()
+        self._stopping.set()
 
     def say(self, text: str, *, name: str = "boxoffice", colour: str = "bold") -> None:
         """One line, with its speaker's name in front. A terminal that was closed hears nothing."""
         with suppress(OSError):
             self._console.print(Text(f"{name:>9} │ ", style=colour) + Text(text), soft_wrap=True)
 
-    def _keep(self, program: Program) -> None:
+    def _keep_up(self, name: str, run: Callable[[], int]) -> None:
+        threading.Thread(target=self._keep, args=(name, run), name=name, daemon=True).start()
+
+    def _keep(self, name: str, run: Callable[[], int]) -> None:
         ends = 0
         while not self._stopping.is_set():
             started = time.monotonic()
-            code = self.run(program)
+            end = self._end_of(run)
             if self._stopping.is_set():
                 return
             ends = 1 if time.monotonic() - started > STEADY else ends + 1
             pause = PAUSES[min(ends, len(PAUSES)) - 1]
             often = f", {ends} times in a row" if ends > 1 else ""
-            self.say(f"{program.name} ended {_cause(code)}{often}; it starts again in {pause} s", colour="bold red")
+            self.say(f"{name} {end}{often}; it starts again in {pause} s", colour="bold red")
             self._stopping.wait(pause)
 
-    def _spawn(self, program: Program) -> subprocess.Popen[str] | None:
-        with self._spawning:
-            if self._stopping.is_set():
-                return None
-            process = subprocess.Popen(
-                program.command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=self._environment,
-                text=True,
-                errors="replace",
-                bufsize=1,
-                start_new_session=True,
-            )
-            self._guardian.watch(process.pid, program.polite)
-            return process
+    def _end_of(self, run: Callable[[], int]) -> str:
+        """What became of it. Whatever kept it from being started, the next time may go well."""
+        try:
+            code = run()
+        except Exception as error:
+            for line in str(error).splitlines():
+                self.say(line, colour="red")
+            return "could not be started"
+        return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+    def _run_server(self, server: Server) -> int:
+        if not server.is_running:
+            server.start()
+            self.say(f"{server.name} runs again")
+        return server.wait()
+
+    def _spawn(self, program: Program) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            program.command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=self._environment,
+            text=True,
+            errors="replace",
+            bufsize=1,
+            start_new_session=True,
+        )
 
     def _relay(self, program: Program, output: IO[str]) -> None:
         with output:
             for line in output:
                 if line.strip():
                     self.say(line.rstrip(), name=program.name, colour=program.colour)
-
-
-def _cause(code: int) -> str:
-    return f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"

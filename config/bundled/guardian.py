@@ -12,15 +12,21 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import AnyStr
 
 import psutil
 
 PATIENCE = 10.0  # seconds that a process has to follow a signal
+
+
+class Closed(Exception):
+    """Everything is being stopped, so nothing is started."""
 
 
 class Guardian:
@@ -35,6 +41,26 @@ class Guardian:
             pass_fds=[lock],
             start_new_session=True,
         )
+        self._starting = threading.Lock()
+
+    def start(
+        self,
+        spawn: Callable[[], subprocess.Popen[AnyStr]],
+        signals: Iterable[int] = (signal.SIGTERM,),
+        *,
+        server: bool = False,
+    ) -> subprocess.Popen[AnyStr]:
+        """Starts a process and watches it. Raises Closed once all are being stopped, so that none slips through."""
+        with self._starting:
+            if self._closed:
+                raise Closed
+            process = spawn()
+            try:
+                self.watch(process.pid, signals, server=server)
+            except BrokenPipeError:  # somebody killed the guardian: what nobody would stop must not run
+                stop(process.pid, ())
+                raise
+            return process
 
     def watch(self, process: int, signals: Iterable[int] = (signal.SIGTERM,), *, server: bool = False) -> None:
         """Takes charge of a process that leads a group of its own, and of `signals` as the polite ways to stop it."""
@@ -47,14 +73,19 @@ class Guardian:
     def close(self) -> None:
         """Stops everything watched, and returns when it has stopped."""
         assert self._process.stdin
-        with suppress(BrokenPipeError):
+        with self._starting, suppress(BrokenPipeError):
             self._process.stdin.close()
         self._process.wait()
 
-    def _tell(self, **message: object) -> None:
+    @property
+    def _closed(self) -> bool:
         assert self._process.stdin
-        if self._process.stdin.closed:
+        return self._process.stdin.closed
+
+    def _tell(self, **message: object) -> None:
+        if self._closed:
             return  # everything was stopped already
+        assert self._process.stdin
         self._process.stdin.write(json.dumps(message).encode() + b"\n")
         self._process.stdin.flush()
 

@@ -18,16 +18,16 @@ class Servers:
         self.guardian = guardian
         self._postgres = postgres
         self._valkey = valkey
-        self._each: list[Server] = [server for server in (postgres, valkey) if server is not None]
+        self.each: list[Server] = [server for server in (postgres, valkey) if server is not None]
 
     def start(self) -> None:
         """Starts each server that there is."""
-        for server in self._each:
+        for server in self.each:
             server.start()
 
     def stop(self) -> None:
         """Stops each server that there is."""
-        for server in reversed(self._each):
+        for server in reversed(self.each):
             server.stop()
 
     @property

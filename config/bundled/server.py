@@ -41,9 +41,21 @@ class Server(ABC):
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".log.old"))
         with self.log.open("wb") as log:
-            self._process = self._spawn(log.fileno())
-        self._guardian.watch(self.pid, self.polite, server=True)
-        self._wait_until_ready()
+            self._process = self._guardian.start(lambda: self._spawn(log.fileno()), self.polite, server=True)
+        self._wait_until_ready(self._process)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def wait(self) -> int:
+        """Returns the exit code of the server's main process, when it has ended."""
+        if self._process is None:
+            raise BundledError(f"{self.name} was not started.")
+        ended = self._process
+        code = ended.wait()
+        self._guardian.forget(ended.pid)
+        return code
 
     def stop(self) -> None:
         """Stops the server politely, and less politely if it does not listen."""
@@ -74,11 +86,10 @@ class Server(ABC):
             process.wait()
             self._guardian.forget(process.pid)
 
-    def _wait_until_ready(self) -> None:
-        assert self._process
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + READY_WITHIN
         while not self._is_ready():
-            if self._process.poll() is not None:
+            if process.poll() is not None:
                 raise BundledError(f"{self.name} ended while starting. The end of {self.log}:\n{tail(self.log)}")
             if time.monotonic() > deadline:
                 raise BundledError(f"{self.name} was not ready after {READY_WITHIN:.0f} s; see {self.log}")

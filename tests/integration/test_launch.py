@@ -1,5 +1,6 @@
 """`make run`, as somebody who tries Boxoffice for the first time meets it."""
 
+import json
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +19,9 @@ import pytest
 from rich.console import Console
 
 from config import bundled, run
+from config.bundled.server import processes_in
+from tests.integration.http_client import V1, Http
+from tests.integration.processes import eventually
 from tests.servers import temporary_home
 
 pytestmark = pytest.mark.bundled
@@ -62,6 +67,20 @@ class Running:
 
     def processes(self) -> dict[int, str]:
         return {process.pid: " ".join(process.cmdline()) for process in psutil.process_iter() if self._is_ours(process)}
+
+    def main_process_in(self, folder: str) -> int:
+        """The one process that works in this folder of the home and isn't the child of another one."""
+        found = processes_in(self.home.root / folder)
+        (main,) = [process for process, parent in found.items() if parent not in found]
+        return main
+
+    def is_ready(self) -> bool:
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=10) as answer:
+            return json.load(answer) == {"status": "ok", "reasons": []}
+        return False
+
+    def has_mailed(self, address: str) -> bool:
+        return any(f"To: {address}" in mail.read_text() for mail in (self.home.root / "mail").glob("*.eml"))
 
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
         self.process.send_signal(number)
@@ -134,6 +153,22 @@ def test_a_process_that_dies_is_started_again(start: Callable[..., Running]) -> 
     os.kill(clock, signal.SIGKILL)
     wait_until(lambda: any(" clock " in command for pid, command in running.processes().items() if pid != clock), 30)
     assert "clock ended by SIGKILL; it starts again in 1 s" in running.output
+
+
+@pytest.mark.parametrize("server", ["postgres/data", "valkey"])
+def test_a_server_that_dies_is_started_again_and_all_goes_on(start: Callable[..., Running], server: str) -> None:
+    running = start()
+    running.wait_for_screen()
+    before, after = (Http(f"http://127.0.0.1:{running.port}") for _ in range(2))
+    programs = {pid for pid, command in running.processes().items() if "celery" in command or "granian" in command}
+    customer = before.register()
+    os.kill(running.main_process_in(server), signal.SIGKILL)
+    eventually(lambda: "runs again" in running.output, 60)
+    eventually(running.is_ready, 60)
+    assert before.get(f"{V1}/customers/{customer}")["email"] == before.email
+    after.register()
+    eventually(lambda: running.has_mailed(before.email) and running.has_mailed(after.email), 60)
+    assert programs <= set(running.processes())
 
 
 def test_servers_that_the_environment_names_are_used_instead(start: Callable[..., Running]) -> None:

@@ -20,6 +20,7 @@ import redis
 from config import bundled
 from config.bundled import places, programs
 from config.bundled.account import Account
+from config.bundled.guardian import Closed
 from config.bundled.postgres import OWNER
 from config.bundled.server import processes_in
 from tests.servers import temporary_home
@@ -193,6 +194,14 @@ def test_an_ordinary_user_can_run_the_servers(home: bundled.Home) -> None:
 def test_servers_stop_when_their_supervisor_is_asked_to(home: bundled.Home) -> None:
     run_abandoning(home, signal.SIGINT)
     assert processes_in(home.root / "postgres/data") == processes_in(home.root / "valkey") == {}
+
+
+def test_nothing_is_started_once_all_is_being_stopped(home: bundled.Home) -> None:
+    with bundled.servers(home, postgres=False) as servers:
+        pass
+    with pytest.raises(Closed):
+        servers.valkey.start()
+    assert processes_in(home.root / "valkey") == {}
 
 
 def test_a_port_is_chosen_that_nobody_listens_on() -> None:

@@ -1,14 +1,17 @@
-"""What `make run` does with a program that ends: it is started again, soon, whatever became of it."""
+"""What `make run` does with a program or a server that ends: it is started again, soon, whatever became of it."""
 
+import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from io import StringIO
 
+import psycopg
 import pytest
 from rich.console import Console
 
-from config import supervisor
+from config import bundled, supervisor
 from config.bundled.guardian import Guardian
 from config.supervisor import Program, Supervisor
 from tests.integration.processes import eventually
@@ -54,3 +57,20 @@ def test_a_program_that_ran_for_a_while_is_back_after_a_second_however_often_it_
     said = keep(DIE_LATER)
     eventually(lambda: len(said()) > 2, 60)
     assert set(said()) == {"site ended by SIGKILL; it starts again in 1 s"}
+
+
+def test_a_server_that_cannot_start_is_tried_until_it_can() -> None:
+    screen = StringIO()
+    with temporary_home() as home, bundled.servers(home, valkey=False) as servers:
+        keeper = Supervisor(servers.guardian, {}, Console(file=screen))
+        keeper.keep_server(servers.postgres)
+        version = servers.postgres.folder / "PG_VERSION"
+        right = version.read_text()
+        version.write_text("1\n")
+        os.kill(servers.postgres.pid, signal.SIGKILL)
+        eventually(lambda: "PostgreSQL could not be started, 2 times in a row" in screen.getvalue())
+        assert "belong to PostgreSQL 1, and the bundled one is" in screen.getvalue()
+        version.write_text(right)
+        eventually(lambda: "PostgreSQL runs again" in screen.getvalue())
+        psycopg.connect(servers.database_url).close()
+        keeper.stop()
