@@ -118,6 +118,9 @@ HEALTH_CHECK_SECONDS = seconds(
 HEARTBEAT_TIMEOUT_SECONDS = seconds(
     "EVENTSTORE_HEARTBEAT_TIMEOUT_SECONDS", 15.0, "Without a heartbeat, after which a worker or beat counts as gone."
 )
+STUCK_AFTER_SECONDS = seconds(
+    "EVENTSTORE_STUCK_AFTER_SECONDS", 120.0, "For a task, after which the process that is at it counts as stuck."
+)
 FORGET_AFTER_SECONDS = seconds(
     "EVENTSTORE_FORGET_AFTER_SECONDS",
     600.0,
@@ -150,6 +153,7 @@ SETTINGS: Sequence[Setting[Any]] = (
     ADMIN_URL,
     HEALTH_CHECK_SECONDS,
     HEARTBEAT_TIMEOUT_SECONDS,
+    STUCK_AFTER_SECONDS,
     FORGET_AFTER_SECONDS,
     STALLED_AFTER_SECONDS,
     RAISE_AFTER_SECONDS,

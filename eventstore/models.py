@@ -275,7 +275,7 @@ class Doorbell(models.Model):
 
 
 class WorkerHeartbeat(models.Model):
-    """A process that says every few seconds that its loop turns. One that was killed leaves it to grow old."""
+    """A process that says every few seconds that it works. One that was killed leaves it to grow old."""
 
     class Kind(models.TextChoices):
         WORKER = "worker"
@@ -289,6 +289,7 @@ class WorkerHeartbeat(models.Model):
     started_at = models.DateTimeField(db_default=ClockTimestamp())
     beat_at = models.DateTimeField(db_default=ClockTimestamp())
     stopped_at = models.DateTimeField(null=True, blank=True, help_text="when it said goodbye")
+    stuck = models.TextField(blank=True, default="", db_default="", help_text="which of its processes don't work")
     skew = models.FloatField(null=True, blank=True, help_text="seconds that its clock is ahead of the database's")
     skew_error = models.FloatField(null=True, blank=True, help_text="seconds that this may be off")
 

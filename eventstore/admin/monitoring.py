@@ -38,7 +38,7 @@ class WorkerHeartbeatAdmin(ReadOnlyAdmin):
 
     actions = ()
     when_empty = "No worker has started yet."
-    list_display = ["name", "kind", "listens_to", "state", "beat_at", "clock", "started_at", "process"]
+    list_display = ["name", "kind", "listens_to", "state", "stuck", "beat_at", "clock", "started_at", "process"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return ModelAdmin.has_delete_permission(self, request, obj)

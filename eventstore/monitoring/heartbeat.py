@@ -1,9 +1,9 @@
-"""The heartbeat of Celery's processes: each writes every few seconds that its loop still turns, beat that it still
-sends, and looks after the others.
+"""The heartbeat of Celery's processes: each writes every few seconds that it works, and looks after the others.
 
 Threads do it, so that neither a lost database nor a slow mail server keeps a loop from turning. The heartbeat is
-written only while the loop itself was here a moment ago: one that hangs falls silent like one that was killed. A
-project adds `HeartbeatStep` to the steps of its workers, and names `Scheduler` as that of beat.
+written only while work was done a moment ago: the loop of a worker turned and a process of its pool worked, and beat
+sent something. Who hangs falls silent like one that was killed. A project adds `HeartbeatStep` to the steps of its
+workers, and names `Scheduler` as that of beat.
 """
 
 import math
@@ -23,11 +23,12 @@ from django.db import connections
 from eventstore import conf, database
 from eventstore.context import process_name
 from eventstore.monitoring import clock_skew, queries
+from eventstore.monitoring.pool_watch import PoolWatch
 from eventstore.transient_errors import OUTAGES
 
 log = structlog.get_logger(__name__)
 
-TOUCH = 1.0
+LOOK = 1.0
 FAREWELL = 2.0
 """Seconds that a process which ends waits for its goodbye to be written."""
 
@@ -36,11 +37,14 @@ MISSED = 5
 
 
 class Heartbeat:
-    """Beats for one process as long as its loop touches it, and checks the health of everything meanwhile."""
+    """Beats for one process as long as it works, and checks the health of everything meanwhile. `stuck` says what of it
+    doesn't work.
+    """
 
     def __init__(self, name: str, kind: str, queues: list[str]) -> None:
         self._name, self._kind, self._queues = name, kind, queues
-        self._touched = time.monotonic()
+        self._worked = time.monotonic()
+        self.stuck = ""
         self._ended = threading.Event()
         self._beating = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._checking = threading.Thread(target=self._check, name="health-check", daemon=True)
@@ -49,9 +53,9 @@ class Heartbeat:
         self._beating.start()
         self._checking.start()
 
-    def touch(self) -> None:
-        """The loop is here."""
-        self._touched = time.monotonic()
+    def note_work(self, at: float | None = None) -> None:
+        """Work was done: now, or at that time of the monotonic clock."""
+        self._worked = time.monotonic() if at is None else at
 
     def stop(self) -> None:
         """Says goodbye, if that can be done in a moment; asked again, it has done so."""
@@ -62,8 +66,10 @@ class Heartbeat:
         identity = [self._name, self._kind, self._queues, process_name()]
 
         def beat() -> None:
-            if time.monotonic() - self._touched < conf.HEARTBEAT_TIMEOUT_SECONDS.get() / 2:
-                _execute(queries.BEAT, [*identity, *clock_skew.measure()])
+            if time.monotonic() - self._worked < conf.HEARTBEAT_TIMEOUT_SECONDS.get() / 2:
+                _execute(queries.BEAT, [*identity, self.stuck, *clock_skew.measure()])
+            elif self.stuck:
+                _execute(queries.NOTE_STUCK, [self.stuck, self._name, process_name()])
 
         self._repeat(beat, conf.HEARTBEAT_TIMEOUT_SECONDS.get() / 6)
         _carefully(lambda: _execute(queries.GOODBYE, [self._name, process_name()]))
@@ -94,13 +100,20 @@ class HeartbeatStep(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         self._heartbeat = Heartbeat(parent.hostname, "worker", sorted(parent.app.amqp.queues.consume_from))
         self._heartbeat.start()
-        parent.timer.call_repeatedly(TOUCH, self._heartbeat.touch)
+        self._pool = PoolWatch(parent.pool)
+        parent.timer.call_repeatedly(LOOK, self._look)
+        parent.timer.call_repeatedly(conf.HEARTBEAT_TIMEOUT_SECONDS.get() / 6, self._pool.ask)
 
     def stop(self, parent: Any) -> None:
         if self._heartbeat:
             self._heartbeat.stop()
 
     terminate = stop
+
+    def _look(self) -> None:
+        assert self._heartbeat
+        self._heartbeat.note_work(self._pool.look())
+        self._heartbeat.stuck = self._pool.stuck
 
 
 class Scheduler(PersistentScheduler):
@@ -120,8 +133,8 @@ class Scheduler(PersistentScheduler):
         self._forget_the_future()
         pause = super().tick(*args, **kwargs)
         if self._heartbeat and time.monotonic() - self._sent_at < self._silent_after:
-            self._heartbeat.touch()
-        return min(pause, TOUCH)
+            self._heartbeat.note_work()
+        return min(pause, LOOK)
 
     def apply_async(self, *args: Any, **kwargs: Any) -> Any:
         try:

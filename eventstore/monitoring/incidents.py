@@ -64,7 +64,8 @@ ADVICE = {
     "stalled": "Look whether its worker runs, and whether a session holds the lock on its row or table.",
     "fenced": "Find out whether the database that it was copied from still acts. If not, let this one act.",
     "horizon": "Look at this session in pg_stat_activity: it appended and does not end its transaction.",
-    "worker": "Start it, or look at its log. If it shall be gone for good, delete it under Workers.",
+    "worker": "Start it, or look at its log; kill a process that is stuck, for another takes its place. If the worker "
+    "shall be gone for good, delete it under Workers.",
     "beat": "Start it, or look at its log. Timers do not fire meanwhile.",
     "clock": "Have a time server set the clock of its machine; if all are off, that of the database's.",
     "broker": "Start it. What workers do comes later; nothing is lost.",

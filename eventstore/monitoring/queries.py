@@ -2,15 +2,19 @@
 
 # heartbeat
 
-BEAT = """INSERT INTO eventstore_heartbeat AS heartbeat (name, kind, queues, process, skew, skew_error)
-    VALUES (%s, %s, %s::text[], %s, %s, %s)
+BEAT = """INSERT INTO eventstore_heartbeat AS heartbeat (name, kind, queues, process, stuck, skew, skew_error)
+    VALUES (%s, %s, %s::text[], %s, %s, %s, %s)
     ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, queues = excluded.queues, process = excluded.process,
-        beat_at = clock_timestamp(), stopped_at = NULL, skew = excluded.skew, skew_error = excluded.skew_error,
+        beat_at = clock_timestamp(), stopped_at = NULL, stuck = excluded.stuck, skew = excluded.skew,
+        skew_error = excluded.skew_error,
         started_at = CASE WHEN heartbeat.process = excluded.process THEN heartbeat.started_at
             ELSE clock_timestamp() END"""
-"""Notes that a process is alive, and how its clock stands to the database's; one that took the place of another of its
-name has started anew.
+"""Notes that a process works, what of it doesn't, and how its clock stands to the database's; one that took the place
+of another of its name has started anew.
 """
+
+NOTE_STUCK = "UPDATE eventstore_heartbeat SET stuck = %s WHERE name = %s AND process = %s"
+"""Notes why a process that is silent doesn't work."""
 
 GOODBYE = "UPDATE eventstore_heartbeat SET stopped_at = clock_timestamp() WHERE name = %s AND process = %s"
 """Notes that a process ends, unless another has taken its place."""
@@ -18,7 +22,7 @@ GOODBYE = "UPDATE eventstore_heartbeat SET stopped_at = clock_timestamp() WHERE 
 # workers
 
 HEARTBEATS = """SELECT name, kind, queues, process, started_at, beat_at, stopped_at IS NOT NULL AS stopped,
-        skew, skew_error,
+        stuck, skew, skew_error,
         extract(epoch FROM clock_timestamp() - beat_at)::float AS age
     FROM eventstore_heartbeat WHERE kind <> 'health-check' ORDER BY kind, name"""
 """The workers and beats, with the seconds since each was heard."""

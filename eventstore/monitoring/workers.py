@@ -17,8 +17,9 @@ from eventstore.subscriptions.registry import registry
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker, or beat. `age` is that of its last heartbeat, in seconds; `skew` how many seconds its clock was ahead
-    of the database's then, give or take `skew_error`, where that was measured.
+    """One worker, or beat. `age` is that of its last heartbeat, in seconds; `stuck` says which processes of its pool
+    don't work; `skew` is how many seconds its clock was ahead of the database's, give or take `skew_error`, where that
+    was measured.
     """
 
     name: str
@@ -28,6 +29,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
     beat_at: datetime
     stopped: bool
+    stuck: str
     skew: float | None
     skew_error: float | None
     age: float
@@ -65,7 +67,8 @@ def worker_statuses(*, using: str = DEFAULT_DB_ALIAS) -> list[WorkerStatus]:
 
 
 def worker_issues(known: Sequence[WorkerStatus]) -> Iterator[HealthIssue]:
-    """Queues that nobody listens to, workers that fell silent beside others, and a beat that is not heard.
+    """Queues that nobody listens to, workers that fell silent beside others or work only in part, and a beat that is
+    not heard.
 
     Before the first worker there is nobody to miss. The last one of a queue is missed with its queue, not by itself.
     """
@@ -75,7 +78,9 @@ def worker_issues(known: Sequence[WorkerStatus]) -> Iterator[HealthIssue]:
         yield HealthIssue(f"queue {queue}", _why_unserved(queue, workers), kind="worker")
     for each in workers:
         if each.state == "silent" and unserved.isdisjoint(each.queues):
-            yield HealthIssue(each.name, f"fell silent {each.ago}; others serve its queues", kind="worker")
+            yield HealthIssue(each.name, f"{_left(each)}; others serve its queues", kind="worker")
+        elif each.state == "alive" and each.stuck:
+            yield HealthIssue(each.name, f"works only in part: {each.stuck}", kind="worker")
     beats = [each for each in known if each.kind == WorkerHeartbeat.Kind.BEAT]
     if beats and not any(each.fresh for each in beats):
         last = min(beats, key=lambda each: each.age)
@@ -138,4 +143,6 @@ def _why_unserved(queue: str, workers: Sequence[WorkerStatus]) -> str:
 
 
 def _left(gone: WorkerStatus) -> str:
-    return f"{'was stopped' if gone.stopped else 'fell silent'} {gone.ago}"
+    if gone.stopped:
+        return f"was stopped {gone.ago}"
+    return f"fell silent {gone.ago}" + (f" ({gone.stuck})" if gone.stuck else "")

@@ -100,7 +100,7 @@ class Monitoring(Collector):
         return []
 
     def collect(self) -> Iterable[Metric]:
-        said = "Seconds since it said that its loop turns."
+        said = "Seconds since it said that it works."
         workers = GaugeMetricFamily("boxoffice_worker_heartbeat_age_seconds", said, labels=["worker", "queues"])
         beats = GaugeMetricFamily("boxoffice_beat_heartbeat_age_seconds", said, labels=["beat"])
         skew = GaugeMetricFamily("boxoffice_clock_skew_seconds", "Ahead of the database's clock.", labels=["process"])

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from email.message import EmailMessage
 from functools import partial
 
+import psutil
 import pytest
 from django.db import connection
 
@@ -36,9 +37,9 @@ LASTING = timedelta(seconds=1.5)
 
 
 @contextmanager
-def worker(*queues: str, **environment: str) -> Iterator[Program]:
+def worker(*queues: str, processes: str = "1", **environment: str) -> Iterator[Program]:
     """A worker with a pool of processes, as `make run` starts it; the ticker, who feeds nobody, is a single process."""
-    pool = ("-P", "solo") if queues == ("clock",) else ("-c", "1")
+    pool = ("-P", "solo") if queues == ("clock",) else ("-c", processes)
     name = f"{queues[0]}-{os.urandom(2).hex()}@%h"
     arguments = ("-m", "celery", "-A", "config", "worker", *ALONE, "-Q", ",".join(queues), "-n", name, *pool)
     with program(*arguments, **{**HASTY, **environment}) as started:
@@ -85,6 +86,10 @@ def subjects(server: MailServer) -> list[str]:
 
 def to_staff(server: MailServer) -> list[EmailMessage]:
     return [mail for mail in server.received if mail["To"] == HASTY["ADMINS"]]
+
+
+def content(mail: EmailMessage) -> str:
+    return " ".join(mail.get_content().split())
 
 
 def told(server: MailServer, *beginnings: str) -> None:
@@ -178,6 +183,42 @@ def test_a_loop_that_hangs_falls_silent_though_its_process_lives(mails):
             assert ticker.process.poll() is None
             holder.rollback()
         told(mails, "Worker: queue clock", "Recovered: queue clock")
+
+
+def test_a_worker_whose_process_is_stopped_falls_silent_though_its_loop_turns(mails):
+    with beat(), worker("live", "rebuild", "clock"), worker("effects") as effects:
+        all_is_well(mails)
+        (process,) = psutil.Process(effects.process.pid).children()
+        process.suspend()
+        told(mails, "Worker: queue effects has no worker: effects-")
+        assert f"process {process.pid} of 1 has not answered for" in content(to_staff(mails)[0])
+        process.resume()
+        told(mails, "Worker: queue effects", "Recovered: queue effects")
+
+
+def test_a_worker_works_only_in_part_while_one_of_its_processes_is_stopped(mails):
+    with beat(), worker("live", "rebuild", "clock"), worker("effects", processes="2") as effects:
+        all_is_well(mails)
+        process, _ = psutil.Process(effects.process.pid).children()
+        process.suspend()
+        told(mails, "Worker: effects-")
+        assert f"works only in part: process {process.pid} of 2 has not answered for" in content(to_staff(mails)[0])
+        customer = shop.customer()
+        eventually(lambda: [mail for mail in mails.received if mail["To"] == f"{customer.hex}@example.org"])
+        process.kill()
+        told(mails, "Worker: effects-", "Recovered: effects-")
+
+
+def test_a_worker_whose_process_hangs_in_a_task_falls_silent_though_its_loop_turns(mails):
+    patient = {"EMAIL_TIMEOUT": "120", "STUCK_AFTER_SECONDS": "1"}
+    with beat(), worker("live", "rebuild", "clock"), worker("effects", **patient):
+        all_is_well(mails)
+        mails.slow.add("slow.example")
+        shop.customer(domain="slow.example")
+        told(mails, "Worker: queue effects has no worker: effects-")
+        assert "of 1 has been at sagas.tasks.deliver for" in content(to_staff(mails)[0])
+        mails.slow.clear()
+        told(mails, "Worker: queue effects", "Recovered: queue effects")
 
 
 def test_who_says_goodbye_and_comes_back_in_time_is_not_missed(mails):
