@@ -140,7 +140,7 @@ RESOLVE_AFTER_SECONDS = seconds(
 MAX_CLOCK_SKEW_SECONDS = seconds(
     "EVENTSTORE_MAX_CLOCK_SKEW_SECONDS",
     2.0,
-    "By which the clock of a worker or beat may be off the database's before that is a health issue.",
+    "By which the clock of a process may be off the database's before that is a health issue.",
 )
 
 SETTINGS: Sequence[Setting[Any]] = (

@@ -280,6 +280,7 @@ class WorkerHeartbeat(models.Model):
     class Kind(models.TextChoices):
         WORKER = "worker"
         BEAT = "beat"
+        SITE = "site"  # a machine that it runs on
         HEALTH_CHECK = "health-check"  # the process that looked at everything last
 
     name = models.TextField(primary_key=True)

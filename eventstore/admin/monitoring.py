@@ -34,7 +34,7 @@ class IncidentAdmin(KeysetAdmin):
 
 @admin.register(WorkerHeartbeat)
 class WorkerHeartbeatAdmin(ReadOnlyAdmin):
-    """Workers and beat. One that is gone for good is deleted here, and missed no longer."""
+    """Workers, beat, and machines of the site. One that is gone for good is deleted here, and missed no longer."""
 
     actions = ()
     when_empty = "No worker has started yet."

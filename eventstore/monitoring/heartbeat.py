@@ -3,7 +3,7 @@
 Threads do it, so that neither a lost database nor a slow mail server keeps a loop from turning. The heartbeat is
 written only while work was done a moment ago: the loop of a worker turned and a process of its pool worked, and beat
 sent something. Who hangs falls silent like one that was killed. A project adds `HeartbeatStep` to the steps of its
-workers, and names `Scheduler` as that of beat.
+workers, names `Scheduler` as that of beat, and starts a `SiteHeartbeat` in each process of its site.
 """
 
 import math
@@ -63,17 +63,17 @@ class Heartbeat:
         self._beating.join(FAREWELL)
 
     def _beat(self) -> None:
-        identity = [self._name, self._kind, self._queues, process_name()]
-
-        def beat() -> None:
-            if time.monotonic() - self._worked < conf.HEARTBEAT_TIMEOUT_SECONDS.get() / 2:
-                _execute(queries.BEAT, [*identity, self.stuck, *clock_skew.measure()])
-            elif self.stuck:
-                _execute(queries.NOTE_STUCK, [self.stuck, self._name, process_name()])
-
-        self._repeat(beat, conf.HEARTBEAT_TIMEOUT_SECONDS.get() / 6)
+        self._repeat(self._write, conf.HEARTBEAT_TIMEOUT_SECONDS.get() / 6)
         _carefully(lambda: _execute(queries.GOODBYE, [self._name, process_name()]))
         connections.close_all()
+
+    def _write(self) -> None:
+        timeout = conf.HEARTBEAT_TIMEOUT_SECONDS.get()
+        if time.monotonic() - self._worked < timeout / 2:
+            identity = [self._name, self._kind, self._queues, process_name()]
+            _execute(queries.BEAT, [*identity, self.stuck, *clock_skew.measure()])
+        elif self.stuck:
+            _execute(queries.NOTE_STUCK, [self.stuck, self._name, process_name(), timeout])
 
     def _check(self) -> None:
         from eventstore.monitoring import incidents, notifications
@@ -89,6 +89,23 @@ class Heartbeat:
         _carefully(work)
         while not self._ended.wait(pause):
             _carefully(work)
+
+
+class SiteHeartbeat(Heartbeat):
+    """Tells how the clock stands of a machine that the site runs on. It misses nobody, and nobody misses the site: who
+    monitors that asks it from outside.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(f"site@{socket.gethostname()}", "site", [])
+
+    def start(self) -> None:
+        self._beating.start()
+
+    def _write(self) -> None:
+        self.note_work()
+        super()._write()
+        connections.close_all()  # this thread's may be one of few that requests share
 
 
 class HeartbeatStep(bootsteps.StartStopStep):

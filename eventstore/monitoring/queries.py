@@ -13,8 +13,9 @@ BEAT = """INSERT INTO eventstore_heartbeat AS heartbeat (name, kind, queues, pro
 of another of its name has started anew.
 """
 
-NOTE_STUCK = "UPDATE eventstore_heartbeat SET stuck = %s WHERE name = %s AND process = %s"
-"""Notes why a process that is silent doesn't work."""
+NOTE_STUCK = """UPDATE eventstore_heartbeat SET stuck = %s
+    WHERE name = %s AND process = %s AND beat_at < clock_timestamp() - make_interval(secs => %s)"""
+"""Notes why a process that has been silent for so many seconds doesn't work."""
 
 GOODBYE = "UPDATE eventstore_heartbeat SET stopped_at = clock_timestamp() WHERE name = %s AND process = %s"
 """Notes that a process ends, unless another has taken its place."""

@@ -1,4 +1,4 @@
-"""The workers and beat, as their heartbeats tell, and the queues that a worker must listen to."""
+"""The workers, beat and sites, as their heartbeats tell, and the queues that a worker must listen to."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -17,9 +17,9 @@ from eventstore.subscriptions.registry import registry
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker, or beat. `age` is that of its last heartbeat, in seconds; `stuck` says which processes of its pool
-    don't work; `skew` is how many seconds its clock was ahead of the database's, give or take `skew_error`, where that
-    was measured.
+    """One worker, beat, or machine of the site. `age` is that of its last heartbeat, in seconds; `stuck` says which
+    processes of its pool don't work; `skew` is how many seconds its clock was ahead of the database's, give or take
+    `skew_error`, where that was measured.
     """
 
     name: str
@@ -60,7 +60,7 @@ def worker_state(age: float, *, stopped: bool) -> str:
 
 
 def worker_statuses(*, using: str = DEFAULT_DB_ALIAS) -> list[WorkerStatus]:
-    """Workers and beats that were ever heard of and are not forgotten."""
+    """Whoever was ever heard of and is not forgotten."""
     with database.cursor(using) as cursor:
         reading = cursor.connection.cursor(row_factory=class_row(WorkerStatus))
         return reading.execute(queries.HEARTBEATS, prepare=True).fetchall()
@@ -90,7 +90,7 @@ def worker_issues(known: Sequence[WorkerStatus]) -> Iterator[HealthIssue]:
 
 
 def clock_issues(known: Sequence[WorkerStatus]) -> Iterator[HealthIssue]:
-    """Workers and beats that are heard and whose clocks are off."""
+    """Whoever is heard and whose clock is off."""
     for each in known:
         if each.state == "alive" and each.skew is not None:
             yield from clock_skew.issues(each.name, Skew(each.skew, each.skew_error or 0.0))

@@ -11,7 +11,6 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from eventstore.admin import polled
-from eventstore.monitoring import clock_skew
 from eventstore.monitoring.health import HealthIssue
 from eventstore.monitoring.status import log_status, subscriber_statuses, unstarted
 from eventstore.monitoring.workers import clock_issues, worker_issues, worker_statuses
@@ -66,7 +65,7 @@ def status() -> dict[str, Any]:
     workers = worker_statuses()
     findings = [
         *_found(
-            (*worker_issues(workers), *clock_issues(workers), *clock_skew.issues("site", clock_skew.measure())),
+            (*worker_issues(workers), *clock_issues(workers)),
             lambda _: reverse("admin:eventstore_workerheartbeat_changelist"),
         ),
         *_found(log.health_issues(), lambda _: reverse(FENCED if log.fenced else PAGES["log"])),

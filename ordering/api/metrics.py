@@ -12,7 +12,6 @@ from prometheus_client.registry import Collector
 from eventstore import identity, store
 from eventstore.errors import UnknownSubscriber
 from eventstore.models import Incident, SubscriberRow, WorkerHeartbeat
-from eventstore.monitoring import clock_skew
 from eventstore.monitoring.status import SubscriberStatus, subscriber_statuses
 from eventstore.monitoring.workers import worker_statuses
 from eventstore.subscriptions import gaps
@@ -104,13 +103,12 @@ class Monitoring(Collector):
         workers = GaugeMetricFamily("boxoffice_worker_heartbeat_age_seconds", said, labels=["worker", "queues"])
         beats = GaugeMetricFamily("boxoffice_beat_heartbeat_age_seconds", said, labels=["beat"])
         skew = GaugeMetricFamily("boxoffice_clock_skew_seconds", "Ahead of the database's clock.", labels=["process"])
-        skew.add_metric(["site"], clock_skew.measure().seconds)
         for each in worker_statuses():
             if each.skew is not None:
                 skew.add_metric([each.name], each.skew)
             if each.kind == WorkerHeartbeat.Kind.WORKER:
                 workers.add_metric([each.name, ",".join(each.queues)], each.age)
-            else:
+            elif each.kind == WorkerHeartbeat.Kind.BEAT:
                 beats.add_metric([each.name], each.age)
         incidents = GaugeMetricFamily("boxoffice_incidents", "Health issues that last.", labels=["kind"])
         lasting = Incident.objects.filter(ended_at=None, raised_at__isnull=False).order_by()
