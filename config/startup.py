@@ -3,6 +3,8 @@
 import structlog
 from django.db import DatabaseError, connections
 
+from eventstore.error_texts import describe
+
 log = structlog.get_logger(__name__)
 
 
@@ -16,6 +18,6 @@ def prepare_to_append() -> None:
     try:
         registry.make_rows()
     except DatabaseError as error:
-        log.warning("subscribers_not_ready", error=f"{type(error).__name__}: {error}".strip())
+        log.warning("subscribers_not_ready", error=describe(error))
     finally:
         connections.close_all()

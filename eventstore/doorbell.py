@@ -18,6 +18,7 @@ from django.db import DEFAULT_DB_ALIAS
 from kombu.exceptions import OperationalError
 
 from eventstore import database, handler_guard, queries
+from eventstore.error_texts import describe
 from eventstore.transient_errors import OUTAGES
 
 log = structlog.get_logger(__name__)
@@ -44,7 +45,7 @@ def ring(name: str, task: str, *arguments: str | int, queue: str | None = None, 
         try:
             current_app.send_task(task, args=arguments, retry=False, ignore_result=True, queue=queue, headers=headers)
         except (OperationalError, OSError) as error:
-            log.warning("doorbell_unheard", bell=name, error=f"{type(error).__name__}: {error}")
+            log.warning("doorbell_unheard", bell=name, error=describe(error))
             cursor.execute(queries.UNCOUNT_RING, [name], prepare=True)
 
 
@@ -82,7 +83,7 @@ def remind_on_commit(
         try:
             remind(name, task, *arguments, queue=queue, using=using)
         except OUTAGES as error:
-            log.warning("doorbell_unheard", bell=name, error=f"{type(error).__name__}: {error}".strip())
+            log.warning("doorbell_unheard", bell=name, error=describe(error))
 
     handler_guard.ring_on_commit(then, using=using)
 

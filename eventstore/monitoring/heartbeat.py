@@ -22,6 +22,7 @@ from django.db import connections
 
 from eventstore import conf, database
 from eventstore.context import process_name
+from eventstore.error_texts import describe
 from eventstore.monitoring import clock_skew, queries
 from eventstore.monitoring.pool_watch import PoolWatch
 from eventstore.transient_errors import OUTAGES
@@ -198,5 +199,5 @@ def _carefully(work: Callable[[], None]) -> None:
         work()
     except Exception as error:
         thread = threading.current_thread().name
-        log.warning("heartbeat_failed", thread=thread, error=f"{type(error).__name__}: {error}".strip())
+        log.warning("heartbeat_failed", thread=thread, error=describe(error))
         connections.close_all()

@@ -12,6 +12,7 @@ from django.db import transaction
 from eventstore import advisory_locks, conf, database, doorbell
 from eventstore.context import process_name
 from eventstore.database import Statement
+from eventstore.error_texts import describe
 from eventstore.models import Incident
 from eventstore.monitoring import notifications, queries
 from eventstore.monitoring.health import HealthIssue, sources
@@ -92,7 +93,7 @@ def _found() -> tuple[list[HealthIssue], bool]:
                 found += [issue for issue in source() if issue.kind]
         except Exception as error:
             raise_if_lost(error)
-            log.warning("health_source_failed", source=str(source), error=f"{type(error).__name__}: {error}")
+            log.warning("health_source_failed", source=str(source), error=describe(error))
             complete = False
     return found, complete
 

@@ -14,6 +14,7 @@ from django.core import mail
 from django.utils.module_loading import import_string
 
 from eventstore import conf, database, handler_guard, identity
+from eventstore.error_texts import describe
 from eventstore.models import Incident, Notification
 from eventstore.monitoring import queries
 from eventstore.monitoring.health import sources
@@ -62,7 +63,7 @@ def send_due() -> None:
         try:
             import_string(due.notifier)(due.incident, due.ended)
         except Exception as error:
-            log.warning("notification_failed", notifier=due.notifier, incident=str(due.incident), error=str(error))
+            log.warning("notification_failed", notifier=due.notifier, incident=str(due.incident), error=describe(error))
             first, longest = PAUSES
             _execute(queries.POSTPONE_NOTIFICATION, min(first * 2 ** min(due.attempts - 1, 16), longest), due.pk)
         else:

@@ -13,6 +13,8 @@ from typing import NamedTuple, NoReturn
 import structlog
 from django.db import connections
 
+from eventstore.error_texts import describe
+
 log = structlog.get_logger(__name__)
 
 
@@ -47,6 +49,6 @@ def _repeat(work: Callable[[], object], every: float) -> NoReturn:
         try:
             work()
         except Exception as error:
-            log.warning("polling_failed", error=f"{type(error).__name__}: {error}".strip())
+            log.warning("polling_failed", error=describe(error))
             connections.close_all()  # those of this thread
         time.sleep(every)
