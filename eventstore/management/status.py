@@ -60,6 +60,8 @@ def _table(found: Sequence[SubscriberStatus]) -> Table:
 
 def _row(each: SubscriberStatus) -> Row:
     behind = f"{'over ' if each.uncounted else ''}{each.pending:,}, {each.lag_for}" if each.pending else ""
+    if each.unknown:
+        behind = "can't be told"
     return {
         "name": each.name,
         "state": state(each.state),

@@ -26,6 +26,8 @@ from eventstore.subscriptions.subscriber import Rank
 _SEVERITY = (SubscriberRow.Status.RUNNING, SubscriberRow.Status.PAUSED, SubscriberRow.Status.HALTED)
 """Of a subscriber whose shards differ the worst status is shown, which is the last of these."""
 
+UNKNOWN = "is unknown to this code"
+
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -91,6 +93,11 @@ class SubscriberStatus(msgspec.Struct, frozen=True, kw_only=True):
     def lag(self) -> int:
         """How many positions of the log lie before it, wanted or not."""
         return max(0, self.head - self.checkpoint)
+
+    @property
+    def unknown(self) -> bool:
+        """Whether this code doesn't have it, so that nobody here can tell what it wants and has missed."""
+        return self.mismatch == UNKNOWN
 
     @property
     def lag_for(self) -> str:
@@ -256,7 +263,7 @@ def _mismatch(shard: ShardStatus) -> str:
     try:
         subscriber = registry[shard.subscriber]
     except UnknownSubscriber:
-        return "is unknown to this code"
+        return UNKNOWN
     if subscriber.version != shard.version:
         return f"is at version {subscriber.version} in the code and at {shard.version} in the database"
     return "wants other events than it was fed" if subscriber.types_hash != shard.types_hash else ""

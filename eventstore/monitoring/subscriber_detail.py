@@ -64,8 +64,10 @@ class WarningCount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SubscriberDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """`gaps` is None where they can't be told, because this code doesn't know what the subscriber wants."""
+
     status: SubscriberStatus
-    gaps: Gaps
+    gaps: Gaps | None
     ranges: Excerpt[Range]
     errors: Excerpt[ParkedError]
     keys: Excerpt[ParkedKey]
@@ -84,7 +86,7 @@ def subscriber_detail(name: str) -> SubscriberDetail:
     return SubscriberDetail(
         status=found[0],
         gaps=missing,
-        ranges=_some(missing.ranges),
+        ranges=_some(missing.ranges if missing else ()),
         errors=parked_errors(name),
         keys=_few(queries.FAILED_KEYS, ParkedKey, name),
         warnings=_few(queries.WARNINGS, WarningCount, name),
@@ -99,12 +101,11 @@ def parked_errors(name: str | None = None) -> Excerpt[ParkedError]:
     return _few(queries.PARKED_ERRORS, ParkedError, name)
 
 
-def _gaps(name: str) -> Gaps:
-    """A subscriber that this code doesn't know wants nothing that could be missing."""
+def _gaps(name: str) -> Gaps | None:
     try:
         return gaps(name, most=SOME)
     except UnknownSubscriber:
-        return Gaps(subscriber=name, ranges=())
+        return None
 
 
 def _few(query: Any, shape: type[T], name: str | None) -> Excerpt[T]:

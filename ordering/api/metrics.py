@@ -10,7 +10,6 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from eventstore import identity, store
-from eventstore.errors import UnknownSubscriber
 from eventstore.models import Incident, SubscriberRow, WorkerHeartbeat
 from eventstore.monitoring.status import SubscriberStatus, subscriber_statuses
 from eventstore.monitoring.workers import worker_statuses
@@ -118,12 +117,11 @@ class Monitoring(Collector):
 
 
 def _missing(row: SubscriberStatus) -> dict[str, int]:
-    """Events by why they are missing, each counted no further than panels count."""
-    try:
-        skipped = gaps.skipped(row.name).count
-    except UnknownSubscriber:
-        skipped = 0
-    return {"pending": row.pending, "parked": row.failed + row.behind, "skipped": skipped}
+    """Events by why they are missing, each counted no further than panels count. Of a subscriber that this code doesn't
+    know only those can be told that are parked.
+    """
+    parked = {"parked": row.failed + row.behind}
+    return parked if row.unknown else {**parked, "pending": row.pending, "skipped": gaps.skipped(row.name).count}
 
 
 def _by_status(rows: QuerySet[Any]) -> dict[str, int]:

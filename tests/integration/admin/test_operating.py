@@ -1,9 +1,11 @@
 """What operators see of a subscriber, and what they may do to it."""
 
 from datetime import date
+from io import StringIO
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.core.management import call_command
 from django.urls import reverse
 
 from eventstore import store
@@ -114,6 +116,26 @@ def test_a_subscriber_that_the_code_no_longer_has_can_be_retired_and_nothing_els
     assert said(answer) == ["gone: retired."]
     assert not SubscriberRow.objects.filter(name="gone").exists()
     assert actions() == [("retire", "gone", "ada", "because", False)]
+
+
+def test_what_a_subscriber_has_missed_that_the_code_does_not_know_cannot_be_told(client, staff):
+    shop.customer()
+    gone = {"rank": Rank.PROJECTION, "mode": "sync", "version": 1, "types_hash": "", "checkpoint": 0}
+    SubscriberRow.objects.create(name="gone", subscriber="gone", status="running", **gone)
+    staff(SEE)
+    page = text(client.get(reverse("admin:eventstore_subscriber", args=["gone"])))
+    assert "They can't be told: this code doesn't know what it wants." in page
+    assert "None: it has applied everything" not in page
+    assert "None: it has applied everything" in text(client.get(reverse("admin:eventstore_subscriber", args=[NAME])))
+    everybody = text(client.get(reverse("admin:eventstore_subscriberrow_changelist")))
+    assert everybody.count("can't be told") == 1
+    told = StringIO()
+    call_command("projections", "status", stdout=told)
+    assert told.getvalue().count("can't be told") == 1
+    measured = client.get("/metrics").content.decode()
+    assert 'boxoffice_subscriber_gap{subscriber="gone",why="parked"} 0.0' in measured
+    assert 'boxoffice_subscriber_gap{subscriber="gone",why="pending"}' not in measured
+    assert 'boxoffice_subscriber_gap{subscriber="gone",why="skipped"}' not in measured
 
 
 def test_what_cannot_be_undone_needs_a_reason(client, staff):
