@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 
-TIMERS_EVERY = 0.2
-"""Seconds by which a timer may be late because nobody looked."""
+TIMERS_EVERY = 0.5
+"""Seconds by which a timer may be late that was set, for sooner than that, after somebody looked."""
 
 
 class SagasConfig(AppConfig):

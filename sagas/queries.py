@@ -105,9 +105,9 @@ about to fire them: the aggregate refuses a late one.
 
 # timers
 
-TIMER_IS_DUE = """SELECT EXISTS (SELECT FROM sagas_timer
-    WHERE status = 'waiting' AND due_at <= clock_timestamp() AND saga = ANY(%s))"""
-"""Whether a timer is due."""
+NEXT_TIMER = """SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float FROM sagas_timer
+    WHERE status = 'waiting' AND saga = ANY(%s)"""
+"""In how many seconds the next timer is due; null where none waits."""
 
 FIRE_TIMERS = """WITH due AS (
         SELECT id FROM sagas_timer

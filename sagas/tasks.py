@@ -20,10 +20,11 @@ def tick() -> None:
     keep_time()
     if outbox.is_overdue():
         doorbell.ring(outbox.BELL, outbox.TASK)
-    for effect in delivery.effects_here():
+    effects = delivery.effects_here()
+    for effect in effects:
         preconditions.wake(effect)
-        if preconditions.is_due(effect):
-            effect.ring()
+    for effect in preconditions.due(effects):
+        effect.ring()
 
 
 @shared_task(base=doorbell.Call, name=outbox.TASK)
@@ -56,10 +57,13 @@ def deliver(name: str) -> None:
         effect.ring()
 
 
-def keep_time() -> None:
-    """Fire what is due, and have it sent."""
-    if timers.fire_all():
+def keep_time() -> float | None:
+    """Fire what is due, and have it sent; answers in how many seconds the next one is due, if there is one."""
+    wait = timers.due_in()
+    if wait is not None and wait <= 0 and timers.fire_all():
         doorbell.ring(outbox.BELL, outbox.TASK)
+        wait = timers.due_in()
+    return wait
 
 
 def send_overdue() -> None:

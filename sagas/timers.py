@@ -6,6 +6,7 @@ import structlog
 from django.db import DEFAULT_DB_ALIAS, transaction
 
 from eventstore import database, handler_guard, identity
+from eventstore.database import Statement
 from sagas import queries
 from sagas.outbox import sagas_here
 
@@ -20,7 +21,7 @@ def fire(*, using: str = DEFAULT_DB_ALIAS) -> int:
     None in a copy of the log.
     """
     handler_guard.refuse_to("fire timers")
-    if identity.is_fenced(using=using) or not is_due(using=using):
+    if identity.is_fenced(using=using):
         return 0
     with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
         fired = cursor.execute(queries.FIRE_TIMERS, [sagas_here(), BATCH], prepare=True).rowcount
@@ -31,10 +32,14 @@ def fire(*, using: str = DEFAULT_DB_ALIAS) -> int:
     return fired
 
 
-def is_due(*, using: str = DEFAULT_DB_ALIAS) -> bool:
-    """Whether there is one to fire. That is asked several times a second, so it takes one round trip."""
-    with database.cursor(using) as cursor:
-        return cursor.execute(queries.TIMER_IS_DUE, [sagas_here()], prepare=True).fetchone() == (True,)
+def due_in(*, using: str = DEFAULT_DB_ALIAS) -> float | None:
+    """In how many seconds the next one is to be fired, below zero if it is late; None if there is none, or in a copy of
+    the log.
+    """
+    if identity.is_fenced(using=using):
+        return None
+    found: list[tuple[float | None]] = database.pipeline(Statement(queries.NEXT_TIMER, [sagas_here()]), using=using)[0]
+    return found[0][0]
 
 
 def fire_all(*, using: str = DEFAULT_DB_ALIAS) -> int:

@@ -18,22 +18,28 @@ from eventstore.error_texts import describe
 log = structlog.get_logger(__name__)
 
 
-class Poll(NamedTuple):
-    """What is done again and again, and how many seconds lie between two times."""
+SOONEST = 0.02
+"""Seconds until something is done again that could not wait, such as what another process is at."""
 
-    work: Callable[[], object]
+
+class Poll(NamedTuple):
+    """What is done again and again, and how many seconds lie between two times, unless it answers how many it can wait:
+    then that many, if they are fewer.
+    """
+
+    work: Callable[[], float | None]
     every: float
 
 
 _polls: list[Poll] = []
 
 
-def register(work: Callable[[], object], *, every: float) -> None:
-    """Have something done every so many seconds, by each process of a pool that polls."""
+def register(work: Callable[[], float | None], *, every: float) -> None:
+    """Have something done every so many seconds, or sooner if it says so, by each process of a pool that polls."""
     _polls.append(Poll(work, every))
 
 
-def unregister(work: Callable[[], object]) -> None:
+def unregister(work: Callable[[], float | None]) -> None:
     """Have it done no longer by threads that start from now on."""
     _polls[:] = [poll for poll in _polls if poll.work != work]
 
@@ -44,11 +50,12 @@ def start() -> None:
         threading.Thread(target=_repeat, args=poll, name="polling", daemon=True).start()
 
 
-def _repeat(work: Callable[[], object], every: float) -> NoReturn:
+def _repeat(work: Callable[[], float | None], every: float) -> NoReturn:
     while True:
+        wait: float | None = None
         try:
-            work()
+            wait = work()
         except Exception as error:
             log.warning("polling_failed", error=describe(error))
             connections.close_all()  # those of this thread
-        time.sleep(every)
+        time.sleep(every if wait is None else min(max(wait, SOONEST), every))

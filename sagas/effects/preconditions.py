@@ -4,6 +4,7 @@ A read model has an event if it doesn't want it, or has passed it with nothing o
 that hasn't come so far lets rows wait without being looked at; they are woken by its checkpoint.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from eventstore import database
 from eventstore.codec import Recorded
+from eventstore.database import Statement
 from eventstore.models import ClockTimestamp
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.visibility import holds_back, reached
@@ -59,8 +61,14 @@ def wake(effect: Effect, *, using: str = DEFAULT_DB_ALIAS) -> None:
 
 def is_due(effect: Effect, *, using: str = DEFAULT_DB_ALIAS) -> bool:
     """Whether there is something to carry out now."""
-    with database.cursor(using) as cursor:
-        return cursor.execute(queries.IS_DUE, [effect.name], prepare=True).fetchone() == (True,)
+    return bool(due([effect], using=using))
+
+
+def due(effects: Sequence[Effect], *, using: str = DEFAULT_DB_ALIAS) -> list[Effect]:
+    """Those that have something to carry out now, found in one look."""
+    asked = Statement(queries.DUE_EFFECTS, [[effect.name for effect in effects]])
+    found = {name for (name,) in database.pipeline(asked, using=using)[0]}
+    return [effect for effect in effects if effect.name in found]
 
 
 def on_caught_up(*, subscriber: str, **_: Any) -> None:

@@ -12,9 +12,10 @@ WAKE_DELIVERIES = """UPDATE sagas_delivery SET status = 'pending', due_at = cloc
     WHERE status = 'waiting' AND effect = %s AND due_at = %s AND position <= %s"""
 """Wakes the deliveries that waited for a checkpoint which has come to them."""
 
-IS_DUE = """SELECT EXISTS (SELECT FROM sagas_delivery WHERE effect = %s AND due_at <= clock_timestamp()
-    AND (status IN ('pending', 'waiting') OR status = 'running' AND lease_until <= clock_timestamp()))"""
-"""Whether an effect has a delivery to carry out now; one whose owner has died is due when its lease has run out."""
+DUE_EFFECTS = """SELECT name FROM unnest(%s::text[]) AS name WHERE EXISTS (
+    SELECT FROM sagas_delivery WHERE effect = name AND due_at <= clock_timestamp()
+        AND (status IN ('pending', 'waiting') OR status = 'running' AND lease_until <= clock_timestamp()))"""
+"""Which effects have a delivery to carry out now; one whose owner has died is due when its lease has run out."""
 
 # delivery
 

@@ -12,6 +12,7 @@ from eventstore.context import new_id
 from eventstore.models import ParkedEvent, StoredEvent
 from eventstore.operations.base import perform
 from ordering.models import OrderSummary
+from sagas import tasks
 from sagas import timers as firing
 from sagas.errors import InvalidStep, NothingToResolve
 from sagas.models import OutboxCommand, Timer
@@ -80,6 +81,18 @@ def test_a_timer_fires_when_its_time_has_come_and_then_no_more():
     let_pass(2 * DEADLINE)
     bring_to_rest(deliver=False)
     assert (sent_off(box), timers(box)) == (["late"], ["fired"])
+
+
+@pytest.mark.usefixtures("deadline")
+def test_whoever_keeps_time_knows_in_how_many_seconds_to_look_again():
+    assert tasks.keep_time() is None
+    box = packed()
+    left = tasks.keep_time()
+    assert left is not None
+    assert 0 < DEADLINE.total_seconds() - left < 3_600
+    let_pass(DEADLINE)
+    assert tasks.keep_time() is None
+    assert timers(box) == ["fired"]
 
 
 @pytest.mark.usefixtures("deadline")
