@@ -9,22 +9,11 @@ import pytest
 
 from config import bundled
 from config.bundled.guardian import Guardian
-from config.bundled.postgres import Postgres
 from eventstore import queries, sql
+from tests.integration.standbys import Standby
 from tests.servers import temporary_home
 
 pytestmark = pytest.mark.bundled
-
-
-class Standby(Postgres):
-    """A server that waits for more from a primary, and answers whoever reads."""
-
-    def _provision(self) -> None:
-        """Its roles are those of the primary."""
-
-    def promote(self) -> None:
-        with self._superuser() as superuser:
-            assert superuser.execute("SELECT pg_promote()").fetchone() == (True,)
 
 
 @contextmanager
