@@ -52,7 +52,7 @@ def follow() -> None:
 def catch_up(name: str) -> None:
     """Feed one async subscriber, or a shard of one, that is far behind, for a while."""
     registry.make_rows()
-    if not doorbell.answer(name):
+    if not _is_ours(name) or not doorbell.answer(name):
         return
     row = registry[name]
     begun = time.monotonic()

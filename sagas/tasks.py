@@ -8,7 +8,7 @@ from eventstore.subscriptions.registry import registry
 from eventstore.tasks import linger, take_turn
 from sagas import outbox, timers
 from sagas.effects import delivery, preconditions
-from sagas.effects.effect import DELIVER_TASK, Effect
+from sagas.effects.effect import DELIVER_TASK
 
 log = structlog.get_logger(__name__)
 
@@ -42,11 +42,12 @@ def run() -> None:
 def deliver(name: str) -> None:
     """Carry out the ledger of one effect until nothing of it has been due for a second, if it has a place free.
 
-    Where this process doesn't run it the bell goes on ringing, until the clock rings it again for somebody who does.
+    Where this process doesn't run it, or doesn't know it, the bell goes on ringing, until the clock rings it again for
+    somebody who does.
     """
     registry.make_rows()
-    effect = registry[name]
-    if not isinstance(effect, Effect) or effect not in registry.here():
+    effect = next((effect for effect in delivery.effects_here() if effect.name == name), None)
+    if effect is None:
         log.info("effect_of_others", effect=name)
         return
     if not doorbell.answer(effect.bell):

@@ -86,11 +86,19 @@ def program(*arguments: str, ready: str = "", **environment: str) -> Iterator[Pr
 
 @contextmanager
 def worker(
-    *, queues: str = "live,rebuild,effects", concurrency: int = 2, app: str = "config", **environment: str
+    *,
+    queues: str = "live,rebuild,effects",
+    concurrency: int = 2,
+    app: str = "config",
+    beats: bool = False,
+    **environment: str,
 ) -> Iterator[Program]:
-    """A Celery worker with a pool of processes, as `make run` starts it; of the app in another module if need be."""
-    pool = ("-Q", queues, "-c", str(concurrency), "-n", f"{os.urandom(4).hex()}@%h")
-    arguments = ("-m", "celery", "-A", app, "worker", *ALONE, *pool)
+    """A Celery worker with a pool of processes, as `make run` starts it; of the app in another module if need be. The
+    clock `beats` in it if that is said: one program to start, and not three.
+    """
+    pool = ("-Q", f"{queues},clock" if beats else queues, "-c", str(concurrency), "-n", f"{os.urandom(4).hex()}@%h")
+    beat = ("-B", "-s", f"{os.environ['BOXOFFICE_HOME']}/beat-{os.urandom(4).hex()}") if beats else ()
+    arguments = ("-m", "celery", "-A", app, "worker", *ALONE, *pool, *beat)
     with program(*arguments, ready="ready.", **environment) as started:
         yield started
 

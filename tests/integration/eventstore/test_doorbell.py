@@ -119,6 +119,14 @@ def test_who_answers_clears_the_mark_before_it_looks_what_there_is(answer, bell)
     assert standing() != before
 
 
+@pytest.mark.parametrize(("answer", "bell"), [(tasks.catch_up, "newer"), (sagas.deliver, "effect newer")])
+def test_the_bell_of_somebody_whom_only_newer_code_knows_goes_on_ringing(answer, bell):
+    doorbell.ring(bell, TASK)
+    answer("newer")
+    doorbell.ring(bell, TASK)
+    assert letters() == 1
+
+
 def test_a_bell_that_rings_is_not_rung_again_until_it_was_answered():
     for _ in range(5):
         doorbell.ring(BELL, TASK)
