@@ -59,7 +59,7 @@ _LOOK_AWAY = """DROP FUNCTION drill_write, drill_move CASCADE; DROP TABLE drill_
 _MOVES = "SELECT applied_in::text, before, after, events FROM drill_move ORDER BY id"
 _WRITES = "SELECT applied_in::text, order_id, before, as_of FROM drill_write ORDER BY id"
 _WAITING = """SELECT FROM pg_locks
-    WHERE relation = 'ordering_ordersummary'::regclass AND NOT granted AND mode = 'RowExclusiveLock'"""
+    WHERE relation = 'ordering_ordersummary'::regclass AND NOT granted AND mode = 'AccessShareLock'"""
 _BACK = """SELECT checkpoint >= %s,
         EXISTS (SELECT FROM eventstore_heartbeat WHERE kind = 'worker' AND 'live' = ANY(queues) AND process <> %s)
     FROM eventstore_subscriber WHERE name = %s"""
@@ -102,7 +102,8 @@ def suffer(site: Site, events: int) -> dict[str, float]:
             promise(reached.checkpoint == events - MISSED, f"The read model stands at {reached.checkpoint:,}.")
             say("killing it in the midst of a transaction")
             with owner.transaction():
-                owner.execute("LOCK TABLE ordering_ordersummary IN SHARE MODE")
+                # It is about to read: what it writes goes out with its COMMIT, which the server would carry out.
+                owner.execute("LOCK TABLE ordering_ordersummary IN ACCESS EXCLUSIVE MODE")
                 sell(EVENTS_AN_ORDER, random)
                 with site.as_owner() as looking:
                     until(lambda: bool(select(looking, _WAITING)), PATIENCE, "the worker is at the next events")

@@ -151,10 +151,11 @@ def test_a_worker_killed_inside_a_batch_loses_nothing_and_repeats_nothing():
     with worker():
         paid_order()
         eventually(lambda: row("sales-by-day").checkpoint == store.head())
-    with closing(raw.connect()) as blocker, worker() as victim:
-        blocker.execute("SELECT * FROM ordering_dailysales FOR UPDATE")
+    with closing(raw.connect("owner")) as blocker, worker() as victim:
+        # It is about to read: what it writes goes out with its COMMIT, and that the server would carry out without it.
+        blocker.execute("LOCK TABLE ordering_dailysales IN ACCESS EXCLUSIVE MODE")
         paid_order()
-        eventually(lambda: _waits_for_a_row("ordering_dailysales"))
+        eventually(lambda: _waits_for("ordering_dailysales"))
         victim.kill()
         blocker.rollback()
     payment = StoredEvent.objects.filter(type="payment.accepted").latest("position")
@@ -182,7 +183,7 @@ def test_a_rebuild_goes_on_after_its_worker_was_killed():
     assert process_id(generation.parts.get().built_by) != os.getpid()
 
 
-def _waits_for_a_row(table):
+def _waits_for(table):
     with closing(raw.connect(autocommit=True)) as observer:
         found = observer.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s", [f"%{table}%"]
