@@ -28,9 +28,9 @@ COMMANDS = {
     "rename": "benchmarks.writers:Rename",
 }
 TARGETS = {
-    "vs_insert_8": Target(0.5, "append / bare INSERT, 8 clients"),
-    "vs_insert_1": Target(0.6, "append / bare INSERT, 1 client"),
-    "vs_peer_8": Target(4, "append / eventsourcing, 8 clients"),
+    "vs_insert_8": Target(0.55, "append / bare INSERT, 8 clients"),
+    "vs_insert_1": Target(0.75, "append / bare INSERT, 1 client"),
+    "vs_peer_8": Target(5, "append / eventsourcing, 8 clients"),
 }
 MEANING = {
     "append, insert, peer": "transactions of one event a second, by 1 and 8 client processes; _three: of three events",

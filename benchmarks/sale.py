@@ -30,7 +30,9 @@ FIRST_TIMES = 3  # a sale is many statements, most of them again and again
 COUNTED = 20  # sales, for what a sale needs of the database
 
 TARGETS = {
-    "cost_vs_plain": Target(at_most=2.5, meaning="plain Django's sales a second / ours, one conference"),
+    "cost_vs_plain": Target(at_most=1.6, meaning="plain Django's sales a second / ours, one conference"),
+    "round_trips": Target(at_most=45, meaning="round trips of a sale"),
+    "transactions": Target(at_most=14, meaning="transactions of a sale"),
 }
 MEANING = {
     "sale, plain": "whole sales a second by 8 client processes: placed, seats reserved, payment requested and accepted,"
