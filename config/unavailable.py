@@ -8,6 +8,7 @@ from django.template.loader import render_to_string
 from django.utils.deprecation import MiddlewareMixin
 from django_structlog.middlewares import RequestMiddleware
 
+from eventstore.error_texts import describe
 from eventstore.transient_errors import OUTAGES
 
 log = structlog.get_logger(__name__)
@@ -31,7 +32,7 @@ class Unavailable(MiddlewareMixin):
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, OUTAGES):
             return None
-        log.warning("page_unavailable", error=f"{type(exception).__name__}: {exception}".strip())
+        log.warning("page_unavailable", error=describe(exception))
         again = AGAIN if request.method in {"GET", "HEAD"} else None
         content = render_to_string("pages/unavailable.html", {"again": again})
         return HttpResponse(content, status=503, headers={"Retry-After": str(AGAIN), "Cache-Control": "no-store"})

@@ -18,10 +18,14 @@ Taken in `sql/append_v2.sql`, read in `sql/horizon_v3.sql`.
 """
 
 STREAM = 20038
-"""Held by who decides about a hot stream, and by each append for its streams. Also taken in `sql/append_v2.sql`."""
+"""Held by who decides about a hot stream, and by each append for its streams. Taken in `sql/load_v1.sql` and
+`sql/append_v2.sql`.
+"""
 
 COMMAND = 20039
-"""Held by who carries out a command, so that a repeat waits for the first and then finds it carried out."""
+"""Held by who carries out a command, so that a repeat waits for the first and then finds it carried out. Taken in
+`sql/load_v1.sql`.
+"""
 
 CLAIM = 20040
 """Held by an append for the values that it claims or releases. Taken in `sql/append_v2.sql` alone."""
@@ -39,7 +43,7 @@ EFFECT_SLOT = 20044
 """Held by who carries out an effect: as many slots as may act at once, in all processes together."""
 
 FEEDER = 20045
-"""Held by who feeds the sync subscribers; who waits for it takes it shared."""
+"""Held by who feeds the sync subscribers, taken in `sql/acquire_v1.sql`; who waits for it takes it shared."""
 
 
 @contextmanager
