@@ -68,8 +68,7 @@ HOLD = """SELECT name, checkpoint FROM eventstore_subscriber
     WHERE (SELECT pg_try_advisory_xact_lock(%(feeder)s, 0) AND set_config('lock_timeout', '200ms', true) <> ''
             AND set_config('idle_in_transaction_session_timeout', '1s', true) <> ''
             AND set_config('synchronous_commit', 'off', true) <> '')
-        AND status = 'running' AND (name, version, types_hash) IN (
-            SELECT * FROM unnest(%(names)s::text[], %(versions)s::int[], %(types_hashes)s::text[]))
+        AND status = 'running' AND identity = ANY(%(known)s::text[])
         AND (retry_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '1 second') IS NOT TRUE
     ORDER BY rank, name FOR NO KEY UPDATE SKIP LOCKED"""
 """Locks the rows of the sync subscribers, unless somebody else feeds them. Each is read as it is once it is locked."""
@@ -100,12 +99,11 @@ AWAIT = "SELECT set_config('lock_timeout', '100ms', true), pg_advisory_xact_lock
 
 AT_REST = """SELECT NOT EXISTS (SELECT FROM sagas_outbox WHERE root = %(root)s AND status IN ('pending', 'parked'))
     AND NOT EXISTS (SELECT FROM eventstore_subscriber
-        WHERE status = 'running' AND (name, version, types_hash) IN (
-                SELECT * FROM unnest(%(names)s::text[], %(versions)s::int[], %(types_hashes)s::text[]))
+        WHERE status = 'running' AND identity = ANY(%(known)s::text[])
             AND checkpoint < greatest(%(position)s, (SELECT max(result) FROM sagas_outbox WHERE root = %(root)s)))"""
 """Whether nothing is left to send of what began with a command, and every sync subscriber has seen what it led to."""
 
-SUBSCRIBERS = "SELECT name, version, types_hash FROM eventstore_subscriber WHERE mode = 'sync'"
+SUBSCRIBERS = "SELECT name, identity FROM eventstore_subscriber WHERE mode = 'sync'"
 
 BEGIN, COMMIT, NEXT = Statement("BEGIN"), Statement("COMMIT"), Statement("COMMIT AND CHAIN")
 
@@ -118,8 +116,8 @@ class Rename(Job):
         self.connection = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
         self._cursors = list[psycopg.Cursor[Row]]()
         self._random, self._customers = Random(client), customers_of(client)
-        names, versions, types_hashes = zip(*self.connection.execute(SUBSCRIBERS).fetchall(), strict=True)
-        self._known = {"names": _array(names), "versions": _array(versions), "types_hashes": _array(types_hashes)}
+        names, known = zip(*self.connection.execute(SUBSCRIBERS).fetchall(), strict=True)
+        self._known = {"names": _array(names), "known": _array(known)}
         self._hold = (
             Statement(HOLD, {"feeder": advisory_locks.FEEDER, **self._known}),
             Statement(STANDING, self._known),

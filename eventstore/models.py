@@ -2,8 +2,8 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import Q, Value
+from django.db.models.functions import Cast, Concat, Now
 
 
 class ClockTimestamp(models.Func):
@@ -125,6 +125,19 @@ class SubscriberRow(models.Model):
     mode = models.TextField()
     version = models.IntegerField()
     types_hash = models.TextField(help_text="the event types that the checkpoint speaks of")
+    identity = models.GeneratedField(
+        expression=Concat(
+            "name",
+            Value(" "),
+            Cast("version", models.TextField()),
+            Value(" "),
+            "types_hash",
+            output_field=models.TextField(),
+        ),
+        output_field=models.TextField(),
+        db_persist=True,
+        help_text="what a process must know it by to feed it: name, version and event types",
+    )
     fingerprint = models.TextField(blank=True, default="", help_text="of the code that began what is there")
     stale = models.TextField(blank=True, default="", help_text="why what is there may be wrong")
     checkpoint = models.BigIntegerField()

@@ -11,16 +11,14 @@
 --   discarded     [subscriber, key, position]: the events that are left out for good and still lie ahead
 --   events        the next events of these types, `most` of them at the most
 --
--- where what there is none of is null. `names`, `versions` and `types_hashes` say whom this process knows: it feeds only
--- what it knows by this name, version and set of types. Who failed is left out for a second; what lies further ahead was
--- noted before the clock was set back.
+-- where what there is none of is null. Of `known` are the identities of those rows that this process may feed. Who failed
+-- is left out for a second; what lies further ahead was noted before the clock was set back.
 --
 -- FOR NO KEY UPDATE: a plain FOR UPDATE SKIP LOCKED would skip rows that an uncommitted foreign key merely points to.
 -- What is only fed may be committed without waiting for the disk (not `durable`): all of it is derived from the log, and
 -- lost or kept together with its checkpoint. Who acts on it commits something first that waits, and carries it along.
 CREATE FUNCTION eventstore_acquire_v1(
-    sync boolean, names text[], versions int[], types_hashes text[], types text[], near_by bigint, most int,
-    durable boolean
+    sync boolean, known text[], types text[], near_by bigint, most int, durable boolean
 ) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     feeder_lock CONSTANT int := 20045;
@@ -46,7 +44,7 @@ BEGIN
     held := ARRAY(
         SELECT name FROM eventstore_subscriber
         WHERE status = 'running'
-            AND (name, version, types_hash) IN (SELECT * FROM unnest(names, versions, types_hashes))
+            AND identity = ANY (known)
             AND (retry_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '1 second') IS NOT TRUE
         ORDER BY rank, name FOR NO KEY UPDATE SKIP LOCKED);
 

@@ -14,13 +14,9 @@ from eventstore.subscriptions.subscriber import Subscriber
 NEAR = 500
 
 
-def known_rows(known: Sequence[Subscriber]) -> dict[str, str]:
-    """The parameters of `IS_KNOWN`: a process feeds only what it knows by this name, version and set of types."""
-    return {
-        "names": _array(tuple(subscriber.name for subscriber in known)),
-        "versions": _array(tuple(subscriber.version for subscriber in known)),
-        "types_hashes": _array(tuple(subscriber.types_hash for subscriber in known)),
-    }
+def identities(known: Sequence[Subscriber]) -> str:
+    """Of the rows that may be fed by who knows these, as an array of PostgreSQL."""
+    return _array(tuple(subscriber.identity for subscriber in known))
 
 
 _array = lru_cache(array)
@@ -82,6 +78,6 @@ def acquire(known: Sequence[Subscriber], *, sync: bool, most: int, durable: bool
     `durable`, the transaction need not wait for the disk.
     """
     types = _array(frozenset[str]().union(*(subscriber.types for subscriber in known)))
-    asked = Statement(queries.ACQUIRE, [sync, *known_rows(known).values(), types, NEAR, most, durable])
+    asked = Statement(queries.ACQUIRE, [sync, identities(known), types, NEAR, most, durable])
     ((found,),) = database.pipeline(asked, using=using)[0]
     return _decode(found)

@@ -7,11 +7,7 @@ HOLDS = """md5(key) COLLATE "C" >= lower AND (upper IS NULL OR md5(key) COLLATE 
 
 # feed_state
 
-IS_KNOWN = """(name, version, types_hash) IN (
-    SELECT * FROM unnest(%(names)s::text[], %(versions)s::int[], %(types_hashes)s::text[]))"""
-"""Whether a row is of code that `known_rows` was asked about: SQL about a subscriber's row, with its parameters."""
-
-ACQUIRE = "SELECT eventstore_acquire_v1(%s, %s, %s, %s, %s, %s, %s, %s)"
+ACQUIRE = "SELECT eventstore_acquire_v1(%s, %s, %s, %s, %s, %s)"
 """Locks the rows that may be fed now and that nobody else holds, and tells all that is to be known before."""
 
 # savepoints
@@ -96,8 +92,8 @@ DUE_RETRIES = f"""SELECT parked.subscriber, key
     FROM unnest(%(names)s::text[], %(lowers)s::text[], %(uppers)s::text[]) AS mine(name, lower, upper)
         JOIN eventstore_subscriber AS row USING (name)
         JOIN eventstore_parked AS parked USING (subscriber)
-    WHERE status = 'running' AND {IS_KNOWN} AND error <> '' AND parked.retry_at <= clock_timestamp()
-        AND {HOLDS}
+    WHERE status = 'running' AND identity = ANY(%(known)s::text[]) AND error <> ''
+        AND parked.retry_at <= clock_timestamp() AND {HOLDS}
     ORDER BY parked.retry_at LIMIT %(most)s"""
 """The keys that are to be tried again now, of running rows of this code and of their shards' own keys."""
 
@@ -172,11 +168,11 @@ SKIPPED_RANGES = "SELECT after, upto FROM eventstore_skippedrange WHERE subscrib
 
 # read_your_writes
 
-CHAIN_STATE = f"""SELECT {{unfinished}},
+CHAIN_STATE = """SELECT {unfinished},
         coalesce(bool_or(checkpoint >= %(position)s - %(near)s), false),
-        coalesce(bool_or(checkpoint < %(position)s - %(near)s), false), {{due}}
-    FROM eventstore_subscriber WHERE status = 'running' AND {IS_KNOWN}
-        AND checkpoint < greatest({{positions}})"""
+        coalesce(bool_or(checkpoint < %(position)s - %(near)s), false), {due}
+    FROM eventstore_subscriber WHERE status = 'running' AND identity = ANY(%(known)s::text[])
+        AND checkpoint < greatest({positions})"""
 """Whether something is unsent; whether a subscriber that is near is behind; whether one is so far behind that nobody
 waits for it; what can be sent, by outbox. One statement for all, with the conditions, positions and queries of the
 outboxes put in: asked in two moments, a command could be in neither answer.

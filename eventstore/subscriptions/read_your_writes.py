@@ -123,7 +123,7 @@ def chain(root: UUID, position: int, ask: Callable[..., Sequence[Sequence[Any]]]
         "root": root,
         "position": position,
         "near": feed_state.NEAR,
-        **feed_state.known_rows(registry.of(Mode.SYNC)),
+        "known": feed_state.identities(registry.of(Mode.SYNC)),
     }
     for outbox in outboxes:
         values |= outbox.parameters()

@@ -15,7 +15,7 @@ from eventstore.codec import Recorded
 from eventstore.database import Cursor
 from eventstore.errors import Busy, NothingParked
 from eventstore.subscriptions import parking, queries, row_locks
-from eventstore.subscriptions.feed_state import known_rows
+from eventstore.subscriptions.feed_state import identities
 from eventstore.subscriptions.feeding import report
 from eventstore.subscriptions.parking import Parking
 from eventstore.subscriptions.registry import registry
@@ -89,7 +89,8 @@ def retry_due(known: Sequence[Subscriber], most: int = 20, *, using: str = DEFAU
     """
     ranges = [each.hash_range for each in known]
     asked = {
-        **known_rows(known),
+        "known": identities(known),
+        "names": [each.name for each in known],
         "lowers": [each.lower for each in ranges],
         "uppers": [each.upper for each in ranges],
         "most": most,

@@ -84,6 +84,11 @@ class Subscriber(ABC):
         return (version, types_hash) == (self.version, self.types_hash)
 
     @property
+    def identity(self) -> str:
+        """What its row must be of for this code to feed it, as `SubscriberRow.identity`."""
+        return f"{self.name} {self.version} {self.types_hash}"
+
+    @property
     def declared(self) -> str:
         """The name under which it is declared, and under which its events are parked."""
         return self.name

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from eventstore import store
@@ -33,8 +34,11 @@ def come_to_rest(reaper: Reaper, seconds: float) -> None:
     eventually(at_rest, seconds, "rest")
 
 
+@transaction.atomic
 def unrest() -> list[str]:
-    """Some of what is still going on."""
+    """Some of what is still going on, all of it at one moment: what is done meanwhile may begin something else."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     head = store.head()
     behind = SubscriberRow.objects.filter(checkpoint__lt=head)
     unsent = OutboxCommand.objects.exclude(status__in=["done", "refused"])
