@@ -140,7 +140,12 @@ class Scheduler(PersistentScheduler):
     _heartbeat: Heartbeat | None = None
 
     def setup_schedule(self) -> None:
-        super().setup_schedule()
+        try:
+            super().setup_schedule()
+        except Exception as error:
+            # Who is killed while it writes leaves a file that Celery may take for sound, to fail on it for ever.
+            self._destroy_open_corrupted_schedule(error)  # type: ignore[attr-defined]  # the stubs leave it out
+            super().setup_schedule()
         often = [each.schedule.seconds for each in self.schedule.values() if isinstance(each.schedule, schedule)]
         self._silent_after = MISSED * min(often, default=math.inf)
         self._sent_at = time.monotonic()

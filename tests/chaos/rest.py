@@ -1,8 +1,10 @@
 """Coming to rest: until nothing goes on any more in a whole installation, and what its read tables say then."""
 
+import time
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Sum
 from django.db.models.functions import Now
 
 from eventstore import store
@@ -10,7 +12,6 @@ from eventstore.models import Incident, SubscriberRow
 from projections.models import Generation, ReadModel
 from sagas.models import Delivery, OutboxCommand, Timer
 from tests.chaos.havoc import Reaper
-from tests.integration.processes import eventually
 
 # For less time than in production, so that the end is not mostly waiting.
 PATIENCE = {
@@ -20,18 +21,26 @@ PATIENCE = {
     "RESOLVE_AFTER_SECONDS": "3",
 }
 
+LOOK_EVERY = 0.1
+
 SOME = 20
 """How much of what goes on is told of each kind."""
 
 
 def come_to_rest(reaper: Reaper, seconds: float) -> None:
-    """Waits until all is at rest, and starts again meanwhile who ended by itself."""
-
-    def at_rest() -> bool:
+    """Waits until all is at rest, and starts again meanwhile who ended by itself. However long that takes on a slow
+    machine, something has to be done in any so many seconds.
+    """
+    before, since = (-1, -1), time.monotonic()
+    while left := unrest():
         reaper.supervise()
-        return not unrest()
-
-    eventually(at_rest, seconds, "rest")
+        fed = SubscriberRow.objects.aggregate(Sum("checkpoint"))["checkpoint__sum"]
+        done = (fed, Delivery.objects.filter(status="done").count())
+        if done != before:
+            before, since = done, time.monotonic()
+        if time.monotonic() - since > seconds:
+            raise AssertionError("\n".join([f"For {seconds} s nothing was done, and this is left:", *left]))
+        time.sleep(LOOK_EVERY)
 
 
 @transaction.atomic

@@ -110,6 +110,17 @@ def test_beat_goes_on_when_its_clock_was_set_back_while_it_was_down(app, tmp_pat
         sends(scheduler)
 
 
+def test_beat_begins_anew_where_it_was_killed_while_it_wrote_its_file(app, tmp_path):
+    with beat(app, tmp_path) as scheduler:
+        sends(scheduler)
+    whole = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    for cut in whole:
+        for file, content in whole.items():
+            file.write_bytes(content[: len(content) // 2] if file == cut else content)
+        with beat(app, tmp_path) as scheduler:
+            sends(scheduler)
+
+
 def test_beat_falls_silent_when_it_sends_nothing_though_its_loop_turns(app, tmp_path, settings):
     settings.EVENTSTORE_HEARTBEAT_TIMEOUT_SECONDS = 0.6
     app.conf.beat_schedule = {"often": {**OFTEN, "args": (object(),)}}  # no message can hold it
