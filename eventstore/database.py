@@ -14,6 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import atomic
 from psycopg.abc import PQGen
+from psycopg.generators import send
 from psycopg.pq import TransactionStatus
 from psycopg.rows import RowFactory, tuple_row
 
@@ -197,6 +198,8 @@ class _Pipeline(psycopg.Pipeline):
             self._enqueue_sync()
             yield from self._communicate_gen()
         finally:
+            if self.result_queue:
+                yield from send(self.pgconn)  # what didn't fit into the socket, or both sides would wait for ever
             yield from self._fetch_gen(flush=False)
 
 

@@ -105,6 +105,13 @@ def test_nothing_that_was_asked_is_no_transaction():
     assert database.pipeline() == []
 
 
+@pytest.mark.timeout(60)
+def test_more_than_fits_into_the_socket_goes_out_whole():
+    long = "x" * 50_000_000
+    measured = Statement("SELECT length(%s::text)", [long])
+    assert database.pipeline(measured, measured) == [[(len(long),)], [(len(long),)]]
+
+
 def test_an_array_is_what_postgresql_reads():
     odd = ["", "a", "NULL", "{}", 'a"b', "a\\b", "a,b", " a ", "ä'", "two\nlines"]
     assert database.pipeline(Statement("SELECT %s::text[]", [array(odd)])) == [[(odd,)]]
