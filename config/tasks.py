@@ -4,6 +4,7 @@ from celery import shared_task
 
 from eventstore import doorbell
 from eventstore.tasks import tick as log_tick
+from eventstore.transient_errors import OUTAGES
 from projections.tasks import tick as projections_tick
 from sagas.tasks import tick as sagas_tick
 
@@ -19,5 +20,7 @@ def tick() -> None:
             each.run()
         except Exception as error:
             errors.append(error)
+    if errors and all(isinstance(error, OUTAGES) for error in errors):
+        raise errors[0]
     if errors:
         raise ExceptionGroup("Ticks failed.", errors)

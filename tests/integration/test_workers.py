@@ -5,12 +5,13 @@ import time
 from contextlib import closing
 
 import pytest
-from django.db import ProgrammingError
+from django.db import ProgrammingError, connections
 
 from config.tasks import tick
-from eventstore import store
+from eventstore import database, store
 from eventstore.models import StoredEvent, SubscriberRow
 from eventstore.tasks import follow
+from eventstore.transient_errors import OUTAGES
 from ordering.models import DailySales, OrderSummary
 from projections import tasks
 from projections.models import Generation
@@ -104,6 +105,15 @@ def test_a_tick_that_fails_keeps_no_other_from_its_work():
             owner.execute("ALTER TABLE moved_away RENAME TO projections_part")
     assert [type(error) for error in failed.value.exceptions] == [ProgrammingError]
     assert Timer.objects.get().status == "fired"
+
+
+def test_ticks_that_fail_for_want_of_the_database_are_one_outage():
+    """Guards against a traceback for each of them, of which an outage has one a second."""
+    with closing(raw.connect("default", autocommit=True)) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [database.session().info.backend_pid])
+    with pytest.raises(OUTAGES):
+        tick.run()
+    connections.close_all()
 
 
 def test_the_tasks_of_a_process_keep_its_connection_and_open_another_when_it_breaks():
