@@ -113,7 +113,7 @@ ADMIN_URL = Setting(
     is_text,
 )
 HEALTH_CHECK_SECONDS = seconds(
-    "EVENTSTORE_HEALTH_CHECK_SECONDS", 2.0, "Between two looks at the health of everything, by whatever process."
+    "EVENTSTORE_HEALTH_CHECK_SECONDS", 5.0, "Between two looks at the health of everything, by whatever process."
 )
 HEARTBEAT_TIMEOUT_SECONDS = seconds(
     "EVENTSTORE_HEARTBEAT_TIMEOUT_SECONDS", 15.0, "Without a heartbeat, after which a worker or beat counts as gone."
