@@ -10,6 +10,10 @@ import msgspec
 from ordering.domain.values import Money
 
 
+class InvalidSignature(Exception):
+    """The signature is not the provider's."""
+
+
 class Outcome(StrEnum):
     ACCEPTED = "accepted"
     DECLINED = "declined"
@@ -53,6 +57,23 @@ class RefundAnswer(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class RefundReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider says became of money given back, whoever asked for it.
+
+    `reference` is its name for the refund, `payment_reference` that of the money that the refund is of, and `key` ours,
+    where we have asked. A refund may fail after it was settled. One that is pending after either says nothing new:
+    reports may come in any order.
+    """
+
+    id: str
+    outcome: RefundOutcome
+    reference: str
+    payment_reference: str
+    amount: Money
+    key: UUID | None = None
+    reason: str = ""
+
+
 class Provider(Protocol):
     """Everything that is asked of a provider. An error of the network gets out of each call as it is."""
 
@@ -64,11 +85,13 @@ class Provider(Protocol):
     def verify(self, headers: Mapping[str, str], body: bytes) -> None:
         """Raises `InvalidSignature` unless the provider has sent this body."""
 
-    def reports(self, body: bytes) -> Sequence[Report]:
+    def reports(self, body: bytes) -> Sequence[Report | RefundReport]:
         """What a verified body says: nothing, if it is of no concern. Raises `ValueError` for a wrong shape."""
 
     def refund(self, reference: str, amount: Money, *, key: UUID) -> RefundAnswer:
         """Ask to give back part of the money of this reference, or all. The same key again asks for nothing new."""
 
-    def look_up(self, payment_id: UUID) -> Sequence[Report]:
-        """What the provider would report about a payment now, where a report is late; nothing if it doesn't know it."""
+    def look_up(self, payment_id: UUID) -> Sequence[Report | RefundReport]:
+        """What the provider would report about a payment and its refunds now, where a report is late, under the ids
+        that these would have; nothing if it doesn't know the payment.
+        """
