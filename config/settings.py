@@ -244,6 +244,9 @@ DJANGO_STRUCTLOG_TRUST_UPSTREAM_CORRELATION_ID = True  # ours: the tracing middl
 # The business.
 PAYMENT_PROVIDER = env.str("PAYMENT_PROVIDER", default="sandbox")
 PAYMENT_WEBHOOK_SECRET = env.str("PAYMENT_WEBHOOK_SECRET", default="") or SECRET_KEY
+BANK_TRANSFER_HOLDER = env.str("BANK_TRANSFER_HOLDER", default="")
+BANK_TRANSFER_IBAN = env.str("BANK_TRANSFER_IBAN", default="")
+BANK_TRANSFER_BIC = env.str("BANK_TRANSFER_BIC", default="")
 PROFILE_LINK_DAYS = env.int("PROFILE_LINK_DAYS", default=0)  # 0: for good
 MAIL_DOMAIN = env.str("MAIL_DOMAIN", default="boxoffice.localhost")
 # Uniqueness is kept by hashes under this key, so it outlives the other one: a new key would free every taken address.

@@ -5,6 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from ordering.providers.bank_transfer import is_iban
+
 
 @register()
 def renamed_variables(**_: Any) -> list[CheckMessage]:
@@ -13,3 +15,19 @@ def renamed_variables(**_: Any) -> list[CheckMessage]:
         Error(f"The variable {old} of the environment is called {new} now.", hint="Rename it.", id="ordering.E001")
         for old, new in settings.RENAMED_VARIABLES.items()
     ]
+
+
+@register()
+def bank_account(**_: Any) -> list[CheckMessage]:
+    """Customers are told all of it, or none."""
+    account = {name: getattr(settings, name) for name in BANK_ACCOUNT}
+    if not any(account.values()):
+        return []
+    if missing := [name for name, value in account.items() if not value]:
+        return [Error(f"An account needs {' and '.join(missing)}, too.", id="ordering.E011")]
+    if not is_iban(settings.BANK_TRANSFER_IBAN):
+        return [Error("BANK_TRANSFER_IBAN is no IBAN.", hint="One of its characters is wrong.", id="ordering.E011")]
+    return []
+
+
+BANK_ACCOUNT = ("BANK_TRANSFER_HOLDER", "BANK_TRANSFER_IBAN", "BANK_TRANSFER_BIC")

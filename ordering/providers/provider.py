@@ -77,7 +77,9 @@ class RefundReport(msgspec.Struct, frozen=True, kw_only=True):
 class Provider(Protocol):
     """Everything that is asked of a provider. An error of the network gets out of each call as it is."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called in settings, in the address of its webhook, and with every payment, for good."""
 
     def start(self, payment_id: UUID, *, order_number: str, amount: Money) -> Instructions:
         """How the customer pays this; asked again, the same."""

@@ -1,0 +1,1 @@
+"""Bank statements: what they say, line by line, and which payment each line is for."""
