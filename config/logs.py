@@ -12,6 +12,9 @@ from structlog.typing import EventDict, Processor
 # Each would say something with every tick of the clock.
 QUIET = ("celery.beat", "celery.worker.autoscale", "celery.worker.strategy", "celery.app.trace")
 
+# Each would quote what is sent to it and what it answers.
+DISCREET = ("stripe", "urllib3")
+
 # What one hears of whenever the broker, or a process of a pool, goes away; where it was noticed says nothing more.
 GONE = (redis.ConnectionError, redis.TimeoutError, WorkerLostError)
 
@@ -69,7 +72,7 @@ def configure(*, json: bool, level: str) -> dict[str, Any]:
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             "django": {"level": level},  # without Django's own handlers: no request waits for a mail about its failure
-            **{name: {"level": "WARNING"} for name in QUIET},
+            **{name: {"level": "WARNING"} for name in QUIET + DISCREET},
         },
     }
 

@@ -247,6 +247,9 @@ PAYMENT_WEBHOOK_SECRET = env.str("PAYMENT_WEBHOOK_SECRET", default="") or SECRET
 BANK_TRANSFER_HOLDER = env.str("BANK_TRANSFER_HOLDER", default="")
 BANK_TRANSFER_IBAN = env.str("BANK_TRANSFER_IBAN", default="")
 BANK_TRANSFER_BIC = env.str("BANK_TRANSFER_BIC", default="")
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
+STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")
+STRIPE_RETURN_URL = env.str("STRIPE_RETURN_URL", default="") or BASE_URL
 PROFILE_LINK_DAYS = env.int("PROFILE_LINK_DAYS", default=0)  # 0: for good
 MAIL_DOMAIN = env.str("MAIL_DOMAIN", default="boxoffice.localhost")
 # Uniqueness is kept by hashes under this key, so it outlives the other one: a new key would free every taken address.

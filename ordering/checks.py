@@ -30,4 +30,14 @@ def bank_account(**_: Any) -> list[CheckMessage]:
     return []
 
 
+@register()
+def stripe_keys(**_: Any) -> list[CheckMessage]:
+    """With one alone customers could pay and nothing would hear of it, or nobody could pay."""
+    keys = {name: getattr(settings, name) for name in ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET")}
+    missing = [name for name, value in keys.items() if not value]
+    if len(missing) == 1:
+        return [Error(f"Stripe needs {missing[0]}, too.", hint="Without both it is off.", id="ordering.E012")]
+    return []
+
+
 BANK_ACCOUNT = ("BANK_TRANSFER_HOLDER", "BANK_TRANSFER_IBAN", "BANK_TRANSFER_BIC")
