@@ -376,6 +376,11 @@ def test_no_key_is_in_any_log_line_or_error(server, caplog):
     assert SECRET_KEY not in repr(provider)
 
 
+@pytest.mark.parametrize("library", ["stripe", "urllib3"])
+def test_what_the_libraries_would_quote_is_not_logged(library):
+    assert not logging.getLogger(library).isEnabledFor(logging.INFO)
+
+
 KEYS = {"STRIPE_SECRET_KEY": SECRET_KEY, "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET}
 
 

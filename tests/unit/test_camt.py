@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 import pytest
 from hypothesis import given as for_all
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from ordering.domain.values import Money
@@ -63,6 +64,12 @@ def test_a_reversal_is_told_and_has_another_id_than_what_it_takes_back():
     line, reversal = read_camt(camt(entry(), taken_back))
     assert (line.reversal, reversal.reversal) == (False, True)
     assert line.id != reversal.id
+
+
+def test_a_transfer_that_was_returned_is_a_reversal():
+    returned = "<TxDtls><RtrInf><Rsn><Cd>AC04</Cd></Rsn></RtrInf></TxDtls>"
+    (line,) = read_camt(camt(entry(details=returned)))
+    assert line.reversal
 
 
 def test_each_transaction_of_a_batch_is_a_line():
@@ -169,6 +176,7 @@ def test_what_is_no_statement_is_refused(content, text):
     assert text in refused(BytesIO(content))[0].text
 
 
+@settings(deadline=None)
 @for_all(
     st.lists(
         st.tuples(st.decimals(0, 10**9, places=2), st.sampled_from(["CRDT", "DBIT"]), st.sampled_from("ab")), max_size=8

@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 import pytest
 from hypothesis import given as for_all
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from ordering.domain.values import Money
@@ -164,6 +165,7 @@ movements = st.lists(
 )
 
 
+@settings(deadline=None)
 @for_all(movements, st.sampled_from([(".", ","), (",", "."), (" ", ",")]))
 def test_amounts_come_back_and_the_same_statement_gives_the_same_ids(movements, style):
     thousands, decimal = style

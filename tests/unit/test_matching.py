@@ -1,8 +1,10 @@
 from datetime import date
 from uuid import uuid5
 
+import msgspec
 import pytest
 from hypothesis import given as for_all
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from ordering.domain.values import Money
@@ -95,10 +97,16 @@ def test_money_that_left_is_unmatched_whatever_it_names() -> None:
     assert judged(returned) == Unmatched(returned)
 
 
+def test_money_that_comes_back_to_us_is_no_payment() -> None:
+    returned = msgspec.structs.replace(line(ADA.reference), reversal=True)
+    assert judged(returned) == Unmatched(returned)
+
+
 def test_each_line_is_judged_by_itself() -> None:
     assert [type(each) for each in match([line(ADA.reference)] * 2, EXPECTED)] == [Exact, Exact]
 
 
+@settings(deadline=None)
 @for_all(st.sampled_from(EXPECTED), st.integers(0, 11), st.sampled_from(ALPHABET))
 def test_one_wrong_character_is_never_another_payment(payment: Expected, at: int, wrong: str) -> None:
     written = payment.reference.replace("-", "")

@@ -2,6 +2,7 @@ from decimal import Decimal
 
 import pytest
 from hypothesis import given as for_all
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from ordering.domain.values import Money
@@ -44,6 +45,7 @@ def test_a_currency_that_does_not_exist_is_refused() -> None:
         from_minor_units(1, "zzz")
 
 
+@settings(deadline=None)
 @for_all(st.integers(-(10**9), 10**9), st.sampled_from(["EUR", "CHF", "JPY"]))
 def test_minor_units_come_back(minor: int, currency: str) -> None:
     assert to_minor_units(from_minor_units(minor, currency)) == minor

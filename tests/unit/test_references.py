@@ -3,7 +3,7 @@ from itertools import product
 from uuid import UUID
 
 import pytest
-from hypothesis import assume
+from hypothesis import assume, settings
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
@@ -24,6 +24,7 @@ def test_a_payment_has_one_reference_for_good() -> None:
     assert reference_of(PAYMENT) == "KXWN-HFY6-9K9J"
 
 
+@settings(deadline=None)
 @for_all(payments)
 def test_nothing_in_a_reference_looks_like_something_else(payment: UUID) -> None:
     assert re.fullmatch("[A-Z0-9]{4}(-[A-Z0-9]{4}){2}", reference_of(payment))
@@ -36,6 +37,7 @@ def test_every_letter_and_digit_that_is_never_used_is_read_as_one_that_is() -> N
     assert {chr(read) for read in LOOK_ALIKES.values()} <= set(ALPHABET)
 
 
+@settings(deadline=None)
 @for_all(payments, places, st.sampled_from(ALPHABET))
 def test_one_wrong_character_is_noticed(payment: UUID, at: int, wrong: str) -> None:
     right = compact(payment)
@@ -43,6 +45,7 @@ def test_one_wrong_character_is_noticed(payment: UUID, at: int, wrong: str) -> N
     assert find_references(right[:at] + wrong + right[at + 1 :]) == []
 
 
+@settings(deadline=None)
 @for_all(payments)
 def test_any_two_swapped_characters_are_noticed(payment: UUID) -> None:
     for one, other in product(range(12), repeat=2):
@@ -52,6 +55,7 @@ def test_any_two_swapped_characters_are_noticed(payment: UUID) -> None:
             assert find_references("".join(characters)) == []
 
 
+@settings(deadline=None)
 @for_all(payments, places, st.sampled_from(sorted(map(chr, LOOK_ALIKES))))
 def test_a_look_alike_is_read_right_or_noticed(payment: UUID, at: int, wrong: str) -> None:
     right = compact(payment)
@@ -71,12 +75,14 @@ def scribbled(draw: st.DrawFn, payment: UUID) -> str:
 noise = st.text("abcdefghijlmnopqrstuvwyzABCDEFGHIJLMNOPQRSTUVWYZ0123456789 ,.-:/\n", max_size=40)
 
 
+@settings(deadline=None)
 @for_all(payments, noise, noise, st.data())
 def test_a_reference_is_found_again_in_noise(payment: UUID, before: str, after: str, data: st.DataObject) -> None:
     text = f"{before} {data.draw(scribbled(payment))} {after}"
     assert find_references(text) == [reference_of(payment)]
 
 
+@settings(deadline=None)
 @for_all(payments, payments)
 def test_several_are_found_each_once_in_their_order(one: UUID, other: UUID) -> None:
     assume(reference_of(one) != reference_of(other))

@@ -3,6 +3,7 @@ from decimal import Decimal
 
 import pytest
 from hypothesis import given as for_all
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from ordering.providers.statements.amounts import STYLES, read_amount, read_date
@@ -54,6 +55,7 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
         read_amount(text)
 
 
+@settings(deadline=None)
 @for_all(st.decimals("-999999999999.99", "999999999999.99", places=2), st.sampled_from(STYLES))
 def test_what_is_written_with_cents_is_read_as_it_was(amount: Decimal, style: tuple[str, str]) -> None:
     thousands, decimal = style

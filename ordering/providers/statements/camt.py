@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import BinaryIO, Never
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
+import msgspec
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
@@ -63,15 +64,32 @@ def _entries(file: BinaryIO) -> "Iterator[Entry | Fault]":
             yield Fault(1, "This is no CAMT.053 statement.")
 
 
-class Entry:
-    """An `Ntry`, and what stood before it."""
+class Transaction(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of a `TxDtls`: a batch may have so many that their elements would not fit into memory."""
 
-    def __init__(self, element: Element, number: int, account: str, statement: str) -> None:
-        self.element, self.number, self.account, self.statement = element, number, account, statement
+    amount: str = ""
+    currency: str = ""
+    indicator: str = ""
+    debtor: str = ""
+    creditor: str = ""
+    remittance: str = ""
+    reference: str = ""
+    charged: bool = False
+    returned: bool = False
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """An `Ntry` without its transactions, these, and what stood before it."""
+
+    element: Element
+    transactions: list[Transaction]
+    number: int
+    account: str
+    statement: str
 
 
 class Entries:
-    """Collects entries while a file is parsed, one element tree each; everything else is forgotten at once."""
+    """Collects entries while a file is parsed; everything else is forgotten at once."""
 
     parser: DefusedXMLParser
 
@@ -79,7 +97,8 @@ class Entries:
         self.is_statement = False
         self._path: list[str] = []
         self._text: list[str] = []
-        self._entry: TreeBuilder | None = None
+        self._building: list[TreeBuilder] = []
+        self._transactions: list[Transaction] = []
         self._number, self._account, self._statement = 0, "", ""
         self._done: list[Entry] = []
 
@@ -100,89 +119,132 @@ class Entries:
         elif name == "Stmt":
             self._account = self._statement = ""
         elif name == "Ntry" and self.is_statement:
-            self._entry, self._number = TreeBuilder(), self.number
-        if self._entry:
-            self._entry.start(name, attributes)
+            self._building.append(TreeBuilder())
+            self._transactions, self._number = [], self.number
+        elif name == "TxDtls" and self._building:
+            self._building.append(TreeBuilder())
+        if self._building:
+            self._building[-1].start(name, attributes)
 
     def data(self, text: str) -> None:
-        if self._entry:
-            self._entry.data(text)
+        if self._building:
+            self._building[-1].data(text)
         else:
             self._text.append(text)
 
     def end(self, tag: str) -> None:
-        name, path = self._path[-1], tuple(self._path[1:])
-        if self._entry:
-            self._entry.end(name)
-            if name == "Ntry":
-                self._done.append(Entry(self._entry.close(), self._number, self._account, self._statement))
-                self._entry = None
-        elif path in ACCOUNTS:
+        if self._building:
+            self._building[-1].end(self._path[-1])
+            if self._path[-1] in ("TxDtls", "Ntry"):
+                self._built(self._building.pop().close())
+        elif tuple(self._path[1:]) in ACCOUNTS:
             self._account = "".join(self._text).strip()
-        elif path == STATEMENT_ID:
+        elif tuple(self._path[1:]) == STATEMENT_ID:
             self._statement = "".join(self._text).strip()
         self._path.pop()
 
     def close(self) -> None:
         """Nothing is left to be built."""
 
+    def _built(self, element: Element) -> None:
+        if element.tag == "TxDtls":
+            self._transactions.append(_transaction(element))
+            return
+        entry = Entry(
+            element=element,
+            transactions=self._transactions,
+            number=self._number,
+            account=self._account,
+            statement=self._statement,
+        )
+        self._done.append(entry)
+
+
+def _transaction(element: Element) -> Transaction:
+    amount = element.find("Amt")
+    if amount is None:
+        amount = element.find("AmtDtls/TxAmt/Amt")
+    return Transaction(
+        amount="" if amount is None else _own_text(amount),
+        currency="" if amount is None else amount.get("Ccy", ""),
+        indicator=_text(element, "CdtDbtInd"),
+        debtor=_party(element, "Dbtr"),
+        creditor=_party(element, "Cdtr"),
+        remittance=_remittance(element),
+        reference=_text(element, "Refs/AcctSvcrRef"),
+        charged=element.find(".//Chrgs") is not None,
+        returned=element.find("RtrInf") is not None,
+    )
+
+
+def _remittance(transaction: Element) -> str:
+    """All in which a reference may stand, a line each."""
+    told = [
+        *transaction.findall("RmtInf/Ustrd"),
+        *transaction.findall("RmtInf/Strd/CdtrRefInf/Ref"),
+        *transaction.findall("RmtInf/Strd/AddtlRmtInf"),
+        *transaction.findall("Refs/EndToEndId"),
+    ]
+    texts = [text for each in told if (text := _own_text(each)) not in NOTHING]
+    return "\n".join(texts) or _text(transaction, "AddtlTxInf")
+
+
+def _party(transaction: Element, role: str) -> str:
+    """The name of who paid, or who was paid."""
+    paths = (f"{role}/Nm", f"{role}/Pty/Nm", f"Ultmt{role}/Nm", f"Ultmt{role}/Pty/Nm")
+    return next((name for path in paths if (name := _text(transaction, f"RltdPties/{path}"))), "")
+
 
 def _lines(entry: Entry) -> Iterator[StatementLine | Fault]:
     """One for each transaction that the entry tells, or one for the entry."""
-    if (_text(entry.element, "Sts/Cd") or _text(entry.element, "Sts")) != BOOKED:
+    element, transactions = entry.element, entry.transactions or [Transaction()]
+    if (_text(element, "Sts/Cd") or _text(element, "Sts")) != BOOKED:
         return
-    transactions = entry.element.findall("NtryDtls/TxDtls") or [Element("TxDtls")]
     try:
-        amounts = _amounts(entry.element, transactions)
-        value_on = _date(entry.element.find("ValDt"))
-        booked_on = _date(entry.element.find("BookgDt")) or value_on or _undated()
-        yield from [
-            StatementLine(
-                number=entry.number,
-                booked_on=booked_on,
-                value_on=value_on,
-                amount=amount,
-                remittance=_remittance(entry.element, transaction),
-                counterparty=_counterparty(transaction, incoming=amount.amount >= 0),
-                account=entry.account,
-                bank_reference=_bank_reference(entry, transaction),
-                reversal=_text(entry.element, "RvslInd") in ("true", "1"),
-            )
-            for amount, transaction in zip(amounts, transactions, strict=True)
-        ]
+        value_on = _date(element.find("ValDt"))
+        booked_on = _date(element.find("BookgDt")) or value_on or _undated()
+        amounts = _amounts(element, transactions)
     except ValueError as error:
         yield Fault(entry.number, str(error))
+        return
+    for amount, transaction in zip(amounts, transactions, strict=True):
+        yield StatementLine(
+            number=entry.number,
+            booked_on=booked_on,
+            value_on=value_on,
+            amount=amount,
+            remittance=transaction.remittance or _text(element, "AddtlNtryInf"),
+            counterparty=transaction.debtor if amount.amount >= 0 else transaction.creditor,
+            account=entry.account,
+            bank_reference=_bank_reference(entry, transaction),
+            reversal=_text(element, "RvslInd") in ("true", "1") or transaction.returned,
+        )
 
 
-def _amounts(entry: Element, transactions: Sequence[Element]) -> list[Money]:
+def _amounts(entry: Element, transactions: Sequence[Transaction]) -> list[Money]:
     """Of a batch, what each transaction says, which must add up, unless the bank has kept charges. One transaction is
     of the amount of the entry: its own may be in the currency of who paid.
     """
-    whole = _money(entry.find("Amt"), entry)
+    amount, indicator = entry.find("Amt"), _text(entry, "CdtDbtInd")
+    whole = _money(_text(entry, "Amt"), "" if amount is None else amount.get("Ccy", ""), indicator)
     if len(transactions) == 1:
         return [whole]
-    parts = []
-    for transaction in transactions:
-        amount = transaction.find("Amt")
-        if amount is None:
-            amount = transaction.find("AmtDtls/TxAmt/Amt")
-        parts.append(_money(amount, transaction if transaction.find("CdtDbtInd") is not None else entry))
+    parts = [_money(each.amount, each.currency, each.indicator or indicator) for each in transactions]
     if any(part.currency != whole.currency for part in parts):
         raise ValueError("A batch has amounts of another currency than its entry.")
-    charged = any(each.find(".//Chrgs") is not None for each in (entry, *transactions))
+    charged = entry.find(".//Chrgs") is not None or any(each.charged for each in transactions)
     if not charged and sum(part.amount for part in parts) != whole.amount:
         raise ValueError("The amounts of a batch don't add up to that of its entry.")
     return parts
 
 
-def _money(amount: Element | None, owner: Element) -> Money:
-    """Signed by the owner's indicator."""
-    sign = {"CRDT": 1, "DBIT": -1}.get(_text(owner, "CdtDbtInd"))
-    if amount is None or sign is None:
+def _money(amount: str, currency: str, indicator: str) -> Money:
+    sign = {"CRDT": 1, "DBIT": -1}.get(indicator)
+    if not amount or sign is None:
         raise ValueError("An entry has no amount, or is neither credit nor debit.")
-    if not DECIMAL.fullmatch(_own_text(amount)):
-        raise ValueError(f"{_own_text(amount)!r} is no amount.")
-    return Money(Decimal(_own_text(amount)) * sign, amount.get("Ccy", ""))
+    if not DECIMAL.fullmatch(amount):
+        raise ValueError(f"{amount!r} is no amount.")
+    return Money(Decimal(amount) * sign, currency)
 
 
 def _date(element: Element | None) -> date | None:
@@ -198,33 +260,9 @@ def _undated() -> Never:
     raise ValueError("An entry has no date.")
 
 
-def _remittance(entry: Element, transaction: Element) -> str:
-    """All in which a reference may stand, a line each."""
-    told = [
-        *transaction.findall("RmtInf/Ustrd"),
-        *transaction.findall("RmtInf/Strd/CdtrRefInf/Ref"),
-        *transaction.findall("RmtInf/Strd/AddtlRmtInf"),
-        *transaction.findall("Refs/EndToEndId"),
-    ]
-    texts = [text for each in told if (text := _own_text(each)) not in NOTHING]
-    return "\n".join(texts) or _text(transaction, "AddtlTxInf") or _text(entry, "AddtlNtryInf")
-
-
-def _counterparty(transaction: Element, *, incoming: bool) -> str:
-    """Who paid, or who was paid."""
-    role = "Dbtr" if incoming else "Cdtr"
-    paths = (
-        f"RltdPties/{role}/Nm",
-        f"RltdPties/{role}/Pty/Nm",
-        f"RltdPties/Ultmt{role}/Nm",
-        f"RltdPties/Ultmt{role}/Pty/Nm",
-    )
-    return next((name for path in paths if (name := _text(transaction, path))), "")
-
-
-def _bank_reference(entry: Entry, transaction: Element) -> str:
+def _bank_reference(entry: Entry, transaction: Transaction) -> str:
     """The bank's own name for it. An `NtryRef` may count the entries of each statement, so its id goes with it."""
-    for reference in (_text(transaction, "Refs/AcctSvcrRef"), _text(entry.element, "AcctSvcrRef")):
+    for reference in (transaction.reference, _text(entry.element, "AcctSvcrRef")):
         if reference not in NOTHING:
             return reference
     counted = _text(entry.element, "NtryRef")

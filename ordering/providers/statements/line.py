@@ -14,8 +14,8 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
     """One movement on the account.
 
     `id` is the same whenever the statement is read again, and no other line has it. `amount` is positive where money
-    came in. `reversal` is said of a line that takes back another one. `number` is the line of the file.
-    `account` and `bank_reference` are the bank's, empty where it says none.
+    came in. `reversal` is said of a line that takes back another one, if the bank says so. `number` is the line of the
+    file. `account` and `bank_reference` are the bank's, empty where it says none.
     """
 
     id: str = ""

@@ -48,7 +48,7 @@ class Several(msgspec.Struct, frozen=True):
 
 
 class Unmatched(msgspec.Struct, frozen=True):
-    """No payment that is expected. So is every debit, whatever it names: nobody pays us with it."""
+    """No payment that is expected. So is every debit and every reversal, whatever it names: nobody pays us with it."""
 
     line: StatementLine
 
@@ -76,7 +76,7 @@ class _Index:
                 self._by_group[group, payment.amount].append((number * GROUP, payment))
 
     def match(self, line: StatementLine) -> Match:
-        if line.amount.amount <= 0:
+        if line.reversal or line.amount.amount <= 0:
             return Unmatched(line)
         named = [payment for each in find_references(line.remittance) for payment in self._by_reference.get(each, ())]
         if len(named) > 1:
