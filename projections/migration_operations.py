@@ -1,8 +1,8 @@
-"""What migrations need that rename read models."""
+"""What migrations need that change the tables of read models."""
 
 from typing import Any
 
-from django.db.migrations.operations import RenameModel
+from django.db.migrations.operations import AlterField, RenameModel
 from django.db.models import Model
 
 _RENAME_IN_GENERATIONS = """DO $$ DECLARE schema text; BEGIN
@@ -13,6 +13,14 @@ _RENAME_IN_GENERATIONS = """DO $$ DECLARE schema text; BEGIN
     WHERE indexes::text LIKE '%.{old} %';
 END $$"""
 """Renames a read table in the schemas of all generations that keep one, and in the statements of their indexes."""
+
+_RETYPE_IN_GENERATIONS = """DO $$ DECLARE schema text; BEGIN
+    FOR schema IN SELECT schemaname FROM pg_tables WHERE tablename = '{table}' AND schemaname LIKE '%generation\\_%'
+    LOOP
+        EXECUTE format('ALTER TABLE %I.%I ALTER COLUMN %I TYPE {type}', schema, '{table}', '{column}');
+    END LOOP;
+END $$"""
+"""Gives a column of a read table another type in the schemas of all generations that keep one."""
 
 
 class RenameReadModel(RenameModel):
@@ -32,3 +40,18 @@ class RenameReadModel(RenameModel):
         if self.allow_migrate_model(schema_editor.connection.alias, after):
             names = {"old": before._meta.db_table, "new": after._meta.db_table}
             schema_editor.execute(_RENAME_IN_GENERATIONS.format(**names), params=None)
+
+
+class RetypeReadModelField(AlterField):
+    """Give a column of a read model another type that holds its values, in its live table and in that of each
+    generation that is kept or being filled.
+    """
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        super().database_forwards(app_label, schema_editor, from_state, to_state)
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
+            field = model._meta.get_field(self.name)
+            type_ = field.db_type(schema_editor.connection)
+            names = {"table": model._meta.db_table, "column": field.column, "type": type_}
+            schema_editor.execute(_RETYPE_IN_GENERATIONS.format(**names), params=None)

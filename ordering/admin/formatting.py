@@ -1,7 +1,6 @@
 """How values of the business are shown."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +8,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from ordering.templatetags.money import money
 
-def money(amount: Decimal | str | None, currency: str) -> str:
-    return f"{Decimal(amount):,.2f} {currency}" if amount is not None else "none"
+__all__ = ["link", "money", "seats"]
 
 
 def link(model: str, key: UUID, text: str | None) -> SafeString:

@@ -31,7 +31,7 @@ class RuleForm(forms.Form):
 
 
 class ConferenceForm(RuleForm):
-    blamed = {"invalid-sales-window": "closes_at"}
+    blamed = {"invalid-sales-window": "closes_at", "unknown-currency": "currency"}
 
     conference_id = forms.UUIDField(widget=forms.HiddenInput)
     name = forms.CharField(max_length=200, widget=forms.TextInput(LOOK))
@@ -59,11 +59,13 @@ class ConferenceForm(RuleForm):
 
 
 class SeatTypeForm(RuleForm):
-    blamed = {"invalid-seat-type": "code", "seat-type-differs": "code"}
+    blamed = {"invalid-seat-type": "code", "seat-type-differs": "code", "too-many-decimals": "price"}
 
     code = forms.SlugField(max_length=50, widget=forms.TextInput(LOOK))
     name = forms.CharField(max_length=100, widget=forms.TextInput(LOOK))
-    price = forms.DecimalField(min_value=0, max_digits=12, decimal_places=2, widget=forms.NumberInput(LOOK))
+    price = forms.DecimalField(
+        min_value=0, max_digits=14, decimal_places=4, widget=forms.NumberInput({**LOOK, "step": "any"})
+    )
     capacity = forms.IntegerField(
         label="Seats", min_value=1, max_value=1_000_000, widget=forms.NumberInput({**LOOK, "step": 1})
     )

@@ -22,7 +22,7 @@ from ordering.api.views import View
 from ordering.domain.conference import Line
 from ordering.domain.errors import CustomerNotFound
 from ordering.domain.order import CancelOrder, Order, PlaceOrder, RequestStatusMail
-from ordering.domain.values import payment_id_of
+from ordering.domain.values import Money, payment_id_of
 from ordering.models import OrderSummary
 from ordering.projections.order import OrderSummaries
 
@@ -74,18 +74,18 @@ class OrderShape(Shape):
 
     @extend_schema_field(MoneyShape)
     def get_total(self, row: OrderSummary) -> Any:
-        return MoneyShape({"amount": row.total, "currency": row.currency}).data
+        return MoneyShape(Money(row.total, row.currency)).data
 
     @extend_schema_field(PaymentShape(allow_null=True))
     def get_payment(self, row: OrderSummary) -> Any:
-        if row.payment_id is None:
+        if row.payment_id is None or row.payment_amount is None:
             return None
         payable = row.status == OrderSummary.Status.AWAITING_PAYMENT and row.payment_status in PAYABLE
         return PaymentShape(
             {
                 "id": row.payment_id,
                 "status": row.payment_status,
-                "amount": {"amount": row.payment_amount, "currency": row.currency},
+                "amount": Money(row.payment_amount, row.currency),
                 "pay_url": self._pay_url(row.payment_id) if payable else None,
             }
         ).data

@@ -1,11 +1,18 @@
 """The shapes of bodies and queries: every error at once, an unknown field is one, nothing is taken for another type."""
 
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
+from ordering.domain.errors import TooManyDecimals, UnknownCurrency
+from ordering.domain.values import Money
+
+AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,4})?")
 LONGEST_LOGIN = 150
 
 
@@ -68,9 +75,37 @@ class Count(serializers.IntegerField):
         return data
 
 
+@extend_schema_field({"type": "string", "pattern": f"^{AMOUNT.pattern}$", "example": "199.00"})
+class Amount(serializers.Field):
+    """A decimal number, written as a string: neither a number of JSON nor 1e2."""
+
+    default_error_messages = {
+        "invalid": 'A string such as "199.00": at most twelve digits, a point, and at most four more.'
+    }
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        if not isinstance(data, str) or not AMOUNT.fullmatch(data):
+            self.fail("invalid")
+        return Decimal(data)
+
+    def to_representation(self, value: Any) -> str:
+        return str(value)
+
+
 class MoneyShape(Shape):
-    amount = serializers.DecimalField(max_digits=14, decimal_places=2, min_value=0)
+    """What can be paid: an amount in the decimals of its currency."""
+
+    amount = Amount()
     currency = serializers.RegexField("^[A-Z]{3}$", help_text="ISO 4217")
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        try:
+            Money(**given).check()
+        except UnknownCurrency as refusal:
+            raise ValidationError({"currency": [ErrorDetail(str(refusal), refusal.code)]}) from None
+        except TooManyDecimals as refusal:
+            raise ValidationError({"amount": [ErrorDetail(str(refusal), refusal.code)]}) from None
+        return given
 
 
 class PageQuery(Shape):

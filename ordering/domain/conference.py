@@ -272,6 +272,8 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         known = self.seat_types.get(added.code)
         if known and msgspec.structs.replace(known, capacity=added.capacity) != added:
             raise SeatTypeDiffers
+        if not known:
+            added.price.check()
         self.record(SeatsAdded(conference_id=self.id, seat_type=added))
 
     def _held_by(self, order_id: UUID) -> tuple[Line, ...]:

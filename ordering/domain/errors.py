@@ -9,6 +9,24 @@ class MixedCurrencies(DomainError):
     code = "mixed-currencies"
 
 
+class UnknownCurrency(DomainError):
+    """This is no currency of ISO 4217 that one pays with."""
+
+    code = "unknown-currency"
+
+
+class TooManyDecimals(DomainError):
+    """This amount has more decimals than its currency."""
+
+    code = "too-many-decimals"
+
+
+class AmountTooLarge(DomainError):
+    """An amount has at most twelve digits before its decimals."""
+
+    code = "amount-too-large"
+
+
 class EmailTaken(DomainError):
     """Another customer has this email address."""
 

@@ -2,15 +2,21 @@
 
 import re
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from typing import Annotated
 from uuid import UUID, uuid5
 
 import msgspec
+from iso4217 import Currency
 
-from ordering.domain.errors import MixedCurrencies
+from ordering.domain.errors import AmountTooLarge, MixedCurrencies, TooManyDecimals, UnknownCurrency
 
-CENT = Decimal("0.01")
+UNITS = tuple(Decimal(1).scaleb(-decimals) for decimals in range(5))
+"""The smallest unit of a currency, by the number of its decimals."""
+
+CENT = UNITS[2]
+DECIMALS = ("no decimals", "one decimal", "two decimals", "three decimals", "four decimals")
 CURRENCY, COUNTRY = re.compile("[A-Z]{3}"), re.compile("[A-Z]{2}")
 LIMIT = Decimal(10) ** 12
 
@@ -19,7 +25,12 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Money(msgspec.Struct, frozen=True):
-    """An amount, kept to the cent, in the currency of an ISO 4217 code."""
+    """An amount in the currency of an ISO 4217 code, kept in exactly the decimals that the currency has.
+
+    What was recorded is taken as it is, for a currency may leave the list and amounts once had two decimals whatever
+    the currency: one that its currency's decimals can't hold keeps its own, two or four. Whether an amount can be paid
+    today is asked of `check`, where money comes in.
+    """
 
     amount: Decimal
     currency: str
@@ -29,19 +40,75 @@ class Money(msgspec.Struct, frozen=True):
             raise ValueError("An amount has at most twelve digits before its decimals.")
         if not CURRENCY.fullmatch(self.currency):
             raise ValueError("A currency is three capital letters.")
-        if not self.amount.same_quantum(CENT):
-            cents = self.amount.quantize(CENT)
-            if cents != self.amount:
-                raise ValueError("An amount has at most two decimals.")
-            msgspec.structs.force_setattr(self, "amount", cents)
+        msgspec.structs.force_setattr(self, "amount", in_decimals_of(self.currency, self.amount))
+
+    def __str__(self) -> str:
+        return f"{self.amount:f} {self.currency}"
+
+    def check(self) -> None:
+        """Raises `UnknownCurrency` or `TooManyDecimals` for what nobody can pay."""
+        decimals = decimals_of(self.currency)
+        if decimals is None:
+            raise UnknownCurrency(f"{self.currency} is no currency of ISO 4217 that one pays with.")
+        if not self.amount.same_quantum(UNITS[decimals]):
+            raise TooManyDecimals(f"Amounts in {self.currency} have {DECIMALS[decimals]}.")
 
     def __add__(self, other: "Money") -> "Money":
-        if other.currency != self.currency:
-            raise MixedCurrencies
-        return Money(self.amount + other.amount, self.currency)
+        return self._with(self.amount + self._alike(other))
+
+    def __sub__(self, other: "Money") -> "Money":
+        return self._with(self.amount - self._alike(other))
 
     def __mul__(self, times: int) -> "Money":
-        return Money(self.amount * times, self.currency)
+        return self._with(self.amount * times)
+
+    def __lt__(self, other: "Money") -> bool:
+        return self.amount < self._alike(other)
+
+    def __le__(self, other: "Money") -> bool:
+        return self.amount <= self._alike(other)
+
+    def share(self, percent: int | Decimal) -> "Money":
+        """That many hundredths of the amount, rounded to the decimals it has; a half is rounded away from zero."""
+        exact = self.amount * percent / 100
+        return self._with(exact.quantize(self.amount, rounding=ROUND_HALF_UP))
+
+    def _alike(self, other: "Money") -> Decimal:
+        if other.currency != self.currency:
+            raise MixedCurrencies
+        return other.amount
+
+    def _with(self, amount: Decimal) -> "Money":
+        if not -LIMIT < amount < LIMIT:
+            raise AmountTooLarge
+        return Money(amount, self.currency)
+
+
+@cache
+def decimals_of(currency: str) -> int | None:
+    """How many decimals amounts of a currency have by ISO 4217. None for what nobody pays with: a code that is not, or
+    no longer, on the list, one that means no currency (XXX) or a test (XTS), and gold (XAU) and its like.
+    """
+    try:
+        exponent: int | None = Currency(currency).exponent
+    except ValueError:
+        return None
+    return exponent
+
+
+def in_decimals_of(currency: str, amount: Decimal) -> Decimal:
+    """The same amount with the decimals of its currency; with two or four if it needs more, or nobody pays with it.
+
+    Raises ValueError if it needs more than four.
+    """
+    decimals = decimals_of(currency)
+    for unit in (CENT if decimals is None else UNITS[decimals], CENT, UNITS[-1]):
+        if amount.same_quantum(unit):
+            return amount
+        same = amount.quantize(unit)
+        if same == amount:
+            return same
+    raise ValueError("An amount has at most four decimals.")
 
 
 class Address(msgspec.Struct, frozen=True):

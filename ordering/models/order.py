@@ -21,13 +21,13 @@ class OrderSummary(ReadModel):
     conference_id = models.UUIDField()
     status = models.TextField(choices=Status)
     lines = models.JSONField()
-    total = models.DecimalField(max_digits=20, decimal_places=2)
+    total = models.DecimalField(max_digits=22, decimal_places=4)
     currency = models.CharField(max_length=3)
     placed_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     payment_id = models.UUIDField(null=True, blank=True)
     payment_status = models.TextField(blank=True, default="")
-    payment_amount = models.DecimalField(max_digits=20, decimal_places=2, null=True, blank=True)
+    payment_amount = models.DecimalField(max_digits=22, decimal_places=4, null=True, blank=True)
     version = models.IntegerField(help_text="of the order's stream")
 
     class Meta:

@@ -5,6 +5,7 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Count, Q, Sum
 
+from ordering.domain.values import in_decimals_of
 from projections.models import ReadModel
 
 
@@ -29,8 +30,8 @@ class ConferenceSales(ReadModel):
     order_id = models.UUIDField()
     conference_id = models.UUIDField()
     currency = models.CharField(max_length=3)
-    received = models.DecimalField(max_digits=20, decimal_places=2, default=0)
-    refunded = models.DecimalField(max_digits=20, decimal_places=2, default=0)
+    received = models.DecimalField(max_digits=22, decimal_places=4, default=0)
+    refunded = models.DecimalField(max_digits=22, decimal_places=4, default=0)
     received_at = models.DateTimeField()
     refunded_at = models.DateTimeField(null=True, blank=True)
 
@@ -46,7 +47,7 @@ class ConferenceSales(ReadModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.received} {self.currency}"
+        return f"{in_decimals_of(self.currency, self.received)} {self.currency}"
 
 
 class DailySales(ReadModel):
@@ -56,9 +57,9 @@ class DailySales(ReadModel):
     day = models.DateField()
     currency = models.CharField(max_length=3)
     payments = models.IntegerField(default=0)
-    received = models.DecimalField(max_digits=20, decimal_places=2, default=0)
+    received = models.DecimalField(max_digits=22, decimal_places=4, default=0)
     refunds = models.IntegerField(default=0)
-    refunded = models.DecimalField(max_digits=20, decimal_places=2, default=0)
+    refunded = models.DecimalField(max_digits=22, decimal_places=4, default=0)
 
     class Meta:
         verbose_name = "sales of a day"

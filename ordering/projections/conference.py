@@ -17,7 +17,7 @@ from ordering.models import ConferenceSummary
 from projections.projection import SYNC, Projection, on
 
 
-class SeatAvailability(Projection[ConferenceSummary], name="seat-availability", version=1, mode=SYNC):
+class SeatAvailability(Projection[ConferenceSummary], name="seat-availability", version=2, mode=SYNC):
     model = ConferenceSummary
 
     @on(ConferenceScheduled, key="conference_id")

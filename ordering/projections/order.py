@@ -18,7 +18,7 @@ from projections.projection import SYNC, Projection, on
 Status = OrderSummary.Status
 
 
-class OrderSummaries(Projection[OrderSummary], name="order-summaries", version=1, mode=SYNC):
+class OrderSummaries(Projection[OrderSummary], name="order-summaries", version=2, mode=SYNC):
     model = OrderSummary
 
     @on(OrderPlaced, key="order_id")

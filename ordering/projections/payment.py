@@ -11,7 +11,7 @@ def day_of(event: PaymentAccepted | PaymentRefunded, meta: Meta) -> tuple[str]:
     return (f"{meta.recorded_at.date()} {event.amount.currency}",)
 
 
-class SalesByDay(Projection[DailySales], name="sales-by-day", version=1, mode=ASYNC):
+class SalesByDay(Projection[DailySales], name="sales-by-day", version=2, mode=ASYNC):
     model = DailySales
 
     @on(PaymentAccepted, key=day_of)
@@ -28,7 +28,7 @@ class SalesByDay(Projection[DailySales], name="sales-by-day", version=1, mode=AS
 
 
 class SalesByConference(
-    Projection[ConferenceSales], name="sales-by-conference", version=1, mode=ASYNC, uses=["order-summaries"]
+    Projection[ConferenceSales], name="sales-by-conference", version=2, mode=ASYNC, uses=["order-summaries"]
 ):
     model = ConferenceSales
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from eventstore import codec
 from eventstore.errors import NewerSchema, UnknownEvent, UnreadableEvent
 from eventstore.events import catalogue
 from ordering.domain.conference import ConferenceScheduled
+from ordering.domain.payment import PaymentAccepted
 
 EXAMPLES = json.loads((Path(__file__).parent / "stored_events.json").read_text())
 
@@ -61,3 +63,19 @@ def test_an_unknown_event_and_an_unreadable_one_are_told_apart():
 def test_a_field_that_only_newer_code_knows_is_tolerated():
     data = msgspec.json.encode({"order_id": "01890000-0000-7000-8000-000000000001", "by": "somebody"})
     assert codec.decode("order.confirmed", 1, data).stored == "order.confirmed"
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [
+        {"amount": "100.50", "currency": "JPY"},
+        {"amount": "7.00", "currency": "ABC"},
+        {"amount": "1.00", "currency": "XAU"},
+    ],
+)
+def test_money_from_before_currencies_were_looked_up_means_what_it_meant(amount):
+    data = {"payment_id": str(UUID(int=1)), "order_id": str(UUID(int=2)), "amount": amount, "reference": "REF-1"}
+    event = codec.decode("payment.accepted", 1, json.dumps(data))
+    assert isinstance(event, PaymentAccepted)
+    assert str(event.amount) == f"{amount['amount']} {amount['currency']}"
+    assert json.loads(codec.encode(event)) == data

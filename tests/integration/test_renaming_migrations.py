@@ -130,6 +130,11 @@ def test_what_was_there_is_there_under_its_new_name(database):
     ]
 
 
+def test_amounts_have_room_for_every_currency_and_are_what_they_were(database):
+    for table in ("ordering_dailysales", "generation_5.ordering_dailysales"):
+        assert fetch(database, f"SELECT received::text, refunded::text FROM {table}") == [("10.0000", "0.0000")]
+
+
 def test_what_people_were_granted_they_still_have(database):
     assert granted(database) == {
         *("view_workerheartbeat", "delete_workerheartbeat", "view_outboxcommand", "resolve_command"),

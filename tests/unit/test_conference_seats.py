@@ -37,7 +37,9 @@ from ordering.domain.errors import (
     MixedCurrencies,
     NoSeatTypes,
     SeatTypeDiffers,
+    TooManyDecimals,
     TooManySeats,
+    UnknownCurrency,
     UnknownSeatType,
 )
 from ordering.domain.values import Money
@@ -118,6 +120,8 @@ def test_sales_open_then_close_then_the_conference_starts(changes: dict[str, Any
         ((msgspec.structs.replace(STANDARD, max_per_order=0),), InvalidSeatType),
         ((msgspec.structs.replace(STANDARD, price=euros("-1.00")),), InvalidSeatType),
         ((STANDARD, msgspec.structs.replace(BALCONY, price=Money(Decimal("99.50"), "CHF"))), MixedCurrencies),
+        ((msgspec.structs.replace(STANDARD, price=Money(Decimal("99.50"), "JPY")),), TooManyDecimals),
+        ((msgspec.structs.replace(STANDARD, price=Money(Decimal("99.50"), "XXX")),), UnknownCurrency),
     ],
 )
 def test_a_conference_needs_sound_seat_types(seat_types: tuple[SeatType, ...], refusal: type[DomainError]) -> None:
@@ -152,6 +156,13 @@ def test_a_seat_type_can_have_more_seats() -> None:
 def test_more_seats_of_a_type_come_on_the_same_terms(changes: dict[str, Any]) -> None:
     with pytest.raises(SeatTypeDiffers):
         when(on_sale(), add(msgspec.structs.replace(BALCONY, **changes)))
+
+
+def test_seats_at_a_price_from_before_decimals_were_checked_can_be_more() -> None:
+    yen = msgspec.structs.replace(STANDARD, price=Money(Decimal("100.50"), "JPY"))
+    seats = given(ConferenceSeats, CONFERENCE, SCHEDULED, SeatsAdded(conference_id=CONFERENCE, seat_type=yen))
+
+    assert when(seats, add(yen)) == [SeatsAdded(conference_id=CONFERENCE, seat_type=yen)]
 
 
 def test_added_seats_cost_the_same_currency() -> None:

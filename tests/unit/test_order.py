@@ -1,12 +1,14 @@
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from eventstore.errors import DomainError, StreamExists, StreamNotFound
 from eventstore.testing import NOON, given, when
-from ordering.domain.conference import ConferenceSeats, Line, PricedLine
+from ordering.domain.conference import ConferenceSeats, Line, PricedLine, SeatsAdded
 from ordering.domain.customer import Customer
 from ordering.domain.errors import (
+    AmountTooLarge,
     ConferenceNotFound,
     ConferenceNotOnSale,
     CustomerNotFound,
@@ -35,7 +37,7 @@ from ordering.domain.order import (
 )
 from ordering.domain.values import order_number
 
-from .samples import ADA, BALCONY, CONFERENCE, ON_SALE, ORDER, PLACED, REGISTERED, STANDARD, euros
+from .samples import ADA, BALCONY, CONFERENCE, ON_SALE, ORDER, PLACED, REGISTERED, SCHEDULED, STANDARD, euros
 
 CUSTOMER = given(Customer, ADA, REGISTERED)
 SEATS = given(ConferenceSeats, CONFERENCE, *ON_SALE)
@@ -95,6 +97,14 @@ def test_nothing_can_be_ordered_after_sales_close() -> None:
 def test_an_order_names_seat_types_that_there_are() -> None:
     with pytest.raises(UnknownSeatType):
         when(Order(ORDER), place(Line("throne", 1)), others=[CUSTOMER, SEATS])
+
+
+def test_an_order_costs_no_more_than_an_amount_can_be() -> None:
+    dear = msgspec.structs.replace(STANDARD, price=euros("9999999999.99"), max_per_order=1000)
+    seats = given(ConferenceSeats, CONFERENCE, SCHEDULED, SeatsAdded(conference_id=CONFERENCE, seat_type=dear))
+
+    with pytest.raises(AmountTooLarge):
+        when(Order(ORDER), place(Line("standard", 101)), others=[CUSTOMER, seats])
 
 
 def test_an_order_has_no_more_seats_of_a_type_than_one_order_may() -> None:

@@ -1,20 +1,70 @@
+from collections.abc import Callable
 from decimal import Decimal
+from operator import add, ge, gt, le, lt, sub
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
 
-from ordering.domain.errors import MixedCurrencies
+from eventstore.errors import DomainError
+from ordering.domain.errors import AmountTooLarge, MixedCurrencies, TooManyDecimals, UnknownCurrency
 from ordering.domain.values import Address, Money, order_number, payment_id_of
 
 from .samples import ORDER, euros
 
 
-def test_money_is_kept_to_the_cent() -> None:
-    assert msgspec.json.encode(Money(Decimal(199), "EUR")) == b'{"amount":"199.00","currency":"EUR"}'
+@pytest.mark.parametrize(
+    ("given", "currency", "kept"),
+    [
+        ("199", "EUR", "199.00"),
+        ("199.0000", "EUR", "199.00"),
+        ("100.00", "JPY", "100"),
+        ("1E+2", "JPY", "100"),
+        ("1.005", "KWD", "1.005"),
+        ("1.00", "KWD", "1.000"),
+        ("0.0001", "CLF", "0.0001"),
+    ],
+)
+def test_money_is_kept_in_the_decimals_of_its_currency(given: str, currency: str, kept: str) -> None:
+    money = Money(Decimal(given), currency)
+
+    assert msgspec.to_builtins(money) == {"amount": kept, "currency": currency}
+    assert str(money) == f"{kept} {currency}"
+    money.check()
 
 
-@pytest.mark.parametrize("amount", ["0.001", "NaN", "Infinity", "-Infinity", "1000000000000", "1E+999999999999"])
+@pytest.mark.parametrize(
+    ("amount", "currency", "refusal", "said"),
+    [
+        ("100.50", "JPY", TooManyDecimals, "Amounts in JPY have no decimals."),
+        ("0.001", "EUR", TooManyDecimals, "Amounts in EUR have two decimals."),
+        ("1.0005", "KWD", TooManyDecimals, "Amounts in KWD have three decimals."),
+        ("1.00", "ABC", UnknownCurrency, "ABC is no currency"),
+        ("1.00", "XXX", UnknownCurrency, "XXX is no currency"),
+        ("1.00", "XTS", UnknownCurrency, "XTS is no currency"),
+        ("1.00", "XAU", UnknownCurrency, "XAU is no currency"),
+    ],
+)
+def test_what_nobody_can_pay_is_told(amount: str, currency: str, refusal: type[DomainError], said: str) -> None:
+    with pytest.raises(refusal, match=said):
+        Money(Decimal(amount), currency).check()
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "read"),
+    [("100.50", "JPY", "100.50"), ("100.5000", "JPY", "100.50"), ("7.00", "ABC", "7.00"), ("1.95583", "BGN", "")],
+)
+def test_what_was_recorded_is_read_as_it_was(amount: str, currency: str, read: str) -> None:
+    data = msgspec.json.encode({"amount": amount, "currency": currency})
+
+    if read:
+        assert str(msgspec.json.decode(data, type=Money)) == f"{read} {currency}"
+    else:
+        with pytest.raises(msgspec.ValidationError, match="four decimals"):
+            msgspec.json.decode(data, type=Money)
+
+
+@pytest.mark.parametrize("amount", ["0.00001", "NaN", "Infinity", "-Infinity", "1000000000000", "1E+999999999999"])
 def test_money_that_no_one_can_pay_is_refused(amount: str) -> None:
     with pytest.raises(ValueError, match="An amount has at most"):
         euros(amount)
@@ -27,8 +77,8 @@ def test_a_currency_is_three_capital_letters(currency: str) -> None:
 
 
 def test_wrong_money_cannot_be_decoded_either() -> None:
-    with pytest.raises(msgspec.ValidationError, match="two decimals"):
-        msgspec.json.decode(b'{"amount": "0.001", "currency": "EUR"}', type=Money)
+    with pytest.raises(msgspec.ValidationError, match="twelve digits"):
+        msgspec.json.decode(b'{"amount": "1000000000000", "currency": "EUR"}', type=Money)
 
 
 def test_money_adds_up() -> None:
@@ -39,9 +89,43 @@ def test_money_multiplies() -> None:
     assert euros("99.50") * 3 == euros("298.50")
 
 
-def test_currencies_do_not_mix() -> None:
+def test_money_is_taken_away() -> None:
+    assert euros("0.30") - euros("0.50") == euros("-0.20")
+
+
+def test_money_is_compared() -> None:
+    assert euros("9.99") < euros("10") <= euros("10.00")
+    assert euros("10.01") > euros("10.00") >= euros("10")
+
+
+@pytest.mark.parametrize("act", [add, sub, lt, le, gt, ge])
+def test_currencies_do_not_mix(act: Callable[[Money, Money], object]) -> None:
     with pytest.raises(MixedCurrencies):
-        euros("1.00") + Money(Decimal("1.00"), "CHF")
+        act(euros("1.00"), Money(Decimal("1.00"), "CHF"))
+
+
+@pytest.mark.parametrize("act", [lambda most: most + euros("0.01"), lambda most: most * 2, lambda most: most * -2])
+def test_an_amount_that_grows_too_large_is_refused(act: Callable[[Money], Money]) -> None:
+    with pytest.raises(AmountTooLarge):
+        act(euros("999999999999.99"))
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "percent", "share"),
+    [
+        ("10.00", "EUR", "50", "5.00"),
+        ("0.01", "EUR", "50", "0.01"),
+        ("-0.01", "EUR", "50", "-0.01"),
+        ("0.01", "EUR", "49", "0.00"),
+        ("99", "JPY", "50", "50"),
+        ("1.001", "KWD", "12.5", "0.125"),
+        ("100.50", "JPY", "50", "50.25"),
+    ],
+)
+def test_a_share_is_rounded_to_the_decimals_of_the_currency_half_away_from_zero(
+    amount: str, currency: str, percent: str, share: str
+) -> None:
+    assert str(Money(Decimal(amount), currency).share(Decimal(percent))) == f"{share} {currency}"
 
 
 @pytest.mark.parametrize("country", ["", "D", "de", "DEU", "D1"])

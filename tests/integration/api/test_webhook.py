@@ -82,6 +82,28 @@ def test_a_wrong_signature_leaves_no_trace(order, signature):
         ({"amount": {"amount": "1.001", "currency": "EUR"}}, ["/amount/amount"]),
         ({"amount": {"amount": "-1.00", "currency": "EUR"}}, ["/amount/amount"]),
         ({"amount": {"amount": "1000000000000.00", "currency": "EUR"}}, ["/amount/amount"]),
+        ({"amount": {"amount": "100.50", "currency": "JPY"}}, ["/amount/amount"]),
+        ({"amount": {"amount": "1.00", "currency": "ABC"}}, ["/amount/currency"]),
+        ({"amount": {"amount": "1.00", "currency": "XAU"}}, ["/amount/currency"]),
+        *(
+            ({"amount": {"amount": amount, "currency": "EUR"}}, ["/amount/amount"])
+            for amount in (
+                10,
+                10.5,
+                True,
+                None,
+                "",
+                " 1",
+                "1_0",
+                "\uff11\uff10",
+                "1e1",
+                "1E-400",
+                "-0",
+                "+1",
+                "1.",
+                ".5",
+            )
+        ),
         ({"payment_id": 7}, ["/payment_id"]),
     ],
 )
