@@ -84,7 +84,7 @@ def events_of(number: int, random: Random) -> list[tuple[str, UUID, int, Event]]
     amount = total(lines)
     placed = OrderPlaced(
         order_id=order_id,
-        number=order_number(order_id),
+        number=order_number(order_id.int),
         customer_id=customer_id,
         conference_id=random.choice(_CONFERENCES),
         lines=lines,

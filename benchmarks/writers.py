@@ -34,7 +34,7 @@ def placed(order_id: UUID) -> OrderPlaced:
     price = Money(Decimal("199.00"), "EUR")
     return OrderPlaced(
         order_id=order_id,
-        number=order_number(order_id),
+        number=order_number(order_id.int),
         customer_id=order_id,
         conference_id=order_id,
         lines=(PricedLine("standard", 2, price), PricedLine("workshop", 1, price)),

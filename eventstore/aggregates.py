@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from eventstore.errors import DomainError, UnhandledEvent
+from eventstore.errors import ConcurrencyConflict, DomainError, UnhandledEvent
 from eventstore.events import Event, FrozenMeta
 
 A = TypeVar("A", bound="Aggregate")
@@ -45,7 +45,7 @@ def command(name: str, *, stream: str) -> Callable[[type[C]], type[C]]:
 
 
 class Facts(Protocol):
-    """What a decision may know besides its own aggregate: the time, and other aggregates as they stand."""
+    """What a decision may know besides its own aggregate: the time, other aggregates as they stand, and chance."""
 
     @property
     def now(self) -> datetime: ...
@@ -54,13 +54,20 @@ class Facts(Protocol):
         """Another aggregate, to read. Raises `StreamNotFound`; nothing guards it against changing at this moment."""
         ...
 
+    def random_bits(self, bits: int) -> int:
+        """A number of so many bits that nobody can foresee; another one each time that it is decided."""
+        ...
+
 
 class Claim(msgspec.Struct, frozen=True):
-    """A value that one stream holds and no other may, such as an email address; `refusal` is raised if one does."""
+    """A value that one stream holds and no other may, such as an email address; `refusal` is raised if one does.
+
+    With `ConcurrencyConflict` that is a lost race, and it is decided again: for values that are drawn by chance.
+    """
 
     scope: str
     value: str
-    refusal: DomainError
+    refusal: DomainError | ConcurrencyConflict
 
 
 class Handler(msgspec.Struct, frozen=True):
@@ -128,8 +135,10 @@ class Aggregate:
         getattr(self, method)(event)
         self.version += 1
 
-    def claim(self, scope: str, value: str, refusal: DomainError) -> None:
-        """Hold a value that must be unique; the append refuses with `refusal` if another stream holds it."""
+    def claim(self, scope: str, value: str, refusal: DomainError | ConcurrencyConflict) -> None:
+        """Hold a value that must be unique; the append refuses with `refusal` if another stream holds it, or it is
+        decided again, if that is a `ConcurrencyConflict`.
+        """
         self.claimed.append(Claim(scope, value, refusal))
 
     def release(self, scope: str, value: str) -> None:

@@ -3,6 +3,7 @@ from it is given the chance to come to rest before the caller is answered.
 """
 
 import random
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -104,7 +105,7 @@ register = routes.register
 
 
 class CommandContext:
-    """The facts of a decision as it is made: the time, and other aggregates from the log.
+    """The facts of a decision as it is made: the time, other aggregates from the log, and chance.
 
     The time is that of the database's clock, by which timers are due: that of each process is another.
     """
@@ -118,6 +119,9 @@ class CommandContext:
         aggregate = repository.get(kind, stream_id, using=self._using)
         self._seen.append(aggregate)
         return aggregate
+
+    def random_bits(self, bits: int) -> int:
+        return secrets.randbits(bits)
 
     def give_back(self) -> None:
         """What was looked at was not changed, so others may have it."""

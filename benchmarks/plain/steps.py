@@ -45,7 +45,7 @@ def place(customer_id: int, conference_id: int, quantities: Mapping[str, int], a
     if len(seats) < len(quantities) or any(not 1 <= quantities[each.code] <= each.max_per_order for each in seats):
         raise NotAllowed("There are no such seats, or not so many for one order.")
     order = Order.objects.create(
-        number=order_number(new_id()),
+        number=order_number(new_id().int),
         customer=customer,
         conference=conference,
         total=sum((each.price * quantities[each.code] for each in seats), Decimal()),

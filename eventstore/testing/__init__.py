@@ -18,10 +18,11 @@ STREAM = UUID(int=0)
 
 
 class StandIn:
-    """Facts as a test states them: a time, and the aggregates there are."""
+    """Facts as a test states them: a time, the aggregates there are, and what is drawn by chance."""
 
-    def __init__(self, now: datetime, others: Iterable[Aggregate]) -> None:
+    def __init__(self, now: datetime, others: Iterable[Aggregate], drawn: int) -> None:
         self.now = now
+        self._drawn = drawn
         self._others = {(type(other), other.id): other for other in others}
 
     def look_up(self, kind: type[A], stream_id: UUID) -> A:
@@ -29,6 +30,9 @@ class StandIn:
         if not isinstance(found, kind):
             raise StreamNotFound
         return found
+
+    def random_bits(self, bits: int) -> int:
+        return self._drawn
 
 
 def given(kind: type[A], stream_id: UUID, *events: Event) -> A:
@@ -40,14 +44,14 @@ def given(kind: type[A], stream_id: UUID, *events: Event) -> A:
 
 
 def when(
-    aggregate: Aggregate, command: Command, *, now: datetime = NOON, others: Iterable[Aggregate] = ()
+    aggregate: Aggregate, command: Command, *, now: datetime = NOON, others: Iterable[Aggregate] = (), drawn: int = 0
 ) -> list[Event]:
     """The events that a command records; raises what the aggregate refuses with."""
     if aggregate.handlers[type(command)].creates and aggregate.exists:
         raise StreamExists
     if not aggregate.handlers[type(command)].creates and not aggregate.exists:
         raise StreamNotFound
-    aggregate.decide(command, StandIn(now, others))
+    aggregate.decide(command, StandIn(now, others, drawn))
     return aggregate.recorded
 
 

@@ -24,6 +24,7 @@ from eventstore.errors import ConcurrencyConflict, DomainError
 from eventstore.monitoring.status import stream_history
 from ordering.admin.formatting import link, money
 from ordering.domain.order import RequestStatusMail
+from ordering.domain.values import order_numbers_meant
 from ordering.models import ConferenceSummary, CustomerProfile, OrderSummary
 
 LISTED = 50
@@ -83,12 +84,20 @@ class OrderAdmin(KeysetAdmin):
         customer = CustomerProfile.objects.filter(pk=OuterRef("customer_id")).values("name")
         return super().get_queryset(request).annotate(conference_name=Subquery(conference), buyer=Subquery(customer))
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[OrderSummary], search_term: str
+    ) -> tuple[QuerySet[OrderSummary], bool]:
+        """A number may be written in several words, so the whole is tried first."""
+        if numbers := order_numbers_meant(search_term):
+            return queryset.filter(number__in=numbers), False
+        return super().get_search_results(request, queryset, search_term)
+
     def matching(self, term: str) -> Q:
         if "@" in term:
             customers = CustomerProfile.objects.filter(email=term).values_list("pk", flat=True)
             return Q(customer_id__in=list(customers[:LISTED]))
         id_ = as_id(term)
-        return Q(number=term.upper()) | Q(pk=id_) | Q(customer_id=id_) | Q(conference_id=id_)
+        return Q(number__in=order_numbers_meant(term)) | Q(pk=id_) | Q(customer_id=id_) | Q(conference_id=id_)
 
     def get_urls(self) -> list[URLPattern]:
         mail_url = path(

@@ -6,7 +6,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from eventstore.aggregates import Aggregate, Command, Facts, command, handles, on
-from eventstore.errors import DomainError, StreamNotFound
+from eventstore.errors import ConcurrencyConflict, DomainError, StreamNotFound
 from eventstore.events import Event, event
 from ordering.domain.conference import ConferenceSeats, Line, PricedLine, total
 from ordering.domain.customer import Customer
@@ -18,7 +18,7 @@ from ordering.domain.errors import (
     OrderNotPayable,
     OrderNotRefusable,
 )
-from ordering.domain.values import Moment, Money, order_number
+from ordering.domain.values import NUMBER_BITS, Moment, Money, order_number
 
 A = TypeVar("A", bound=Aggregate)
 
@@ -121,10 +121,12 @@ class Order(Aggregate, category="order"):
         customer = look_up(facts, Customer, command.customer_id, CustomerNotFound())
         seats = look_up(facts, ConferenceSeats, command.conference_id, ConferenceNotFound())
         lines = seats.offer(command.lines, facts.now)
+        number = order_number(facts.random_bits(NUMBER_BITS))
+        self.claim("order-number", number, ConcurrencyConflict())
         self.record(
             OrderPlaced(
                 order_id=self.id,
-                number=order_number(self.id),
+                number=number,
                 customer_id=customer.id,
                 conference_id=seats.id,
                 lines=lines,

@@ -129,13 +129,34 @@ def payment_id_of(order_id: UUID) -> UUID:
     return uuid5(order_id, "payment")
 
 
-def order_number(order_id: UUID) -> str:
-    """What people call an order, such as BX-7K3M-9QWE: the last 40 bits of its id, which are random in a UUIDv7.
+def order_number(bits: int) -> str:
+    """What people call an order, such as BX-7K3MQ-9QWE2: the last `NUMBER_BITS` of bits that were drawn by chance.
 
-    The letters are Douglas Crockford's, without I, L, O and U. Numbers may coincide once in a long while; ids don't.
+    The letters are Douglas Crockford's, without I, L, O and U. The first orders have numbers of eight letters, made of
+    their ids; as new ones have ten, none of those is given out again.
     """
-    letters = [ALPHABET[order_id.int >> shift & 31] for shift in range(35, -1, -5)]
-    return f"BX-{''.join(letters[:4])}-{''.join(letters[4:])}"
+    letters = [ALPHABET[bits >> shift & 31] for shift in range(NUMBER_BITS - 5, -1, -5)]
+    return f"BX-{''.join(letters[:5])}-{''.join(letters[5:])}"
 
 
+def order_numbers_meant(text: str) -> list[str]:
+    """The numbers, of ten letters or of eight, that somebody may mean who writes this.
+
+    Neither case, dashes and spaces nor what stands before the letters matter; I and L are read as 1, and O as 0.
+    """
+    written = re.sub(r"[\s-]", "", text).upper().translate(LOOK_ALIKES)
+    if not written.isalnum():
+        return []
+    meant = []
+    for size in (10, 8):
+        letters = written[-size:]
+        if size <= len(written) <= size + LONGEST_PREFIX and set(letters) <= set(ALPHABET):
+            meant.append(f"BX-{letters[: size // 2]}-{letters[size // 2 :]}")
+    return meant
+
+
+NUMBER_BITS = 50
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+LOOK_ALIKES = str.maketrans("ILO", "110")
+LONGEST_PREFIX = 3
+"""What stands before the letters may have one letter too many."""

@@ -38,7 +38,7 @@ ON_SALE = (
 )
 PLACED = OrderPlaced(
     order_id=ORDER,
-    number=order_number(ORDER),
+    number=order_number(0),
     customer_id=ADA,
     conference_id=CONFERENCE,
     lines=(PricedLine("standard", 2, STANDARD.price),),

@@ -60,7 +60,7 @@ def test_an_order_says_what_it_costs() -> None:
     assert recorded == [
         OrderPlaced(
             order_id=ORDER,
-            number=order_number(ORDER),
+            number=order_number(0),
             customer_id=ADA,
             conference_id=CONFERENCE,
             lines=(PricedLine("standard", 2, STANDARD.price), PricedLine("balcony", 1, BALCONY.price)),
@@ -68,6 +68,15 @@ def test_an_order_says_what_it_costs() -> None:
             expires_at=NOON + PAYMENT_WINDOW,
         )
     ]
+
+
+def test_the_number_of_an_order_is_drawn_by_chance_and_claimed() -> None:
+    order = Order(ORDER)
+    (placed,) = when(order, place(Line("standard", 2)), others=[CUSTOMER, SEATS], drawn=1 << 49)
+
+    assert isinstance(placed, OrderPlaced)
+    assert placed.number == "BX-G0000-00000"
+    assert [(claim.scope, claim.value) for claim in order.claimed] == [("order-number", "BX-G0000-00000")]
 
 
 def test_an_order_may_ask_for_seats_that_are_not_free() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from eventstore.errors import DomainError
 from ordering.domain.errors import AmountTooLarge, MixedCurrencies, TooManyDecimals, UnknownCurrency
-from ordering.domain.values import Address, Money, order_number, payment_id_of
+from ordering.domain.values import Address, Money, order_number, order_numbers_meant, payment_id_of
 
 from .samples import ORDER, euros
 
@@ -138,11 +138,44 @@ def test_an_order_has_one_payment_id_for_good() -> None:
     assert payment_id_of(ORDER) == UUID("05c3a2e1-9b31-50b8-abaa-d8de6c724b82")
 
 
-def test_an_order_number_is_the_same_for_good() -> None:
-    assert order_number(UUID("01890000-0000-7000-8000-000123456789")) == "BX-04HM-ASW9"
+@pytest.mark.parametrize(
+    ("bits", "number"),
+    [
+        (0, "BX-00000-00000"),
+        (0x123456789, "BX-0004H-MASW9"),
+        ((1 << 50) - 1, "BX-ZZZZZ-ZZZZZ"),
+        (1 << 50, "BX-00000-00000"),
+    ],
+)
+def test_an_order_number_writes_fifty_bits(bits: int, number: str) -> None:
+    assert order_number(bits) == number
 
 
 def test_an_order_number_has_no_letters_that_look_alike() -> None:
-    letters = {letter for _ in range(500) for letter in order_number(uuid4()).removeprefix("BX-")}
+    letters = {letter for _ in range(500) for letter in order_number(uuid4().int).removeprefix("BX-")}
 
     assert letters == set("-0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("BX-7K3MQ-9QWE2", ["BX-7K3MQ-9QWE2"]),
+        ("bx-7k3mq-9qwe2", ["BX-7K3MQ-9QWE2"]),
+        (" bx 7k3mq 9qwe2 ", ["BX-7K3MQ-9QWE2"]),
+        ("BX7K3MQ9QWE2", ["BX-7K3MQ-9QWE2"]),
+        ("7K3MQ-9QWE2", ["BX-7K3MQ-9QWE2", "BX-3MQ9-QWE2"]),
+        ("X-7K3MQ-9QWE2", ["BX-7K3MQ-9QWE2", "BX-3MQ9-QWE2"]),
+        ("BUX-7K3MQ-9QWE2", ["BX-7K3MQ-9QWE2"]),
+        ("8X-ilo01-OLI10", ["BX-11001-01110"]),
+        ("BX-7K3M-9QWE", ["BX-BX7K3-M9QWE", "BX-7K3M-9QWE"]),
+        ("7k3m9qwe", ["BX-7K3M-9QWE"]),
+        ("BX-7K3MQ-9QWEU", []),
+        ("7K3", []),
+        ("ada@example.org", []),
+        ("01890000-0000-7000-8000-000000000001", []),
+        ("", []),
+    ],
+)
+def test_an_order_number_is_known_however_it_is_written(written: str, meant: list[str]) -> None:
+    assert order_numbers_meant(written) == meant
