@@ -1,6 +1,6 @@
-"""Orders: found, filtered, read with their history, and the one thing that staff do about them, which is a command.
+"""Orders: found, filtered, exported, read with their history, and the one thing that staff do about them, a command.
 
-It is a view of its own, for Django's change form is atomic and a command needs a transaction of its own.
+That is a view of its own, for Django's change form is atomic and a command needs a transaction of its own.
 """
 
 from typing import Any
@@ -8,9 +8,13 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
+from django.core.handlers.asgi import ASGIRequest
 from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -22,6 +26,7 @@ from eventstore.commands import dispatch
 from eventstore.context import acting, new_id
 from eventstore.errors import ConcurrencyConflict, DomainError
 from eventstore.monitoring.status import stream_history
+from ordering.admin import order_export
 from ordering.admin.formatting import link, money
 from ordering.domain.order import RequestStatusMail
 from ordering.domain.values import order_numbers_meant
@@ -29,6 +34,7 @@ from ordering.models import ConferenceSummary, CustomerProfile, OrderSummary
 
 LISTED = 50
 REQUEST_STATUS_MAIL = "ordering.request_status_mail"
+EXPORT_ORDERS = "ordering.export_orders"
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -70,6 +76,7 @@ class OrderAdmin(KeysetAdmin):
     list_filter = [StatusFilter, ConferenceFilter, ("placed_at", admin.DateFieldListFilter)]
     search_fields = ["number"]
     search_help_text = "a number, an email address or an id"
+    change_list_template = "admin/ordering/order_list.html"
     change_form_outer_before_template = "admin/ordering/order_acts.html"
     change_form_outer_after_template = "admin/ordering/history.html"
     fields = [
@@ -105,7 +112,34 @@ class OrderAdmin(KeysetAdmin):
             self.admin_site.admin_view(self.status_mail_view),
             name="ordering_status_mail",
         )
-        return [mail_url, *super().get_urls()]
+        export_url = path("export/", self.admin_site.admin_view(self.export_view), name="ordering_export_orders")
+        return [mail_url, export_url, *super().get_urls()]
+
+    def may_export(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request) and request.user.has_perm(EXPORT_ORDERS)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The export is of all that the list's filters and search select, whichever page of it is shown."""
+        context = {}
+        if self.may_export(request):
+            asked = request.GET.copy()
+            asked.pop(f"{self.keyset}__lt", None)
+            context["export_url"] = f"{reverse('admin:ordering_export_orders')}?{asked.urlencode()}"
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        if not self.may_export(request):
+            raise PermissionDenied
+        try:
+            orders = self.get_changelist_instance(request).queryset
+        except IncorrectLookupParameters:
+            return redirect(f"{reverse('admin:ordering_ordersummary_changelist')}?{ERROR_FLAG}=1")
+        self.log_change(request, OrderSummary(number="orders"), "Exported as CSV.")
+        return StreamingHttpResponse(
+            order_export.pages_async(orders) if isinstance(request, ASGIRequest) else order_export.pages(orders),
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": 'attachment; filename="orders.csv"'},
+        )
 
     def status_mail_view(self, request: HttpRequest, order_id: UUID) -> HttpResponse:
         """Asks whether it is meant; the answer sends the command."""

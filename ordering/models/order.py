@@ -33,7 +33,10 @@ class OrderSummary(ReadModel):
     class Meta:
         verbose_name = "order"
         ordering = ["-placed_at", "-order_id"]
-        permissions = [("request_status_mail", "Can ask for mails that say how an order stands")]
+        permissions = [
+            ("request_status_mail", "Can ask for mails that say how an order stands"),
+            ("export_orders", "Can export orders as CSV"),
+        ]
         indexes = [
             models.Index(fields=["-placed_at", "-order_id"], name="ordering_order_newest"),
             models.Index(fields=["customer_id", "-placed_at", "-order_id"], name="ordering_order_customer"),
