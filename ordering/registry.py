@@ -13,6 +13,22 @@ from ordering.domain.conference import (
     ScheduleConference,
     SellSeats,
 )
+from ordering.domain.conference_changes import (
+    AddPool,
+    AssignPools,
+    CancelConference,
+    ChangeCapacity,
+    ChangePool,
+    ChangeSalesWindow,
+    ChangeSeatType,
+    CloseSales,
+    HoldSeats,
+    MoveConference,
+    ReleaseHold,
+    RenameConference,
+    ReopenSales,
+    RepriceSeats,
+)
 from ordering.domain.customer import ChangeCustomer, Customer, RegisterCustomer
 from ordering.domain.order import (
     CancelOrder,
@@ -34,7 +50,11 @@ from ordering.projections.payment import SalesByConference, SalesByDay
 
 COMMANDS = {
     Customer: (RegisterCustomer, ChangeCustomer),
-    ConferenceSeats: (ScheduleConference, AddSeats, ReserveSeats, SellSeats, ReleaseSeats),
+    ConferenceSeats: (
+        *(ScheduleConference, RenameConference, MoveConference, ChangeSalesWindow, CloseSales, ReopenSales),
+        *(CancelConference, AddSeats, RepriceSeats, ChangeSeatType, ChangeCapacity, AddPool, ChangePool, AssignPools),
+        *(HoldSeats, ReleaseHold, ReserveSeats, SellSeats, ReleaseSeats),
+    ),
     Order: (PlaceOrder, ConfirmOrder, RefuseOrder, ExpireOrder, CancelOrder, RequestStatusMail),
     Payment: (RequestPayment, AcceptPayment, DeclinePayment, RefundPayment),
 }

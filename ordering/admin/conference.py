@@ -1,6 +1,6 @@
-"""Conferences: how many seats are left, and the two things that staff do about them, which are commands.
+"""Conferences: how many seats are left, and what staff do about them, each a form that becomes a command.
 
-Both are views of their own, for Django's change form is atomic and a command needs a transaction of its own.
+The forms have views of their own, for Django's change form is atomic and a command needs a transaction of its own.
 """
 
 import time
@@ -9,42 +9,64 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
-from unfold.paginator import InfinitePaginator
 
-from eventstore.admin import ReadOnlyAdmin
+from eventstore.admin import ReadOnlyAdmin, tag
 from eventstore.commands import dispatch
 from eventstore.context import acting, new_id
 from eventstore.errors import ConcurrencyConflict, DomainError, StreamExists
 from eventstore.monitoring.status import stream_history
-from ordering.admin.formatting import money, seats
+from ordering.admin.conference_acts import ACTS, Act
+from ordering.admin.formatting import in_zone, money, seats
 from ordering.admin.order import as_id
-from ordering.admin.schedule import ConferenceForm, SeatTypeForm, SeatTypes
-from ordering.domain.conference import AddSeats, ScheduleConference
+from ordering.admin.schedule import ConferenceForm, RuleForm, SeatTypes
+from ordering.domain.conference import ScheduleConference
+from ordering.domain.conference_changes import ConferenceChange, time_zones
+from ordering.domain.errors import ConferenceChanged
 from ordering.models import ConferenceSales, ConferenceSummary, OrderSummary
+from ordering.models.conference import counted
 
 SHOWN = 10
 READABLE_WITHIN = 2.0
+CANCELLED = ConferenceSummary.Status.CANCELLED
+PROPOSED = {"currency": "EUR", "time_zone": "UTC"}
 
 
 @admin.register(ConferenceSummary)
 class ConferenceAdmin(ReadOnlyAdmin):
-    """Who may add a conference may schedule one; who may change one may add seats to it."""
+    """Who may add a conference may schedule one; who may change one may do all else about it.
 
-    paginator = InfinitePaginator
+    Cancelling one is not offered: it would leave its orders standing.
+    """
+
     when_empty = "No conference is scheduled yet."
-    list_display = ["name", "starts_at", "opens_at", "closes_at", "left"]
+    list_display = ["name", "shown_status", "starts", "place", "sales_open", "sales_close", "left"]
     search_fields = ["conference_id"]
     search_help_text = "the id of a conference"
-    change_form_outer_before_template = "admin/ordering/conference_acts.html"
-    change_form_outer_after_template = "admin/ordering/conference.html"
-    fields = [("name", "starts_at", "opens_at", "closes_at"), "seat_bars", "sales", "conference_id"]
+    change_form_template = "admin/ordering/conference.html"
+    fields = [("name", "shown_status"), ("starts", "place"), ("sales_open", "sales_close"), "sales", "conference_id"]
+
+    @admin.display(description="status")
+    def shown_status(self, conference: ConferenceSummary) -> SafeString:
+        return tag(conference.status)
+
+    @admin.display(description="starts")
+    def starts(self, conference: ConferenceSummary) -> str:
+        return in_zone(conference.starts_at, conference.time_zone)
+
+    @admin.display(description="sales open")
+    def sales_open(self, conference: ConferenceSummary) -> str:
+        return in_zone(conference.opens_at, conference.time_zone)
+
+    @admin.display(description="sales close")
+    def sales_close(self, conference: ConferenceSummary) -> str:
+        return in_zone(conference.closes_at, conference.time_zone)
 
     @admin.display(description="sales")
     def sales(self, conference: ConferenceSummary) -> SafeString:
@@ -63,17 +85,19 @@ class ConferenceAdmin(ReadOnlyAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("ordering.add_conferencesummary")
 
-    def may_add_seats(self, request: HttpRequest) -> bool:
+    def may_act(self, request: HttpRequest) -> bool:
         return request.user.has_perm("ordering.change_conferencesummary")
 
     def matching(self, term: str) -> Any:
         return super().matching(str(as_id(term)))
 
     def get_urls(self) -> list[URLPattern]:
-        seats_url = path(
-            "<uuid:conference_id>/seats/", self.admin_site.admin_view(self.seats_view), name="ordering_add_seats"
-        )
-        return [seats_url, *super().get_urls()]
+        act_view = self.admin_site.admin_view(self.act_view)
+        return [
+            path("<uuid:conference_id>/do/<slug:act>/", act_view, name="ordering_act"),
+            path("<uuid:conference_id>/do/<slug:act>/<path:key>/", act_view, name="ordering_act"),
+            *super().get_urls(),
+        ]
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -81,39 +105,74 @@ class ConferenceAdmin(ReadOnlyAdmin):
         """A form that schedules a conference. Not Django's: that one would save a row."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = ConferenceForm(request.POST or None, initial={"conference_id": new_id(), "currency": "EUR"})
+        form = ConferenceForm(request.POST or None, initial=PROPOSED | {"conference_id": new_id()})
         seat_types = SeatTypes(request.POST or None, prefix="seats")
         if request.method == "POST" and all([form.is_valid(), seat_types.is_valid()]):
             command = form.command(seat_types.cleaned_data)
-            if self._carried_out(request, command, form, f"{command.name} is scheduled."):
+            row = ConferenceSummary(conference_id=command.conference_id, name=command.name)
+            if self._carried_out(request, command, form, about=row, done=f"{command.name} is scheduled."):
                 return self._shown(request, command.conference_id)
-        context = {"title": "Schedule a conference", "form": form, "seat_types": seat_types}
+        context = {
+            "title": "Schedule a conference",
+            "form": form,
+            "seat_types": seat_types,
+            "time_zones": sorted(time_zones()),
+        }
         return self._page(request, "admin/ordering/schedule.html", context)
 
-    def seats_view(self, request: HttpRequest, conference_id: UUID) -> HttpResponse:
-        if not self.may_add_seats(request):
+    def act_view(self, request: HttpRequest, conference_id: UUID, act: str, key: str = "") -> HttpResponse:
+        """Shows how things are, asks for what is needed, and sends the command."""
+        if not self.may_act(request):
             raise PermissionDenied
+        if act not in ACTS:
+            raise Http404("There is no such thing to do.")
+        data = request.POST if request.method == "POST" else None
+        form = self._form(conference_id, act, key, data)
+        if form is not None and form.is_valid():
+            if self._acted(request, form):
+                return self._shown(request, conference_id)
+            if form.has_error(NON_FIELD_ERRORS, ConferenceChanged.code):
+                form = self._asked_again(conference_id, act, key, request.POST)
+        if form is None:
+            messages.warning(request, "That is not there any more.")
+            return self._shown(request, conference_id)
+        context = {"title": form.title, "form": form, "conference": form.conference}
+        return self._page(request, "admin/ordering/act.html", context | {"time_zones": sorted(time_zones())})
+
+    def _form(self, conference_id: UUID, act: str, key: str, data: QueryDict | None) -> Act | None:
+        """None where the conference has nothing under this key."""
         conference = ConferenceSummary.objects.filter(pk=conference_id).first()
         if conference is None:
             raise Http404("This conference is not readable.")
-        form = SeatTypeForm(request.POST or None, prefix="seats")
-        if request.method == "POST" and form.is_valid():
-            currency = next(iter(conference.seat_types.values()))["price"]["currency"]
-            command = AddSeats(conference_id=conference_id, seat_type=form.seat_type(currency))
-            if self._carried_out(request, command, form, f"{form.cleaned_data['capacity']} seats were added."):
-                return self._shown(request, conference_id)
-        context = {"title": f"Add seats to {conference.name}", "form": form, "conference": conference}
-        return self._page(request, "admin/ordering/add_seats.html", context)
+        try:
+            return ACTS[act](conference, key, data)
+        except KeyError:
+            return None
+
+    def _acted(self, request: HttpRequest, form: Act) -> bool:
+        command, command_id = form.command(), form.cleaned_data["command_id"]
+        return self._carried_out(request, command, form, about=form.conference, done=form.done, command_id=command_id)
+
+    def _asked_again(self, conference_id: UUID, act: str, key: str, data: QueryDict) -> Act | None:
+        """What was filled in, beside how things are by now."""
+        again = data.copy()
+        form = self._form(conference_id, act, key, again)
+        if form is not None:
+            again["seen"] = str(form.conference.terms_version or "")
+            form.add_error(None, f"{ConferenceChanged()} ({ConferenceChanged.code})")
+        return form
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         conference_id = as_id(object_id)
+        conference = ConferenceSummary.objects.filter(pk=conference_id).first()
         context = {
             "orders": OrderSummary.objects.filter(conference_id=conference_id)[:SHOWN],
             "orders_of": f"conference_id={conference_id}",
             "history": stream_history(conference_id, SHOWN),
-            "may_add_seats": self.may_add_seats(request),
+            "may_act": self.may_act(request) and conference and conference.status != CANCELLED,
+            **(seating(conference) if conference else {}),
         }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
@@ -122,30 +181,35 @@ class ConferenceAdmin(ReadOnlyAdmin):
         types = conference.seat_types.values()
         return seats({key: sum(each[key] for each in types) for key in ("capacity", "available")})
 
-    @admin.display(description="seats")
-    def seat_bars(self, conference: ConferenceSummary) -> SafeString:
-        rows = (
-            (each["name"], code, money(each["price"]["amount"], each["price"]["currency"]), seats(each))
-            for code, each in sorted(conference.seat_types.items())
-        )
-        return format_html_join("", '<div class="seat-type"><b>{}</b> <code>{}</code> {}{}</div>', rows)
-
-    def _carried_out(self, request: HttpRequest, command: Any, form: Any, done: str) -> bool:
+    def _carried_out(
+        self,
+        request: HttpRequest,
+        command: ScheduleConference | ConferenceChange,
+        form: RuleForm,
+        *,
+        about: ConferenceSummary,
+        done: str,
+        command_id: UUID | None = None,
+    ) -> bool:
         """Send the command. What refuses it is said at the form."""
         try:
             with acting(actor=f"staff:{request.user.pk}"):
-                dispatch(command)
+                receipt = dispatch(command, command_id=command_id)
         except StreamExists:
             messages.info(request, "This conference was scheduled already.")
+            return True
         except (DomainError, ConcurrencyConflict) as refusal:
-            form.add_error(form.about(refusal.code), f"{refusal} ({refusal.code})")
+            said = ValidationError(f"{refusal} ({refusal.code})", code=refusal.code)
+            form.add_error(form.about(refusal.code), said)
             return False
+        if receipt.repeated:
+            messages.info(request, "This was done already.")
+        elif not receipt.recorded:
+            messages.info(request, "Nothing has changed.")
         else:
-            row = ConferenceSummary(conference_id=command.conference_id, name=getattr(command, "name", ""))
-            record: Callable[..., Any] = (
-                self.log_addition if isinstance(command, ScheduleConference) else self.log_change
-            )
-            record(request, row, f"Sent {command.stored}.")
+            scheduled = isinstance(command, ScheduleConference)
+            record: Callable[..., Any] = self.log_addition if scheduled else self.log_change
+            record(request, about, f"Sent {command.stored}.")
             messages.success(request, done)
         return True
 
@@ -162,3 +226,25 @@ class ConferenceAdmin(ReadOnlyAdmin):
     def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         site = self.admin_site.each_context(request)
         return TemplateResponse(request, template, {**site, **context})
+
+
+def seating(conference: ConferenceSummary) -> dict[str, Any]:
+    """The seat types, pools and holds of a conference, as its page shows them."""
+    seat_types = {code: counted(each) for code, each in sorted(conference.seat_types.items())}
+    return {
+        "seat_types": [
+            {
+                **each,
+                "code": code,
+                "cost": money(each["price"]["amount"], each["price"]["currency"]),
+                "left": seats(each),
+                "pools": [conference.pools[pool]["name"] for pool in each["pools"]],
+            }
+            for code, each in seat_types.items()
+        ],
+        "pools": [{**each, "code": code, "left": seats(each)} for code, each in sorted(conference.pools.items())],
+        "holds": [
+            {**each, "code": hold_id, "of": seat_types[each["seat_type"]]["name"]}
+            for hold_id, each in conference.holds.items()
+        ],
+    }

@@ -1,16 +1,24 @@
 """How values of the business are shown."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from ordering.templatetags.money import money
 
-__all__ = ["link", "money", "seats"]
+__all__ = ["in_zone", "link", "money", "seats"]
+
+
+def in_zone(moment: datetime, time_zone: str) -> str:
+    """As the clocks of the zone show it, and which zone that is."""
+    return f"{date_format(moment.astimezone(ZoneInfo(time_zone)), 'j M Y H:i')} {time_zone}"
 
 
 def link(model: str, key: UUID, text: str | None) -> SafeString:

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
@@ -35,7 +36,10 @@ class SeatTypeShape(Shape):
 class ConferenceShape(Shape):
     id = serializers.UUIDField(source="conference_id")
     name = serializers.CharField()
+    status = serializers.ChoiceField(ConferenceSummary.Status.choices)
     starts_at = serializers.DateTimeField()
+    time_zone = serializers.CharField()
+    place = serializers.CharField()
     sales = SalesShape(source="*")
     seat_types = serializers.SerializerMethodField()
 
@@ -56,7 +60,7 @@ class Conferences(View):
     @extend_schema(operation_id="conferences_list", parameters=[PageQuery], responses=ConferencePage)
     def get(self, request: Request) -> Response:
         """All conferences, the next one first."""
-        return page(request, ConferenceSummary.objects.all(), _show, **self.asked)
+        return page(request, _shown(), _show, **self.asked)
 
 
 class OneConference(View):
@@ -65,11 +69,16 @@ class OneConference(View):
     @extend_schema(responses={200: ConferenceShape, 202: PendingShape})
     def get(self, request: Request, conference_id: UUID) -> Response:
         """A conference, and how many seats are left."""
-        row = ConferenceSummary.objects.filter(pk=conference_id).first()
+        row = _shown().filter(pk=conference_id).first()
         if row is None:
             repository.get(ConferenceSeats, conference_id)
             return self.pending(conference_id, SeatAvailability.name)
         return self.shown(_show(row), row.version)
+
+
+def _shown() -> QuerySet[ConferenceSummary]:
+    """Without what only staff are shown."""
+    return ConferenceSummary.objects.defer("pools", "holds", "unpaid")
 
 
 def _show(row: ConferenceSummary) -> Any:

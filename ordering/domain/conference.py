@@ -1,30 +1,82 @@
 """Conferences: their seats, what they cost, and who has them. No seat is ever given out twice."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import reduce
 from operator import add
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from eventstore.aggregates import Aggregate, Command, Facts, command, handles, on
 from eventstore.events import Event, event
+from ordering.domain.conference_changes import (
+    AddPool,
+    AssignPools,
+    CancelConference,
+    ChangeCapacity,
+    ChangePool,
+    ChangeSalesWindow,
+    ChangeSeatType,
+    CloseSales,
+    ConferenceCancelled,
+    ConferenceChange,
+    ConferenceMoved,
+    ConferenceRenamed,
+    Hold,
+    HoldReleased,
+    HoldSeats,
+    MoveConference,
+    Pool,
+    PoolAdded,
+    PoolCapacityChanged,
+    PoolRenamed,
+    PoolsAssigned,
+    ReleaseHold,
+    RenameConference,
+    ReopenSales,
+    RepriceSeats,
+    SalesClosed,
+    SalesReopened,
+    SalesWindowChanged,
+    SeatCapacityChanged,
+    SeatLimitChanged,
+    SeatsHeld,
+    SeatsRenamed,
+    SeatsRepriced,
+    time_zones,
+)
 from ordering.domain.errors import (
+    CapacityInUse,
+    ConferenceChanged,
+    ConferenceIsCancelled,
     ConferenceNotOnSale,
+    DuplicatePool,
     DuplicateSeatType,
+    HoldTooSmall,
+    InvalidPool,
     InvalidQuantity,
     InvalidSalesWindow,
     InvalidSeatType,
     MixedCurrencies,
+    NameNeeded,
     NoSeatTypes,
+    NotEnoughSeats,
+    PoolTooSmall,
+    ReasonNeeded,
+    SalesWindowOver,
     SeatTypeDiffers,
     TooManySeats,
+    UnknownHold,
+    UnknownPool,
     UnknownSeatType,
+    UnknownTimeZone,
 )
 from ordering.domain.values import Moment, Money
 
-SOLD_OUT = "sold-out"
+SOLD_OUT, CANCELLED = "sold-out", "conference-cancelled"
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -53,15 +105,17 @@ class PricedLine(msgspec.Struct, frozen=True):
     unit_price: Money
 
 
-@event("conference.scheduled", version=2)
+@event("conference.scheduled", version=3)
 class ConferenceScheduled(Event):
-    """Version 1 had no `closes_at`."""
+    """Version 1 had no `closes_at`, version 2 no `time_zone` and no `place`."""
 
     conference_id: UUID
     name: str
     starts_at: Moment
     opens_at: Moment
     closes_at: Moment
+    time_zone: str
+    place: str
 
 
 @event("seats.added")
@@ -110,23 +164,27 @@ class ScheduleConference(Command):
     opens_at: Moment
     closes_at: Moment
     seat_types: tuple[SeatType, ...]
+    time_zone: str = "UTC"
+    place: str = ""
 
 
 @command("seats.add", stream="conference_id")
-class AddSeats(Command):
+class AddSeats(ConferenceChange):
     """A new seat type, or as many more seats of one that exists, on the terms it already has."""
 
-    conference_id: UUID
     seat_type: SeatType
 
 
 @command("seats.reserve", stream="conference_id")
 class ReserveSeats(Command):
-    """An order that was placed in time has its seats even if sales have closed since."""
+    """An order that was placed in time has its seats even if sales have closed since, and at the prices of then: what
+    one seat of each type costs. Without them, as commands were once, it is the price of now.
+    """
 
     conference_id: UUID
     order_id: UUID
     lines: tuple[Line, ...]
+    prices: dict[str, Money] = {}
 
 
 @command("seats.release", stream="conference_id")
@@ -141,30 +199,50 @@ class SellSeats(Command):
     order_id: UUID
 
 
-class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every=100):
-    """Every seat of a conference is free, reserved for an order, or sold to one.
+OF_ORDERS = (SeatsReserved, SeatsRefused, SeatsReleased, SeatsSold)
 
-    An order has all the seats it asks for or none; what it has is remembered until it is released, and no longer.
+
+class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every=100):
+    """Every seat of a conference is free, held, reserved for an order, or sold to one.
+
+    An order has all the seats it asks for or none; what it has is remembered until it is released, and no longer. A
+    seat takes a place in each pool that its type draws on.
     """
 
+    name: str
+    starts_at: datetime
+    time_zone: str
+    place: str
     opens_at: datetime
     closes_at: datetime
+    sales_closed: bool
+    cancelled: bool
+    terms_version: int
     seat_types: dict[str, SeatType]
+    pools: dict[str, Pool]
+    draws_on: dict[str, tuple[str, ...]]
     taken: dict[str, int]
+    holds: dict[UUID, Hold]
     reserved: dict[UUID, tuple[Line, ...]]
     sold: dict[UUID, tuple[Line, ...]]
 
     def __init__(self, stream_id: UUID) -> None:
         super().__init__(stream_id)
+        self.name, self.starts_at, self.time_zone, self.place = "", NEVER, "UTC", ""
         self.opens_at, self.closes_at = NEVER, NEVER
+        self.sales_closed, self.cancelled = False, False
+        self.terms_version = 0
         self.seat_types = {}
+        self.pools = {}
+        self.draws_on = {}
         self.taken = {}
+        self.holds = {}
         self.reserved = {}
         self.sold = {}
 
     def on_sale(self, now: datetime) -> bool:
         """Whether seats can be ordered at this time."""
-        return self.opens_at <= now < self.closes_at
+        return self.opens_at <= now < self.closes_at and not self.sales_closed and not self.cancelled
 
     def offer(self, lines: Iterable[Line], now: datetime) -> tuple[PricedLine, ...]:
         """What an order of these lines would cost now, free seats or not, with one line for each seat type.
@@ -173,7 +251,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         """
         if not self.on_sale(now):
             raise ConferenceNotOnSale
-        offered = self._priced(merged(lines))
+        offered = self._priced(merged(lines), {})
         for line in offered:
             most = self.seat_types[line.seat_type].max_per_order
             if line.quantity > most:
@@ -181,13 +259,14 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         return offered
 
     def available(self, code: str) -> int:
-        """How many seats of a type are neither reserved nor sold. Raises `UnknownSeatType`."""
-        return self._seat_type(code).capacity - self.taken[code]
+        """How many seats of a type are free, and have room in its pools. Raises `UnknownSeatType`."""
+        return min([self._room_of(code), *(self._room_in(pool) for pool in self.draws_on.get(code, ()))])
 
     @handles(ScheduleConference, creates=True)
     def schedule(self, command: ScheduleConference, facts: Facts) -> None:
-        if not command.opens_at < command.closes_at <= command.starts_at:
-            raise InvalidSalesWindow
+        _check_name(command.name)
+        _check_sales_window(command.opens_at, command.closes_at, command.starts_at)
+        _check_time_zone(command.time_zone)
         if not command.seat_types:
             raise NoSeatTypes
         if len({seat_type.code for seat_type in command.seat_types}) < len(command.seat_types):
@@ -199,24 +278,202 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
                 starts_at=command.starts_at,
                 opens_at=command.opens_at,
                 closes_at=command.closes_at,
+                time_zone=command.time_zone,
+                place=command.place,
             )
         )
         for seat_type in command.seat_types:
             self._add(seat_type)
 
+    @handles(RenameConference)
+    def rename(self, command: RenameConference, facts: Facts) -> None:
+        self._check(command)
+        _check_name(command.name)
+        if command.name != self.name:
+            self.record(ConferenceRenamed(conference_id=self.id, name=command.name))
+
+    @handles(MoveConference)
+    def move(self, command: MoveConference, facts: Facts) -> None:
+        self._check(command)
+        _check_time_zone(command.time_zone)
+        _check_sales_window(self.opens_at, self.closes_at, command.starts_at)
+        wanted = (command.starts_at, command.time_zone, command.place)
+        if wanted != (self.starts_at, self.time_zone, self.place):
+            starts_at, time_zone, place = wanted
+            self.record(ConferenceMoved(conference_id=self.id, starts_at=starts_at, time_zone=time_zone, place=place))
+
+    @handles(ChangeSalesWindow)
+    def change_sales_window(self, command: ChangeSalesWindow, facts: Facts) -> None:
+        self._check(command)
+        _check_sales_window(command.opens_at, command.closes_at, self.starts_at)
+        if (command.opens_at, command.closes_at) != (self.opens_at, self.closes_at):
+            self.record(
+                SalesWindowChanged(conference_id=self.id, opens_at=command.opens_at, closes_at=command.closes_at)
+            )
+
+    @handles(CloseSales)
+    def close_sales(self, command: CloseSales, facts: Facts) -> None:
+        self._check(command)
+        _check_reason(command.reason)
+        if not self.sales_closed:
+            self.record(SalesClosed(conference_id=self.id, reason=command.reason))
+
+    @handles(ReopenSales)
+    def reopen_sales(self, command: ReopenSales, facts: Facts) -> None:
+        self._check(command)
+        if not self.sales_closed:
+            return
+        if facts.now >= self.closes_at:
+            raise SalesWindowOver
+        self.record(SalesReopened(conference_id=self.id))
+
+    @handles(CancelConference)
+    def cancel(self, command: CancelConference, facts: Facts) -> None:
+        if self.cancelled:
+            return
+        self._check(command)
+        _check_reason(command.reason)
+        self.record(ConferenceCancelled(conference_id=self.id, reason=command.reason))
+
     @handles(AddSeats)
     def add_seats(self, command: AddSeats, facts: Facts) -> None:
+        self._check(command)
         self._add(command.seat_type)
+
+    @handles(RepriceSeats)
+    def reprice(self, command: RepriceSeats, facts: Facts) -> None:
+        self._check(command)
+        known = self._seat_type(command.seat_type)
+        if command.price.amount < 0:
+            raise InvalidSeatType
+        if command.price.currency != known.price.currency:
+            raise MixedCurrencies
+        if command.price != known.price:
+            command.price.check()
+            self.record(SeatsRepriced(conference_id=self.id, seat_type=known.code, price=command.price))
+
+    @handles(ChangeSeatType)
+    def change_seat_type(self, command: ChangeSeatType, facts: Facts) -> None:
+        self._check(command)
+        known = self._seat_type(command.seat_type)
+        _check_name(command.name)
+        if command.max_per_order < 1:
+            raise InvalidSeatType
+        if command.name != known.name:
+            self.record(SeatsRenamed(conference_id=self.id, seat_type=known.code, name=command.name))
+        if command.max_per_order != known.max_per_order:
+            most = command.max_per_order
+            self.record(SeatLimitChanged(conference_id=self.id, seat_type=known.code, max_per_order=most))
+
+    @handles(ChangeCapacity)
+    def change_capacity(self, command: ChangeCapacity, facts: Facts) -> None:
+        self._check(command)
+        known = self._seat_type(command.seat_type)
+        if command.capacity == known.capacity:
+            return
+        if command.capacity < known.capacity:
+            _check_reason(command.reason)
+            self._check_in_use(known.name, command.capacity, {known.code})
+        self.record(
+            SeatCapacityChanged(
+                conference_id=self.id, seat_type=known.code, capacity=command.capacity, reason=command.reason
+            )
+        )
+
+    @handles(AddPool)
+    def add_pool(self, command: AddPool, facts: Facts) -> None:
+        self._check(command)
+        added = command.pool
+        _check_name(added.name)
+        if not added.code or added.capacity < 1:
+            raise InvalidPool
+        if added.code in self.pools:
+            raise DuplicatePool
+        self.record(PoolAdded(conference_id=self.id, pool=added))
+
+    @handles(ChangePool)
+    def change_pool(self, command: ChangePool, facts: Facts) -> None:
+        self._check(command)
+        known = self._pool(command.pool)
+        _check_name(command.name)
+        if command.capacity < known.capacity:
+            _check_reason(command.reason)
+            self._check_in_use(known.name, command.capacity, self._drawing_on(known.code))
+        if command.name != known.name:
+            self.record(PoolRenamed(conference_id=self.id, pool=known.code, name=command.name))
+        if command.capacity != known.capacity:
+            self.record(
+                PoolCapacityChanged(
+                    conference_id=self.id, pool=known.code, capacity=command.capacity, reason=command.reason
+                )
+            )
+
+    @handles(AssignPools)
+    def assign_pools(self, command: AssignPools, facts: Facts) -> None:
+        self._check(command)
+        known = self._seat_type(command.seat_type)
+        before, wanted = set(self.draws_on.get(known.code, ())), set(command.pools)
+        for pool in sorted(wanted - before):
+            taken, room = self.taken[known.code], self._room_in(pool)
+            if taken > room:
+                raise PoolTooSmall(
+                    f"{taken} of {known.name} are taken, and {self.pools[pool].name} has room for {room}."
+                )
+        if wanted != before:
+            self.record(PoolsAssigned(conference_id=self.id, seat_type=known.code, pools=tuple(sorted(wanted))))
+
+    @handles(HoldSeats)
+    def hold_seats(self, command: HoldSeats, facts: Facts) -> None:
+        self._check(command)
+        if command.hold_id in self.holds:
+            return
+        _check_name(command.label)
+        _check_reason(command.reason)
+        if command.quantity < 1:
+            raise InvalidQuantity
+        free = self.available(command.seat_type)
+        if command.quantity > free:
+            raise NotEnoughSeats(f"Of {self.seat_types[command.seat_type].name} {free} are free.")
+        self.record(
+            SeatsHeld(
+                conference_id=self.id,
+                hold_id=command.hold_id,
+                seat_type=command.seat_type,
+                quantity=command.quantity,
+                label=command.label,
+                reason=command.reason,
+            )
+        )
+
+    @handles(ReleaseHold)
+    def release_hold(self, command: ReleaseHold, facts: Facts) -> None:
+        self._check(command)
+        hold = self.holds.get(command.hold_id)
+        if hold is None:
+            raise UnknownHold
+        if command.quantity < 1:
+            raise InvalidQuantity
+        if command.quantity > hold.quantity:
+            raise HoldTooSmall(f"{hold.label} has {hold.quantity} seats.")
+        self.record(
+            HoldReleased(
+                conference_id=self.id,
+                hold_id=command.hold_id,
+                seat_type=hold.seat_type,
+                quantity=command.quantity,
+            )
+        )
 
     @handles(ReserveSeats)
     def reserve_seats(self, command: ReserveSeats, facts: Facts) -> None:
         if self._held_by(command.order_id):
             return
         lines = merged(command.lines)
-        if any(line.quantity > self.available(line.seat_type) for line in lines):
-            self.record(SeatsRefused(conference_id=self.id, order_id=command.order_id, lines=lines, reason=SOLD_OUT))
+        priced = self._priced(lines, command.prices)
+        if self.cancelled or not self._fit(lines):
+            reason = CANCELLED if self.cancelled else SOLD_OUT
+            self.record(SeatsRefused(conference_id=self.id, order_id=command.order_id, lines=lines, reason=reason))
         else:
-            priced = self._priced(lines)
             self.record(
                 SeatsReserved(conference_id=self.id, order_id=command.order_id, lines=priced, total=total(priced))
             )
@@ -231,9 +488,41 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         if lines := self.reserved.get(command.order_id):
             self.record(SeatsSold(conference_id=self.id, order_id=command.order_id, lines=lines))
 
+    def evolve(self, event: Event) -> None:
+        """Fold one event into the state. Whatever is not about an order is a change of the terms."""
+        super().evolve(event)
+        if not isinstance(event, OF_ORDERS):
+            self.terms_version = self.version
+
     @on(ConferenceScheduled)
     def _scheduled(self, event: ConferenceScheduled) -> None:
+        self.name = event.name
+        self.starts_at, self.time_zone, self.place = event.starts_at, event.time_zone, event.place
         self.opens_at, self.closes_at = event.opens_at, event.closes_at
+
+    @on(ConferenceRenamed)
+    def _renamed(self, event: ConferenceRenamed) -> None:
+        self.name = event.name
+
+    @on(ConferenceMoved)
+    def _moved(self, event: ConferenceMoved) -> None:
+        self.starts_at, self.time_zone, self.place = event.starts_at, event.time_zone, event.place
+
+    @on(SalesWindowChanged)
+    def _sales_window_changed(self, event: SalesWindowChanged) -> None:
+        self.opens_at, self.closes_at = event.opens_at, event.closes_at
+
+    @on(SalesClosed)
+    def _sales_closed(self, event: SalesClosed) -> None:
+        self.sales_closed = True
+
+    @on(SalesReopened)
+    def _sales_reopened(self, event: SalesReopened) -> None:
+        self.sales_closed = False
+
+    @on(ConferenceCancelled)
+    def _cancelled(self, event: ConferenceCancelled) -> None:
+        self.cancelled = True
 
     @on(SeatsAdded)
     def _added(self, event: SeatsAdded) -> None:
@@ -242,6 +531,51 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         capacity = added.capacity + (known.capacity if known else 0)
         self.seat_types[added.code] = msgspec.structs.replace(added, capacity=capacity)
         self.taken.setdefault(added.code, 0)
+
+    @on(SeatsRepriced)
+    def _repriced(self, event: SeatsRepriced) -> None:
+        self._change_type(event.seat_type, price=event.price)
+
+    @on(SeatsRenamed)
+    def _seats_renamed(self, event: SeatsRenamed) -> None:
+        self._change_type(event.seat_type, name=event.name)
+
+    @on(SeatLimitChanged)
+    def _limit_changed(self, event: SeatLimitChanged) -> None:
+        self._change_type(event.seat_type, max_per_order=event.max_per_order)
+
+    @on(SeatCapacityChanged)
+    def _capacity_changed(self, event: SeatCapacityChanged) -> None:
+        self._change_type(event.seat_type, capacity=event.capacity)
+
+    @on(PoolAdded)
+    def _pool_added(self, event: PoolAdded) -> None:
+        self.pools[event.pool.code] = event.pool
+
+    @on(PoolRenamed)
+    def _pool_renamed(self, event: PoolRenamed) -> None:
+        self._change_pool(event.pool, name=event.name)
+
+    @on(PoolCapacityChanged)
+    def _pool_capacity_changed(self, event: PoolCapacityChanged) -> None:
+        self._change_pool(event.pool, capacity=event.capacity)
+
+    @on(PoolsAssigned)
+    def _pools_assigned(self, event: PoolsAssigned) -> None:
+        self.draws_on[event.seat_type] = event.pools
+
+    @on(SeatsHeld)
+    def _held(self, event: SeatsHeld) -> None:
+        self.holds[event.hold_id] = Hold(event.seat_type, event.quantity, event.label)
+        self.taken[event.seat_type] += event.quantity
+
+    @on(HoldReleased)
+    def _hold_released(self, event: HoldReleased) -> None:
+        hold = self.holds.pop(event.hold_id)
+        if event.quantity < hold.quantity:
+            left = hold.quantity - event.quantity
+            self.holds[event.hold_id] = msgspec.structs.replace(hold, quantity=left)
+        self.taken[event.seat_type] -= event.quantity
 
     @on(SeatsReserved)
     def _reserved(self, event: SeatsReserved) -> None:
@@ -279,14 +613,92 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     def _held_by(self, order_id: UUID) -> tuple[Line, ...]:
         return self.reserved.get(order_id) or self.sold.get(order_id) or ()
 
-    def _priced(self, lines: Iterable[Line]) -> tuple[PricedLine, ...]:
-        return tuple(PricedLine(line.seat_type, line.quantity, self._seat_type(line.seat_type).price) for line in lines)
+    def _priced(self, lines: Iterable[Line], prices: Mapping[str, Money]) -> tuple[PricedLine, ...]:
+        """At these prices; a type that is not among them costs what it costs now."""
+        return tuple(
+            PricedLine(
+                line.seat_type,
+                line.quantity,
+                prices.get(line.seat_type, self._seat_type(line.seat_type).price),
+            )
+            for line in lines
+        )
+
+    def _check(self, command: ConferenceChange) -> None:
+        if self.cancelled:
+            raise ConferenceIsCancelled
+        if command.seen not in (None, self.terms_version):
+            raise ConferenceChanged
+
+    def _check_in_use(self, name: str, capacity: int, seat_types: Collection[str]) -> None:
+        if capacity >= sum(self.taken[code] for code in seat_types):
+            return
+        sold, reserved = (_seats_of(orders, seat_types) for orders in (self.sold, self.reserved))
+        held = sum(hold.quantity for hold in self.holds.values() if hold.seat_type in seat_types)
+        raise CapacityInUse(
+            f"Of {name} {sold} are sold, {reserved} reserved and {held} held: {capacity} are not enough."
+        )
+
+    def _fit(self, lines: Iterable[Line]) -> bool:
+        """Whether there is room for all of them at once, in their types and in each of their pools."""
+        drawn: Counter[str] = Counter()
+        for line in lines:
+            if line.quantity > self._room_of(line.seat_type):
+                return False
+            for pool in self.draws_on.get(line.seat_type, ()):
+                drawn[pool] += line.quantity
+        return all(quantity <= self._room_in(pool) for pool, quantity in drawn.items())
+
+    def _room_of(self, seat_type: str) -> int:
+        return self._seat_type(seat_type).capacity - self.taken[seat_type]
+
+    def _room_in(self, pool: str) -> int:
+        return self._pool(pool).capacity - sum(self.taken[code] for code in self._drawing_on(pool))
+
+    def _drawing_on(self, pool: str) -> set[str]:
+        return {seat_type for seat_type, pools in self.draws_on.items() if pool in pools}
+
+    def _change_type(self, code: str, **changes: Any) -> None:
+        self.seat_types[code] = msgspec.structs.replace(self.seat_types[code], **changes)
+
+    def _change_pool(self, code: str, **changes: Any) -> None:
+        self.pools[code] = msgspec.structs.replace(self.pools[code], **changes)
+
+    def _pool(self, code: str) -> Pool:
+        try:
+            return self.pools[code]
+        except KeyError:
+            raise UnknownPool(f"The conference has no pool {code!r}.") from None
 
     def _seat_type(self, code: str) -> SeatType:
         try:
             return self.seat_types[code]
         except KeyError:
             raise UnknownSeatType(f"The conference has no seats of the type {code!r}.") from None
+
+
+def _check_sales_window(opens_at: datetime, closes_at: datetime, starts_at: datetime) -> None:
+    if not opens_at < closes_at <= starts_at:
+        raise InvalidSalesWindow
+
+
+def _check_time_zone(name: str) -> None:
+    if name not in time_zones():
+        raise UnknownTimeZone
+
+
+def _check_name(name: str) -> None:
+    if not name.strip():
+        raise NameNeeded
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise ReasonNeeded
+
+
+def _seats_of(orders: Mapping[UUID, tuple[Line, ...]], seat_types: Collection[str]) -> int:
+    return sum(line.quantity for lines in orders.values() for line in lines if line.seat_type in seat_types)
 
 
 def merged(lines: Iterable[Line]) -> tuple[Line, ...]:

@@ -57,6 +57,42 @@ class InvalidSalesWindow(DomainError):
     code = "invalid-sales-window"
 
 
+class ConferenceIsCancelled(DomainError):
+    """This conference is cancelled: nothing about it changes any more."""
+
+    code = "conference-cancelled"
+
+
+class ConferenceChanged(DomainError):
+    """Somebody has changed this conference since you looked at it. Look at it again."""
+
+    code = "conference-changed"
+
+
+class NameNeeded(DomainError):
+    """A conference, a seat type, a pool and a hold have a name that people can read."""
+
+    code = "name-needed"
+
+
+class ReasonNeeded(DomainError):
+    """This takes a reason, for those who look at the history later."""
+
+    code = "reason-needed"
+
+
+class UnknownTimeZone(DomainError):
+    """A time zone is known by its IANA name, such as Europe/Berlin."""
+
+    code = "unknown-time-zone"
+
+
+class SalesWindowOver(DomainError):
+    """The sales window is over. Change it first."""
+
+    code = "sales-window-over"
+
+
 class NoSeatTypes(DomainError):
     """A conference needs at least one seat type."""
 
@@ -97,6 +133,54 @@ class TooManySeats(DomainError):
     """One order may not have so many seats of one type."""
 
     code = "too-many-seats"
+
+
+class CapacityInUse(DomainError):
+    """There can't be fewer seats than are sold, reserved and held."""
+
+    code = "capacity-in-use"
+
+
+class NotEnoughSeats(DomainError):
+    """So many seats are not free."""
+
+    code = "not-enough-seats"
+
+
+class InvalidPool(DomainError):
+    """A pool has a code and at least one place."""
+
+    code = "invalid-pool"
+
+
+class DuplicatePool(DomainError):
+    """Each pool of a conference has a code of its own."""
+
+    code = "duplicate-pool"
+
+
+class UnknownPool(DomainError):
+    """The conference has no such pool."""
+
+    code = "unknown-pool"
+
+
+class PoolTooSmall(DomainError):
+    """A pool needs room for all that is taken of the seat types that draw on it."""
+
+    code = "pool-too-small"
+
+
+class UnknownHold(DomainError):
+    """The conference has no such hold."""
+
+    code = "unknown-hold"
+
+
+class HoldTooSmall(DomainError):
+    """A hold can't give back more seats than it has."""
+
+    code = "hold-too-small"
 
 
 class OrderNotPayable(DomainError):

@@ -9,3 +9,9 @@ from eventstore.codec import upcaster
 def sales_close_at_the_start(data: dict[str, Any]) -> dict[str, Any]:
     """Version 1 knew no end of sales: seats were sold until the conference began."""
     return {**data, "closes_at": data["starts_at"]}
+
+
+@upcaster("conference.scheduled", 2)
+def conferences_had_no_place(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 knew neither where a conference is nor in which time zone: its times were those of UTC."""
+    return {**data, "time_zone": "UTC", "place": ""}

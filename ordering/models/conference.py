@@ -1,18 +1,42 @@
+from typing import Any
+
 from django.db import models
 
 from projections.models import ReadModel
 
+COUNTS = ("sold", "reserved", "held")
+
 
 class ConferenceSummary(ReadModel):
-    """A conference and its seat types, each with how many seats are still to be had."""
+    """A conference, its seat types and its pools, each with how many seats are still to be had."""
+
+    class Status(models.TextChoices):
+        SCHEDULED = "scheduled", "Scheduled"
+        SALES_CLOSED = "sales_closed", "Sales closed"
+        CANCELLED = "cancelled", "Cancelled"
 
     conference_id = models.UUIDField(primary_key=True)
     name = models.TextField()
+    status = models.CharField(
+        max_length=20, choices=Status.choices, default=Status.SCHEDULED, db_default=Status.SCHEDULED
+    )
     starts_at = models.DateTimeField()
+    time_zone = models.TextField(default="UTC", db_default="UTC", help_text="the IANA name")
+    place = models.TextField(blank=True, default="", db_default="")
     opens_at = models.DateTimeField()
     closes_at = models.DateTimeField()
-    seat_types = models.JSONField(default=dict, help_text="by code: name, price, capacity, max_per_order, available")
+    seat_types = models.JSONField(
+        default=dict, help_text="by code: name, price, capacity, max_per_order, pools, sold, reserved, held, available"
+    )
+    pools = models.JSONField(
+        default=dict, db_default={}, help_text="by code: name, capacity, sold, reserved, held, available"
+    )
+    holds = models.JSONField(default=dict, db_default={}, help_text="by id: seat_type, quantity, label")
+    unpaid = models.JSONField(default=list, db_default=[], help_text="the orders for which seats are reserved")
     version = models.IntegerField(help_text="of the conference's stream")
+    terms_version = models.IntegerField(
+        null=True, blank=True, help_text="when staff last changed something; unknown in rows of version 1"
+    )
 
     class Meta:
         verbose_name = "conference"
@@ -21,3 +45,11 @@ class ConferenceSummary(ReadModel):
 
     def __str__(self) -> str:
         return self.name
+
+
+def counted(seat_type: dict[str, Any]) -> dict[str, Any]:
+    """A seat type with all its figures. One from version 1 of the projection says only how many seats are available:
+    until it is rebuilt, what is taken counts as sold.
+    """
+    taken = seat_type["capacity"] - seat_type["available"]
+    return {"pools": [], "sold": taken, "reserved": 0, "held": 0, **seat_type}

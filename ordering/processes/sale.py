@@ -53,7 +53,8 @@ class Sale(Saga[SaleState], name="sale"):
     def placed(self, state: SaleState, event: OrderPlaced, meta: Meta) -> Iterator[Step]:
         state.order_id, state.conference_id, state.total = event.order_id, event.conference_id, event.total
         lines = tuple(Line(line.seat_type, line.quantity) for line in event.lines)
-        yield Send(ReserveSeats(conference_id=event.conference_id, order_id=event.order_id, lines=lines))
+        prices = {line.seat_type: line.unit_price for line in event.lines}
+        yield Send(ReserveSeats(conference_id=event.conference_id, order_id=event.order_id, lines=lines, prices=prices))
         yield At(event.expires_at, ExpireOrder(order_id=event.order_id), name=PAYMENT_TIMER)
 
     @on(SeatsReserved, key="order_id")

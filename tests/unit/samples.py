@@ -30,6 +30,8 @@ SCHEDULED = ConferenceScheduled(
     opens_at=NOON - timedelta(days=1),
     closes_at=NOON + timedelta(days=1),
     starts_at=NOON + timedelta(days=2),
+    time_zone="UTC",
+    place="",
 )
 ON_SALE = (
     SCHEDULED,

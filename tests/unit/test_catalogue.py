@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
@@ -49,6 +49,8 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
         return st.integers(-(2**63), 2**63 - 1)
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return st.builds(kind, **{name: values_of(hint) for name, hint in fields_of(kind)})
+    if get_origin(kind) is dict:
+        return st.dictionaries(*map(values_of, get_args(kind)), max_size=3)
     if get_args(kind) and get_args(kind)[-1] is Ellipsis:
         return st.lists(values_of(get_args(kind)[0]), max_size=3).map(tuple)
     if get_args(kind):
@@ -78,7 +80,23 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "customer.birth-date-set",
         "customer.address-changed",
         "conference.scheduled",
+        "conference.renamed",
+        "conference.moved",
+        "conference.sales-window-changed",
+        "conference.sales-closed",
+        "conference.sales-reopened",
+        "conference.cancelled",
         "seats.added",
+        "seats.repriced",
+        "seats.renamed",
+        "seats.limit-changed",
+        "seats.capacity-changed",
+        "seats.pool-added",
+        "seats.pool-renamed",
+        "seats.pool-capacity-changed",
+        "seats.pools-assigned",
+        "seats.held",
+        "seats.hold-released",
         "seats.reserved",
         "seats.refused",
         "seats.released",
@@ -95,7 +113,7 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "payment.refunded",
         "mail.sent",
     }
-    assert len(EVENTS) == 22
+    assert len(EVENTS) == 38
 
 
 def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregate() -> None:
@@ -105,7 +123,7 @@ def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregat
 
 
 def test_every_command_has_a_stored_name_of_its_own() -> None:
-    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 17
+    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 31
 
 
 def test_every_command_names_its_stream() -> None:

@@ -59,9 +59,10 @@ def refund(reason: str) -> Send:
     return Send(RefundPayment(payment_id=PAYMENT, reason=reason))
 
 
-def test_an_order_reserves_its_seats_and_is_given_a_time_to_be_paid() -> None:
+def test_an_order_reserves_its_seats_at_its_prices_and_is_given_a_time_to_be_paid() -> None:
+    lines, prices = (Line("standard", 2),), {"standard": STANDARD.price}
     assert tell(Sale, PLACED).last == [
-        Send(ReserveSeats(conference_id=CONFERENCE, order_id=ORDER, lines=(Line("standard", 2),))),
+        Send(ReserveSeats(conference_id=CONFERENCE, order_id=ORDER, lines=lines, prices=prices)),
         At(PLACED.expires_at, ExpireOrder(order_id=ORDER), name=PAYMENT_TIMER),
     ]
 

@@ -254,7 +254,8 @@ def test_conferences_are_for_anyone_to_read(conference):
     assert [each["id"] for each in listed["results"]] == [str(conference)]
     answer = Caller().get(f"/conferences/{conference}")
     assert answer.json() == listed["results"][0]
-    assert set(answer.json()) == {"id", "name", "starts_at", "sales", "seat_types"}
+    shown = {"id", "name", "status", "starts_at", "time_zone", "place", "sales", "seat_types"}
+    assert set(answer.json()) == shown
     assert set(answer.json()["sales"]) == {"opens_at", "closes_at"}
     assert answer.json()["seat_types"] == [
         {

@@ -1,0 +1,372 @@
+"""What staff do about a conference, each a form that becomes a command. They check the shape; the rules are the
+aggregate's.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.http import QueryDict
+
+from eventstore.context import new_id
+from ordering.admin.formatting import in_zone, money
+from ordering.admin.schedule import MomentField, PriceField, RuleForm, SeatTypeForm, TimeZoneField
+from ordering.domain.conference import AddSeats
+from ordering.domain.conference_changes import (
+    AddPool,
+    AssignPools,
+    ChangeCapacity,
+    ChangePool,
+    ChangeSalesWindow,
+    ChangeSeatType,
+    CloseSales,
+    ConferenceChange,
+    HoldSeats,
+    MoveConference,
+    Pool,
+    ReleaseHold,
+    RenameConference,
+    ReopenSales,
+    RepriceSeats,
+)
+from ordering.domain.values import Money
+from ordering.models import ConferenceSummary
+from ordering.models.conference import counted
+
+MOST = 1_000_000
+REASON = "For those who look at the history later."
+
+
+class Act(RuleForm):
+    """One thing that can be done about a conference, or about a seat type, a pool or a hold of it: its subject.
+
+    `seen` says which terms whoever fills it in has looked at; `command_id`, made before it is sent, that a form which
+    is sent twice is carried out once.
+    """
+
+    verb: ClassVar[str]
+    done: ClassVar[str]
+    subjects: ClassVar[str] = ""
+    warning: ClassVar[str] = ""
+
+    command_id = forms.UUIDField(widget=forms.HiddenInput)
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, conference: ConferenceSummary, key: str = "", data: QueryDict | None = None) -> None:
+        """Raises KeyError where the conference has nothing under this key."""
+        self.conference, self.key = conference, key
+        self.subject: dict[str, Any] = getattr(conference, self.subjects)[key] if self.subjects else {}
+        if self.subjects == "seat_types":
+            self.subject = counted(self.subject)
+        super().__init__(data)
+        self.initial = {"command_id": new_id(), "seen": conference.terms_version, **self.known()}
+        self.order_fields([name for name in self.fields if name not in {"command_id", "seen"}])
+
+    @property
+    def title(self) -> str:
+        about = self.subject.get("name") or self.subject.get("label") or self.conference.name
+        return f"{self.verb}: {about}"
+
+    @property
+    def zone(self) -> str:
+        return super().zone if "time_zone" in self.fields else self.conference.time_zone
+
+    def known(self) -> Mapping[str, Any]:
+        """What the fields say before anybody has filled them in."""
+        return {}
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        """How things are now, as far as it matters here."""
+        return ()
+
+    def command(self) -> ConferenceChange:
+        raise NotImplementedError
+
+    def about_it(self) -> dict[str, Any]:
+        """What every command of staff says."""
+        return {"conference_id": self.conference.pk, "seen": self.cleaned_data["seen"]}
+
+    def local(self, moment: datetime) -> datetime:
+        """As a form shows it."""
+        return moment.astimezone(ZoneInfo(self.conference.time_zone)).replace(tzinfo=None)
+
+    def shown(self, moment: datetime) -> str:
+        return in_zone(moment, self.conference.time_zone)
+
+
+class Rename(Act):
+    verb, done = "Rename", "The conference has another name."
+    blamed = {"name-needed": "name"}
+
+    name = forms.CharField(max_length=200)
+
+    def known(self) -> Mapping[str, Any]:
+        return {"name": self.conference.name}
+
+    def command(self) -> ConferenceChange:
+        return RenameConference(**self.about_it(), name=self.cleaned_data["name"])
+
+
+class Move(Act):
+    verb, done = "Move", "The conference is moved."
+    warning = "Nobody is told by mail. Orders stay as they are."
+    blamed = {"invalid-sales-window": "starts_at"}
+
+    starts_at = MomentField(label="Starts")
+    time_zone = TimeZoneField(label="Time zone", help_text="The start is a time of this zone.")
+    place = forms.CharField(max_length=200, required=False)
+
+    def known(self) -> Mapping[str, Any]:
+        row = self.conference
+        return {"starts_at": self.local(row.starts_at), "time_zone": row.time_zone, "place": row.place}
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        yield "Starts", self.shown(self.conference.starts_at)
+        yield "Sales close", self.shown(self.conference.closes_at)
+
+    def command(self) -> ConferenceChange:
+        given = self.cleaned_data
+        return MoveConference(
+            **self.about_it(), starts_at=given["starts_at"], time_zone=given["time_zone"], place=given["place"]
+        )
+
+
+class SalesWindow(Act):
+    verb, done = "Change the sales window", "The sales window is another one."
+    blamed = {"invalid-sales-window": "closes_at"}
+
+    opens_at = MomentField(label="Sales open")
+    closes_at = MomentField(label="Sales close")
+
+    def known(self) -> Mapping[str, Any]:
+        return {"opens_at": self.local(self.conference.opens_at), "closes_at": self.local(self.conference.closes_at)}
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        yield "Starts", self.shown(self.conference.starts_at)
+        yield "Times are those of", self.conference.time_zone
+
+    def command(self) -> ConferenceChange:
+        given = self.cleaned_data
+        return ChangeSalesWindow(**self.about_it(), opens_at=given["opens_at"], closes_at=given["closes_at"])
+
+
+class Close(Act):
+    verb, done = "Close sales", "Sales are closed."
+    warning = "Nobody can order seats until sales are opened again. Orders that are placed can still be paid."
+    blamed = {"reason-needed": "reason"}
+
+    reason = forms.CharField(max_length=500, help_text=REASON)
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        for each in self.conference.seat_types.values():
+            yield each["name"], f"{each['available']:,} of {each['capacity']:,} left"
+
+    def command(self) -> ConferenceChange:
+        return CloseSales(**self.about_it(), reason=self.cleaned_data["reason"])
+
+
+class Reopen(Act):
+    verb, done = "Open sales again", "The sales window counts again."
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        yield "Sales open", self.shown(self.conference.opens_at)
+        yield "Sales close", self.shown(self.conference.closes_at)
+
+    def command(self) -> ConferenceChange:
+        return ReopenSales(**self.about_it())
+
+
+class MoreSeats(Act, SeatTypeForm):
+    verb, done = "Add seats", "The seats are added."
+    warning = (
+        "A code that the conference has already gets more seats, on the terms it has: same name, price and limit. "
+        "Any other code is a new seat type."
+    )
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        for code, each in sorted(self.conference.seat_types.items()):
+            price = money(each["price"]["amount"], each["price"]["currency"])
+            yield code, f"{each['name']}, {price}, at most {each['max_per_order']} in an order"
+
+    def command(self) -> ConferenceChange:
+        currency = next(iter(self.conference.seat_types.values()))["price"]["currency"]
+        return AddSeats(**self.about_it(), seat_type=self.seat_type(currency))
+
+
+class NewPool(Act):
+    verb, done = "Add a pool", "The pool is there. No seat type draws on it yet."
+    warning = "A pool is room that several seat types share. Every seat of theirs takes one place in it."
+    blamed = {"duplicate-pool": "code", "invalid-pool": "code", "name-needed": "name"}
+
+    code = forms.SlugField(max_length=50)
+    name = forms.CharField(max_length=100)
+    capacity = forms.IntegerField(label="Places", min_value=1, max_value=MOST)
+
+    def command(self) -> ConferenceChange:
+        given = self.cleaned_data
+        return AddPool(**self.about_it(), pool=Pool(given["code"], given["name"], given["capacity"]))
+
+
+class Counted(Act):
+    """Shows how many seats there are of its subject, and who has them."""
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        for count in ("capacity", "sold", "reserved", "held", "available"):
+            yield count.capitalize(), f"{self.subject[count]:,}"
+
+
+class SeatPrice(Counted):
+    verb, done, subjects = "Change the price", "The price is another one.", "seat_types"
+    warning = "Orders that are placed keep the price that they were placed at."
+
+    blamed = {"too-many-decimals": "price"}
+
+    price = PriceField()
+
+    def known(self) -> Mapping[str, Any]:
+        return {"price": self.subject["price"]["amount"]}
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        yield "Price", money(self.subject["price"]["amount"], self.subject["price"]["currency"])
+        yield from super().facts()
+
+    def command(self) -> ConferenceChange:
+        price = Money(self.cleaned_data["price"], self.subject["price"]["currency"])
+        return RepriceSeats(**self.about_it(), seat_type=self.key, price=price)
+
+
+class SeatCapacity(Counted):
+    verb, done, subjects = "Change the capacity", "The capacity is another one.", "seat_types"
+    blamed = {"capacity-in-use": "capacity", "reason-needed": "reason"}
+
+    capacity = forms.IntegerField(min_value=0, max_value=MOST)
+    reason = forms.CharField(max_length=500, required=False, help_text=f"Needed where it gets less. {REASON}")
+
+    def known(self) -> Mapping[str, Any]:
+        return {"capacity": self.subject["capacity"]}
+
+    def command(self) -> ConferenceChange:
+        given = self.cleaned_data
+        return ChangeCapacity(**self.about_it(), seat_type=self.key, capacity=given["capacity"], reason=given["reason"])
+
+
+class SeatTerms(Act):
+    verb, done, subjects = "Change the name and the limit", "The seat type is changed.", "seat_types"
+    blamed = {"name-needed": "name"}
+
+    name = forms.CharField(max_length=100)
+    max_per_order = forms.IntegerField(label="At most in an order", min_value=1, max_value=1_000)
+
+    def known(self) -> Mapping[str, Any]:
+        return {"name": self.subject["name"], "max_per_order": self.subject["max_per_order"]}
+
+    def command(self) -> ConferenceChange:
+        given = self.cleaned_data
+        return ChangeSeatType(
+            **self.about_it(), seat_type=self.key, name=given["name"], max_per_order=given["max_per_order"]
+        )
+
+
+class SeatPools(Counted):
+    verb, done, subjects = "Choose pools", "The seat type draws on other pools.", "seat_types"
+    warning = "Seats that are sold, reserved or held take their places in a pool from now on."
+    blamed = {"pool-too-small": "pools"}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        pools = sorted(self.conference.pools.items())
+        self.fields["pools"] = forms.MultipleChoiceField(
+            required=False,
+            widget=forms.CheckboxSelectMultiple,
+            choices=[
+                (code, f"{each['name']}: {each['available']:,} of {each['capacity']:,} left") for code, each in pools
+            ],
+        )
+
+    def known(self) -> Mapping[str, Any]:
+        return {"pools": self.subject["pools"]}
+
+    def command(self) -> ConferenceChange:
+        return AssignPools(**self.about_it(), seat_type=self.key, pools=tuple(self.cleaned_data["pools"]))
+
+
+class NewHold(Counted):
+    verb, done, subjects = "Hold seats", "The seats are held.", "seat_types"
+    warning = "They are kept from sale, for speakers or sponsors, until they are released."
+    blamed = {"not-enough-seats": "quantity", "name-needed": "label", "reason-needed": "reason"}
+
+    quantity = forms.IntegerField(label="Seats", min_value=1, max_value=MOST)
+    label = forms.CharField(max_length=100, help_text="For whom, such as Speakers. Name a group, not a person.")
+    reason = forms.CharField(max_length=500, help_text=REASON)
+
+    def command(self) -> ConferenceChange:
+        given = self.cleaned_data
+        return HoldSeats(
+            **self.about_it(),
+            hold_id=given["command_id"],
+            seat_type=self.key,
+            quantity=given["quantity"],
+            label=given["label"],
+            reason=given["reason"],
+        )
+
+
+class PoolTerms(Counted):
+    verb, done, subjects = "Change the pool", "The pool is changed.", "pools"
+    blamed = {"capacity-in-use": "capacity", "reason-needed": "reason", "name-needed": "name"}
+
+    name = forms.CharField(max_length=100)
+    capacity = forms.IntegerField(min_value=0, max_value=MOST)
+    reason = forms.CharField(max_length=500, required=False, help_text=f"Needed where it gets less. {REASON}")
+
+    def known(self) -> Mapping[str, Any]:
+        return {"name": self.subject["name"], "capacity": self.subject["capacity"]}
+
+    def command(self) -> ConferenceChange:
+        given = self.cleaned_data
+        return ChangePool(
+            **self.about_it(),
+            pool=self.key,
+            name=given["name"],
+            capacity=given["capacity"],
+            reason=given["reason"],
+        )
+
+
+class Release(Act):
+    verb, done, subjects = "Release", "The seats are free again.", "holds"
+    blamed = {"hold-too-small": "quantity"}
+
+    quantity = forms.IntegerField(label="Seats", min_value=1, max_value=MOST, help_text="All of them, or a part.")
+
+    def known(self) -> Mapping[str, Any]:
+        return {"quantity": self.subject["quantity"]}
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        yield "Held", f"{self.subject['quantity']:,}"
+        yield "Of the type", self.conference.seat_types[self.subject["seat_type"]]["name"]
+
+    def command(self) -> ConferenceChange:
+        return ReleaseHold(**self.about_it(), hold_id=UUID(self.key), quantity=self.cleaned_data["quantity"])
+
+
+ACTS: Mapping[str, type[Act]] = {
+    "rename": Rename,
+    "move": Move,
+    "sales-window": SalesWindow,
+    "close-sales": Close,
+    "open-sales": Reopen,
+    "add-seats": MoreSeats,
+    "add-pool": NewPool,
+    "price": SeatPrice,
+    "capacity": SeatCapacity,
+    "terms": SeatTerms,
+    "pools": SeatPools,
+    "hold": NewHold,
+    "pool": PoolTerms,
+    "release": Release,
+}
+"""By the word in their addresses."""

@@ -1,0 +1,72 @@
+"""The page of a conference needs no theme: all that can be done about it is there in Django's own admin."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.integration.plain import BASE_DIR
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+VISIT = """
+import django
+django.setup()
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.test import Client
+from django.test.utils import setup_test_environment
+from django.urls import reverse
+from ordering.admin.conference_acts import ACTS
+from ordering.models import ConferenceSummary
+from tests.integration import shop
+
+setup_test_environment()
+assert admin.site.__class__ is admin.AdminSite
+conference = shop.conference_on_sale()
+client = Client()
+client.force_login(User.objects.create_superuser("plain"))
+page = reverse("admin:ordering_conferencesummary_change", args=[conference])
+
+
+def do(act, *key, **said):
+    url = reverse("admin:ordering_act", args=[conference, act, *key])
+    assert url in client.get(page).content.decode(), act
+    form = client.get(url).context["form"]
+    shown = {name: form[name].value() for name in form.fields}
+    said = {name: value for name, value in {**shown, **said}.items() if value is not None}
+    assert client.post(url, said).status_code == 302, act
+    return ConferenceSummary.objects.get(pk=conference)
+
+
+do("add-seats", code="student", name="Student", price="10.00", capacity=5)
+do("add-pool", code="hall", name="Hall", capacity=50)
+do("pools", "standard", pools=["hall"])
+(hold_id,) = do("hold", "standard", quantity=2, label="Speakers", reason="Free entry.").holds
+do("release", hold_id)
+do("price", "standard", price="10.00")
+do("capacity", "standard", capacity=60, reason="Smaller hall.")
+do("terms", "standard", name="Regular", max_per_order=2)
+do("pool", "hall", name="Great hall", capacity=55)
+do("rename", name="DjangoCon")
+do("move", place="Berlin")
+do("sales-window", opens_at="2020-01-01T09:00")
+do("close-sales", reason="The hall is in doubt.")
+row = do("open-sales")
+assert (row.name, row.place, row.seat_types["standard"]["available"]) == ("DjangoCon", "Berlin", 55)
+shown = client.get(page).content.decode()
+assert "55 of 60 left" in shown and "conference.moved" in shown
+for url in ("ordering_conferencesummary_changelist", "ordering_conferencesummary_add"):
+    assert client.get(reverse(f"admin:{url}")).status_code == 200, url
+print("visited")
+"""
+
+
+def test_a_conference_is_changed_without_a_theme():
+    settings = {"DJANGO_SETTINGS_MODULE": "tests.integration.admin.plain_settings"}
+    command = [sys.executable, "-c", VISIT]
+    done = subprocess.run(
+        command, cwd=BASE_DIR, env={**os.environ, **settings}, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.stdout.endswith("visited\n"), done.stdout + done.stderr
