@@ -53,7 +53,7 @@ class Buy(Job):
         place = PlaceOrder(order_id=order_id, customer_id=customer_id, conference_id=self._conference_id, lines=_LINES)
         with acting(correlation_id=new_id(), actor=f"customer:{customer_id}"):
             _carry_out(place, order_id, Status.AWAITING_PAYMENT)
-        reference = f"REF-{self._random.getrandbits(32):08X}"
+        reference = f"REF-{order_id.hex[-12:].upper()}"
         accept = AcceptPayment(payment_id=payment_id_of(order_id), amount=_TOTAL, reference=reference)
         with acting(correlation_id=new_id(), actor="provider:sandbox"):
             _carry_out(accept, order_id, Status.CONFIRMED)

@@ -92,7 +92,9 @@ def events_of(number: int, random: Random) -> list[tuple[str, UUID, int, Event]]
         expires_at=_BEGIN + number * EVENTS_AN_ORDER * _STEP + timedelta(minutes=15),
     )
     requested = PaymentRequested(payment_id=payment_id, order_id=order_id, amount=amount, provider="card")
-    accepted = PaymentAccepted(payment_id=payment_id, order_id=order_id, amount=amount, reference=f"R{number:08}")
+    accepted = PaymentAccepted(
+        payment_id=payment_id, order_id=order_id, amount=amount, reference=f"R{number:08}", provider=""
+    )
     last: Event = OrderStatusMailRequested(order_id=order_id, customer_id=customer_id)
     if number % 10 == 0:
         last = OrderCancelled(order_id=order_id, reason="cannot come")

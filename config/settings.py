@@ -200,6 +200,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"OrderStatusEnum": "ordering.models.OrderSummary.Status"},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "ordering.api.schema.with_problems",
@@ -250,6 +251,8 @@ BANK_TRANSFER_BIC = env.str("BANK_TRANSFER_BIC", default="")
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
 STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")
 STRIPE_RETURN_URL = env.str("STRIPE_RETURN_URL", default="") or BASE_URL
+PAYMENT_EXCESS = env.dict("PAYMENT_EXCESS", default={})  # by provider: `at once` or `staff`
+PAYMENT_PENDING_HOURS = env.float("PAYMENT_PENDING_HOURS", default=72.0)
 PROFILE_LINK_DAYS = env.int("PROFILE_LINK_DAYS", default=0)  # 0: for good
 MAIL_DOMAIN = env.str("MAIL_DOMAIN", default="boxoffice.localhost")
 # Uniqueness is kept by hashes under this key, so it outlives the other one: a new key would free every taken address.

@@ -70,6 +70,12 @@ UNFOLD: dict[str, Any] = {
                 _list("Sales by conference", "payments", "ordering", "conferencesales"),
             ),
             _group(
+                "Money to look at",
+                _list("Unmatched payments", "help", "ordering", "unmatchedmoney"),
+                _list("Excess", "savings", "ordering", "excess"),
+                _list("Failed refunds", "money_off", "ordering", "failedrefund"),
+            ),
+            _group(
                 "Read models",
                 _list("Projections", "view_list", "projections", "generation"),
             ),

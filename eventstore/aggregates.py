@@ -75,7 +75,7 @@ class Handler(msgspec.Struct, frozen=True):
 
     command: type[Command]
     method: str
-    creates: bool
+    creates: bool | None
 
 
 class Aggregate:
@@ -157,9 +157,11 @@ class Aggregate:
 
 
 def handles(
-    command: type[C], /, *, creates: bool = False
+    command: type[C], /, *, creates: bool | None = False
 ) -> Callable[[Callable[[A, C, Facts], None]], Callable[[A, C, Facts], None]]:
-    """The method that decides about a command. It needs an existing stream, or with `creates` one that isn't there."""
+    """The method that decides about a command. It needs an existing stream, or with `creates` one that isn't there, or
+    with None either.
+    """
 
     def mark(method: Callable[[A, C, Facts], None]) -> Callable[[A, C, Facts], None]:
         _marks(method, "_handles").append((command, creates))

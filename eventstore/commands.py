@@ -214,7 +214,7 @@ def decide(
     loaded = aggregate.version
     if handler.creates and (aggregate.exists or since):
         raise StreamExists
-    if not handler.creates and not aggregate.exists:
+    if handler.creates is False and not aggregate.exists:
         raise StreamNotFound
     if if_version is not None and if_version != loaded:
         raise ConcurrencyConflict

@@ -5,6 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from eventstore.conf import faults
+from ordering import conf
 from ordering.providers.bank_transfer import is_iban
 
 
@@ -38,6 +40,12 @@ def stripe_keys(**_: Any) -> list[CheckMessage]:
     if len(missing) == 1:
         return [Error(f"Stripe needs {missing[0]}, too.", hint="Without both it is off.", id="ordering.E012")]
     return []
+
+
+@register()
+def configured(**_: Any) -> list[CheckMessage]:
+    """What settings say of money means something."""
+    return [Error(fault, id="ordering.E002") for fault in faults(conf.SETTINGS)]
 
 
 BANK_ACCOUNT = ("BANK_TRANSFER_HOLDER", "BANK_TRANSFER_IBAN", "BANK_TRANSFER_BIC")

@@ -30,21 +30,50 @@ from ordering.domain.conference_changes import (
     RepriceSeats,
 )
 from ordering.domain.customer import ChangeCustomer, Customer, RegisterCustomer
+from ordering.domain.finance import (
+    Account,
+    BookPayment,
+    BringForward,
+    FailRefund,
+    MarkRefundMade,
+    MovePaymentIn,
+    MovePaymentOut,
+    RequestRefund,
+    RetryRefund,
+    ReturnEverything,
+    SettleRefund,
+)
 from ordering.domain.order import (
     CancelOrder,
     ConfirmOrder,
+    CreditPayment,
+    DebitRefund,
     ExpireOrder,
     Order,
     PlaceOrder,
     RefuseOrder,
     RequestStatusMail,
+    TakeUpOrder,
 )
-from ordering.domain.payment import AcceptPayment, DeclinePayment, Payment, RefundPayment, RequestPayment
+from ordering.domain.payment import (
+    AcceptPayment,
+    AssignPayment,
+    AwaitPayment,
+    DeclinePayment,
+    KeepUnmatched,
+    Payment,
+    RefundPayment,
+    RequestPayment,
+    UnmatchedPayment,
+)
 from ordering.effects.customer import send_welcome
-from ordering.effects.order import send_confirmation, send_status
+from ordering.effects.order import send_confirmation, send_due, send_status
+from ordering.effects.refund import ask_provider
+from ordering.processes.booking import Booking
 from ordering.processes.sale import Sale
 from ordering.projections.conference import SeatAvailability
 from ordering.projections.customer import CustomerProfiles
+from ordering.projections.finance import ExcessOfOrders, FailedRefunds, UnmatchedPayments
 from ordering.projections.order import OrderSummaries
 from ordering.projections.payment import SalesByConference, SalesByDay
 
@@ -55,8 +84,31 @@ COMMANDS = {
         *(CancelConference, AddSeats, RepriceSeats, ChangeSeatType, ChangeCapacity, AddPool, ChangePool, AssignPools),
         *(HoldSeats, ReleaseHold, ReserveSeats, SellSeats, ReleaseSeats),
     ),
-    Order: (PlaceOrder, ConfirmOrder, RefuseOrder, ExpireOrder, CancelOrder, RequestStatusMail),
-    Payment: (RequestPayment, AcceptPayment, DeclinePayment, RefundPayment),
+    Order: (
+        PlaceOrder,
+        ConfirmOrder,
+        RefuseOrder,
+        ExpireOrder,
+        TakeUpOrder,
+        CancelOrder,
+        CreditPayment,
+        DebitRefund,
+        RequestStatusMail,
+    ),
+    Payment: (RequestPayment, AcceptPayment, AwaitPayment, DeclinePayment, RefundPayment),
+    UnmatchedPayment: (KeepUnmatched, AssignPayment),
+    Account: (
+        BookPayment,
+        BringForward,
+        MovePaymentOut,
+        MovePaymentIn,
+        RequestRefund,
+        ReturnEverything,
+        SettleRefund,
+        FailRefund,
+        RetryRefund,
+        MarkRefundMade,
+    ),
 }
 
 PROJECTIONS = (
@@ -65,14 +117,19 @@ PROJECTIONS = (
     OrderSummaries(),
     SalesByDay(),
     SalesByConference(),
+    UnmatchedPayments(),
+    ExcessOfOrders(),
+    FailedRefunds(),
 )
 
-SAGAS = (Sale(),)
+SAGAS = (Booking(), Sale())
 
 EFFECTS = (
     send_welcome,
     send_confirmation,
     send_status,
+    send_due,
+    ask_provider,
 )
 
 commands.register(COMMANDS)

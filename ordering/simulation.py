@@ -128,7 +128,7 @@ class Simulation:
 
     def _pay(self, order_id: UUID) -> Receipt:
         total = repository.get(Order, order_id).total
-        reference = f"SIM-{self.random.getrandbits(32):08X}"
+        reference = f"SIM-{self.random.getrandbits(32):08X}-{order_id.hex[-8:].upper()}"
         return dispatch(AcceptPayment(payment_id=payment_id_of(order_id), amount=total, reference=reference))
 
     def _customer(self) -> UUID:

@@ -98,12 +98,13 @@ class Saga(Subscriber, Generic[S]):
         return self._rules.get(version, self)
 
     def key(self, recorded: Recorded) -> str | None:
-        """The instance that an event concerns under these rules; None if they don't want it."""
+        """The instance that an event concerns under these rules; None if they don't want it, or if it names none."""
         of_event = self._keys.get(recorded.type)
         happened = recorded.event
         if of_event is None or (isinstance(happened, CommandRefused) and happened.saga != self.name):
             return None
-        return str(of_event(happened))
+        key = of_event(happened)
+        return None if key is None else str(key)
 
     def keys(self, recorded: Recorded) -> Iterable[Hashable]:
         named = (rules.key(recorded) for rules in self._rules.values())

@@ -49,7 +49,7 @@ def when(
     """The events that a command records; raises what the aggregate refuses with."""
     if aggregate.handlers[type(command)].creates and aggregate.exists:
         raise StreamExists
-    if not aggregate.handlers[type(command)].creates and not aggregate.exists:
+    if aggregate.handlers[type(command)].creates is False and not aggregate.exists:
         raise StreamNotFound
     aggregate.decide(command, StandIn(now, others, drawn))
     return aggregate.recorded

@@ -1,5 +1,6 @@
 """Orders: placing, reading, cancelling, and their history."""
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -21,10 +22,12 @@ from ordering.api.serializers import Count, Identifier, MoneyShape, PageQuery, P
 from ordering.api.views import View
 from ordering.domain.conference import Line
 from ordering.domain.errors import CustomerNotFound
+from ordering.domain.finance import account_id_of
 from ordering.domain.order import CancelOrder, Order, PlaceOrder, RequestStatusMail
 from ordering.domain.values import Money, payment_id_of
 from ordering.models import OrderSummary
 from ordering.projections.order import OrderSummaries
+from ordering.providers.sandbox import SANDBOX
 
 SUMMARIES = OrderSummaries()
 MOST_LINES = 50
@@ -60,6 +63,26 @@ class PaymentShape(Shape):
     pay_url = serializers.URLField(allow_null=True, help_text="where to pay, while that is possible")
 
 
+class RefundShape(Shape):
+    id = serializers.UUIDField()
+    amount = MoneyShape()
+    status = serializers.CharField(help_text="requested, settled or failed")
+
+
+class ReceivedPaymentShape(PaymentShape):
+    """Where money came in twice for one payment, it is there twice, each time with a reference of its own."""
+
+    received_at = serializers.DateTimeField(allow_null=True)
+    reference = serializers.CharField(help_text="the provider's name for what was paid; empty until it was")
+    refunds = RefundShape(many=True)
+
+
+class BalanceShape(Shape):
+    received = MoneyShape()
+    returned = MoneyShape()
+    due = MoneyShape(help_text="what is still waited for")
+
+
 class OrderShape(Shape):
     id = serializers.UUIDField(source="order_id")
     number = serializers.CharField()
@@ -70,31 +93,62 @@ class OrderShape(Shape):
     total = serializers.SerializerMethodField()
     placed_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
-    payment = serializers.SerializerMethodField()
+    balance = serializers.SerializerMethodField()
+    payments = serializers.SerializerMethodField()
+    payment = serializers.SerializerMethodField(help_text="the newest of them")
 
     @extend_schema_field(MoneyShape)
     def get_total(self, row: OrderSummary) -> Any:
-        return MoneyShape(Money(row.total, row.currency)).data
+        return _money(row.total, row.currency)
+
+    @extend_schema_field(BalanceShape)
+    def get_balance(self, row: OrderSummary) -> Any:
+        return {name: _money(getattr(row, name), row.currency) for name in ("received", "returned", "due")}
+
+    @extend_schema_field(ReceivedPaymentShape(many=True))
+    def get_payments(self, row: OrderSummary) -> Any:
+        return [
+            {
+                "id": payment["id"],
+                "status": payment["status"],
+                "amount": _money(payment["amount"], payment["currency"]),
+                "received_at": payment["received_at"],
+                "reference": payment["reference"],
+                "refunds": [
+                    {**refund, "amount": _money(refund["amount"], payment["currency"])} for refund in payment["refunds"]
+                ],
+                "pay_url": self._pay_url(row, UUID(payment["id"]), payment["status"]),
+            }
+            for payment in row.payments
+        ]
 
     @extend_schema_field(PaymentShape(allow_null=True))
     def get_payment(self, row: OrderSummary) -> Any:
         if row.payment_id is None or row.payment_amount is None:
             return None
-        payable = row.status == OrderSummary.Status.AWAITING_PAYMENT and row.payment_status in PAYABLE
         return PaymentShape(
             {
                 "id": row.payment_id,
                 "status": row.payment_status,
-                "amount": Money(row.payment_amount, row.currency),
-                "pay_url": self._pay_url(row.payment_id) if payable else None,
+                "amount": Money(row.payment_amount, row.payments[-1]["currency"] if row.payments else row.currency),
+                "pay_url": self._pay_url(row, row.payment_id, row.payment_status),
             }
         ).data
 
-    def _pay_url(self, payment_id: UUID) -> str | None:
-        if settings.PAYMENT_PROVIDER != "sandbox":
+    def _pay_url(self, row: OrderSummary, payment_id: UUID, status: str) -> str | None:
+        payable = row.status == OrderSummary.Status.AWAITING_PAYMENT and status in PAYABLE
+        if not payable or settings.PAYMENT_PROVIDER != SANDBOX:
             return None
         request: Request = self.context["request"]
         return request.build_absolute_uri(reverse("sandbox-payment", args=[payment_id]))
+
+
+class CancelledShape(OrderShape):
+    to_be_returned = serializers.SerializerMethodField(help_text="what goes back; under way until it has")
+
+    @extend_schema_field(MoneyShape)
+    def get_to_be_returned(self, row: OrderSummary) -> Any:
+        return _money(row.received - row.returned, row.currency)
 
 
 class OrderQuery(PageQuery):
@@ -124,6 +178,8 @@ class HistoryShape(Shape):
 class OrderView(View):
     """What the calls about orders share."""
 
+    shape: type[OrderShape] = OrderShape
+
     def order(self, order_id: UUID, *, touch: bool = False) -> Order:
         """From its stream. Raises `StreamNotFound`, also for somebody else's."""
         order = repository.get(Order, order_id)
@@ -131,7 +187,7 @@ class OrderView(View):
         return order
 
     def show(self, row: OrderSummary) -> Any:
-        return OrderShape(row, context={"request": self.request}).data
+        return self.shape(row, context={"request": self.request}).data
 
     def as_it_stands(self, receipt: Receipt, status: int, *, location: str | None = None) -> Response:
         row = _row(receipt)
@@ -178,9 +234,11 @@ class OneOrder(OrderView):
 
 
 class Cancellation(OrderView):
-    @extend_schema(request=CancelShape, responses=OrderShape)
+    shape = CancelledShape
+
+    @extend_schema(request=CancelShape, responses=CancelledShape)
     def post(self, request: Request, order_id: UUID) -> Response:
-        """Seats return, and money that was paid is refunded."""
+        """Seats return, and the provider is asked to return the money; the answer says how much that is."""
         self.order(order_id, touch=True)
         values = shaped(CancelShape, request.data)
         return self.as_it_stands(self.send(CancelOrder(order_id=order_id, **values)), 200)
@@ -203,6 +261,10 @@ class History(OrderView):
         return Response({"results": [_entry(recorded) for recorded in store.read_stream(order_id)]})
 
 
+def _money(amount: Decimal | str, currency: str) -> Any:
+    return MoneyShape(Money(Decimal(amount), currency)).data
+
+
 def _entry(recorded: Recorded) -> dict[str, Any]:
     return {
         "position": recorded.position,
@@ -220,5 +282,13 @@ def _row(receipt: Receipt) -> OrderSummary:
     row = OrderSummary.objects.filter(pk=order_id, version__gte=receipt.version).first()
     if row is not None:
         return row
-    events = [*store.read_stream(order_id), *store.read_stream(payment_id_of(order_id))]
+    booked = store.read_stream(account_id_of(order_id))
+    payments = {payment_id_of(order_id), *(_payment_of(each) for each in booked)}
+    streams = [booked, *(store.read_stream(stream_id) for stream_id in (order_id, *payments))]
+    events = [recorded for stream in streams for recorded in stream]
     return log_reads.folded(SUMMARIES, order_id, sorted(events, key=lambda recorded: recorded.position))
+
+
+def _payment_of(booked: Recorded) -> UUID:
+    payment_id: UUID = booked.event.payment_id  # type: ignore[attr-defined]  # every event of an account has one
+    return payment_id

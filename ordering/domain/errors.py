@@ -207,13 +207,85 @@ class OrderNotCancellable(DomainError):
     code = "order-not-cancellable"
 
 
-class PaymentAlreadySettled(DomainError):
-    """This payment has already been accepted."""
+class OrderNotTakenUp(DomainError):
+    """Only an order that has expired and is paid by now can be taken up again."""
 
-    code = "payment-already-settled"
+    code = "order-not-taken-up"
+
+
+class PaymentReferenceDiffers(DomainError):
+    """Another amount was reported under this reference before."""
+
+    code = "payment-reference-differs"
+
+
+class PaymentReferenceTaken(DomainError):
+    """The money of this reference was reported for another payment before."""
+
+    code = "payment-reference-taken"
+
+
+class ReportDiffers(DomainError):
+    """Another report came under this id before."""
+
+    code = "report-differs"
 
 
 class PaymentNotRefundable(DomainError):
     """Only a payment that was accepted can be refunded."""
 
     code = "payment-not-refundable"
+
+
+class PaymentAlreadyAssigned(DomainError):
+    """This payment belongs to an order already."""
+
+    code = "payment-already-assigned"
+
+
+class OrderNotFound(DomainError):
+    """There is no such order."""
+
+    code = "order-not-found"
+
+
+class NothingToMove(DomainError):
+    """Nothing is left of this money: it has gone back, is under way, or was moved."""
+
+    code = "nothing-to-move"
+
+
+class PaymentNotReceived(DomainError):
+    """This account has received no such payment."""
+
+    code = "payment-not-received"
+
+
+class RefundTooHigh(DomainError):
+    """No more can go back than was received and has neither gone back nor is under way."""
+
+    code = "refund-too-high"
+
+
+class RefundNotFound(DomainError):
+    """There is no such refund."""
+
+    code = "refund-not-found"
+
+
+class RefundNotUnderWay(DomainError):
+    """This refund is not under way."""
+
+    code = "refund-not-under-way"
+
+
+class RefundNotFailed(DomainError):
+    """Only a refund that has failed can be tried again."""
+
+    code = "refund-not-failed"
+
+
+class RefundAlreadySettled(DomainError):
+    """This refund has been settled."""
+
+    code = "refund-already-settled"

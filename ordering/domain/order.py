@@ -1,6 +1,7 @@
 """Orders: somebody asks for seats of a conference, and gets them by paying in time."""
 
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 from uuid import UUID
@@ -17,6 +18,7 @@ from ordering.domain.errors import (
     OrderNotExpirable,
     OrderNotPayable,
     OrderNotRefusable,
+    OrderNotTakenUp,
 )
 from ordering.domain.values import NUMBER_BITS, Moment, Money, order_number
 
@@ -66,6 +68,47 @@ class OrderCancelled(Event):
     reason: str
 
 
+@event("order.payment-credited")
+class PaymentCredited(Event):
+    """Finance has booked money for this order; `due` is what it owes since then, negative if there is too much.
+
+    Money in another currency than the order's doesn't count.
+    """
+
+    order_id: UUID
+    payment_id: UUID
+    provider: str
+    reference: str
+    amount: Money
+    due: Money
+    brought_forward: bool = False
+
+
+@event("order.underpaid")
+class OrderUnderpaid(Event):
+    """Money has come in, and this is still due."""
+
+    order_id: UUID
+    due: Money
+
+
+@event("order.refund-debited")
+class RefundDebited(Event):
+    """Money of this order has gone back; `due` is what it owes since then."""
+
+    order_id: UUID
+    refund_id: UUID
+    amount: Money
+    due: Money
+
+
+@event("order.taken-up")
+class OrderTakenUp(Event):
+    """It had expired, was paid all the same, and has got seats again."""
+
+    order_id: UUID
+
+
 @event("order.status-mail-requested")
 class OrderStatusMailRequested(Event):
     order_id: UUID
@@ -102,19 +145,54 @@ class CancelOrder(Command):
     reason: str = ""
 
 
+@command("order.credit-payment", stream="order_id")
+class CreditPayment(Command):
+    order_id: UUID
+    payment_id: UUID
+    provider: str
+    reference: str
+    amount: Money
+    brought_forward: bool = False
+
+
+@command("order.debit-refund", stream="order_id")
+class DebitRefund(Command):
+    order_id: UUID
+    refund_id: UUID
+    amount: Money
+
+
+@command("order.take-up", stream="order_id")
+class TakeUpOrder(Command):
+    order_id: UUID
+
+
 @command("order.request-status-mail", stream="order_id")
 class RequestStatusMail(Command):
     order_id: UUID
 
 
 class Order(Aggregate, category="order"):
-    """Placed, then confirmed, refused or expired; placed or confirmed, it can be cancelled."""
+    """Placed, then confirmed, refused or expired; placed or confirmed, it can be cancelled; expired, it can be taken up
+    again.
+
+    What it owes is its total, less what was credited, plus what was debited. `before_finance` is what an order had paid
+    that was confirmed before finance kept books.
+    """
 
     number: str
     customer_id: UUID
     lines: tuple[PricedLine, ...]
     total: Money
+    received: Money
+    returned: Money
+    before_finance: Money
     status: Status
+
+    @property
+    def due(self) -> Money:
+        """What is still owed; negative if there is too much."""
+        return self.total + (self.received + self.before_finance) * -1 + self.returned
 
     @handles(PlaceOrder, creates=True)
     def place(self, command: PlaceOrder, facts: Facts) -> None:
@@ -147,6 +225,42 @@ class Order(Aggregate, category="order"):
             raise OrderNotPayable
         self.record(OrderConfirmed(order_id=self.id))
 
+    @handles(CreditPayment)
+    def credit(self, command: CreditPayment, facts: Facts) -> None:
+        before = self.due
+        if command.brought_forward:
+            before += self.before_finance
+        counts = command.amount.currency == before.currency
+        due = before + command.amount * -1 if counts else before
+        self.record(
+            PaymentCredited(
+                order_id=self.id,
+                payment_id=command.payment_id,
+                provider=command.provider,
+                reference=command.reference,
+                amount=command.amount,
+                due=due,
+                brought_forward=command.brought_forward,
+            )
+        )
+        if self.status is Status.PLACED and self.due.amount <= 0:
+            self.record(OrderConfirmed(order_id=self.id))
+        elif self.status is Status.PLACED and counts:
+            self.record(OrderUnderpaid(order_id=self.id, due=self.due))
+
+    @handles(DebitRefund)
+    def debit(self, command: DebitRefund, facts: Facts) -> None:
+        counts = command.amount.currency == self.total.currency
+        due = self.due + command.amount if counts else self.due
+        self.record(RefundDebited(order_id=self.id, refund_id=command.refund_id, amount=command.amount, due=due))
+
+    @handles(TakeUpOrder)
+    def take_up(self, command: TakeUpOrder, facts: Facts) -> None:
+        if self.status is not Status.EXPIRED or self.due.amount > 0:
+            raise OrderNotTakenUp
+        self.record(OrderTakenUp(order_id=self.id))
+        self.record(OrderConfirmed(order_id=self.id))
+
     @handles(ExpireOrder)
     def expire(self, command: ExpireOrder, facts: Facts) -> None:
         if self.status is not Status.PLACED:
@@ -167,6 +281,7 @@ class Order(Aggregate, category="order"):
     def _placed(self, event: OrderPlaced) -> None:
         self.number, self.customer_id = event.number, event.customer_id
         self.lines, self.total = event.lines, event.total
+        self.received = self.returned = self.before_finance = Money(Decimal(0), event.total.currency)
         self.status = Status.PLACED
 
     @on(OrderRefused)
@@ -176,6 +291,28 @@ class Order(Aggregate, category="order"):
     @on(OrderConfirmed)
     def _confirmed(self, event: OrderConfirmed) -> None:
         self.status = Status.CONFIRMED
+        if self.due.amount > 0:
+            self.before_finance = self.due
+
+    @on(PaymentCredited)
+    def _credited(self, event: PaymentCredited) -> None:
+        if event.brought_forward:
+            self.before_finance = event.due * 0
+        if event.amount.currency == event.due.currency:
+            self.received += event.amount
+
+    @on(OrderUnderpaid)
+    def _underpaid(self, event: OrderUnderpaid) -> None:
+        """What is due is known."""
+
+    @on(RefundDebited)
+    def _debited(self, event: RefundDebited) -> None:
+        if event.amount.currency == event.due.currency:
+            self.returned += event.amount
+
+    @on(OrderTakenUp)
+    def _taken_up(self, event: OrderTakenUp) -> None:
+        """It is confirmed in the same decision."""
 
     @on(OrderExpired)
     def _expired(self, event: OrderExpired) -> None:

@@ -1,16 +1,29 @@
-"""Payments: what a provider is asked to collect, and what it says became of it."""
+"""Payments: what a provider is asked to collect, and everything that it says became of it."""
 
 from enum import StrEnum
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from eventstore.aggregates import Aggregate, Command, Facts, command, handles, on
+from eventstore.errors import StreamNotFound
 from eventstore.events import Event, event
-from ordering.domain.errors import PaymentAlreadySettled, PaymentNotRefundable
+from ordering.domain.errors import (
+    MixedCurrencies,
+    OrderNotFound,
+    PaymentAlreadyAssigned,
+    PaymentNotRefundable,
+    PaymentReferenceDiffers,
+    PaymentReferenceTaken,
+)
+from ordering.domain.order import Order
 from ordering.domain.values import Money
+
+UNMATCHED = UUID("b3c0a3c4-52a3-5d0c-8a4b-3c8f1f0f9a17")
+"""The name space of the ids of money that nobody knows."""
 
 
 class Status(StrEnum):
     REQUESTED = "requested"
+    PENDING = "pending"
     DECLINED = "declined"
     ACCEPTED = "accepted"
     REFUNDED = "refunded"
@@ -24,13 +37,25 @@ class PaymentRequested(Event):
     provider: str
 
 
-@event("payment.accepted")
+@event("payment.accepted", version=2)
 class PaymentAccepted(Event):
-    """The amount is what was paid, which may differ from what was asked for."""
+    """The amount is what was paid, which may differ from what was asked for. Version 1 had no `provider`: it is empty
+    where the money came in before finance kept books.
+    """
 
     payment_id: UUID
     order_id: UUID
     amount: Money
+    reference: str
+    provider: str
+
+
+@event("payment.pending")
+class PaymentPending(Event):
+    """The customer has paid, and the provider doesn't have the money yet."""
+
+    payment_id: UUID
+    order_id: UUID
     reference: str
 
 
@@ -43,10 +68,33 @@ class PaymentDeclined(Event):
 
 @event("payment.refunded")
 class PaymentRefunded(Event):
+    """From before finance kept books: all that was paid has gone back."""
+
     payment_id: UUID
     order_id: UUID
     amount: Money
     reason: str
+
+
+@event("payment.unmatched")
+class PaymentUnmatched(Event):
+    """Money has come in for a payment that nobody asked for."""
+
+    payment_id: UUID
+    provider: str
+    reference: str
+    amount: Money
+
+
+@event("payment.assigned")
+class PaymentAssigned(Event):
+    """Somebody found out for which order the money is."""
+
+    payment_id: UUID
+    order_id: UUID
+    provider: str
+    reference: str
+    amount: Money
 
 
 @command("payment.request", stream="payment_id")
@@ -64,6 +112,14 @@ class AcceptPayment(Command):
     reference: str
 
 
+@command("payment.await", stream="payment_id")
+class AwaitPayment(Command):
+    """The provider says that the money is on its way."""
+
+    payment_id: UUID
+    reference: str = ""
+
+
 @command("payment.decline", stream="payment_id")
 class DeclinePayment(Command):
     payment_id: UUID
@@ -72,19 +128,39 @@ class DeclinePayment(Command):
 
 @command("payment.refund", stream="payment_id")
 class RefundPayment(Command):
+    """From before finance kept books: one that still waits somewhere is carried out as it was meant."""
+
     payment_id: UUID
     reason: str
 
 
-class Payment(Aggregate, category="payment"):
-    """Requested, perhaps declined (once or more often), accepted once, perhaps refunded.
+@command("payment.keep-unmatched", stream="payment_id")
+class KeepUnmatched(Command):
+    payment_id: UUID
+    provider: str
+    reference: str
+    amount: Money
 
-    The amount is the one asked for until one is paid; the reference is the provider's name for what was paid.
+
+@command("payment.assign", stream="payment_id")
+class AssignPayment(Command):
+    payment_id: UUID
+    order_id: UUID
+
+
+class Payment(Aggregate, category="payment"):
+    """Requested once, and then whatever the provider reports. No report takes away a fact that was reported before:
+    what was accepted stays accepted.
+
+    The amount is the one asked for until one is paid. `receipts` has each sum that came in by the provider's reference,
+    `unbooked` those of before finance kept books that have not gone back.
     """
 
     order_id: UUID
+    provider: str
     amount: Money
-    reference: str
+    receipts: dict[str, Money]
+    unbooked: dict[str, Money]
     status: Status
 
     @handles(RequestPayment, creates=True)
@@ -97,19 +173,27 @@ class Payment(Aggregate, category="payment"):
 
     @handles(AcceptPayment)
     def accept(self, command: AcceptPayment, facts: Facts) -> None:
-        if not self.settled:
-            self.record(
-                PaymentAccepted(
-                    payment_id=self.id, order_id=self.order_id, amount=command.amount, reference=command.reference
-                )
+        if command.reference in self.receipts:
+            if self.receipts[command.reference] != command.amount:
+                raise PaymentReferenceDiffers
+            return
+        claim_reference(self, self.provider, command.reference)
+        self.record(
+            PaymentAccepted(
+                payment_id=self.id,
+                order_id=self.order_id,
+                amount=command.amount,
+                reference=command.reference,
+                provider=self.provider,
             )
-        elif command.reference != self.reference:
-            raise PaymentAlreadySettled
+        )
+
+    @handles(AwaitPayment)
+    def wait(self, command: AwaitPayment, facts: Facts) -> None:
+        self.record(PaymentPending(payment_id=self.id, order_id=self.order_id, reference=command.reference))
 
     @handles(DeclinePayment)
     def decline(self, command: DeclinePayment, facts: Facts) -> None:
-        if self.settled:
-            raise PaymentAlreadySettled
         self.record(PaymentDeclined(payment_id=self.id, order_id=self.order_id, reason=command.reason))
 
     @handles(RefundPayment)
@@ -128,18 +212,94 @@ class Payment(Aggregate, category="payment"):
 
     @on(PaymentRequested)
     def _requested(self, event: PaymentRequested) -> None:
-        self.order_id, self.amount, self.reference = event.order_id, event.amount, ""
+        self.order_id, self.provider, self.amount = event.order_id, event.provider, event.amount
+        self.receipts, self.unbooked = {}, {}
         self.status = Status.REQUESTED
 
     @on(PaymentAccepted)
     def _accepted(self, event: PaymentAccepted) -> None:
-        self.amount, self.reference = event.amount, event.reference
+        self.amount = self.receipts[event.reference] = event.amount
+        if not event.provider:
+            self.unbooked[event.reference] = event.amount
         self.status = Status.ACCEPTED
+
+    @on(PaymentPending)
+    def _pending(self, event: PaymentPending) -> None:
+        if not self.settled:
+            self.status = Status.PENDING
 
     @on(PaymentDeclined)
     def _declined(self, event: PaymentDeclined) -> None:
-        self.status = Status.DECLINED
+        if not self.settled:
+            self.status = Status.DECLINED
 
     @on(PaymentRefunded)
     def _refunded(self, event: PaymentRefunded) -> None:
+        self.unbooked = {}
         self.status = Status.REFUNDED
+
+
+class UnmatchedPayment(Aggregate, category="unmatched-payment"):
+    """Money that a provider has received for nothing that is known here, until somebody assigns it to an order."""
+
+    provider: str
+    reference: str
+    amount: Money
+    order_id: UUID | None
+
+    @handles(KeepUnmatched, creates=None)
+    def keep(self, command: KeepUnmatched, facts: Facts) -> None:
+        if self.exists:
+            if self.amount != command.amount:
+                raise PaymentReferenceDiffers
+            return
+        claim_reference(self, command.provider, command.reference)
+        self.record(
+            PaymentUnmatched(
+                payment_id=self.id, provider=command.provider, reference=command.reference, amount=command.amount
+            )
+        )
+
+    @handles(AssignPayment)
+    def assign(self, command: AssignPayment, facts: Facts) -> None:
+        if self.order_id is not None:
+            raise PaymentAlreadyAssigned
+        try:
+            order = facts.look_up(Order, command.order_id)
+        except StreamNotFound:
+            raise OrderNotFound from None
+        if order.total.currency != self.amount.currency:
+            raise MixedCurrencies
+        self.record(
+            PaymentAssigned(
+                payment_id=self.id,
+                order_id=command.order_id,
+                provider=self.provider,
+                reference=self.reference,
+                amount=self.amount,
+            )
+        )
+
+    @on(PaymentUnmatched)
+    def _unmatched(self, event: PaymentUnmatched) -> None:
+        self.provider, self.reference, self.amount = event.provider, event.reference, event.amount
+        self.order_id = None
+
+    @on(PaymentAssigned)
+    def _assigned(self, event: PaymentAssigned) -> None:
+        self.order_id = event.order_id
+
+
+def claim_reference(payment: Aggregate, provider: str, reference: str) -> None:
+    """Money is told once, whatever stream it is told in."""
+    payment.claim("payment-reference", f"{provider}/{reference}", PaymentReferenceTaken())
+
+
+def further_payment_id(order_id: UUID, number: int) -> UUID:
+    """The payment that asks for what is still due, the first, the second and so on."""
+    return uuid5(order_id, f"payment/{number}")
+
+
+def unmatched_payment_id(provider: str, reference: str) -> UUID:
+    """What money is called here that a provider calls so, and that nobody knows."""
+    return uuid5(UNMATCHED, f"{provider}/{reference}")

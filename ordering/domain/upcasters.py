@@ -15,3 +15,9 @@ def sales_close_at_the_start(data: dict[str, Any]) -> dict[str, Any]:
 def conferences_had_no_place(data: dict[str, Any]) -> dict[str, Any]:
     """Version 2 knew neither where a conference is nor in which time zone: its times were those of UTC."""
     return {**data, "time_zone": "UTC", "place": ""}
+
+
+@upcaster("payment.accepted", 1)
+def no_provider_is_told(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 is from before finance kept books."""
+    return {**data, "provider": ""}

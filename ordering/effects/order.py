@@ -1,7 +1,7 @@
 from eventstore.events import Meta
 from ordering.domain.customer import Customer
 from ordering.domain.mail import MailSent
-from ordering.domain.order import Order, OrderConfirmed, OrderStatusMailRequested
+from ordering.domain.order import Order, OrderConfirmed, OrderStatusMailRequested, OrderUnderpaid
 from ordering.effects import mail
 from sagas.effects.effect import AT_LEAST_ONCE, effect
 
@@ -42,3 +42,20 @@ def send_status(event: OrderStatusMailRequested, meta: Meta) -> MailSent:
         total=order.total,
     )
     return mail.sent(send_status, meta)
+
+
+@effect("mail.payment-due", on=OrderUnderpaid, delivery=AT_LEAST_ONCE, retries=8)
+def send_due(event: OrderUnderpaid, meta: Meta) -> MailSent:
+    """Tell the customer that money has come in, and what is still due."""
+    order = send_due.look_up(Order, event.order_id, meta)
+    customer = send_due.look_up(Customer, order.customer_id, meta)
+    mail.send(
+        "payment_due",
+        to=customer.email,
+        message_id=send_due.idempotency_key(meta),
+        name=customer.name,
+        number=order.number,
+        total=order.total,
+        due=event.due,
+    )
+    return mail.sent(send_due, meta)

@@ -2,7 +2,18 @@
 
 from ordering.models.conference import ConferenceSummary
 from ordering.models.customer import CustomerAccount, CustomerProfile
+from ordering.models.finance import Excess, FailedRefund, UnmatchedMoney
 from ordering.models.order import OrderSummary
 from ordering.models.payment import ConferenceSales, DailySales
 
-__all__ = ["ConferenceSales", "ConferenceSummary", "CustomerAccount", "CustomerProfile", "DailySales", "OrderSummary"]
+__all__ = [
+    "ConferenceSales",
+    "ConferenceSummary",
+    "CustomerAccount",
+    "CustomerProfile",
+    "DailySales",
+    "Excess",
+    "FailedRefund",
+    "OrderSummary",
+    "UnmatchedMoney",
+]

@@ -4,7 +4,10 @@ from projections.models import ReadModel
 
 
 class OrderSummary(ReadModel):
-    """An order as a client sees it: what was asked for, where it stands, and its payment."""
+    """An order as a client sees it: what was asked for, where it stands, and its money.
+
+    `payment_id`, `payment_status` and `payment_amount` are those of its newest payment.
+    """
 
     class Status(models.TextChoices):
         PLACED = "placed"
@@ -28,6 +31,14 @@ class OrderSummary(ReadModel):
     payment_id = models.UUIDField(null=True, blank=True)
     payment_status = models.TextField(blank=True, default="")
     payment_amount = models.DecimalField(max_digits=22, decimal_places=4, null=True, blank=True)
+    payments = models.JSONField(
+        default=list,
+        db_default=[],
+        help_text="each with id, reference, status, amount, currency, received_at and its refunds",
+    )
+    received = models.DecimalField(max_digits=22, decimal_places=4, default=0, db_default=0)
+    returned = models.DecimalField(max_digits=22, decimal_places=4, default=0, db_default=0)
+    due = models.DecimalField(max_digits=22, decimal_places=4, default=0, db_default=0)
     version = models.IntegerField(help_text="of the order's stream")
 
     class Meta:

@@ -3,7 +3,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Count, Q, Sum
+from django.db.models import Sum
 
 from ordering.domain.values import in_decimals_of
 from projections.models import ReadModel
@@ -16,9 +16,9 @@ class Sales(models.Manager["ConferenceSales"]):
         """Number and sum of what was received for a conference and of what has gone back, by currency."""
         grouped = self.filter(conference_id=conference_id).order_by("currency").values("currency")
         return grouped.annotate(
-            payments=Count("payment_id"),
+            payments=Sum("count"),
             total_received=Sum("received"),
-            refunds=Count("payment_id", filter=Q(refunded_at__isnull=False)),
+            refunds=Sum("refunds"),
             total_refunded=Sum("refunded"),
         )
 
@@ -32,6 +32,10 @@ class ConferenceSales(ReadModel):
     currency = models.CharField(max_length=3)
     received = models.DecimalField(max_digits=22, decimal_places=4, default=0)
     refunded = models.DecimalField(max_digits=22, decimal_places=4, default=0)
+    count = models.IntegerField(
+        default=0, db_default=1, help_text="how often money came in: twice, where it was paid twice"
+    )
+    refunds = models.IntegerField(default=0, db_default=0)
     received_at = models.DateTimeField()
     refunded_at = models.DateTimeField(null=True, blank=True)
 

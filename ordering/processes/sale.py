@@ -1,12 +1,15 @@
-"""The sale: from an order to seats that are paid for, or given back."""
+"""The sale: from an order to seats that are paid for, or given back, and its money with them."""
 
 from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 import msgspec
 from django.conf import settings
 
 from eventstore.events import Meta
+from ordering import conf
 from ordering.domain.conference import (
     Line,
     ReleaseSeats,
@@ -15,37 +18,87 @@ from ordering.domain.conference import (
     SeatsReserved,
     SellSeats,
 )
+from ordering.domain.finance import (
+    BringForward,
+    PaymentMovedIn,
+    PaymentReceived,
+    RefundSettled,
+    RequestRefund,
+    ReturnEverything,
+    account_id_of,
+)
 from ordering.domain.order import (
+    PAYMENT_WINDOW,
     ConfirmOrder,
+    CreditPayment,
+    DebitRefund,
     ExpireOrder,
     OrderCancelled,
     OrderConfirmed,
     OrderExpired,
     OrderPlaced,
     OrderRefused,
+    OrderTakenUp,
+    OrderUnderpaid,
+    PaymentCredited,
     RefuseOrder,
+    TakeUpOrder,
 )
-from ordering.domain.payment import PaymentAccepted, RefundPayment, RequestPayment
+from ordering.domain.payment import (
+    PaymentAccepted,
+    PaymentDeclined,
+    PaymentPending,
+    RequestPayment,
+    further_payment_id,
+)
 from ordering.domain.values import Money, payment_id_of
 from sagas.refusal import CommandRefused
 from sagas.saga import Saga, on
-from sagas.steps import At, Cancel, End, Send, Step
+from sagas.steps import At, Cancel, Send, Step
 
 PAYMENT_TIMER = "payment-window"
+PENDING_TIMER = "payment-pending"
+
+CANCELLED = "The order was cancelled."
+ENDED = "The order had ended when the payment arrived."
+TOO_LITTLE = "The order was not paid in full in time."
+TOO_MUCH = "The order cost less than was paid."
+WRONG_CURRENCY = "The order is not paid in this currency."
+NO_SEATS = "No seats were left when the payment arrived."
 
 
 class SaleState(msgspec.Struct):
-    """What the sale of one order remembers."""
+    """What the sale of one order remembers.
+
+    `paid` says that money came in before finance kept books, and is not brought forward yet. `kept` is what came in and
+    was not asked back, `asked` counts the payments asked for beyond the first, and `early` are credits that wait until
+    it is clear whether there are seats.
+    """
 
     order_id: UUID | None = None
     conference_id: UUID | None = None
     total: Money | None = None
     closed: bool = False
     paid: bool = False
+    lines: tuple[Line, ...] = ()
+    prices: dict[str, Money] = {}
+    awaits_seats: bool = False
+    confirmed: bool = False
+    expired: bool = False
+    reviving: bool = False
+    kept: Decimal = Decimal(0)
+    asked: int = 0
+    early: tuple[CreditPayment, ...] = ()
+    pending_until: datetime | None = None
 
 
-class Sale(Saga[SaleState], name="sale"):
-    """Reserve, ask for the money, confirm; when the order ends otherwise, give back seats and money."""
+class Sale(Saga[SaleState], name="sale", version=2):
+    """Reserve, ask for the money, credit what finance has booked; when the order ends otherwise, give back seats and
+    money. Money that comes late takes the order up again, if it is all of it and there are seats.
+
+    Version 1 asked the payment itself for its money, and gave it back without asking anybody. Instances that it began
+    go on here.
+    """
 
     state = SaleState
 
@@ -53,73 +106,208 @@ class Sale(Saga[SaleState], name="sale"):
     def placed(self, state: SaleState, event: OrderPlaced, meta: Meta) -> Iterator[Step]:
         state.order_id, state.conference_id, state.total = event.order_id, event.conference_id, event.total
         lines = tuple(Line(line.seat_type, line.quantity) for line in event.lines)
-        prices = {line.seat_type: line.unit_price for line in event.lines}
-        yield Send(ReserveSeats(conference_id=event.conference_id, order_id=event.order_id, lines=lines, prices=prices))
+        state.lines, state.awaits_seats = lines, True
+        state.prices = {line.seat_type: line.unit_price for line in event.lines}
+        yield self._reserve(state, event.order_id, event.conference_id)
         yield At(event.expires_at, ExpireOrder(order_id=event.order_id), name=PAYMENT_TIMER)
 
     @on(SeatsReserved, key="order_id")
     def reserved(self, state: SaleState, event: SeatsReserved, meta: Meta) -> Iterator[Step]:
-        if state.closed:
+        if state.reviving:
+            yield Send(TakeUpOrder(order_id=event.order_id))
+        elif state.closed:
             yield Send(ReleaseSeats(conference_id=event.conference_id, order_id=event.order_id))
-            return
-        yield Send(
-            RequestPayment(
-                payment_id=payment_id_of(event.order_id),
-                order_id=event.order_id,
-                amount=event.total,
-                provider=settings.PAYMENT_PROVIDER,
-            )
-        )
+        elif not event.total.amount:
+            yield Send(ConfirmOrder(order_id=event.order_id))
+        else:
+            yield self._ask(payment_id_of(event.order_id), event.order_id, event.total)
+        yield from self._credit_early(state)
 
     @on(SeatsRefused, key="order_id")
     def seats_refused(self, state: SaleState, event: SeatsRefused, meta: Meta) -> Iterator[Step]:
-        yield Send(RefuseOrder(order_id=event.order_id, reason=event.reason))
+        if state.reviving:
+            state.reviving = False
+            yield from self._return_everything(state, NO_SEATS)
+        else:
+            yield Send(RefuseOrder(order_id=event.order_id, reason=event.reason))
+        yield from self._credit_early(state)
 
     @on(PaymentAccepted, key="order_id")
     def accepted(self, state: SaleState, event: PaymentAccepted, meta: Meta) -> Iterator[Step]:
-        state.paid = True
-        if state.closed:
-            yield self._refund(event.order_id, "The order had ended when the payment arrived.")
-        elif event.amount != state.total:
-            yield self._refund(event.order_id, "The payment was not what the order costs.")
+        """Of before finance kept books, or of a process that doesn't know of finance yet. All others are booked."""
+        if not event.provider:
+            yield self._bring_forward(event.order_id)
+
+    @on(PaymentPending, key="order_id")
+    def pending(self, state: SaleState, event: PaymentPending, meta: Meta) -> Iterator[Step]:
+        if state.pending_until is None and not state.closed and not state.confirmed:
+            state.pending_until = meta.recorded_at + conf.pending_bound()
+            yield Cancel(PAYMENT_TIMER)
+            yield At(state.pending_until, ExpireOrder(order_id=event.order_id), name=PENDING_TIMER)
+
+    @on(PaymentDeclined, key="order_id")
+    def declined(self, state: SaleState, event: PaymentDeclined, meta: Meta) -> Iterator[Step]:
+        """After it was pending there is time to pay in another way."""
+        if state.pending_until is not None and not state.closed and not state.confirmed:
+            until = min(state.pending_until, meta.recorded_at + PAYMENT_WINDOW)
+            yield At(until, ExpireOrder(order_id=event.order_id), name=PENDING_TIMER)
+
+    @on(PaymentReceived, key="order_id")
+    def received(self, state: SaleState, event: PaymentReceived, meta: Meta) -> Iterator[Step]:
+        yield from self._credit(state, event, brought_forward=event.brought_forward)
+
+    @on(PaymentMovedIn, key="order_id")
+    def moved_in(self, state: SaleState, event: PaymentMovedIn, meta: Meta) -> Iterator[Step]:
+        yield from self._credit(state, event)
+
+    @on(PaymentCredited, key="order_id")
+    def credited(self, state: SaleState, event: PaymentCredited, meta: Meta) -> Iterator[Step]:
+        if event.brought_forward:
+            state.paid = False
+        counts = event.amount.currency == event.due.currency
+        if counts:
+            state.kept += event.amount.amount
+        if state.closed and not state.expired:
+            state.kept = Decimal(0)
+            yield Send(ReturnEverything(account_id=account_id_of(event.order_id), reason=ENDED))
+        elif not counts:
+            yield self._refund(event, event.amount, WRONG_CURRENCY)
+        elif state.expired:
+            yield from self._take_late(state, event)
         else:
-            yield Send(ConfirmOrder(order_id=event.order_id))
+            yield from self._return_excess(state, event, event.due * -1)
+
+    @on(OrderUnderpaid, key="order_id")
+    def underpaid(self, state: SaleState, event: OrderUnderpaid, meta: Meta) -> Iterator[Step]:
+        state.asked += 1
+        yield self._ask(further_payment_id(event.order_id, state.asked), event.order_id, event.due)
 
     @on(OrderConfirmed, key="order_id")
     def confirmed(self, state: SaleState, event: OrderConfirmed, meta: Meta) -> Iterator[Step]:
-        yield Cancel(PAYMENT_TIMER)
+        state.confirmed = True
+        yield from self._stop_waiting(state)
         if state.conference_id:
             yield Send(SellSeats(conference_id=state.conference_id, order_id=event.order_id))
 
     @on(OrderRefused, key="order_id")
     def refused(self, state: SaleState, event: OrderRefused, meta: Meta) -> Iterator[Step]:
         state.closed = True
-        yield Cancel(PAYMENT_TIMER)
-        yield End()
+        yield from self._stop_waiting(state)
 
     @on(OrderExpired, key="order_id")
     def expired(self, state: SaleState, event: OrderExpired, meta: Meta) -> Iterator[Step]:
-        state.closed = True
-        yield Cancel(PAYMENT_TIMER)
+        state.closed = state.expired = True
+        yield from self._stop_waiting(state)
         yield from self._give_seats_back(state)
+        yield from self._return_everything(state, TOO_LITTLE)
+
+    @on(OrderTakenUp, key="order_id")
+    def taken_up(self, state: SaleState, event: OrderTakenUp, meta: Meta) -> None:
+        state.closed = state.expired = state.reviving = False
 
     @on(OrderCancelled, key="order_id")
     def cancelled(self, state: SaleState, event: OrderCancelled, meta: Meta) -> Iterator[Step]:
         state.closed = True
-        yield Cancel(PAYMENT_TIMER)
+        yield from self._stop_waiting(state)
         yield from self._give_seats_back(state)
+        yield from self._return_everything(state, CANCELLED)
         if state.paid:
-            yield self._refund(event.order_id, "The order was cancelled.")
+            yield self._bring_forward(event.order_id)
+
+    @on(RefundSettled, key="order_id")
+    def refund_settled(self, state: SaleState, event: RefundSettled, meta: Meta) -> Iterator[Step]:
+        if state.order_id:
+            yield Send(DebitRefund(order_id=state.order_id, refund_id=event.refund_id, amount=event.amount))
 
     @on(CommandRefused, key="key")
     def command_refused(self, state: SaleState, event: CommandRefused, meta: Meta) -> Iterator[Step]:
-        """The order had ended just before its confirmation: the money goes back."""
-        if event.command == ConfirmOrder.stored and state.order_id:
-            yield self._refund(state.order_id, "The order had ended when the payment arrived.")
+        """The order had ended just before its confirmation, or could not be taken up again: the money goes back."""
+        if event.command == ConfirmOrder.stored and state.paid and state.order_id:
+            yield self._bring_forward(state.order_id)
+        if event.command == TakeUpOrder.stored:
+            state.reviving = False
+            yield from self._give_seats_back(state)
+            yield from self._return_everything(state, ENDED)
+
+    def _credit(
+        self, state: SaleState, event: PaymentReceived | PaymentMovedIn, *, brought_forward: bool = False
+    ) -> Iterator[Step]:
+        """At once, or as soon as it is clear whether there are seats: an order without any must not be confirmed."""
+        if state.order_id is None:
+            return
+        credit = CreditPayment(
+            order_id=state.order_id,
+            payment_id=event.payment_id,
+            provider=event.provider,
+            reference=event.reference,
+            amount=event.amount,
+            brought_forward=brought_forward,
+        )
+        if state.awaits_seats:
+            state.early += (credit,)
+        else:
+            yield Send(credit)
+
+    def _credit_early(self, state: SaleState) -> Iterator[Step]:
+        state.awaits_seats = False
+        yield from map(Send, state.early)
+        state.early = ()
+
+    def _take_late(self, state: SaleState, event: PaymentCredited) -> Iterator[Step]:
+        """Reserve again, if the money is all there; what is too much goes back, and what is too little as well."""
+        missing = state.total.amount - state.kept if state.total else Decimal(0)
+        if missing <= 0 and state.lines and state.conference_id:
+            if not state.reviving:
+                state.reviving = True
+                yield self._reserve(state, event.order_id, state.conference_id)
+            yield from self._return_excess(state, event, Money(-missing, event.amount.currency))
+        elif not state.reviving:
+            yield from self._return_everything(state, ENDED)
+
+    def _return_excess(self, state: SaleState, event: PaymentCredited, excess: Money) -> Iterator[Step]:
+        """Of this payment. What of others was too much has been asked back before, or is for staff to decide."""
+        amount = min(excess.amount, event.amount.amount)
+        if amount <= 0 or not conf.returned_at_once(event.provider):
+            return
+        state.kept -= amount
+        yield self._refund(event, Money(amount, event.amount.currency), TOO_MUCH)
+
+    def _return_everything(self, state: SaleState, reason: str) -> Iterator[Step]:
+        if state.kept and state.order_id:
+            state.kept = Decimal(0)
+            yield Send(ReturnEverything(account_id=account_id_of(state.order_id), reason=reason))
+
+    def _reserve(self, state: SaleState, order_id: UUID, conference_id: UUID) -> Step:
+        return Send(
+            ReserveSeats(conference_id=conference_id, order_id=order_id, lines=state.lines, prices=state.prices)
+        )
 
     def _give_seats_back(self, state: SaleState) -> Iterator[Step]:
         if state.conference_id and state.order_id:
             yield Send(ReleaseSeats(conference_id=state.conference_id, order_id=state.order_id))
 
-    def _refund(self, order_id: UUID, reason: str) -> Step:
-        return Send(RefundPayment(payment_id=payment_id_of(order_id), reason=reason))
+    def _stop_waiting(self, state: SaleState) -> Iterator[Step]:
+        yield Cancel(PAYMENT_TIMER)
+        if state.pending_until is not None:
+            yield Cancel(PENDING_TIMER)
+
+    def _refund(self, event: PaymentCredited, amount: Money, reason: str) -> Step:
+        return Send(
+            RequestRefund(
+                account_id=account_id_of(event.order_id),
+                provider=event.provider,
+                reference=event.reference,
+                amount=amount,
+                reason=reason,
+            )
+        )
+
+    def _ask(self, payment_id: UUID, order_id: UUID, amount: Money) -> Step:
+        return Send(
+            RequestPayment(payment_id=payment_id, order_id=order_id, amount=amount, provider=settings.PAYMENT_PROVIDER)
+        )
+
+    def _bring_forward(self, order_id: UUID) -> Step:
+        return Send(
+            BringForward(account_id=account_id_of(order_id), order_id=order_id, payment_id=payment_id_of(order_id))
+        )

@@ -122,11 +122,11 @@ def test_a_dead_worker_leaves_a_gap_that_staff_see_and_are_told_of_and_it_is_clo
         expect(staff.locator("#gaps")).to_contain_text("None: it has applied everything that it wants")
         orders = paid_orders(3)
     staff.goto(FRONT_PAGE)
-    expect(staff.locator(f"[data-subscriber='{ASYNC}']")).to_contain_text("3 events")
+    expect(staff.locator(f"[data-subscriber='{ASYNC}']")).to_contain_text("6 events")
     expect(staff.locator(f"[data-subscriber='{SYNC}']")).to_contain_text("nothing")
     assert statuses(orders) == {"confirmed"}
     staff.goto(SUBSCRIBER.format(ASYNC))
-    expect(staff.locator("#gaps")).to_contain_text("3 events missing")
+    expect(staff.locator("#gaps")).to_contain_text("6 events missing")
     expect(staff.locator("#gaps")).to_contain_text("not fed yet")
     told(mails, "Worker: queue live has no worker")
     with worker(queues="live"):

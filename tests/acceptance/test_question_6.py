@@ -103,7 +103,7 @@ def test_it_is_not_sent_again_when_everything_is_rebuilt_and_verified():
 
 def test_only_the_handlers_that_a_test_names_run():
     order = shop.order(shop.customer(), shop.conference_on_sale())
-    with only_handlers("order-summaries", "sale"):
+    with only_handlers("order-summaries", "booking", "sale"):
         shop.pay(order)
         assert OrderSummary.objects.get(pk=order).status == "confirmed"
         assert not Delivery.objects.filter(effect=CONFIRMATION).exists()

@@ -136,7 +136,9 @@ def test_an_order_is_found_by_its_number_and_shows_its_history(page, log_in):
     page.locator("#searchbar").press("Enter")
     expect(page.locator("#result_list tbody tr")).to_have_count(1)
     page.get_by_role("link", name=number).click()
-    expect(page.locator("table.history summary")).to_have_text(["order.placed", "order.confirmed"])
+    expect(page.locator("table.history summary")).to_have_text(
+        ["order.placed", "order.payment-credited", "order.confirmed"]
+    )
     expect(page.get_by_text("2 × standard at 99.50 EUR")).to_be_visible()
 
 

@@ -23,6 +23,10 @@ class Accounts:
         self.orders: dict[UUID, Fields] = defaultdict(dict)
         self.customers: dict[UUID, Fields] = defaultdict(dict)
         self.days: dict[str, Fields] = defaultdict(lambda: Counter(payments=0, received=0, refunds=0, refunded=0))
+        self.payments: dict[UUID, list[Fields]] = defaultdict(list)
+        self.money: dict[UUID, dict[str, Decimal]] = defaultdict(
+            lambda: {"received": Decimal(0), "returned": Decimal(0)}
+        )
         self.placed: dict[UUID, Fields] = {}
         self.happened: dict[UUID, Counter[str]] = defaultdict(Counter)
         self.absurd: list[str] = []
@@ -43,7 +47,8 @@ class Accounts:
                 self._order(event, data)
             case "payment":
                 self._payment(event, data)
-                self._sale(event, data)
+            case "finance":
+                self._finance(event, data)
 
     def _conference(self, event: StoredEvent, data: Fields) -> None:
         seats = self.conferences[event.stream_id]
@@ -81,41 +86,91 @@ class Accounts:
                 order.update(status=event.type.removeprefix("order."))
 
     def _payment(self, event: StoredEvent, data: Fields) -> None:
-        order = self.orders[UUID(data["order_id"])]
-        order.update(payment_status=event.type.removeprefix("payment."), as_of=event.position)
-        match event.type, order["status"]:
-            case "payment.requested", "placed":
-                order.update(status="awaiting_payment")
-            case "payment.refunded", "cancelled":
-                order.update(status="refunded")
+        order_id = UUID(data["order_id"])
+        order, payments = self.orders[order_id], self.payments[order_id]
+        order.update(as_of=event.position)
+        unpaid = [each for each in payments if each["id"] == data["payment_id"] and not each["reference"]]
+        match event.type:
+            case "payment.requested":
+                payments.append({"id": data["payment_id"], "reference": "", "status": "requested", "back": Counter()})
+                if order["status"] == "placed":
+                    order.update(status="awaiting_payment")
+            case "payment.accepted":
+                if not unpaid:
+                    unpaid = [{"id": data["payment_id"], "back": Counter()}]
+                    payments += unpaid
+                amount = Decimal(data["amount"]["amount"])
+                unpaid[0].update(reference=data["reference"], status="accepted", amount=amount)
+            case "payment.pending" | "payment.declined":
+                for each in unpaid:
+                    each.update(status=event.type.removeprefix("payment."))
+        order.update(payment_status=payments[-1]["status"])
 
-    def _sale(self, event: StoredEvent, data: Fields) -> None:
-        if event.type not in ("payment.accepted", "payment.refunded"):
-            return
-        amount = data["amount"]
-        day = self.days[f"{event.recorded_at.date()} {amount['currency']}"]
-        number, sum_ = ("payments", "received") if event.type == "payment.accepted" else ("refunds", "refunded")
-        day[number] += 1
-        day[sum_] += Decimal(amount["amount"])
+    def _finance(self, event: StoredEvent, data: Fields) -> None:
+        order_id, amount = UUID(data["order_id"]), Decimal(data["amount"]["amount"])
+        order, money = self.orders[order_id], self.money[order_id]
+        order.update(as_of=event.position)
+        day = self.days[f"{event.recorded_at.date()} {data['amount']['currency']}"]
+        match event.type:
+            case "finance.payment-received":
+                day["payments"] += 1
+                day["received"] += amount
+                money["received"] += amount
+            case "refund.settled":
+                day["refunds"] += 1
+                day["refunded"] += amount
+                money["returned"] += amount
+                for each in self.payments[order_id]:
+                    if (each["id"], each["reference"]) == (data["payment_id"], data["reference"]):
+                        each["back"][data["refund_id"]] = amount
+                        if sum(each["back"].values()) >= each["amount"]:
+                            each.update(status="refunded")
+                order.update(payment_status=self.payments[order_id][-1]["status"])
+                if order["status"] == "cancelled" and money["returned"] >= money["received"]:
+                    order.update(status="refunded")
+
+    def kept(self, order_id: UUID) -> Decimal:
+        """What came in for an order and has not gone back."""
+        money = self.money[order_id]
+        return money["received"] - money["returned"]
 
     def broken_promises(self) -> Iterator[str]:
         """What was begun for an order and not brought to its end, or was done twice."""
         for order_id, happened in self.happened.items():
-            order = self.orders[order_id]
+            order, kept = self.orders[order_id], self.kept(order_id)
             twice = [kind for kind, times in happened.items() if times > 1 and kind not in REPEATABLE]
             done = set(happened)
             ended = order["status"] in ("expired", "cancelled", "refunded")
+            held = happened["seats.reserved"] - happened["seats.released"]
+            confirmed = order["status"] == "confirmed"
             wrong = {
-                "has neither got its seats nor been refused them": len(done & {"seats.reserved", "seats.refused"}) != 1,
-                "is refused without a reason": ("order.refused" in done) != ("seats.refused" in done and not ended),
+                "has neither got its seats nor been refused them": not done & {"seats.reserved", "seats.refused"},
+                "is refused without a reason": ("order.refused" in done)
+                != ("seats.refused" in done and "seats.reserved" not in done and not ended),
                 "is confirmed, and its seats are not sold": ("order.confirmed" in done) != ("seats.sold" in done),
-                "has ended and kept its seats": ended and "seats.reserved" in done and "seats.released" not in done,
-                "lost its seats": not ended and "seats.released" in done,
-                "is paid and neither confirmed nor refunded": "payment.accepted" in done
-                and (order["status"] == "confirmed") == ("payment.refunded" in done),
+                "has ended and kept its seats": ended and held != 0,
+                "lost its seats": not ended and order["status"] != "refused" and held != 1,
+                "was credited with something else than came in": happened["finance.payment-received"]
+                != happened["order.payment-credited"],
+                "was debited with something else than went back": happened["refund.settled"]
+                != happened["order.refund-debited"],
+                "is paid and neither confirmed nor refunded": kept != (order["total"] if confirmed else 0),
             }
             faults = [what for what, is_so in wrong.items() if is_so] + [f"has {kind} twice" for kind in twice]
             yield from (f"order {order_id} {fault}: {dict(happened)}" for fault in faults)
 
 
-REPEATABLE = {"payment.declined", "order.status-mail-requested"}
+REPEATABLE = {
+    "payment.accepted",
+    "payment.declined",
+    "finance.payment-received",
+    "order.payment-credited",
+    "refund.requested",
+    "refund.settled",
+    "order.refund-debited",
+    "seats.reserved",
+    "seats.refused",
+    "seats.released",
+    "order.status-mail-requested",
+}
+"""An order may be paid more than once, and may get its seats again when it is paid late."""

@@ -208,7 +208,9 @@ def test_mails_arrived_and_a_repeated_one_has_the_same_id(aftermath):
             wanted = [event for event in aftermath.accounts.events if event.type in effect.types]
             ledger = Delivery.objects.filter(effect=effect.name).order_by("position")
             assert [*ledger.values_list("position", flat=True)] == [event.position for event in wanted]
-            expected |= {f"<{effect.idempotency_key(event)}@{settings.MAIL_DOMAIN}>": effect.name for event in wanted}
+            if effect.name.startswith("mail."):
+                ids = [f"<{effect.idempotency_key(event)}@{settings.MAIL_DOMAIN}>" for event in wanted]
+                expected |= dict.fromkeys(ids, effect.name)
     assert {"mail.welcome", "mail.order-confirmation"} <= {*expected.values()}
     contents: dict[str, tuple[str, str]] = {}
     for mail in aftermath.mails.received:

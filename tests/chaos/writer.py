@@ -82,8 +82,8 @@ class Buyer:
         def send(command: Command) -> Callable[[], object]:
             return partial(self._send, command)
 
-        pay = send(AcceptPayment(payment_id=payment_id, amount=total, reference=f"REF-{order_id.hex[-8:]}"))
-        pay_anew = send(AcceptPayment(payment_id=payment_id, amount=total, reference=f"NEW-{order_id.hex[-8:]}"))
+        pay = send(AcceptPayment(payment_id=payment_id, amount=total, reference=f"REF-{order_id.hex[-12:]}"))
+        pay_anew = send(AcceptPayment(payment_id=payment_id, amount=total, reference=f"NEW-{order_id.hex[-12:]}"))
         decline = send(DeclinePayment(payment_id=payment_id, reason="The card was declined."))
         cancel, expire = send(CancelOrder(order_id=order_id)), send(ExpireOrder(order_id=order_id))
         ask = send(RequestStatusMail(order_id=order_id))

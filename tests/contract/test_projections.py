@@ -12,8 +12,9 @@ from eventstore.subscriptions import feeding
 from eventstore.subscriptions.registry import registry
 from eventstore.testing import NOON
 from ordering.domain.customer import ChangeCustomer, CustomerRegistered, CustomerRenamed
+from ordering.domain.finance import FailRefund, RefundRequested
 from ordering.domain.order import CancelOrder
-from ordering.domain.payment import PaymentAccepted, PaymentRefunded
+from ordering.domain.payment import KeepUnmatched, PaymentAccepted, PaymentRefunded, unmatched_payment_id
 from ordering.domain.values import Money
 from ordering.models import ConferenceSales, CustomerProfile, OrderSummary
 from ordering.projections.customer import CustomerProfiles
@@ -32,14 +33,17 @@ from tests.integration import shop
 
 TEN = Money(Decimal(10), "EUR")
 ADA, ORDER, PAYMENT, CONFERENCE = (UUID(int=number) for number in range(1, 5))
-PAID = PaymentAccepted(payment_id=PAYMENT, order_id=ORDER, amount=TEN, reference="R")
+PAID = PaymentAccepted(payment_id=PAYMENT, order_id=ORDER, amount=TEN, reference="R", provider="")
 REGISTERED = CustomerRegistered(customer_id=ADA, name="Ada", email="ada@example.org")
 RENAMED = CustomerRenamed(customer_id=ADA, name="Countess")
 
 
 @pytest.fixture
-def business(clean):
-    """Orders that were paid, cancelled and refunded, a customer who changed her name, and everybody fed."""
+def business(clean, settings):
+    """Orders that were paid, twice even, cancelled and refunded or not, money that nobody knows, a customer who changed
+    her name, and everybody fed.
+    """
+    settings.PAYMENT_EXCESS = {"sandbox": "staff"}
     conference, ada = shop.conference_on_sale(), shop.customer()
     dispatch(ChangeCustomer(customer_id=ada, name="Countess"))
     orders = [shop.order(ada, conference) for _ in range(4)]
@@ -47,6 +51,12 @@ def business(clean):
         shop.pay(order)
     for order in orders[2:]:
         dispatch(CancelOrder(order_id=order))
+    shop.pay(orders[0], reference="TWICE")
+    (refund,) = store.read(0, store.head(), [RefundRequested.stored], 10)
+    assert isinstance(refund.event, RefundRequested)
+    dispatch(FailRefund(account_id=refund.stream_id, refund_id=refund.event.refund_id, reason="no"))
+    unknown = unmatched_payment_id("bank", "R")
+    dispatch(KeepUnmatched(payment_id=unknown, provider="bank", reference="R", amount=TEN))
     feeding.catch_up(list(registry))
 
 
@@ -91,7 +101,7 @@ def test_what_the_log_knows_can_be_said():
 def test_rows_that_are_looked_up_are_given():
     with pytest.raises(RowMissing):
         project(SalesByConference, PAID)
-    order = OrderSummary(order_id=ORDER, conference_id=CONFERENCE)
+    order = OrderSummary(order_id=ORDER, conference_id=CONFERENCE, currency="EUR")
     back = PaymentRefunded(payment_id=PAYMENT, order_id=ORDER, amount=TEN, reason="")
     row = project(SalesByConference, PAID, back, looked_up=[order])[PAYMENT]
     assert isinstance(row, ConferenceSales)

@@ -78,4 +78,4 @@ def test_money_from_before_currencies_were_looked_up_means_what_it_meant(amount)
     event = codec.decode("payment.accepted", 1, json.dumps(data))
     assert isinstance(event, PaymentAccepted)
     assert str(event.amount) == f"{amount['amount']} {amount['currency']}"
-    assert json.loads(codec.encode(event)) == data
+    assert json.loads(codec.encode(event)) == {**data, "provider": ""}

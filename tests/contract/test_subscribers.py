@@ -12,7 +12,9 @@ from eventstore.subscriptions.subscriber import Rank
 from eventstore.testing import reset
 from eventstore.testing.subscribers import CHECKS, given, rows
 from ordering.domain.customer import ChangeCustomer
+from ordering.domain.finance import FailRefund, RefundRequested
 from ordering.domain.order import RequestStatusMail
+from ordering.domain.payment import KeepUnmatched, unmatched_payment_id
 from sagas.models import Delivery, Instance, OutboxCommand, Timer, Transition
 from tests.integration import shop
 
@@ -40,8 +42,14 @@ def history(clean):
     dispatch(ChangeCustomer(customer_id=ada, name="Ada King"))
     for _ in range(2):
         order = shop.order(ada, conference, seats=2)
-    shop.pay(order, seats=2)
+    shop.pay(order, seats=1)
+    shop.pay(order, seats=2, reference="THE REST, AND MORE")
     dispatch(RequestStatusMail(order_id=order))
+    (refund,) = store.read(0, store.head(), [RefundRequested.stored], 10)
+    assert isinstance(refund.event, RefundRequested)
+    dispatch(FailRefund(account_id=refund.stream_id, refund_id=refund.event.refund_id, reason="no"))
+    unknown = unmatched_payment_id("bank", "R")
+    dispatch(KeepUnmatched(payment_id=unknown, provider="bank", reference="R", amount=shop.PRICE))
     happened = [
         (each.stream_id, each.category, each.event)
         for each in store.read(0, store.head(), [event.stored for event in catalogue], 1000)

@@ -23,24 +23,26 @@ from sagas.models import Timer
 from tests.integration.shop import PRICE
 
 SEATS = 10
-FATES = ("paid", "paid as well", "paid too late", "never paid", "cancelled")
+FATES = ("paid", "paid as well", "paid too late", "never paid", "cancelled", "without seats")
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 ENDS = {
     "paid": ("confirmed", "accepted"),
     "paid as well": ("confirmed", "accepted"),
-    "paid too late": ("expired", "refunded"),
+    "paid too late": ("confirmed", "accepted"),
     "never paid": ("expired", "requested"),
     "cancelled": ("refunded", "refunded"),
+    "without seats": ("expired", ""),
 }
 """What is to become of the order and of its payment."""
 
 LAST = {
     "paid": {"seats.sold"},
     "paid as well": {"seats.sold"},
-    "paid too late": {"payment.refunded", "seats.released"},
+    "paid too late": {"order.taken-up", "seats.sold"},
     "never paid": {"seats.released"},
-    "cancelled": {"payment.refunded", "seats.released"},
+    "cancelled": {"order.refund-debited", "seats.released"},
+    "without seats": {"order.expired", "seats.refused"},
 }
 """What happens last."""
 
@@ -70,7 +72,10 @@ class Sales:
             starts_at=now + timedelta(days=30),
             opens_at=now - timedelta(days=1),
             closes_at=now + timedelta(days=29),
-            seat_types=(SeatType("standard", "Standard", PRICE, SEATS, 2),),
+            seat_types=(
+                SeatType("standard", "Standard", PRICE, SEATS, 2),
+                SeatType("balcony", "Balcony", PRICE, 1, 2),
+            ),
         )
         self._do(schedule)
         for sale in self.all:
@@ -83,15 +88,7 @@ class Sales:
         for sale in self.all:
             done = happened[sale.order_id]
             if "order.placed" not in done:
-                lines = (Line("standard", 1),)
-                self._do(
-                    PlaceOrder(
-                        order_id=sale.order_id,
-                        customer_id=sale.customer_id,
-                        conference_id=self.conference_id,
-                        lines=lines,
-                    )
-                )
+                self._place(sale)
             elif "payment.requested" in done and "payment.accepted" not in done:
                 self._pay(sale)
             elif "order.confirmed" in done and sale.fate == "cancelled":
@@ -109,6 +106,18 @@ class Sales:
         happened = self.happened()
         return all(LAST[sale.fate] <= happened[sale.order_id] for sale in self.all)
 
+    def _place(self, sale: Sale) -> None:
+        without_seats = sale.fate == "without seats"
+        place = PlaceOrder(
+            order_id=sale.order_id,
+            customer_id=sale.customer_id,
+            conference_id=self.conference_id,
+            lines=(Line("balcony", 2) if without_seats else Line("standard", 1),),
+        )
+        if without_seats:
+            self._at_once(place, ExpireOrder(order_id=sale.order_id))
+        self._do(place)
+
     def _pay(self, sale: Sale) -> None:
         payment_id, reference = payment_id_of(sale.order_id), f"REF-{sale.order_id.hex[-6:]}"
         accept = AcceptPayment(payment_id=payment_id, amount=PRICE, reference=reference)
@@ -120,7 +129,9 @@ class Sales:
         self._do(accept)
 
     def _at_once(self, *commands: Command) -> None:
-        """Nobody sees the one without the other: so the saga confirms an order that has expired."""
+        """Nobody sees the one without the other: so money is booked for an order that has expired, and one is to be
+        refused that can't be any more.
+        """
         with transaction.atomic(durable=True), context.acting(root=self._id(commands[0])):
             for command in commands:
                 carry_out(command, self._id(command), using="default")

@@ -17,7 +17,7 @@ from ordering.domain.values import Money, payment_id_of
 PRICE = Money(Decimal("99.50"), "EUR")
 
 
-def conference_on_sale(capacity: int = 100) -> UUID:
+def conference_on_sale(capacity: int = 100, *, price: Money = PRICE) -> UUID:
     conference_id, now = new_id(), timezone.now()
     dispatch(
         ScheduleConference(
@@ -26,7 +26,7 @@ def conference_on_sale(capacity: int = 100) -> UUID:
             starts_at=now + timedelta(days=30),
             opens_at=now - timedelta(days=1),
             closes_at=now + timedelta(days=29),
-            seat_types=(SeatType("standard", "Standard", PRICE, capacity, 10),),
+            seat_types=(SeatType("standard", "Standard", price, capacity, 10),),
         )
     )
     return conference_id
@@ -53,7 +53,6 @@ def place(customer_id: UUID, conference_id: UUID, seats: int = 1) -> Receipt:
     )
 
 
-def pay(order_id: UUID, seats: int = 1) -> Receipt:
-    return dispatch(
-        AcceptPayment(payment_id=payment_id_of(order_id), amount=PRICE * seats, reference=f"REF-{order_id.hex[-6:]}")
-    )
+def pay(order_id: UUID, seats: int = 1, *, reference: str = "") -> Receipt:
+    reference = reference or f"REF-{order_id.hex[-12:]}"
+    return dispatch(AcceptPayment(payment_id=payment_id_of(order_id), amount=PRICE * seats, reference=reference))

@@ -1,13 +1,27 @@
 """The whole sale through the command path."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
+from eventstore import store
 from eventstore.commands import dispatch
 from eventstore.models import StoredEvent, SubscriberRow
 from eventstore.testing import only_handlers
+from ordering.domain.finance import MarkRefundMade, RequestRefund, RetryRefund, account_id_of
 from ordering.domain.order import CancelOrder, ExpireOrder
+from ordering.domain.payment import (
+    AcceptPayment,
+    AssignPayment,
+    AwaitPayment,
+    DeclinePayment,
+    KeepUnmatched,
+    further_payment_id,
+    unmatched_payment_id,
+)
+from ordering.domain.values import payment_id_of
+from ordering.effects.refund import ask_provider
 from ordering.models import ConferenceSummary, OrderSummary
 from sagas.models import Delivery, OutboxCommand, Timer
 from sagas.testing import bring_to_rest, let_pass
@@ -15,9 +29,26 @@ from tests.integration import shop
 
 pytestmark = pytest.mark.usefixtures("clean")
 
+PRICE = shop.PRICE.amount
+
 
 def status_of(order_id):
     return OrderSummary.objects.get(pk=order_id).status
+
+
+def types_of(stream_id):
+    return [each.type for each in store.read_stream(stream_id)]
+
+
+def balance_of(order_id):
+    row = OrderSummary.objects.get(pk=order_id)
+    return row.received, row.returned, row.due
+
+
+def refunds_of(order_id):
+    """Of each payment, the amounts and where they stand."""
+    payments = OrderSummary.objects.get(pk=order_id).payments
+    return [[(refund["amount"], refund["status"]) for refund in payment["refunds"]] for payment in payments]
 
 
 def available(conference_id):
@@ -45,6 +76,8 @@ def test_a_paid_order_is_confirmed_and_its_seats_are_sold():
         "seats.reserved",
         "payment.requested",
         "payment.accepted",
+        "finance.payment-received",
+        "order.payment-credited",
         "order.confirmed",
         "seats.sold",
     ]
@@ -67,49 +100,200 @@ def test_an_expired_order_gives_its_seats_back():
     assert available(conference) == 100
 
 
-def test_a_cancelled_order_that_was_paid_is_refunded():
+def test_a_cancelled_order_that_was_paid_is_refunded_once_the_provider_has_settled_it():
     conference, ada = shop.conference_on_sale(), shop.customer()
     order = shop.order(ada, conference)
     shop.pay(order)
     dispatch(CancelOrder(order_id=order, reason="ill"))
-    assert status_of(order) == "refunded"
+    assert status_of(order) == "cancelled"
     assert available(conference) == 100
+    assert refunds_of(order) == [[("99.50", "requested")]]
+    bring_to_rest()
+    assert status_of(order) == "refunded"
+    assert refunds_of(order) == [[("99.50", "settled")]]
+    assert balance_of(order) == (PRICE, PRICE, 0)
 
 
-def test_a_payment_that_comes_too_late_is_refunded():
+def test_an_order_that_costs_nothing_is_confirmed_without_a_payment():
+    conference, ada = shop.conference_on_sale(price=shop.PRICE * 0), shop.customer()
+    order = shop.order(ada, conference)
+    summary = OrderSummary.objects.get(pk=order)
+    assert (summary.status, summary.due) == ("confirmed", PRICE * 0)
+    assert summary.payments == []
+    assert StoredEvent.objects.filter(type="seats.sold").exists()
+    assert not StoredEvent.objects.filter(category="payment").exists()
+
+
+def test_an_order_that_is_paid_late_is_taken_up_again_while_there_are_seats():
     conference, ada = shop.conference_on_sale(), shop.customer()
     order = shop.order(ada, conference)
     dispatch(ExpireOrder(order_id=order))
+    assert available(conference) == 100
     shop.pay(order)
+    assert status_of(order) == "confirmed"
+    assert available(conference) == 99
+    assert types_of(order)[-3:] == ["order.payment-credited", "order.taken-up", "order.confirmed"]
+
+
+def test_a_payment_that_comes_late_goes_back_where_there_are_no_seats_any_more():
+    conference, ada = shop.conference_on_sale(capacity=1), shop.customer()
+    order = shop.order(ada, conference)
+    dispatch(ExpireOrder(order_id=order))
+    assert status_of(shop.order(ada, conference)) == "awaiting_payment"
+    shop.pay(order)
+    bring_to_rest()
     assert status_of(order) == "expired"
     assert OrderSummary.objects.get(pk=order).payment_status == "refunded"
+    assert balance_of(order) == (PRICE, PRICE, 0)
 
 
-@pytest.mark.parametrize("seats", [1, 3])
-def test_a_payment_of_another_amount_is_refunded_and_confirms_nothing(seats):
+def test_an_order_that_is_paid_in_part_waits_for_the_rest_and_is_confirmed_by_it():
+    conference, ada = shop.conference_on_sale(), shop.customer()
+    order = shop.order(ada, conference, 3)
+    shop.pay(order, 1)
+    summary = OrderSummary.objects.get(pk=order)
+    assert (summary.status, summary.due) == ("awaiting_payment", 2 * PRICE)
+    assert [(each["status"], each["amount"]) for each in summary.payments] == [
+        ("accepted", "99.50"),
+        ("requested", "199.00"),
+    ]
+    rest = further_payment_id(order, 1)
+    assert summary.payment_id == rest
+    dispatch(AcceptPayment(payment_id=rest, amount=shop.PRICE * 2, reference="REST"))
+    assert status_of(order) == "confirmed"
+    assert balance_of(order) == (3 * PRICE, 0, 0)
+    assert Delivery.objects.filter(effect="mail.payment-due").count() == 1
+
+
+def test_an_order_that_is_never_paid_in_full_expires_and_what_was_paid_goes_back():
     conference, ada = shop.conference_on_sale(), shop.customer()
     order = shop.order(ada, conference, 2)
-    shop.pay(order, seats)
-    assert status_of(order) == "awaiting_payment"
-    assert OrderSummary.objects.get(pk=order).payment_status == "refunded"
+    shop.pay(order, 1)
     let_pass(timedelta(hours=1))
-    bring_to_rest(deliver=False)
+    bring_to_rest()
     assert status_of(order) == "expired"
     assert available(conference) == 100
+    assert balance_of(order) == (PRICE, PRICE, 0)
 
 
-def test_a_payment_for_an_order_that_ends_before_it_can_be_confirmed_is_refunded():
+def test_what_is_paid_too_much_goes_back_and_the_order_is_confirmed():
+    conference, ada = shop.conference_on_sale(), shop.customer()
+    order = shop.order(ada, conference, 2)
+    shop.pay(order, 3)
+    bring_to_rest()
+    assert status_of(order) == "confirmed"
+    assert refunds_of(order) == [[("99.50", "settled")]]
+    assert balance_of(order) == (3 * PRICE, PRICE, 0)
+
+
+def test_the_refund_of_a_double_payment_does_not_undo_the_order():
+    conference, ada = shop.conference_on_sale(), shop.customer()
+    order = shop.order(ada, conference)
+    shop.pay(order)
+    dispatch(AcceptPayment(payment_id=payment_id_of(order), amount=shop.PRICE, reference="TWICE"))
+    bring_to_rest()
+    assert status_of(order) == "confirmed"
+    assert refunds_of(order) == [[], [("99.50", "settled")]]
+    assert [each["status"] for each in OrderSummary.objects.get(pk=order).payments] == ["accepted", "refunded"]
+    assert available(conference) == 99
+
+
+def test_where_staff_decide_what_was_paid_twice_stays_until_they_do(settings):
+    settings.PAYMENT_EXCESS = {"sandbox": "staff"}
+    order = shop.order(shop.customer(), shop.conference_on_sale())
+    shop.pay(order)
+    dispatch(AcceptPayment(payment_id=payment_id_of(order), amount=shop.PRICE, reference="TWICE"))
+    bring_to_rest()
+    assert balance_of(order) == (2 * PRICE, 0, 0)
+    twice = {"provider": "sandbox", "reference": "TWICE", "reason": "paid twice"}
+    dispatch(RequestRefund(account_id=account_id_of(order), amount=shop.PRICE, **twice))
+    bring_to_rest()
+    assert balance_of(order) == (2 * PRICE, PRICE, 0)
+
+
+def test_a_payment_that_is_declined_after_it_was_accepted_takes_nothing_away():
+    order = shop.order(shop.customer(), shop.conference_on_sale())
+    shop.pay(order)
+    dispatch(DeclinePayment(payment_id=payment_id_of(order), reason="No."))
+    bring_to_rest()
+    assert StoredEvent.objects.filter(type="payment.declined").exists()
+    assert status_of(order) == "confirmed"
+    assert OrderSummary.objects.get(pk=order).payment_status == "accepted"
+
+
+def test_a_pending_payment_keeps_the_order_beyond_its_time_and_not_beyond_the_bound(settings):
+    order = shop.order(shop.customer(), shop.conference_on_sale())
+    dispatch(AwaitPayment(payment_id=payment_id_of(order), reference="SOON"))
+    let_pass(timedelta(hours=settings.PAYMENT_PENDING_HOURS - 1))
+    bring_to_rest(deliver=False)
+    assert (status_of(order), OrderSummary.objects.get(pk=order).payment_status) == ("awaiting_payment", "pending")
+    let_pass(timedelta(hours=2))
+    bring_to_rest(deliver=False)
+    assert status_of(order) == "expired"
+
+
+@pytest.fixture
+def failed():
+    """An order whose refund the provider has refused, and the refund."""
+    order = shop.order(shop.customer(), shop.conference_on_sale())
+    dispatch(AcceptPayment(payment_id=payment_id_of(order), amount=shop.PRICE, reference="NOREFUND-1"))
+    dispatch(CancelOrder(order_id=order))
+    bring_to_rest()
+    assert status_of(order) == "cancelled"
+    assert refunds_of(order) == [[("99.50", "failed")]]
+    ((refund,),) = (payment["refunds"] for payment in OrderSummary.objects.get(pk=order).payments)
+    return order, UUID(refund["id"])
+
+
+def test_a_refund_that_failed_is_asked_for_again_under_another_key(failed):
+    order, refund_id = failed
+    dispatch(RetryRefund(account_id=account_id_of(order), refund_id=refund_id))
+    assert refunds_of(order) == [[("99.50", "requested")]]
+    bring_to_rest()
+    assert refunds_of(order) == [[("99.50", "failed")]]
+    assert StoredEvent.objects.filter(type="refund.answered").count() == 2
+    keys = [ask_provider.idempotency_key(each) for each in store.read(0, store.head(), ask_provider.types, 10)]
+    assert len({*keys}) == 2
+
+
+def test_a_refund_that_failed_is_made_by_hand(failed):
+    order, refund_id = failed
+    dispatch(MarkRefundMade(account_id=account_id_of(order), refund_id=refund_id, refund_reference="by transfer"))
+    bring_to_rest()
+    assert status_of(order) == "refunded"
+    assert balance_of(order) == (PRICE, PRICE, 0)
+
+
+def test_a_refund_through_a_provider_that_there_is_not_any_more_fails(settings):
+    order = shop.order(shop.customer(), shop.conference_on_sale())
+    shop.pay(order)
+    settings.PAYMENT_PROVIDER = "acme"
+    dispatch(CancelOrder(order_id=order))
+    bring_to_rest()
+    assert refunds_of(order) == [[("99.50", "failed")]]
+    assert "sandbox" in StoredEvent.objects.get(type="refund.failed").data["reason"]
+
+
+def test_money_that_nobody_knew_pays_the_order_that_it_is_assigned_to():
+    order = shop.order(shop.customer(), shop.conference_on_sale())
+    unknown = unmatched_payment_id("bank", "tx-9")
+    dispatch(KeepUnmatched(payment_id=unknown, provider="bank", reference="tx-9", amount=shop.PRICE))
+    dispatch(AssignPayment(payment_id=unknown, order_id=order))
+    assert status_of(order) == "confirmed"
+    assert balance_of(order) == (PRICE, 0, 0)
+    theirs = store.read_stream(account_id_of(unknown))
+    assert [each.type for each in theirs] == ["finance.payment-received", "finance.payment-moved-out"]
+
+
+def test_a_payment_for_an_order_that_ends_before_it_can_be_credited_is_late():
     conference, ada = shop.conference_on_sale(), shop.customer()
     order = shop.order(ada, conference)
     with only_handlers("order-summaries"):
         shop.pay(order)
         dispatch(ExpireOrder(order_id=order))
     bring_to_rest(deliver=False)
-    assert status_of(order) == "expired"
-    assert OrderSummary.objects.get(pk=order).payment_status == "refunded"
-    assert available(conference) == 100
-    refused = StoredEvent.objects.get(type="saga.command-refused")
-    assert (refused.data["command"], refused.data["code"]) == ("order.confirm", "order-not-payable")
+    assert status_of(order) == "confirmed"
+    assert available(conference) == 99
 
 
 def test_everything_that_follows_from_a_request_carries_its_correlation():

@@ -33,7 +33,8 @@ def sell():
 
 def everything_is_done():
     behind = SubscriberRow.objects.filter(checkpoint__lt=store.head()).exists()
-    return not behind and Delivery.objects.filter(status="done").count() == 4
+    unsent = OutboxCommand.objects.filter(status="pending").exists()
+    return not behind and not unsent and Delivery.objects.filter(status="done").count() == 5
 
 
 def happened():

@@ -18,13 +18,14 @@ from eventstore.events import Event, catalogue
 from ordering.domain import errors
 from ordering.domain.conference import ConferenceScheduled, ConferenceSeats
 from ordering.domain.customer import Customer
+from ordering.domain.finance import Account
 from ordering.domain.order import Order
-from ordering.domain.payment import Payment
+from ordering.domain.payment import Payment, UnmatchedPayment
 from ordering.domain.values import Address, Money
 
 from .samples import SCHEDULED
 
-AGGREGATES: list[type[Aggregate]] = [Customer, ConferenceSeats, Order, Payment]
+AGGREGATES: list[type[Aggregate]] = [Customer, ConferenceSeats, Order, Payment, UnmatchedPayment, Account]
 EVENTS: list[type[Event]] = [event for event in catalogue if event.__module__.startswith("ordering.domain.")]
 COMMANDS: list[type[Command]] = [command for aggregate in AGGREGATES for command in aggregate.handlers]
 REFUSALS: list[type[DomainError]] = [
@@ -107,13 +108,27 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "order.expired",
         "order.cancelled",
         "order.status-mail-requested",
+        "order.payment-credited",
+        "order.underpaid",
+        "order.refund-debited",
+        "order.taken-up",
         "payment.requested",
         "payment.accepted",
+        "payment.pending",
         "payment.declined",
         "payment.refunded",
+        "payment.unmatched",
+        "payment.assigned",
+        "finance.payment-received",
+        "finance.payment-moved-out",
+        "finance.payment-moved-in",
+        "refund.requested",
+        "refund.answered",
+        "refund.settled",
+        "refund.failed",
         "mail.sent",
     }
-    assert len(EVENTS) == 38
+    assert len(EVENTS) == 52
 
 
 def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregate() -> None:
@@ -123,7 +138,7 @@ def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregat
 
 
 def test_every_command_has_a_stored_name_of_its_own() -> None:
-    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 31
+    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 47
 
 
 def test_every_command_names_its_stream() -> None:

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from decimal import Decimal
 
 import msgspec
 import pytest
@@ -16,6 +17,7 @@ from ordering.domain.errors import (
     OrderNotExpirable,
     OrderNotPayable,
     OrderNotRefusable,
+    OrderNotTakenUp,
     TooManySeats,
     UnknownSeatType,
 )
@@ -23,6 +25,8 @@ from ordering.domain.order import (
     PAYMENT_WINDOW,
     CancelOrder,
     ConfirmOrder,
+    CreditPayment,
+    DebitRefund,
     ExpireOrder,
     Order,
     OrderCancelled,
@@ -31,14 +35,21 @@ from ordering.domain.order import (
     OrderPlaced,
     OrderRefused,
     OrderStatusMailRequested,
+    OrderTakenUp,
+    OrderUnderpaid,
+    PaymentCredited,
     PlaceOrder,
+    RefundDebited,
     RefuseOrder,
     RequestStatusMail,
+    Status,
+    TakeUpOrder,
 )
-from ordering.domain.values import order_number
+from ordering.domain.values import Money, order_number, payment_id_of
 
 from .samples import ADA, BALCONY, CONFERENCE, ON_SALE, ORDER, PLACED, REGISTERED, SCHEDULED, STANDARD, euros
 
+PAYMENT = payment_id_of(ORDER)
 CUSTOMER = given(Customer, ADA, REGISTERED)
 SEATS = given(ConferenceSeats, CONFERENCE, *ON_SALE)
 
@@ -182,3 +193,86 @@ def test_asking_how_an_order_stands_changes_nothing_about_it() -> None:
 def test_an_order_that_is_not_there_cannot_be_confirmed() -> None:
     with pytest.raises(StreamNotFound):
         when(Order(ORDER), ConfirmOrder(order_id=ORDER))
+
+
+def credit(amount: str, currency: str = "EUR", *, brought_forward: bool = False) -> CreditPayment:
+    return CreditPayment(
+        order_id=ORDER,
+        payment_id=PAYMENT,
+        provider="sandbox",
+        reference="tx-1",
+        amount=Money(Decimal(amount), currency),
+        brought_forward=brought_forward,
+    )
+
+
+def credited(amount: str, due: str, currency: str = "EUR", *, brought_forward: bool = False) -> PaymentCredited:
+    return PaymentCredited(
+        order_id=ORDER,
+        payment_id=PAYMENT,
+        provider="sandbox",
+        reference="tx-1",
+        amount=Money(Decimal(amount), currency),
+        due=euros(due),
+        brought_forward=brought_forward,
+    )
+
+
+def underpaid(due: str) -> OrderUnderpaid:
+    return OrderUnderpaid(order_id=ORDER, due=euros(due))
+
+
+@pytest.mark.parametrize(("amount", "due"), [("398.00", "0.00"), ("400.00", "-2.00")])
+def test_an_order_is_confirmed_in_the_decision_that_credits_all_it_costs(amount: str, due: str) -> None:
+    assert when(given(Order, ORDER, PLACED), credit(amount)) == [credited(amount, due), CONFIRMED]
+
+
+def test_an_order_that_is_paid_in_part_says_what_is_still_due_until_it_is_paid() -> None:
+    part = (credited("100.00", "298.00"), underpaid("298.00"))
+    assert when(given(Order, ORDER, PLACED), credit("100.00")) == [*part]
+    assert when(given(Order, ORDER, PLACED, *part), credit("298.00")) == [credited("298.00", "0.00"), CONFIRMED]
+
+
+def test_money_of_another_currency_is_kept_in_mind_and_does_not_count() -> None:
+    order = given(Order, ORDER, PLACED)
+    assert when(order, credit("398.00", "USD")) == [credited("398.00", "398.00", "USD")]
+    assert order.due == PLACED.total
+
+
+@pytest.mark.parametrize("before", [(REFUSED,), (EXPIRED,), (CANCELLED,), (CONFIRMED, CANCELLED)])
+def test_money_for_an_order_that_has_ended_is_credited_and_confirms_nothing(before: Happened) -> None:
+    order = given(Order, ORDER, PLACED, *before)
+    (recorded,) = when(order, credit("398.00"))
+    assert isinstance(recorded, PaymentCredited)
+    assert order.status not in {Status.CONFIRMED, Status.PLACED}
+
+
+def test_a_refund_changes_what_is_owed_and_never_undoes_the_order() -> None:
+    twice = (credited("398.00", "0.00"), CONFIRMED, credited("398.00", "-398.00"))
+    order = given(Order, ORDER, PLACED, *twice)
+    debit = DebitRefund(order_id=ORDER, refund_id=PAYMENT, amount=PLACED.total)
+    assert when(order, debit) == [
+        RefundDebited(order_id=ORDER, refund_id=PAYMENT, amount=PLACED.total, due=euros("0.00"))
+    ]
+    assert order.status is Status.CONFIRMED
+
+
+def test_an_order_that_expired_is_taken_up_again_once_it_is_paid() -> None:
+    take_up = TakeUpOrder(order_id=ORDER)
+    paid = given(Order, ORDER, PLACED, EXPIRED, credited("398.00", "0.00"))
+    assert when(paid, take_up) == [OrderTakenUp(order_id=ORDER), CONFIRMED]
+    for before in ((EXPIRED,), (CANCELLED, credited("398.00", "0.00")), (credited("398.00", "0.00"), CONFIRMED)):
+        with pytest.raises(OrderNotTakenUp):
+            when(given(Order, ORDER, PLACED, *before), take_up)
+
+
+def test_an_order_that_was_confirmed_before_finance_kept_books_has_paid() -> None:
+    order = given(Order, ORDER, PLACED, CONFIRMED)
+    assert order.due == euros("0.00")
+    assert when(order, credit("398.00")) == [credited("398.00", "-398.00")]
+
+
+def test_what_is_brought_forward_is_not_counted_twice() -> None:
+    order = given(Order, ORDER, PLACED, CONFIRMED, CANCELLED)
+    assert when(order, credit("398.00", brought_forward=True)) == [credited("398.00", "0.00", brought_forward=True)]
+    assert order.due == euros("0.00")

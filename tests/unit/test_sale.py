@@ -1,8 +1,15 @@
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import msgspec
 import pytest
 from django.conf import settings
 
 from eventstore.context import new_id
 from eventstore.events import Event
+from eventstore.testing import NOON, recorded
 from ordering.domain.conference import (
     Line,
     PricedLine,
@@ -12,25 +19,62 @@ from ordering.domain.conference import (
     SeatsReserved,
     SellSeats,
 )
+from ordering.domain.finance import (
+    BringForward,
+    PaymentMovedIn,
+    PaymentReceived,
+    RefundSettled,
+    RequestRefund,
+    ReturnEverything,
+    account_id_of,
+)
 from ordering.domain.order import (
+    PAYMENT_WINDOW,
     ConfirmOrder,
+    CreditPayment,
+    DebitRefund,
     ExpireOrder,
     OrderCancelled,
     OrderConfirmed,
     OrderExpired,
     OrderRefused,
+    OrderTakenUp,
+    OrderUnderpaid,
+    PaymentCredited,
     RefuseOrder,
+    TakeUpOrder,
 )
-from ordering.domain.payment import PaymentAccepted, PaymentDeclined, RefundPayment, RequestPayment
-from ordering.domain.values import payment_id_of
-from ordering.processes.sale import PAYMENT_TIMER, Sale
+from ordering.domain.payment import (
+    PaymentAccepted,
+    PaymentDeclined,
+    PaymentPending,
+    RequestPayment,
+    further_payment_id,
+)
+from ordering.domain.values import Money, payment_id_of
+from ordering.processes.sale import (
+    CANCELLED as AS_CANCELLED,
+)
+from ordering.processes.sale import (
+    ENDED as AS_ENDED,
+)
+from ordering.processes.sale import (
+    NO_SEATS,
+    PAYMENT_TIMER,
+    PENDING_TIMER,
+    TOO_LITTLE,
+    TOO_MUCH,
+    WRONG_CURRENCY,
+    Sale,
+    SaleState,
+)
 from sagas.refusal import CommandRefused
-from sagas.steps import At, Cancel, End, Send
+from sagas.steps import At, Cancel, Send
 from sagas.testing import tell
 
 from .samples import CONFERENCE, ORDER, PLACED, STANDARD, euros
 
-PAYMENT = payment_id_of(ORDER)
+PAYMENT, ACCOUNT = payment_id_of(ORDER), account_id_of(ORDER)
 RESERVED = SeatsReserved(
     conference_id=CONFERENCE,
     order_id=ORDER,
@@ -38,15 +82,88 @@ RESERVED = SeatsReserved(
     total=PLACED.total,
 )
 SOLD_OUT = SeatsRefused(conference_id=CONFERENCE, order_id=ORDER, lines=(Line("standard", 2),), reason="sold-out")
-PAID = PaymentAccepted(payment_id=PAYMENT, order_id=ORDER, amount=PLACED.total, reference="REF")
 CONFIRMED = OrderConfirmed(order_id=ORDER)
 REFUSED = OrderRefused(order_id=ORDER, reason="sold-out")
 EXPIRED = OrderExpired(order_id=ORDER)
 CANCELLED = OrderCancelled(order_id=ORDER, reason="ill")
+TAKEN_UP = OrderTakenUp(order_id=ORDER)
+PENDING = PaymentPending(payment_id=PAYMENT, order_id=ORDER, reference="REF")
+DECLINED = PaymentDeclined(payment_id=PAYMENT, order_id=ORDER, reason="No.")
+BEFORE_FINANCE = PaymentAccepted(payment_id=PAYMENT, order_id=ORDER, amount=PLACED.total, reference="REF", provider="")
 ENDED = pytest.mark.parametrize("ended", [EXPIRED, CANCELLED])
 
 NO_LONGER_WAITED_FOR = Cancel(PAYMENT_TIMER)
+RESERVE = Send(
+    ReserveSeats(
+        conference_id=CONFERENCE,
+        order_id=ORDER,
+        lines=(Line("standard", 2),),
+        prices={"standard": STANDARD.price},
+    )
+)
 GIVE_SEATS_BACK = Send(ReleaseSeats(conference_id=CONFERENCE, order_id=ORDER))
+SELL = Send(SellSeats(conference_id=CONFERENCE, order_id=ORDER))
+BRING_FORWARD = Send(BringForward(account_id=ACCOUNT, order_id=ORDER, payment_id=PAYMENT))
+
+
+def booked(amount: str = "398.00", reference: str = "REF", *, brought_forward: bool = False) -> PaymentReceived:
+    return PaymentReceived(
+        account_id=ACCOUNT,
+        order_id=ORDER,
+        payment_id=PAYMENT,
+        provider="sandbox",
+        reference=reference,
+        amount=euros(amount),
+        brought_forward=brought_forward,
+    )
+
+
+def credit(amount: str = "398.00", reference: str = "REF", *, brought_forward: bool = False) -> Send:
+    return Send(
+        CreditPayment(
+            order_id=ORDER,
+            payment_id=PAYMENT,
+            provider="sandbox",
+            reference=reference,
+            amount=euros(amount),
+            brought_forward=brought_forward,
+        )
+    )
+
+
+def credited(
+    amount: str = "398.00", due: str = "0.00", reference: str = "REF", currency: str = "EUR"
+) -> PaymentCredited:
+    return PaymentCredited(
+        order_id=ORDER,
+        payment_id=PAYMENT,
+        provider="sandbox",
+        reference=reference,
+        amount=Money(Decimal(amount), currency),
+        due=euros(due),
+    )
+
+
+def asked(payment_id: UUID, amount: str) -> Send:
+    return Send(
+        RequestPayment(payment_id=payment_id, order_id=ORDER, amount=euros(amount), provider=settings.PAYMENT_PROVIDER)
+    )
+
+
+def some_back(amount: str, reference: str = "REF", currency: str = "EUR", reason: str = TOO_MUCH) -> Send:
+    return Send(
+        RequestRefund(
+            account_id=ACCOUNT,
+            provider="sandbox",
+            reference=reference,
+            amount=Money(Decimal(amount), currency),
+            reason=reason,
+        )
+    )
+
+
+def all_back(reason: str) -> Send:
+    return Send(ReturnEverything(account_id=ACCOUNT, reason=reason))
 
 
 def refusal(command: str, saga: str = "sale") -> CommandRefused:
@@ -55,21 +172,24 @@ def refusal(command: str, saga: str = "sale") -> CommandRefused:
     )
 
 
-def refund(reason: str) -> Send:
-    return Send(RefundPayment(payment_id=PAYMENT, reason=reason))
+PAID = credited()
 
 
 def test_an_order_reserves_its_seats_at_its_prices_and_is_given_a_time_to_be_paid() -> None:
-    lines, prices = (Line("standard", 2),), {"standard": STANDARD.price}
     assert tell(Sale, PLACED).last == [
-        Send(ReserveSeats(conference_id=CONFERENCE, order_id=ORDER, lines=lines, prices=prices)),
+        RESERVE,
         At(PLACED.expires_at, ExpireOrder(order_id=ORDER), name=PAYMENT_TIMER),
     ]
 
 
 def test_a_payment_is_asked_for_once_the_seats_are_reserved() -> None:
-    asked = RequestPayment(payment_id=PAYMENT, order_id=ORDER, amount=PLACED.total, provider=settings.PAYMENT_PROVIDER)
-    assert tell(Sale, PLACED, RESERVED).last == [Send(asked)]
+    assert tell(Sale, PLACED, RESERVED).last == [asked(PAYMENT, "398.00")]
+
+
+def test_an_order_that_costs_nothing_is_confirmed_once_the_seats_are_reserved() -> None:
+    nothing = euros("0.00")
+    free = msgspec.structs.replace(PLACED, total=nothing), msgspec.structs.replace(RESERVED, total=nothing)
+    assert tell(Sale, *free).last == [Send(ConfirmOrder(order_id=ORDER))]
 
 
 @ENDED
@@ -81,38 +201,161 @@ def test_an_order_that_gets_no_seats_is_refused() -> None:
     assert tell(Sale, PLACED, SOLD_OUT).last == [Send(RefuseOrder(order_id=ORDER, reason="sold-out"))]
 
 
-def test_a_payment_confirms_the_order() -> None:
-    assert tell(Sale, PLACED, RESERVED, PAID).last == [Send(ConfirmOrder(order_id=ORDER))]
+def test_what_finance_has_booked_is_credited_to_the_order() -> None:
+    assert tell(Sale, PLACED, RESERVED, booked()).last == [credit()]
 
 
-def test_a_declined_payment_changes_nothing() -> None:
-    declined = PaymentDeclined(payment_id=PAYMENT, order_id=ORDER, reason="No.")
-    assert tell(Sale, PLACED, RESERVED, declined, PAID).last == [Send(ConfirmOrder(order_id=ORDER))]
+def test_what_was_assigned_to_the_order_is_credited_too() -> None:
+    moved = PaymentMovedIn(
+        account_id=ACCOUNT,
+        order_id=ORDER,
+        payment_id=PAYMENT,
+        provider="sandbox",
+        reference="REF",
+        amount=PLACED.total,
+    )
+    assert tell(Sale, PLACED, RESERVED, moved).last == [credit()]
 
 
-@pytest.mark.parametrize("amount", ["397.99", "398.01"])
-def test_a_payment_of_another_amount_is_sent_back(amount: str) -> None:
-    paid = PaymentAccepted(payment_id=PAYMENT, order_id=ORDER, amount=euros(amount), reference="REF")
-    assert tell(Sale, PLACED, RESERVED, paid).last == [refund("The payment was not what the order costs.")]
-
-
-@ENDED
-def test_a_payment_for_an_order_that_has_ended_is_sent_back(ended: Event) -> None:
-    assert tell(Sale, PLACED, RESERVED, ended, PAID).last == [refund("The order had ended when the payment arrived.")]
-
-
-def test_the_seats_of_a_confirmed_order_are_sold_and_its_time_to_be_paid_is_over() -> None:
-    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED).last == [
-        NO_LONGER_WAITED_FOR,
-        Send(SellSeats(conference_id=CONFERENCE, order_id=ORDER)),
+def test_money_waits_until_it_is_clear_whether_there_are_seats() -> None:
+    assert tell(Sale, PLACED, booked()).last == []
+    assert tell(Sale, PLACED, booked(), RESERVED).last == [asked(PAYMENT, "398.00"), credit()]
+    assert tell(Sale, PLACED, booked(), SOLD_OUT).last == [
+        Send(RefuseOrder(order_id=ORDER, reason="sold-out")),
+        credit(),
     ]
 
 
-def test_a_refused_order_is_the_end() -> None:
-    told = tell(Sale, PLACED, SOLD_OUT, REFUSED)
-    assert told.last == [NO_LONGER_WAITED_FOR, End()]
-    assert told.ended
-    assert tell(Sale, PLACED, SOLD_OUT, REFUSED, PAID).last == []
+def test_an_order_that_is_paid_needs_nothing_but_its_confirmation() -> None:
+    assert tell(Sale, PLACED, RESERVED, PAID).last == []
+
+
+def test_a_declined_payment_changes_nothing() -> None:
+    assert tell(Sale, PLACED, RESERVED, DECLINED).last == []
+    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, DECLINED).last == []
+
+
+def test_too_little_is_kept_and_the_rest_is_asked_for_each_time_anew() -> None:
+    first = credited("100.00", "298.00", "A"), OrderUnderpaid(order_id=ORDER, due=euros("298.00"))
+    second = credited("100.00", "198.00", "B"), OrderUnderpaid(order_id=ORDER, due=euros("198.00"))
+    told = tell(Sale, PLACED, RESERVED, *first, *second)
+    assert [list(each) for each in told.steps[2:]] == [
+        [],
+        [asked(further_payment_id(ORDER, 1), "298.00")],
+        [],
+        [asked(further_payment_id(ORDER, 2), "198.00")],
+    ]
+
+
+def test_what_was_not_all_of_it_goes_back_when_the_order_expires() -> None:
+    part = credited("100.00", "298.00"), OrderUnderpaid(order_id=ORDER, due=euros("298.00"))
+    told = tell(Sale, PLACED, RESERVED, *part, EXPIRED)
+    assert told.last == [NO_LONGER_WAITED_FOR, GIVE_SEATS_BACK, all_back(TOO_LITTLE)]
+    rest = tell(Sale, PLACED, RESERVED, *part, EXPIRED, credited("298.00", "0.00"))
+    assert rest.last == [all_back(AS_ENDED)]
+
+
+def test_what_is_too_much_goes_back_and_the_order_stays() -> None:
+    assert tell(Sale, PLACED, RESERVED, credited("400.00", "-2.00")).last == [some_back("2.00")]
+
+
+def test_what_was_paid_twice_goes_back_once() -> None:
+    twice = credited("398.00", "-398.00", "TWICE")
+    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, twice).last == [some_back("398.00", "TWICE")]
+
+
+def test_no_more_than_a_payment_brought_is_asked_back_of_it() -> None:
+    more = credited("50.00", "-448.00", "MORE")
+    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, more).last == [some_back("50.00", "MORE")]
+
+
+def test_where_staff_decide_what_is_too_much_stays(settings: Any) -> None:
+    settings.PAYMENT_EXCESS = {"sandbox": "staff"}
+    assert tell(Sale, PLACED, RESERVED, credited("400.00", "-2.00")).last == []
+
+
+def test_money_of_another_currency_goes_back() -> None:
+    dollars = credited("398.00", "398.00", currency="USD")
+    assert tell(Sale, PLACED, RESERVED, dollars).last == [some_back("398.00", currency="USD", reason=WRONG_CURRENCY)]
+
+
+def test_a_late_payment_reserves_the_seats_again() -> None:
+    late = tell(Sale, PLACED, RESERVED, EXPIRED, PAID)
+    assert late.last == [RESERVE]
+    assert tell(Sale, PLACED, RESERVED, EXPIRED, PAID, RESERVED).last == [Send(TakeUpOrder(order_id=ORDER))]
+
+
+def test_an_order_that_is_taken_up_again_is_like_any_other() -> None:
+    revived = PLACED, RESERVED, EXPIRED, PAID, RESERVED, TAKEN_UP, CONFIRMED
+    assert tell(Sale, *revived).last == [NO_LONGER_WAITED_FOR, SELL]
+    twice = credited("398.00", "-398.00", "TWICE")
+    assert tell(Sale, *revived, twice).last == [some_back("398.00", "TWICE")]
+    cancelled = tell(Sale, *revived, CANCELLED)
+    assert cancelled.last == [NO_LONGER_WAITED_FOR, GIVE_SEATS_BACK, all_back(AS_CANCELLED)]
+
+
+def test_a_late_payment_goes_back_where_there_are_no_seats_any_more() -> None:
+    assert tell(Sale, PLACED, RESERVED, EXPIRED, PAID, SOLD_OUT).last == [all_back(NO_SEATS)]
+
+
+def test_a_late_payment_of_too_much_keeps_what_the_order_costs() -> None:
+    late = tell(Sale, PLACED, RESERVED, EXPIRED, credited("400.00", "-2.00"))
+    assert late.last == [RESERVE, some_back("2.00")]
+    assert late.state.kept == PLACED.total.amount
+
+
+def test_a_late_payment_of_too_little_goes_back() -> None:
+    assert tell(Sale, PLACED, RESERVED, EXPIRED, credited("397.99", "0.01")).last == [all_back(AS_ENDED)]
+
+
+def test_late_payments_that_come_together_reserve_once() -> None:
+    twice = credited("398.00", "-398.00", "TWICE")
+    assert tell(Sale, PLACED, RESERVED, EXPIRED, PAID, twice).last == [some_back("398.00", "TWICE")]
+
+
+def test_seats_and_money_go_back_where_the_order_cannot_be_taken_up() -> None:
+    told = tell(Sale, PLACED, RESERVED, EXPIRED, PAID, RESERVED, refusal(TakeUpOrder.stored))
+    assert told.last == [GIVE_SEATS_BACK, all_back(AS_ENDED)]
+
+
+def test_a_payment_for_a_cancelled_or_refused_order_goes_back() -> None:
+    assert tell(Sale, PLACED, RESERVED, CANCELLED, PAID).last == [all_back(AS_ENDED)]
+    assert tell(Sale, PLACED, SOLD_OUT, REFUSED, PAID).last == [all_back(AS_ENDED)]
+
+
+def test_an_order_does_not_expire_under_a_pending_payment_within_a_bound() -> None:
+    bound = NOON + timedelta(hours=settings.PAYMENT_PENDING_HOURS)
+    told = tell(Sale, PLACED, RESERVED, PENDING, PENDING)
+    assert list(told.steps[2]) == [
+        NO_LONGER_WAITED_FOR,
+        At(bound, ExpireOrder(order_id=ORDER), name=PENDING_TIMER),
+    ]
+    assert told.last == []
+    assert tell(Sale, PLACED, RESERVED, PENDING, PAID, CONFIRMED).last == [
+        NO_LONGER_WAITED_FOR,
+        Cancel(PENDING_TIMER),
+        SELL,
+    ]
+
+
+def test_a_pending_payment_that_is_declined_leaves_time_to_pay_in_another_way() -> None:
+    assert tell(Sale, PLACED, RESERVED, PENDING, DECLINED).last == [
+        At(NOON + PAYMENT_WINDOW, ExpireOrder(order_id=ORDER), name=PENDING_TIMER)
+    ]
+
+
+@pytest.mark.parametrize("ended", [CONFIRMED, EXPIRED, CANCELLED])
+def test_what_is_pending_or_declined_when_the_order_is_settled_is_waited_for_by_nobody(ended: Event) -> None:
+    told = tell(Sale, PLACED, RESERVED, ended, PENDING, DECLINED)
+    assert [list(each) for each in told.steps[3:]] == [[], []]
+
+
+def test_the_seats_of_a_confirmed_order_are_sold_and_its_time_to_be_paid_is_over() -> None:
+    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED).last == [NO_LONGER_WAITED_FOR, SELL]
+
+
+def test_a_refused_order_is_waited_for_no_longer() -> None:
+    assert tell(Sale, PLACED, SOLD_OUT, REFUSED).last == [NO_LONGER_WAITED_FOR]
 
 
 @ENDED
@@ -124,13 +367,24 @@ def test_a_paid_order_that_is_cancelled_gives_back_seats_and_money() -> None:
     assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, CANCELLED).last == [
         NO_LONGER_WAITED_FOR,
         GIVE_SEATS_BACK,
-        refund("The order was cancelled."),
+        all_back(AS_CANCELLED),
     ]
 
 
-def test_the_money_goes_back_when_the_order_ended_just_before_it_could_be_confirmed() -> None:
-    told = tell(Sale, PLACED, RESERVED, PAID, EXPIRED, refusal(ConfirmOrder.stored))
-    assert told.last == [refund("The order had ended when the payment arrived.")]
+def test_a_refund_that_is_settled_is_debited_to_the_order() -> None:
+    settled = RefundSettled(
+        account_id=ACCOUNT,
+        order_id=ORDER,
+        refund_id=PAYMENT,
+        payment_id=PAYMENT,
+        provider="sandbox",
+        reference="REF",
+        amount=euros("2.00"),
+        refund_reference="BACK",
+        by_hand=False,
+    )
+    debit = DebitRefund(order_id=ORDER, refund_id=PAYMENT, amount=euros("2.00"))
+    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, settled).last == [Send(debit)]
 
 
 def test_any_other_command_may_be_refused_without_consequences() -> None:
@@ -138,7 +392,7 @@ def test_any_other_command_may_be_refused_without_consequences() -> None:
 
 
 def test_what_another_saga_is_refused_is_not_its_business() -> None:
-    assert tell(Sale, PLACED, RESERVED, PAID, EXPIRED, refusal(ConfirmOrder.stored, saga="resale")).last == []
+    assert tell(Sale, PLACED, RESERVED, EXPIRED, PAID, refusal(TakeUpOrder.stored, saga="resale")).last == []
 
 
 def test_an_order_that_it_has_not_heard_of_is_not_its_business() -> None:
@@ -148,4 +402,43 @@ def test_an_order_that_it_has_not_heard_of_is_not_its_business() -> None:
 def test_it_remembers_what_it_needs() -> None:
     state = tell(Sale, PLACED, RESERVED, PAID, CANCELLED).state
     assert (state.order_id, state.conference_id, state.total) == (ORDER, CONFERENCE, PLACED.total)
-    assert (state.paid, state.closed) == (True, True)
+    assert (state.closed, state.expired, state.kept) == (True, False, Decimal(0))
+
+
+def as_version_1_left_it(*, paid: bool, closed: bool = False) -> SaleState:
+    return SaleState(order_id=ORDER, conference_id=CONFERENCE, total=PLACED.total, paid=paid, closed=closed)
+
+
+def react(state: SaleState, event: Event) -> list[Any]:
+    return list(Sale().react(state, recorded(event)))
+
+
+def test_money_of_before_finance_that_it_hears_of_is_brought_forward() -> None:
+    assert tell(Sale, PLACED, RESERVED, BEFORE_FINANCE).last == [BRING_FORWARD]
+    now = msgspec.structs.replace(BEFORE_FINANCE, provider="sandbox")
+    assert tell(Sale, PLACED, RESERVED, now).last == []
+    assert tell(Sale, PLACED, RESERVED, booked(brought_forward=True)).last == [credit(brought_forward=True)]
+
+
+def test_an_order_that_was_paid_under_version_1_gets_its_money_back_when_it_is_cancelled() -> None:
+    state = as_version_1_left_it(paid=True)
+    assert react(state, CANCELLED) == [NO_LONGER_WAITED_FOR, GIVE_SEATS_BACK, BRING_FORWARD]
+    assert react(state, booked(brought_forward=True)) == [credit(brought_forward=True)]
+    assert react(state, msgspec.structs.replace(PAID, brought_forward=True)) == [all_back(AS_ENDED)]
+
+
+def test_an_order_that_expired_just_before_version_1_confirmed_it_is_paid_late() -> None:
+    state = as_version_1_left_it(paid=True)
+    assert react(state, EXPIRED) == [NO_LONGER_WAITED_FOR, GIVE_SEATS_BACK]
+    assert react(state, refusal(ConfirmOrder.stored)) == [BRING_FORWARD]
+
+
+def test_an_order_that_version_1_asked_money_for_is_paid_under_version_2() -> None:
+    state = as_version_1_left_it(paid=False)
+    assert react(state, booked()) == [credit()]
+    assert react(state, PAID) == []
+    assert react(state, CONFIRMED) == [NO_LONGER_WAITED_FOR, SELL]
+
+
+def test_a_late_payment_for_an_order_that_ended_under_version_1_goes_back() -> None:
+    assert react(as_version_1_left_it(paid=False, closed=True), PAID) == [all_back(AS_ENDED)]

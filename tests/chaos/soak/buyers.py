@@ -155,7 +155,7 @@ class Buyer:
     def _do(self, step: str, order_id: UUID, total: Mapping[str, str]) -> None:
         match step:
             case "pay":
-                self._report(order_id, outcome="accepted", amount=total, reference=f"REF-{order_id.hex[-8:]}")
+                self._report(order_id, outcome="accepted", amount=total, reference=f"REF-{order_id.hex[-12:]}")
             case "decline":
                 self._report(order_id, outcome="declined", reason="The card was declined.")
             case "cancel":

@@ -22,7 +22,7 @@ def test_what_was_skipped_is_measured_as_a_gap():
     perform(Pause(target=LAZY), by="ada")
     perform(Skip(target=LAZY, upto=store.head()), by="ada", reason="a test")
     measured = metrics.text().decode()
-    assert f'boxoffice_subscriber_gap{{subscriber="{LAZY}",why="skipped"}} 1.0' in measured
+    assert f'boxoffice_subscriber_gap{{subscriber="{LAZY}",why="skipped"}} 2.0' in measured
     assert f'boxoffice_subscriber_gap{{subscriber="{LAZY}",why="pending"}} 0.0' in measured
 
 

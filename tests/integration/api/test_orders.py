@@ -10,6 +10,7 @@ from eventstore.models import StoredEvent, SubscriberRow
 from ordering.domain.order import ExpireOrder
 from ordering.domain.values import payment_id_of
 from ordering.models import ConferenceSummary, OrderSummary
+from sagas.testing import bring_to_rest
 from tests.integration import shop
 from tests.integration.api import caller as callers
 from tests.integration.api.caller import Caller, assert_problem, nothing_written, placing
@@ -39,6 +40,8 @@ def test_an_order_is_answered_as_it_stands_after_the_sale_ran(conference, ada):
     assert order["placed_at"].endswith("Z")
     assert order["expires_at"].endswith("Z")
     assert order["number"].startswith("BX-")
+    assert order["balance"] == {"received": euros("0.00"), "returned": euros("0.00"), "due": euros("199.00")}
+    assert order["payments"] == [{**order["payment"], "reference": "", "received_at": None, "refunds": []}]
     assert {name: order[name] for name in ("customer_id", "conference_id", "status", "lines", "total", "payment")} == {
         "customer_id": str(customer),
         "conference_id": str(conference),
@@ -83,15 +86,52 @@ def test_a_declined_payment_can_be_tried_again(conference, ada):
     assert caller.get(f"/orders/{order['id']}").json()["status"] == "confirmed"
 
 
-def test_an_order_that_awaits_no_payment_cannot_be_paid(conference, ada):
+def played(caller, order, **outcome):
+    """What the customer does at the provider's page."""
+    answer = caller.post(f"/sandbox/payments/{payment_id_of(UUID(order))}", {"outcome": "accepted", **outcome})
+    assert answer.status_code == 202
+    bring_to_rest()
+    return caller.get(f"/orders/{order}").json()
+
+
+def euros(amount):
+    return {"amount": amount, "currency": "EUR"}
+
+
+def test_paying_in_part_twice_and_late_can_be_played(conference, ada):
+    customer, caller = ada
+    order = caller.post("/orders", placing(customer, conference, 2)).json()["id"]
+    assert played(caller, order, outcome="pending")["payment"]["status"] == "pending"
+    part = played(caller, order, amount=euros("100.00"))
+    assert part["status"] == "awaiting_payment"
+    assert part["balance"] == {"received": euros("100.00"), "returned": euros("0.00"), "due": euros("99.00")}
+    paid, asked = part["payments"]
+    assert (paid["status"], paid["amount"], paid["pay_url"]) == ("accepted", euros("100.00"), None)
+    assert paid["reference"].startswith("SANDBOX-")
+    assert paid["received_at"].endswith("Z")
+    assert (asked["status"], asked["amount"], asked["received_at"]) == ("requested", euros("99.00"), None)
+    assert asked["pay_url"] == part["payment"]["pay_url"]
+    assert asked["id"] == part["payment"]["id"] != paid["id"]
+    caller.post(asked["pay_url"].removeprefix("http://testserver"), {"outcome": "accepted"})
+    assert caller.get(f"/orders/{order}").json()["status"] == "confirmed"
+    twice = played(caller, order, amount=euros("199.00"))
+    assert twice["status"] == "confirmed"
+    assert twice["balance"] == {"received": euros("398.00"), "returned": euros("199.00"), "due": euros("0.00")}
+    ((refund,),) = (payment["refunds"] for payment in twice["payments"] if payment["refunds"])
+    assert (refund["amount"], refund["status"]) == (euros("199.00"), "settled")
+    late = caller.post("/orders", placing(customer, conference)).json()["id"]
+    dispatch(ExpireOrder(order_id=UUID(late)))
+    assert played(caller, late)["status"] == "confirmed"
+
+
+def test_an_order_that_awaits_no_payment_has_no_page_to_pay_at(conference, ada):
     customer, caller = ada
     paid, expired = (caller.post("/orders", placing(customer, conference)).json()["id"] for _ in range(2))
-    urls = [f"/sandbox/payments/{payment_id_of(UUID(each))}" for each in (paid, expired)]
-    caller.post(urls[0], {"outcome": "accepted"})
+    caller.post(f"/sandbox/payments/{payment_id_of(UUID(paid))}", {"outcome": "accepted"})
     dispatch(ExpireOrder(order_id=UUID(expired)))
-    for url in urls:
-        with nothing_written():
-            assert_problem(caller.post(url, {"outcome": "accepted"}), 409, "order-not-payable")
+    for each in (paid, expired):
+        order = caller.get(f"/orders/{each}").json()
+        assert [payment["pay_url"] for payment in order["payments"]] == [None]
 
 
 def test_an_order_of_more_seats_than_are_left_is_refused(conference, ada):
@@ -137,9 +177,11 @@ def test_a_cancelled_order_gives_its_seats_and_its_money_back(conference, ada):
     caller.post(order["payment"]["pay_url"].removeprefix("http://testserver"), {"outcome": "accepted"})
     answer = caller.post(f"/orders/{order['id']}/cancel", {"reason": "ill"})
     assert answer.status_code == 200
-    assert answer.json()["status"] == "refunded"
-    assert answer.headers["ETag"] == '"3"'
+    assert (answer.json()["status"], answer.json()["to_be_returned"]) == ("cancelled", euros("99.50"))
+    assert answer.headers["ETag"] == '"4"'
     assert ConferenceSummary.objects.get().seat_types["standard"]["available"] == 10
+    bring_to_rest()
+    assert caller.get(f"/orders/{order['id']}").json()["status"] == "refunded"
     with nothing_written():
         assert_problem(caller.post(f"/orders/{order['id']}/cancel"), 409, "order-not-cancellable")
 

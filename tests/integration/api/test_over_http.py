@@ -44,7 +44,13 @@ def test_a_sale_goes_from_the_order_to_the_confirmation_under_one_correlation_id
     assert [event.type for event in chain] == ["order.placed", "seats.reserved", "payment.requested"]
     assert chain[0].actor == f"customer:{customer}"
     paid = StoredEvent.objects.filter(correlation_id=paying.headers["X-Correlation-Id"])
-    assert [event.type for event in paid] == ["payment.accepted", "order.confirmed", "seats.sold"]
+    assert [event.type for event in paid] == [
+        "payment.accepted",
+        "finance.payment-received",
+        "order.payment-credited",
+        "order.confirmed",
+        "seats.sold",
+    ]
 
 
 def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(site):

@@ -3,12 +3,18 @@
 import hmac
 import json
 from hashlib import sha256
+from uuid import UUID, uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
+from eventstore.commands import dispatch
 from eventstore.models import StoredEvent
+from ordering.domain.order import CancelOrder
+from ordering.domain.payment import AssignPayment
 from ordering.domain.values import payment_id_of
 from ordering.models import OrderSummary
+from sagas.testing import bring_to_rest
 from tests.integration import shop
 from tests.integration.api import caller as callers
 from tests.integration.api.caller import Caller, assert_problem, nothing_written
@@ -16,6 +22,11 @@ from tests.integration.api.caller import Caller, assert_problem, nothing_written
 pytestmark = pytest.mark.usefixtures("clean")
 
 HOOK = "/webhooks/payments/sandbox"
+PRICE = shop.PRICE.amount
+
+
+def types(category):
+    return list(StoredEvent.objects.filter(category=category).order_by("position").values_list("type", flat=True))
 
 
 @pytest.fixture
@@ -57,13 +68,98 @@ def test_a_report_that_comes_again_is_answered_as_the_first_time(order, report):
     assert (again.status_code, again.content) == (200, first.content)
 
 
-def test_a_payment_is_accepted_once_however_many_events_report_it(order, report):
+def test_the_same_money_is_accepted_once_however_many_reports_tell_of_it(order, report):
     report(notice(order))
     assert report(notice(order, id="evt-2")).status_code == 200
+    assert types("payment") == ["payment.requested", "payment.accepted"]
     with nothing_written():
-        other = report(notice(order, id="evt-3", reference="REF-2"))
-        assert_problem(other, 409, "payment-already-settled")
-    assert StoredEvent.objects.filter(type="payment.accepted").count() == 1
+        assert report(notice(order, id="evt-2")).status_code == 200
+        other = notice(order, id="evt-2", reference="REF-2")
+        assert_problem(report(other), 409, "report-differs")
+
+
+def test_a_payment_that_is_made_twice_is_recorded_twice_and_the_second_goes_back(order, report):
+    report(notice(order))
+    assert report(notice(order, id="evt-2", reference="REF-2")).status_code == 200
+    bring_to_rest()
+    row = OrderSummary.objects.get()
+    assert (row.status, row.received, row.returned) == ("confirmed", 4 * PRICE, 2 * PRICE)
+
+
+@pytest.mark.parametrize("change", [{"amount": {"amount": "1.00", "currency": "EUR"}}, {"reference": "REF-2"}])
+def test_a_report_that_comes_again_with_other_content_is_refused(order, report, change):
+    report(notice(order))
+    with nothing_written(), capture_logs() as told:
+        assert_problem(report(notice(order, **change)), 409, "report-differs")
+    refused = {"event": "payment_report_refused", "log_level": "warning", "provider": "sandbox", "report": "evt-1"}
+    assert {**refused, "code": "report-differs"} in told
+
+
+@pytest.mark.parametrize("amount", [{"amount": "198.99", "currency": "EUR"}, {"amount": "199.00", "currency": "USD"}])
+def test_a_reference_that_comes_with_another_amount_is_refused_and_logged(order, report, amount):
+    report(notice(order))
+    with nothing_written(), capture_logs() as told:
+        assert_problem(report(notice(order, id="evt-2", amount=amount)), 409, "payment-reference-differs")
+    assert "payment-reference-differs" in [each.get("code") for each in told]
+
+
+def test_a_reference_that_another_payment_has_is_refused(order, report):
+    another = shop.order(shop.customer(), shop.conference_on_sale(), 2)
+    report(notice(order))
+    with nothing_written():
+        assert_problem(report(notice(another, id="evt-2")), 409, "payment-reference-taken")
+
+
+def test_a_payment_is_recorded_whatever_has_become_of_its_order(order, report):
+    dispatch(CancelOrder(order_id=order))
+    assert report(notice(order)).status_code == 200
+    bring_to_rest()
+    row = OrderSummary.objects.get()
+    assert (row.status, row.received, row.returned, row.payment_status) == (
+        "refunded",
+        2 * PRICE,
+        2 * PRICE,
+        "refunded",
+    )
+
+
+def test_a_payment_may_be_pending_before_it_is_accepted(order, report):
+    pending = {"id": "evt-0", "outcome": "pending", "payment_id": str(payment_id_of(order)), "reference": "REF-1"}
+    assert report(pending).status_code == 200
+    assert OrderSummary.objects.get().payment_status == "pending"
+    with nothing_written():
+        assert report(pending).status_code == 200
+        assert_problem(report({**pending, "reference": "REF-2"}), 409, "report-differs")
+    report(notice(order))
+    assert OrderSummary.objects.get().status == "confirmed"
+
+
+def test_a_payment_that_is_declined_after_it_was_accepted_stays_accepted(order, report):
+    report(notice(order))
+    declined = {"id": "evt-2", "outcome": "declined", "payment_id": str(payment_id_of(order)), "reason": "Too late."}
+    assert report(declined).status_code == 200
+    assert types("payment")[-1] == "payment.declined"
+    row = OrderSummary.objects.get()
+    assert (row.status, row.payment_status) == ("confirmed", "accepted")
+    with nothing_written():
+        assert_problem(report({**declined, "reason": "Otherwise."}), 409, "report-differs")
+
+
+@pytest.mark.parametrize("payment_id", [{"payment_id": str(uuid4())}, {"payment_id": None}])
+def test_money_for_a_payment_that_nobody_knows_is_kept_and_can_be_assigned(order, report, payment_id):
+    unknown = notice(order, **payment_id)
+    answer = report(unknown)
+    assert answer.status_code == 200
+    kept = UUID(answer.json()["payment_id"])
+    assert types("unmatched-payment") == ["payment.unmatched"]
+    assert types("finance") == ["finance.payment-received"]
+    assert OrderSummary.objects.get().status == "awaiting_payment"
+    with nothing_written():
+        assert report(unknown).content == answer.content
+        assert_problem(report({**unknown, "reference": "REF-2"}), 409, "report-differs")
+    assert report({**unknown, "id": "evt-2"}).json()["position"] is None
+    dispatch(AssignPayment(payment_id=kept, order_id=order))
+    assert OrderSummary.objects.get().status == "confirmed"
 
 
 @pytest.mark.parametrize("signature", ["", "00", "\xe9", "f" * 64])
@@ -126,10 +222,12 @@ def test_a_report_that_is_no_json_is_refused(order, report):
         assert_problem(report(b'"' + b"x" * 70_000 + b'"'), 413, "too-large")
 
 
-def test_unknown_providers_and_payments_are_not_found(order, report):
+def test_unknown_providers_are_not_found_nor_payments_that_bring_no_money(order, report):
     with nothing_written():
         assert_problem(report(notice(order), path="/webhooks/payments/acme"), 404, "not-found")
-        assert_problem(report(notice(order, payment_id=str(order))), 404, "not-found")
+        declined = {"id": "evt-1", "outcome": "declined", "payment_id": str(order)}
+        assert_problem(report(declined), 404, "not-found")
+        assert_problem(report({**declined, "payment_id": None}), 404, "not-found")
 
 
 def test_where_money_is_real_there_is_no_sandbox(order, report, settings):

@@ -19,8 +19,7 @@ from eventstore.subscriptions.gaps import gaps
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Work
 from eventstore.testing import only_handlers
-from ordering.domain.payment import PaymentAccepted
-from ordering.domain.values import payment_id_of
+from ordering.domain.finance import PaymentReceived, account_id_of
 from ordering.models import OrderSummary
 from projections.rebuild import builder, generations
 from sagas.history import instance_history
@@ -57,22 +56,27 @@ def unreadable(event: type[Event]) -> Iterator[None]:
 
 @pytest.fixture
 def expired(clean: None) -> UUID:
-    """An order that was paid in time, and expired while nobody could read of its payment."""
-    order = shop.order(shop.customer(), shop.conference_on_sale())
-    with only_handlers():
+    """An order that was paid in time, and expired while nobody could read what finance had booked; others have its seat
+    now.
+    """
+    conference = shop.conference_on_sale(capacity=1)
+    order = shop.order(shop.customer(), conference)
+    with only_handlers("booking"):
         shop.pay(order)
-    with unreadable(PaymentAccepted):
+        bring_to_rest(deliver=False)
+    with unreadable(PaymentReceived):
         bring_to_rest(deliver=False)
         let_pass(timedelta(days=1))
         bring_to_rest(deliver=False)
         keys = set(ParkedEvent.objects.values_list("subscriber", "key"))
-        assert ("sale", f"stream {payment_id_of(order)}") in keys
+        assert ("sale", f"stream {account_id_of(order)}") in keys
     assert OrderSummary.objects.get(pk=order).status == "expired"
+    shop.order(shop.customer(), conference)
     return order
 
 
 def refunds() -> int:
-    return StoredEvent.objects.filter(type="payment.refunded").count()
+    return StoredEvent.objects.filter(type="refund.requested").count()
 
 
 def test_a_payment_that_is_heard_of_after_its_order_has_expired_is_refunded_once(expired):
@@ -83,7 +87,7 @@ def test_a_payment_that_is_heard_of_after_its_order_has_expired_is_refunded_once
     assert (refunds(), gaps("sale").count) == (1, 0)
     with pytest.raises(NothingParked):
         perform(Retry(target="sale"), by=WHO)
-    hear(registry["sale"], expired, *StoredEvent.objects.filter(type="payment.accepted"))
+    hear(registry["sale"], expired, *StoredEvent.objects.filter(type="finance.payment-received"))
     bring_to_rest(deliver=False)
     assert refunds() == 1
 

@@ -1,0 +1,37 @@
+"""Every setting of the business that changes what it does with money."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from eventstore.conf import Setting, is_duration, is_mapping
+
+AT_ONCE, STAFF = "at once", "staff"
+
+EXCESS: Setting[Mapping[str, str]] = Setting(
+    "PAYMENT_EXCESS",
+    {},
+    "By payment provider: whether money that came in above what an order costs goes back at once, which it does unless "
+    "said otherwise, or staff decide.",
+    "names of providers, each with `at once` or `staff`",
+    lambda value: is_mapping(value) and set(value.values()) <= {AT_ONCE, STAFF},
+)
+PENDING_HOURS = Setting(
+    "PAYMENT_PENDING_HOURS",
+    72.0,
+    "For which an order is kept at most while its payment is pending at the provider.",
+    "a number of hours above 0",
+    is_duration,
+)
+
+SETTINGS: Sequence[Setting[Any]] = (EXCESS, PENDING_HOURS)
+
+
+def returned_at_once(provider: str) -> bool:
+    """Whether what this provider collected in excess goes back without being asked for."""
+    return EXCESS.get().get(provider, AT_ONCE) == AT_ONCE
+
+
+def pending_bound() -> timedelta:
+    """How long an order is kept under a payment that is pending."""
+    return timedelta(hours=PENDING_HOURS.get())

@@ -1,0 +1,439 @@
+"""Finance: what was received, for whom, and what of it has gone back. An account for each order, and one for each sum
+that nobody knows, until it is assigned.
+"""
+
+from enum import StrEnum
+from typing import Any, Protocol
+from uuid import UUID, uuid5
+
+import msgspec
+
+from eventstore.aggregates import Aggregate, Command, Facts, command, handles, on
+from eventstore.events import Event, event
+from ordering.domain.errors import (
+    MixedCurrencies,
+    NothingToMove,
+    PaymentNotReceived,
+    RefundAlreadySettled,
+    RefundNotFailed,
+    RefundNotFound,
+    RefundNotUnderWay,
+    RefundTooHigh,
+)
+from ordering.domain.payment import Payment
+from ordering.domain.values import Money
+
+
+class RefundStatus(StrEnum):
+    REQUESTED = "requested"
+    SETTLED = "settled"
+    FAILED = "failed"
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """Money that came in: through whom, under which name of theirs, for which payment."""
+
+    payment_id: UUID
+    provider: str
+    reference: str
+    amount: Money
+
+
+class Refund(msgspec.Struct, frozen=True):
+    """Money that is to go back, of one receipt; `attempt` counts how often the provider was asked."""
+
+    receipt: str
+    amount: Money
+    reason: str
+    attempt: int
+    status: RefundStatus
+
+
+@event("finance.payment-received")
+class PaymentReceived(Event):
+    """`brought_forward` says that it came in before finance kept books. No order is named where nobody knows it."""
+
+    account_id: UUID
+    order_id: UUID | None
+    payment_id: UUID
+    provider: str
+    reference: str
+    amount: Money
+    brought_forward: bool = False
+
+
+@event("finance.payment-moved-out")
+class PaymentMovedOut(Event):
+    """What nobody knew, or what was left of it, has left its own account for that of an order."""
+
+    account_id: UUID
+    to_order_id: UUID
+    payment_id: UUID
+    provider: str
+    reference: str
+    amount: Money
+
+
+@event("finance.payment-moved-in")
+class PaymentMovedIn(Event):
+    account_id: UUID
+    order_id: UUID
+    payment_id: UUID
+    provider: str
+    reference: str
+    amount: Money
+
+
+@event("refund.requested")
+class RefundRequested(Event):
+    """The provider is to be asked, for the first time or again."""
+
+    account_id: UUID
+    order_id: UUID | None
+    refund_id: UUID
+    payment_id: UUID
+    provider: str
+    reference: str
+    amount: Money
+    reason: str
+    attempt: int
+
+
+@event("refund.answered", standalone=True)
+class RefundAnswered(Event):
+    """What the provider said to it: settled, pending or failed; `refund_reference` is its name for the refund."""
+
+    account_id: UUID
+    refund_id: UUID
+    payment_id: UUID
+    attempt: int
+    outcome: str
+    refund_reference: str
+    reason: str
+
+
+@event("refund.settled")
+class RefundSettled(Event):
+    """The money has gone back: the provider says so, or, if made by hand, a person."""
+
+    account_id: UUID
+    order_id: UUID | None
+    refund_id: UUID
+    payment_id: UUID
+    provider: str
+    reference: str
+    amount: Money
+    refund_reference: str
+    by_hand: bool
+
+
+@event("refund.failed")
+class RefundFailed(Event):
+    account_id: UUID
+    order_id: UUID | None
+    refund_id: UUID
+    payment_id: UUID
+    provider: str
+    reference: str
+    amount: Money
+    reason: str
+
+
+@command("finance.book-payment", stream="account_id")
+class BookPayment(Command):
+    account_id: UUID
+    order_id: UUID | None
+    payment_id: UUID
+    provider: str
+    reference: str
+    amount: Money
+
+
+@command("finance.bring-forward", stream="account_id")
+class BringForward(Command):
+    """Book what a payment brought in before finance kept books, and has not gone back."""
+
+    account_id: UUID
+    order_id: UUID
+    payment_id: UUID
+
+
+@command("finance.move-out", stream="account_id")
+class MovePaymentOut(Command):
+    account_id: UUID
+    to_order_id: UUID
+
+
+@command("finance.move-in", stream="account_id")
+class MovePaymentIn(Command):
+    account_id: UUID
+    order_id: UUID
+    payment_id: UUID
+    provider: str
+    reference: str
+    amount: Money
+
+
+@command("refund.request", stream="account_id")
+class RequestRefund(Command):
+    """Give back part of a receipt, or all."""
+
+    account_id: UUID
+    provider: str
+    reference: str
+    amount: Money
+    reason: str
+
+
+@command("refund.request-all", stream="account_id")
+class ReturnEverything(Command):
+    """Give back whatever is left."""
+
+    account_id: UUID
+    reason: str
+
+
+@command("refund.settle", stream="account_id")
+class SettleRefund(Command):
+    account_id: UUID
+    refund_id: UUID
+    refund_reference: str = ""
+
+
+@command("refund.fail", stream="account_id")
+class FailRefund(Command):
+    account_id: UUID
+    refund_id: UUID
+    reason: str
+
+
+@command("refund.retry", stream="account_id")
+class RetryRefund(Command):
+    account_id: UUID
+    refund_id: UUID
+
+
+@command("refund.mark-made-by-hand", stream="account_id")
+class MarkRefundMade(Command):
+    """Somebody has given the money back in another way; the reference says in which."""
+
+    account_id: UUID
+    refund_id: UUID
+    refund_reference: str = ""
+
+
+class Account(Aggregate, category="finance"):
+    """What came in, by provider and reference, and the refunds of it. Nothing is kept that isn't a sum of these: never
+    more goes back of a receipt than was received, less what has gone back, is under way or was moved.
+    """
+
+    order_id: UUID | None
+    receipts: dict[str, Receipt]
+    moved: dict[str, Money]
+    refunds: dict[UUID, Refund]
+
+    def __init__(self, stream_id: UUID) -> None:
+        super().__init__(stream_id)
+        self.order_id = None
+        self.receipts, self.moved, self.refunds = {}, {}, {}
+
+    def left(self, key: str) -> Money:
+        """What of a receipt could still go back."""
+        left = self.receipts[key].amount
+        for refund in self.refunds.values():
+            if refund.receipt == key and refund.status is not RefundStatus.FAILED:
+                left += refund.amount * -1
+        return left + self.moved[key] * -1 if key in self.moved else left
+
+    @handles(BookPayment, creates=None)
+    def book(self, command: BookPayment, facts: Facts) -> None:
+        receipt = Receipt(command.payment_id, command.provider, command.reference, command.amount)
+        self._receive(receipt, command.order_id)
+
+    @handles(BringForward, creates=None)
+    def bring_forward(self, command: BringForward, facts: Facts) -> None:
+        payment = facts.look_up(Payment, command.payment_id)
+        for reference, amount in payment.unbooked.items():
+            receipt = Receipt(payment.id, payment.provider, reference, amount)
+            self._receive(receipt, command.order_id, brought_forward=True)
+
+    @handles(MovePaymentOut)
+    def move_out(self, command: MovePaymentOut, facts: Facts) -> None:
+        moving = {key: self.left(key) for key in self.receipts if self.left(key).amount > 0}
+        if not moving:
+            raise NothingToMove
+        for key, amount in moving.items():
+            self.record(PaymentMovedOut(to_order_id=command.to_order_id, **self._receipt(key, amount)))
+
+    @handles(MovePaymentIn, creates=None)
+    def move_in(self, command: MovePaymentIn, facts: Facts) -> None:
+        if receipt_key(command) not in self.receipts:
+            self.record(
+                PaymentMovedIn(
+                    account_id=self.id,
+                    order_id=command.order_id,
+                    payment_id=command.payment_id,
+                    provider=command.provider,
+                    reference=command.reference,
+                    amount=command.amount,
+                )
+            )
+
+    @handles(RequestRefund)
+    def request_refund(self, command: RequestRefund, facts: Facts) -> None:
+        key = receipt_key(command)
+        if key not in self.receipts:
+            raise PaymentNotReceived
+        self._ask_back(key, command.amount, command.reason)
+
+    @handles(ReturnEverything)
+    def return_everything(self, command: ReturnEverything, facts: Facts) -> None:
+        for key in self.receipts:
+            if self.left(key).amount > 0:
+                self._ask_back(key, self.left(key), command.reason)
+
+    @handles(SettleRefund)
+    def settle(self, command: SettleRefund, facts: Facts) -> None:
+        if self._refund(command.refund_id).status is not RefundStatus.REQUESTED:
+            raise RefundNotUnderWay
+        self._settle(command.refund_id, command.refund_reference, by_hand=False)
+
+    @handles(FailRefund)
+    def fail(self, command: FailRefund, facts: Facts) -> None:
+        refund = self._refund(command.refund_id)
+        if refund.status is not RefundStatus.REQUESTED:
+            raise RefundNotUnderWay
+        self.record(
+            RefundFailed(
+                **self._of(command.refund_id), **self._receipt(refund.receipt, refund.amount), reason=command.reason
+            )
+        )
+
+    @handles(RetryRefund)
+    def retry(self, command: RetryRefund, facts: Facts) -> None:
+        refund = self._refund(command.refund_id)
+        if refund.status is not RefundStatus.FAILED:
+            raise RefundNotFailed
+        self._ask_back(refund.receipt, refund.amount, refund.reason, command.refund_id, refund.attempt + 1)
+
+    @handles(MarkRefundMade)
+    def mark_made(self, command: MarkRefundMade, facts: Facts) -> None:
+        refund = self._refund(command.refund_id)
+        if refund.status is RefundStatus.SETTLED:
+            raise RefundAlreadySettled
+        if refund.status is RefundStatus.FAILED:
+            self._must_be_left(refund.receipt, refund.amount)
+        self._settle(command.refund_id, command.refund_reference, by_hand=True)
+
+    @on(PaymentReceived)
+    def _received(self, event: PaymentReceived) -> None:
+        self.order_id = event.order_id
+        self._keep(event)
+
+    @on(PaymentMovedIn)
+    def _moved_in(self, event: PaymentMovedIn) -> None:
+        self.order_id = event.order_id
+        self._keep(event)
+
+    @on(PaymentMovedOut)
+    def _moved_out(self, event: PaymentMovedOut) -> None:
+        self.moved[receipt_key(event)] = event.amount
+
+    @on(RefundRequested)
+    def _refund_requested(self, event: RefundRequested) -> None:
+        self.refunds[event.refund_id] = Refund(
+            receipt_key(event), event.amount, event.reason, event.attempt, RefundStatus.REQUESTED
+        )
+
+    @on(RefundSettled)
+    def _refund_settled(self, event: RefundSettled) -> None:
+        self._now(event.refund_id, RefundStatus.SETTLED)
+
+    @on(RefundFailed)
+    def _refund_failed(self, event: RefundFailed) -> None:
+        self._now(event.refund_id, RefundStatus.FAILED)
+
+    def _keep(self, event: PaymentReceived | PaymentMovedIn) -> None:
+        receipt = Receipt(event.payment_id, event.provider, event.reference, event.amount)
+        self.receipts[receipt_key(event)] = receipt
+
+    def _now(self, refund_id: UUID, status: RefundStatus) -> None:
+        self.refunds[refund_id] = msgspec.structs.replace(self.refunds[refund_id], status=status)
+
+    def _receive(self, receipt: Receipt, order_id: UUID | None, *, brought_forward: bool = False) -> None:
+        if receipt_key(receipt) not in self.receipts:
+            self.record(
+                PaymentReceived(
+                    account_id=self.id,
+                    order_id=order_id,
+                    payment_id=receipt.payment_id,
+                    provider=receipt.provider,
+                    reference=receipt.reference,
+                    amount=receipt.amount,
+                    brought_forward=brought_forward,
+                )
+            )
+
+    def _ask_back(self, key: str, amount: Money, reason: str, refund_id: UUID | None = None, attempt: int = 1) -> None:
+        self._must_be_left(key, amount)
+        refund_id = refund_id or uuid5(self.id, f"refund/{len(self.refunds) + 1}")
+        self.record(
+            RefundRequested(**self._of(refund_id), **self._receipt(key, amount), reason=reason, attempt=attempt)
+        )
+
+    def _settle(self, refund_id: UUID, refund_reference: str, *, by_hand: bool) -> None:
+        refund = self._refund(refund_id)
+        self.record(
+            RefundSettled(
+                **self._of(refund_id),
+                **self._receipt(refund.receipt, refund.amount),
+                refund_reference=refund_reference,
+                by_hand=by_hand,
+            )
+        )
+
+    def _must_be_left(self, key: str, amount: Money) -> None:
+        left = self.left(key)
+        if amount.currency != left.currency:
+            raise MixedCurrencies
+        if not 0 < amount.amount <= left.amount:
+            raise RefundTooHigh
+
+    def _refund(self, refund_id: UUID) -> Refund:
+        try:
+            return self.refunds[refund_id]
+        except KeyError:
+            raise RefundNotFound from None
+
+    def _of(self, refund_id: UUID) -> dict[str, Any]:
+        return {"refund_id": refund_id, "order_id": self.order_id}
+
+    def _receipt(self, key: str, amount: Money) -> dict[str, Any]:
+        receipt = self.receipts[key]
+        return {
+            "account_id": self.id,
+            "payment_id": receipt.payment_id,
+            "provider": receipt.provider,
+            "reference": receipt.reference,
+            "amount": amount,
+        }
+
+
+class Referenced(Protocol):
+    """Whatever names money as its provider does."""
+
+    @property
+    def provider(self) -> str: ...
+
+    @property
+    def reference(self) -> str: ...
+
+
+def receipt_key(named: Referenced) -> str:
+    """A reference is unique with its provider."""
+    return f"{named.provider}/{named.reference}"
+
+
+def account_id_of(owner_id: UUID) -> UUID:
+    """The account of an order, or of a payment that nobody knows."""
+    return uuid5(owner_id, "account")

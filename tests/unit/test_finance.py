@@ -1,0 +1,238 @@
+from uuid import UUID
+
+import pytest
+
+from eventstore.aggregates import Command
+from eventstore.errors import DomainError, StreamNotFound
+from eventstore.testing import given, when
+from ordering.domain.errors import (
+    MixedCurrencies,
+    NothingToMove,
+    PaymentNotReceived,
+    RefundAlreadySettled,
+    RefundNotFailed,
+    RefundNotFound,
+    RefundNotUnderWay,
+    RefundTooHigh,
+)
+from ordering.domain.finance import (
+    Account,
+    BookPayment,
+    BringForward,
+    FailRefund,
+    MarkRefundMade,
+    MovePaymentIn,
+    MovePaymentOut,
+    PaymentMovedIn,
+    PaymentMovedOut,
+    PaymentReceived,
+    RefundFailed,
+    RefundRequested,
+    RefundSettled,
+    RequestRefund,
+    RetryRefund,
+    ReturnEverything,
+    SettleRefund,
+    account_id_of,
+)
+from ordering.domain.payment import Payment, PaymentAccepted, PaymentRefunded, PaymentRequested
+from ordering.domain.values import Money, payment_id_of
+
+from .samples import ORDER, euros
+
+ACCOUNT, PAYMENT = account_id_of(ORDER), payment_id_of(ORDER)
+PRICE = euros("398.00")
+RECEIVED = PaymentReceived(
+    account_id=ACCOUNT, order_id=ORDER, payment_id=PAYMENT, provider="sandbox", reference="tx-1", amount=PRICE
+)
+BOOK = BookPayment(
+    account_id=ACCOUNT, order_id=ORDER, payment_id=PAYMENT, provider="sandbox", reference="tx-1", amount=PRICE
+)
+
+
+def ask_back(amount: str, reference: str = "tx-1") -> RequestRefund:
+    return RequestRefund(
+        account_id=ACCOUNT, provider="sandbox", reference=reference, amount=euros(amount), reason="too much"
+    )
+
+
+def refund_id(recorded: object) -> UUID:
+    assert isinstance(recorded, RefundRequested)
+    return recorded.refund_id
+
+
+def requested(amount: str = "398.00") -> RefundRequested:
+    (event,) = when(given(Account, ACCOUNT, RECEIVED), ask_back(amount))
+    assert isinstance(event, RefundRequested)
+    return event
+
+
+def settled(asked: RefundRequested, *, by_hand: bool = False) -> RefundSettled:
+    return RefundSettled(
+        account_id=ACCOUNT,
+        order_id=ORDER,
+        refund_id=asked.refund_id,
+        payment_id=PAYMENT,
+        provider="sandbox",
+        reference="tx-1",
+        amount=asked.amount,
+        refund_reference="back-1",
+        by_hand=by_hand,
+    )
+
+
+def failed(asked: RefundRequested) -> RefundFailed:
+    return RefundFailed(
+        account_id=ACCOUNT,
+        order_id=ORDER,
+        refund_id=asked.refund_id,
+        payment_id=PAYMENT,
+        provider="sandbox",
+        reference="tx-1",
+        amount=asked.amount,
+        reason="no",
+    )
+
+
+def test_what_was_received_is_booked_once() -> None:
+    assert when(Account(ACCOUNT), BOOK) == [RECEIVED]
+    assert when(given(Account, ACCOUNT, RECEIVED), BOOK) == []
+
+
+def test_money_goes_back_in_part_and_in_several_refunds() -> None:
+    account = given(Account, ACCOUNT, RECEIVED)
+    first, second = when(account, ask_back("100.00")) and when(account, ask_back("298.00"))
+    assert refund_id(first) != refund_id(second)
+    assert account.left("sandbox/tx-1") == euros("0.00")
+
+
+@pytest.mark.parametrize("after", ["requested", "settled"])
+def test_never_more_goes_back_than_was_received_and_has_not_gone_back_and_is_not_under_way(after: str) -> None:
+    asked = requested("300.00")
+    done = [settled(asked)] if after == "settled" else []
+    account = given(Account, ACCOUNT, RECEIVED, asked, *done)
+    with pytest.raises(RefundTooHigh):
+        when(account, ask_back("98.01"))
+    assert when(account, ask_back("98.00"))
+
+
+@pytest.mark.parametrize("amount", ["0.00", "-1.00"])
+def test_a_refund_is_of_more_than_nothing(amount: str) -> None:
+    with pytest.raises(RefundTooHigh):
+        when(given(Account, ACCOUNT, RECEIVED), ask_back(amount))
+
+
+def test_a_refund_is_of_money_that_was_received_and_in_its_currency() -> None:
+    with pytest.raises(PaymentNotReceived):
+        when(given(Account, ACCOUNT, RECEIVED), ask_back("1.00", reference="tx-2"))
+    dollars = RequestRefund(
+        account_id=ACCOUNT, provider="sandbox", reference="tx-1", amount=Money(PRICE.amount, "USD"), reason=""
+    )
+    with pytest.raises(MixedCurrencies):
+        when(given(Account, ACCOUNT, RECEIVED), dollars)
+    with pytest.raises(StreamNotFound):
+        when(Account(ACCOUNT), ask_back("1.00"))
+
+
+def test_everything_that_is_left_of_each_payment_goes_back() -> None:
+    again = PaymentReceived(
+        account_id=ACCOUNT, order_id=ORDER, payment_id=PAYMENT, provider="sandbox", reference="tx-2", amount=PRICE
+    )
+    account = given(Account, ACCOUNT, RECEIVED, requested("100.00"), again)
+    recorded = when(account, ReturnEverything(account_id=ACCOUNT, reason="cancelled"))
+    assert [(each.reference, each.amount) for each in recorded if isinstance(each, RefundRequested)] == [
+        ("tx-1", euros("298.00")),
+        ("tx-2", PRICE),
+    ]
+    account.forget_changes()
+    assert when(account, ReturnEverything(account_id=ACCOUNT, reason="cancelled")) == []
+
+
+def test_a_refund_is_settled_once() -> None:
+    asked = requested()
+    settle = SettleRefund(account_id=ACCOUNT, refund_id=asked.refund_id, refund_reference="back-1")
+    assert when(given(Account, ACCOUNT, RECEIVED, asked), settle) == [settled(asked)]
+    with pytest.raises(RefundNotUnderWay):
+        when(given(Account, ACCOUNT, RECEIVED, asked, settled(asked)), settle)
+
+
+def test_a_refund_that_failed_can_be_tried_again() -> None:
+    asked = requested()
+    fail = FailRefund(account_id=ACCOUNT, refund_id=asked.refund_id, reason="no")
+    retry = RetryRefund(account_id=ACCOUNT, refund_id=asked.refund_id)
+    assert when(given(Account, ACCOUNT, RECEIVED, asked), fail) == [failed(asked)]
+    with pytest.raises(RefundNotFailed):
+        when(given(Account, ACCOUNT, RECEIVED, asked), retry)
+    (again,) = when(given(Account, ACCOUNT, RECEIVED, asked, failed(asked)), retry)
+    assert isinstance(again, RefundRequested)
+    assert (again.refund_id, again.amount, again.attempt) == (asked.refund_id, asked.amount, 2)
+
+
+def test_a_refund_that_failed_is_not_tried_again_with_money_that_went_back_otherwise() -> None:
+    asked = requested()
+    account = given(Account, ACCOUNT, RECEIVED, asked, failed(asked))
+    when(account, ask_back("0.01"))
+    for command in (RetryRefund, MarkRefundMade):
+        with pytest.raises(RefundTooHigh):
+            when(account, command(account_id=ACCOUNT, refund_id=asked.refund_id))
+
+
+@pytest.mark.parametrize("has_failed", [True, False])
+def test_a_refund_can_be_marked_as_made_by_hand(has_failed: bool) -> None:
+    asked = requested()
+    by_hand = MarkRefundMade(account_id=ACCOUNT, refund_id=asked.refund_id, refund_reference="back-1")
+    account = given(Account, ACCOUNT, RECEIVED, asked, *([failed(asked)] if has_failed else []))
+    assert when(account, by_hand) == [settled(asked, by_hand=True)]
+    with pytest.raises(RefundAlreadySettled):
+        when(account, by_hand)
+
+
+@pytest.mark.parametrize("command", [SettleRefund, RetryRefund, MarkRefundMade])
+def test_a_refund_that_there_is_not_is_not_found(command: type[SettleRefund | RetryRefund | MarkRefundMade]) -> None:
+    with pytest.raises(RefundNotFound):
+        when(given(Account, ACCOUNT, RECEIVED), command(account_id=ACCOUNT, refund_id=ORDER))
+
+
+UNKNOWN = UUID("01890000-0000-7000-8000-0000000000b9")
+THEIRS = account_id_of(UNKNOWN)
+NOBODYS = PaymentReceived(
+    account_id=THEIRS, order_id=None, payment_id=UNKNOWN, provider="bank", reference="tx-9", amount=PRICE
+)
+MOVE_OUT = MovePaymentOut(account_id=THEIRS, to_order_id=ORDER)
+MOVED_OUT = PaymentMovedOut(
+    account_id=THEIRS, to_order_id=ORDER, payment_id=UNKNOWN, provider="bank", reference="tx-9", amount=PRICE
+)
+
+
+def test_money_moves_from_one_account_to_another_once() -> None:
+    move_in = MovePaymentIn(
+        account_id=ACCOUNT, order_id=ORDER, payment_id=UNKNOWN, provider="bank", reference="tx-9", amount=PRICE
+    )
+    moved_in = PaymentMovedIn(
+        account_id=ACCOUNT, order_id=ORDER, payment_id=UNKNOWN, provider="bank", reference="tx-9", amount=PRICE
+    )
+    assert when(given(Account, THEIRS, NOBODYS), MOVE_OUT) == [MOVED_OUT]
+    assert when(Account(ACCOUNT), move_in) == [moved_in]
+    assert when(given(Account, ACCOUNT, moved_in), move_in) == []
+
+
+@pytest.mark.parametrize(
+    "command", [MOVE_OUT, RequestRefund(account_id=THEIRS, provider="bank", reference="tx-9", amount=PRICE, reason="")]
+)
+def test_money_that_has_moved_neither_moves_again_nor_goes_back(command: Command) -> None:
+    refusals: tuple[type[DomainError], ...] = (NothingToMove, RefundTooHigh)
+    with pytest.raises(refusals):
+        when(given(Account, THEIRS, NOBODYS, MOVED_OUT), command)
+
+
+def test_what_came_in_before_finance_kept_books_is_brought_forward_once_unless_it_went_back() -> None:
+    asked = PaymentRequested(payment_id=PAYMENT, order_id=ORDER, amount=PRICE, provider="sandbox")
+    paid = PaymentAccepted(payment_id=PAYMENT, order_id=ORDER, amount=PRICE, reference="tx-1", provider="")
+    back = PaymentRefunded(payment_id=PAYMENT, order_id=ORDER, amount=PRICE, reason="")
+    bring = BringForward(account_id=ACCOUNT, order_id=ORDER, payment_id=PAYMENT)
+    payment = given(Payment, PAYMENT, asked, paid)
+    (booked,) = when(Account(ACCOUNT), bring, others=[payment])
+    assert isinstance(booked, PaymentReceived)
+    assert (booked.reference, booked.amount, booked.brought_forward) == ("tx-1", PRICE, True)
+    assert when(given(Account, ACCOUNT, booked), bring, others=[payment]) == []
+    assert when(Account(ACCOUNT), bring, others=[given(Payment, PAYMENT, asked, paid, back)]) == []
