@@ -17,17 +17,21 @@ class PoolWatch:
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
-        self._asked: list[Any] = []
+        self._asked: list[tuple[float, Any]] = []
         self._worked: dict[int, float] = {}
         self._begun: dict[str, float] = {}
         self.stuck = ""
 
     def ask(self) -> None:
-        """Give each process one thing to do: to answer. Who is at a task does so afterwards."""
-        self._asked = [each for each in self._asked if not each.ready()]
+        """Give each process one thing to do: to answer. Who is at a task does so afterwards.
+
+        Who has not answered after a while is asked again: with the connection to the broker Celery drops what waits.
+        """
+        now, patience = time.monotonic(), conf.HEARTBEAT_TIMEOUT_SECONDS.get() / 2
+        self._asked = [(at, each) for at, each in self._asked if not each.ready() and now - at < patience]
         for _ in range(len(self._processes()) - len(self._asked)):
             if asked := self._pool.apply_async(os.getpid, callback=self._hear):
-                self._asked.append(asked)
+                self._asked.append((now, asked))
 
     def look(self) -> float:
         """Judge every process, and answer when one of them last worked, by the monotonic clock.

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import datetime, timedelta
@@ -342,6 +343,24 @@ def test_a_broker_that_is_gone_is_one_incident_and_not_one_for_each_worker(mails
             told(mails, "Broker: broker can't be reached")
             servers.valkey.start()
             told(mails, "Broker: broker", "Recovered: broker")
+
+
+def test_a_worker_that_loses_its_broker_while_its_process_is_busy_is_not_missed_afterwards():
+    """Guards against one that is asked for an answer once, and never again when Celery has dropped the question."""
+    with temporary_home() as home, bundled.servers(home, postgres=False) as servers:
+        broker = {"REDIS_URL": servers.redis_url}
+        with worker("effects", **broker) as effects:
+            (before,) = eventually(worker_statuses)
+            (process,) = eventually(psutil.Process(effects.process.pid).children)
+            process.suspend()
+            time.sleep(1.0)  # it is asked twice a second
+            servers.valkey.kill()
+            time.sleep(0.5)
+            servers.valkey.start()
+            eventually(lambda: "Connected" in effects.output.partition("Connection to broker lost")[2])
+            process.resume()
+            eventually(lambda: worker_statuses()[0].beat_at > before.beat_at + 4 * LASTING)
+            eventually(lambda: [(each.state, each.stuck) for each in worker_statuses()] == [("alive", "")])
 
 
 def test_processes_live_through_a_database_that_is_gone_for_a_while(three):
