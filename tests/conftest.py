@@ -1,4 +1,5 @@
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,8 @@ FLAGS = (
 
 def pytest_configure(config: pytest.Config) -> None:
     """Sets the environment of a process that runs tests, and only then lets Django read its settings."""
+    # A shell lets what it runs in the background ignore Ctrl-C, and with it every program that a test starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput"):
         read_settings(config.workerinput["environment"])
         return
