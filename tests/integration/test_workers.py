@@ -168,8 +168,8 @@ def test_a_worker_killed_inside_a_batch_loses_nothing_and_repeats_nothing():
         eventually(lambda: _waits_for("ordering_dailysales"))
         victim.kill()
         blocker.rollback()
-    payment = StoredEvent.objects.filter(type="payment.accepted").latest("position")
-    assert row("sales-by-day").checkpoint < payment.position
+    received = StoredEvent.objects.filter(type="finance.payment-received").latest("position")
+    assert row("sales-by-day").checkpoint < received.position
     with worker(), clock():
         eventually(lambda: row("sales-by-day").checkpoint == store.head())
     day = DailySales.objects.get()
