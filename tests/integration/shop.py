@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from eventstore import store
 from eventstore.commands import Receipt, dispatch
 from eventstore.context import new_id
 from ordering.domain.conference import Line, ScheduleConference, SeatType
@@ -13,6 +14,7 @@ from ordering.domain.customer import RegisterCustomer
 from ordering.domain.order import PlaceOrder
 from ordering.domain.payment import AcceptPayment
 from ordering.domain.values import Money, payment_id_of
+from tests.integration.processes import eventually
 
 PRICE = Money(Decimal("99.50"), "EUR")
 
@@ -54,5 +56,8 @@ def place(customer_id: UUID, conference_id: UUID, seats: int = 1) -> Receipt:
 
 
 def pay(order_id: UUID, seats: int = 1, *, reference: str = "") -> Receipt:
+    """Pays as soon as the payment was asked for, which on a busy machine a worker does later than the order."""
+    payment_id = payment_id_of(order_id)
+    eventually(lambda: store.version_of(payment_id), what="the payment is asked for")
     reference = reference or f"REF-{order_id.hex[-12:]}"
-    return dispatch(AcceptPayment(payment_id=payment_id_of(order_id), amount=PRICE * seats, reference=reference))
+    return dispatch(AcceptPayment(payment_id=payment_id, amount=PRICE * seats, reference=reference))
