@@ -93,7 +93,7 @@ def live_through() -> Aftermath:
             havoc.rage(SECONDS)
             havoc.calm()
             installation.stop_writers()
-            come_to_rest(havoc, PATIENT_FOR)
+            come_to_rest(PATIENT_FOR, meanwhile=havoc.supervise)
         except BaseException:
             print("unrest:", *unrest(), installation.printed(), sep="\n")  # noqa: T201 - for whoever looks for the cause
             raise

@@ -106,7 +106,7 @@ def live_through() -> Aftermath:
             reaper.reap(lambda: installation.selling)
             sold = time.monotonic()
             reaper.calm()
-            come_to_rest(reaper, PATIENT_FOR)
+            come_to_rest(PATIENT_FOR, meanwhile=reaper.supervise)
             print(f"sold for {sold - begun:.0f} s, at rest {time.monotonic() - sold:.0f} s later")  # noqa: T201
         except BaseException:
             print("unrest:", *unrest(), installation.printed(), sep="\n")  # noqa: T201 - for whoever looks for the cause

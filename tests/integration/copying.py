@@ -1,4 +1,4 @@
-"""A second database with all that is in the first, as a restored backup is one."""
+"""A second database: with all that is in the first, as a restored backup is one, or with what a test puts there."""
 
 import os
 import shutil
@@ -22,12 +22,20 @@ COPY = "copy"
 @contextmanager
 def copied_database() -> Iterator[dict[str, str]]:
     """Dumps the database and restores it into the spare one; answers the environment of programs that run on that."""
+    with spare_database() as environment:
+        owner = environment["DATABASE_OWNER_URL"]
+        dump = [_program("pg_dump"), "--format=custom", os.environ["DATABASE_OWNER_URL"]]
+        restore = [_program("pg_restore"), "--clean", "--if-exists", "--no-owner", "--exit-on-error"]
+        dumped = subprocess.run(dump, check=True, stdout=subprocess.PIPE).stdout
+        subprocess.run([*restore, f"--dbname={owner}"], check=True, input=dumped)
+        yield environment
+
+
+@contextmanager
+def spare_database() -> Iterator[dict[str, str]]:
+    """The spare database, with nothing in it, as COPY; answers the environment of programs that run on it."""
     owner = os.environ["SPARE_DATABASE_URL"]
     empty(owner)
-    dump = [_program("pg_dump"), "--format=custom", os.environ["DATABASE_OWNER_URL"]]
-    restore = [_program("pg_restore"), "--clean", "--if-exists", "--no-owner", "--exit-on-error", f"--dbname={owner}"]
-    dumped = subprocess.run(dump, check=True, stdout=subprocess.PIPE).stdout
-    subprocess.run(restore, check=True, input=dumped)
     name = urlsplit(owner).path
     connections.databases[COPY] = connections["default"].settings_dict | {"NAME": name.removeprefix("/")}
     try:
