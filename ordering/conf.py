@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from eventstore.conf import Setting, is_duration, is_mapping
+from eventstore.conf import Setting, is_count, is_duration, is_mapping
 
 AT_ONCE, STAFF = "at once", "staff"
 
@@ -23,8 +23,15 @@ PENDING_HOURS = Setting(
     "a number of hours above 0",
     is_duration,
 )
+CANCELLATION_RATE = Setting(
+    "CANCELLED_ORDERS_PER_MINUTE",
+    300,
+    "How many orders of a cancelled conference are cancelled in a minute at most, each with its refund and its mail.",
+    "a whole number above 0",
+    is_count,
+)
 
-SETTINGS: Sequence[Setting[Any]] = (EXCESS, PENDING_HOURS)
+SETTINGS: Sequence[Setting[Any]] = (EXCESS, PENDING_HOURS, CANCELLATION_RATE)
 
 
 def returned_at_once(provider: str) -> bool:

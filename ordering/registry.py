@@ -16,6 +16,7 @@ from ordering.domain.conference import (
 from ordering.domain.conference_changes import (
     AddPool,
     AssignPools,
+    CallOffOrders,
     CancelConference,
     ChangeCapacity,
     ChangePool,
@@ -70,6 +71,7 @@ from ordering.effects.customer import send_welcome
 from ordering.effects.order import send_confirmation, send_due, send_status
 from ordering.effects.refund import ask_provider
 from ordering.processes.booking import Booking
+from ordering.processes.cancellation import Cancellation
 from ordering.processes.sale import Sale
 from ordering.projections.conference import SeatAvailability
 from ordering.projections.customer import CustomerProfiles
@@ -82,7 +84,7 @@ COMMANDS = {
     ConferenceSeats: (
         *(ScheduleConference, RenameConference, MoveConference, ChangeSalesWindow, CloseSales, ReopenSales),
         *(CancelConference, AddSeats, RepriceSeats, ChangeSeatType, ChangeCapacity, AddPool, ChangePool, AssignPools),
-        *(HoldSeats, ReleaseHold, ReserveSeats, SellSeats, ReleaseSeats),
+        *(CallOffOrders, HoldSeats, ReleaseHold, ReserveSeats, SellSeats, ReleaseSeats),
     ),
     Order: (
         PlaceOrder,
@@ -122,7 +124,7 @@ PROJECTIONS = (
     FailedRefunds(),
 )
 
-SAGAS = (Booking(), Sale())
+SAGAS = (Booking(), Sale(), Cancellation())
 
 EFFECTS = (
     send_welcome,

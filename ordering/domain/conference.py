@@ -15,6 +15,7 @@ from eventstore.events import Event, event
 from ordering.domain.conference_changes import (
     AddPool,
     AssignPools,
+    CallOffOrders,
     CancelConference,
     ChangeCapacity,
     ChangePool,
@@ -29,6 +30,7 @@ from ordering.domain.conference_changes import (
     HoldReleased,
     HoldSeats,
     MoveConference,
+    OrdersCalledOff,
     Pool,
     PoolAdded,
     PoolCapacityChanged,
@@ -52,6 +54,7 @@ from ordering.domain.errors import (
     CapacityInUse,
     ConferenceChanged,
     ConferenceIsCancelled,
+    ConferenceNotCancelled,
     ConferenceNotOnSale,
     DuplicatePool,
     DuplicateSeatType,
@@ -225,6 +228,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     holds: dict[UUID, Hold]
     reserved: dict[UUID, tuple[Line, ...]]
     sold: dict[UUID, tuple[Line, ...]]
+    called_off: set[UUID]
 
     def __init__(self, stream_id: UUID) -> None:
         super().__init__(stream_id)
@@ -239,6 +243,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         self.holds = {}
         self.reserved = {}
         self.sold = {}
+        self.called_off = set()
 
     def on_sale(self, now: datetime) -> bool:
         """Whether seats can be ordered at this time."""
@@ -334,6 +339,15 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         self._check(command)
         _check_reason(command.reason)
         self.record(ConferenceCancelled(conference_id=self.id, reason=command.reason))
+
+    @handles(CallOffOrders)
+    def call_off_orders(self, command: CallOffOrders, facts: Facts) -> None:
+        if not self.cancelled:
+            raise ConferenceNotCancelled
+        waiting = [order_id for order_id in (*self.sold, *self.reserved) if order_id not in self.called_off]
+        if called_off := tuple(waiting[: command.most]):
+            left = len(waiting) - len(called_off)
+            self.record(OrdersCalledOff(conference_id=self.id, order_ids=called_off, left=left))
 
     @handles(AddSeats)
     def add_seats(self, command: AddSeats, facts: Facts) -> None:
@@ -576,6 +590,10 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
             left = hold.quantity - event.quantity
             self.holds[event.hold_id] = msgspec.structs.replace(hold, quantity=left)
         self.taken[event.seat_type] -= event.quantity
+
+    @on(OrdersCalledOff)
+    def _called_off(self, event: OrdersCalledOff) -> None:
+        self.called_off.update(event.order_ids)
 
     @on(SeatsReserved)
     def _reserved(self, event: SeatsReserved) -> None:

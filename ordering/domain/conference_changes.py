@@ -69,6 +69,15 @@ class ConferenceCancelled(Event):
     reason: str
 
 
+@event("conference.orders-called-off")
+class OrdersCalledOff(Event):
+    """The next orders of a cancelled conference to be cancelled; `left` are those with seats that come after them."""
+
+    conference_id: UUID
+    order_ids: tuple[UUID, ...]
+    left: int
+
+
 @event("seats.repriced")
 class SeatsRepriced(Event):
     """What orders cost that were placed before stays as it is."""
@@ -191,9 +200,17 @@ class ReopenSales(ConferenceChange):
 
 @command("conference.cancel", stream="conference_id")
 class CancelConference(ConferenceChange):
-    """It ends sales for good. Orders that have seats keep them until they are cancelled themselves."""
+    """It ends sales for good. Its orders are cancelled after that, some at a time."""
 
     reason: str
+
+
+@command("conference.call-off-orders", stream="conference_id")
+class CallOffOrders(Command):
+    """Name the next orders to be cancelled, `most` at most; none if there are no more."""
+
+    conference_id: UUID
+    most: int
 
 
 @command("seats.reprice", stream="conference_id")

@@ -63,6 +63,12 @@ class ConferenceIsCancelled(DomainError):
     code = "conference-cancelled"
 
 
+class ConferenceNotCancelled(DomainError):
+    """This conference is not cancelled, so its orders stand."""
+
+    code = "conference-not-cancelled"
+
+
 class ConferenceChanged(DomainError):
     """Somebody has changed this conference since you looked at it. Look at it again."""
 

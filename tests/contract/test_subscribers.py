@@ -11,6 +11,7 @@ from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Rank
 from eventstore.testing import reset
 from eventstore.testing.subscribers import CHECKS, given, rows
+from ordering.domain.conference_changes import CancelConference
 from ordering.domain.customer import ChangeCustomer
 from ordering.domain.finance import FailRefund, RefundRequested
 from ordering.domain.order import RequestStatusMail
@@ -50,6 +51,9 @@ def history(clean):
     dispatch(FailRefund(account_id=refund.stream_id, refund_id=refund.event.refund_id, reason="no"))
     unknown = unmatched_payment_id("bank", "R")
     dispatch(KeepUnmatched(payment_id=unknown, provider="bank", reference="R", amount=shop.PRICE))
+    cancelled = shop.conference_on_sale()
+    shop.order(ada, cancelled)
+    dispatch(CancelConference(conference_id=cancelled, reason="no hall"))
     happened = [
         (each.stream_id, each.category, each.event)
         for each in store.read(0, store.head(), [event.stored for event in catalogue], 1000)

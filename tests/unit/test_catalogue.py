@@ -87,6 +87,7 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "conference.sales-closed",
         "conference.sales-reopened",
         "conference.cancelled",
+        "conference.orders-called-off",
         "seats.added",
         "seats.repriced",
         "seats.renamed",
@@ -128,7 +129,7 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "refund.failed",
         "mail.sent",
     }
-    assert len(EVENTS) == 52
+    assert len(EVENTS) == 53
 
 
 def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregate() -> None:
@@ -138,7 +139,7 @@ def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregat
 
 
 def test_every_command_has_a_stored_name_of_its_own() -> None:
-    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 47
+    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 48
 
 
 def test_every_command_names_its_stream() -> None:

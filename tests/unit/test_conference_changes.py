@@ -25,6 +25,7 @@ from ordering.domain.conference import (
     ReserveSeats,
     ScheduleConference,
     SeatsRefused,
+    SeatsReleased,
     SeatsReserved,
     SeatsSold,
     SellSeats,
@@ -32,6 +33,7 @@ from ordering.domain.conference import (
 from ordering.domain.conference_changes import (
     AddPool,
     AssignPools,
+    CallOffOrders,
     CancelConference,
     ChangeCapacity,
     ChangePool,
@@ -45,6 +47,7 @@ from ordering.domain.conference_changes import (
     HoldReleased,
     HoldSeats,
     MoveConference,
+    OrdersCalledOff,
     Pool,
     PoolAdded,
     PoolCapacityChanged,
@@ -67,6 +70,7 @@ from ordering.domain.errors import (
     CapacityInUse,
     ConferenceChanged,
     ConferenceIsCancelled,
+    ConferenceNotCancelled,
     ConferenceNotOnSale,
     DuplicatePool,
     HoldTooSmall,
@@ -281,6 +285,26 @@ def test_of_a_cancelled_conference_reserved_seats_are_sold_and_sold_ones_release
     assert when(on_sale(RESERVED, CANCELLED), sell) == [SOLD]
     [released] = when(on_sale(RESERVED, SOLD, CANCELLED), give_back)
     assert released.stored == "seats.released"
+
+
+def test_the_orders_of_a_cancelled_conference_are_called_off_some_at_a_time_and_each_once() -> None:
+    call_off = CallOffOrders(conference_id=CONFERENCE, most=1)
+    first = OrdersCalledOff(conference_id=CONFERENCE, order_ids=(ORDER,), left=1)
+    second = OrdersCalledOff(conference_id=CONFERENCE, order_ids=(ANOTHER_ORDER,), left=0)
+    before = (RESERVED, RESERVED_TOO, SOLD, CANCELLED)
+    assert when(on_sale(*before), call_off) == [first]
+    assert when(on_sale(*before, first), call_off) == [second]
+    assert when(on_sale(*before, first, second), call_off) == []
+
+
+def test_orders_without_seats_are_not_called_off() -> None:
+    released = SeatsReleased(conference_id=CONFERENCE, order_id=ORDER, lines=SOLD.lines)
+    assert when(on_sale(RESERVED, released, CANCELLED), CallOffOrders(conference_id=CONFERENCE, most=9)) == []
+
+
+def test_a_conference_that_takes_place_calls_no_orders_off() -> None:
+    with pytest.raises(ConferenceNotCancelled):
+        when(on_sale(RESERVED), CallOffOrders(conference_id=CONFERENCE, most=9))
 
 
 @pytest.mark.parametrize("command", [*CHANGES, REOPEN], ids=lambda command: command.stored)
