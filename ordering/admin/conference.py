@@ -26,11 +26,11 @@ from ordering.admin.conference_acts import ACTS, Act
 from ordering.admin.formatting import in_zone, money, seats
 from ordering.admin.order import as_id
 from ordering.admin.schedule import ConferenceForm, RuleForm, SeatTypes
+from ordering.admin.seating import Seating
 from ordering.domain.conference import ScheduleConference
 from ordering.domain.conference_changes import ConferenceChange, time_zones
 from ordering.domain.errors import ConferenceChanged
 from ordering.models import ConferenceSales, ConferenceSummary, OrderSummary
-from ordering.models.conference import counted
 
 SHOWN = 10
 READABLE_WITHIN = 2.0
@@ -172,7 +172,7 @@ class ConferenceAdmin(ReadOnlyAdmin):
             "orders_of": f"conference_id={conference_id}",
             "history": stream_history(conference_id, SHOWN),
             "may_act": self.may_act(request) and conference and conference.status != CANCELLED,
-            **(seating(conference) if conference else {}),
+            **(Seating(conference).shown() if conference else {}),
         }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
@@ -226,25 +226,3 @@ class ConferenceAdmin(ReadOnlyAdmin):
     def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         site = self.admin_site.each_context(request)
         return TemplateResponse(request, template, {**site, **context})
-
-
-def seating(conference: ConferenceSummary) -> dict[str, Any]:
-    """The seat types, pools and holds of a conference, as its page shows them."""
-    seat_types = {code: counted(each) for code, each in sorted(conference.seat_types.items())}
-    return {
-        "seat_types": [
-            {
-                **each,
-                "code": code,
-                "cost": money(each["price"]["amount"], each["price"]["currency"]),
-                "left": seats(each),
-                "pools": [conference.pools[pool]["name"] for pool in each["pools"]],
-            }
-            for code, each in seat_types.items()
-        ],
-        "pools": [{**each, "code": code, "left": seats(each)} for code, each in sorted(conference.pools.items())],
-        "holds": [
-            {**each, "code": hold_id, "of": seat_types[each["seat_type"]]["name"]}
-            for hold_id, each in conference.holds.items()
-        ],
-    }

@@ -14,6 +14,7 @@ from django.http import QueryDict
 from eventstore.context import new_id
 from ordering.admin.formatting import in_zone, money
 from ordering.admin.schedule import MomentField, PriceField, RuleForm, SeatTypeForm, TimeZoneField
+from ordering.admin.seating import Seating
 from ordering.domain.conference import AddSeats
 from ordering.domain.conference_changes import (
     AddPool,
@@ -34,7 +35,6 @@ from ordering.domain.conference_changes import (
 )
 from ordering.domain.values import Money
 from ordering.models import ConferenceSummary
-from ordering.models.conference import counted
 
 MOST = 1_000_000
 REASON = "For those who look at the history later."
@@ -58,9 +58,7 @@ class Act(RuleForm):
     def __init__(self, conference: ConferenceSummary, key: str = "", data: QueryDict | None = None) -> None:
         """Raises KeyError where the conference has nothing under this key."""
         self.conference, self.key = conference, key
-        self.subject: dict[str, Any] = getattr(conference, self.subjects)[key] if self.subjects else {}
-        if self.subjects == "seat_types":
-            self.subject = counted(self.subject)
+        self.subject: dict[str, Any] = getattr(Seating(conference), self.subjects)[key] if self.subjects else {}
         super().__init__(data)
         self.initial = {"command_id": new_id(), "seen": conference.terms_version, **self.known()}
         self.order_fields([name for name in self.fields if name not in {"command_id", "seen"}])

@@ -78,7 +78,7 @@ class OneConference(View):
 
 def _shown() -> QuerySet[ConferenceSummary]:
     """Without what only staff are shown."""
-    return ConferenceSummary.objects.defer("pools", "holds", "unpaid")
+    return ConferenceSummary.objects.defer("pools", "holds")
 
 
 def _show(row: ConferenceSummary) -> Any:

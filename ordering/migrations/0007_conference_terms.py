@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
             model_name="conferencesummary",
             name="pools",
             field=models.JSONField(
-                db_default={}, default=dict, help_text="by code: name, capacity, sold, reserved, held, available"
+                db_default={}, default=dict, help_text="by code: name, capacity, taken, held, available"
             ),
         ),
         migrations.AddField(
@@ -48,17 +48,12 @@ class Migration(migrations.Migration):
             name="time_zone",
             field=models.TextField(db_default="UTC", default="UTC", help_text="the IANA name"),
         ),
-        migrations.AddField(
-            model_name="conferencesummary",
-            name="unpaid",
-            field=models.JSONField(db_default=[], default=list, help_text="the orders for which seats are reserved"),
-        ),
         migrations.AlterField(
             model_name="conferencesummary",
             name="seat_types",
             field=models.JSONField(
                 default=dict,
-                help_text="by code: name, price, capacity, max_per_order, pools, sold, reserved, held, available",
+                help_text="by code: name, price, capacity, max_per_order, pools, taken, held, available",
             ),
         ),
     ]

@@ -4,11 +4,13 @@ from django.db import models
 
 from projections.models import ReadModel
 
-COUNTS = ("sold", "reserved", "held")
+COUNTS = ("taken", "held")
 
 
 class ConferenceSummary(ReadModel):
-    """A conference, its seat types and its pools, each with how many seats are still to be had."""
+    """A conference, its seat types and its pools, each with how many seats are still to be had. `taken` are those that
+    are sold or reserved: which of both, the orders say.
+    """
 
     class Status(models.TextChoices):
         SCHEDULED = "scheduled", "Scheduled"
@@ -26,13 +28,10 @@ class ConferenceSummary(ReadModel):
     opens_at = models.DateTimeField()
     closes_at = models.DateTimeField()
     seat_types = models.JSONField(
-        default=dict, help_text="by code: name, price, capacity, max_per_order, pools, sold, reserved, held, available"
+        default=dict, help_text="by code: name, price, capacity, max_per_order, pools, taken, held, available"
     )
-    pools = models.JSONField(
-        default=dict, db_default={}, help_text="by code: name, capacity, sold, reserved, held, available"
-    )
+    pools = models.JSONField(default=dict, db_default={}, help_text="by code: name, capacity, taken, held, available")
     holds = models.JSONField(default=dict, db_default={}, help_text="by id: seat_type, quantity, label")
-    unpaid = models.JSONField(default=list, db_default=[], help_text="the orders for which seats are reserved")
     version = models.IntegerField(help_text="of the conference's stream")
     terms_version = models.IntegerField(
         null=True, blank=True, help_text="when staff last changed something; unknown in rows of version 1"
@@ -48,8 +47,5 @@ class ConferenceSummary(ReadModel):
 
 
 def counted(seat_type: dict[str, Any]) -> dict[str, Any]:
-    """A seat type with all its figures. One from version 1 of the projection says only how many seats are available:
-    until it is rebuilt, what is taken counts as sold.
-    """
-    taken = seat_type["capacity"] - seat_type["available"]
-    return {"pools": [], "sold": taken, "reserved": 0, "held": 0, **seat_type}
+    """A seat type with all its figures. One from version 1 of the projection says only how many seats are available."""
+    return {"pools": [], "taken": seat_type["capacity"] - seat_type["available"], "held": 0, **seat_type}

@@ -1,6 +1,23 @@
+from collections import Counter
+from uuid import UUID
+
 from django.db import models
+from django.db.models import Count
 
 from projections.models import ReadModel
+
+
+class Orders(models.Manager["OrderSummary"]):
+    """Orders, and what of a conference they have."""
+
+    def sold(self, conference_id: UUID) -> Counter[str]:
+        """How many seats of each type confirmed orders have."""
+        confirmed = self.filter(conference_id=conference_id, status=OrderSummary.Status.CONFIRMED)
+        sold = Counter[str]()
+        for alike in confirmed.order_by().values("lines").annotate(orders=Count("pk")):
+            for line in alike["lines"]:
+                sold[line["seat_type"]] += line["quantity"] * alike["orders"]
+        return sold
 
 
 class OrderSummary(ReadModel):
@@ -40,6 +57,8 @@ class OrderSummary(ReadModel):
     returned = models.DecimalField(max_digits=22, decimal_places=4, default=0, db_default=0)
     due = models.DecimalField(max_digits=22, decimal_places=4, default=0, db_default=0)
     version = models.IntegerField(help_text="of the order's stream")
+
+    objects = Orders()
 
     class Meta:
         verbose_name = "order"

@@ -151,24 +151,17 @@ class SeatAvailability(Projection[ConferenceSummary], name="seat-availability", 
 
     @on(SeatsReserved, key="conference_id")
     def reserved(self, row: ConferenceSummary, event: SeatsReserved, meta: Meta) -> None:
-        row.unpaid.append(str(event.order_id))
-        self._count(row, event.lines, reserved=+1)
+        self._count(row, event.lines, taken=+1)
         row.version = meta.version
 
     @on(SeatsSold, key="conference_id")
     def sold(self, row: ConferenceSummary, event: SeatsSold, meta: Meta) -> None:
-        if str(event.order_id) in row.unpaid:
-            row.unpaid.remove(str(event.order_id))
-            self._count(row, event.lines, reserved=-1, sold=+1)
+        """They were taken before."""
         row.version = meta.version
 
     @on(SeatsReleased, key="conference_id")
     def released(self, row: ConferenceSummary, event: SeatsReleased, meta: Meta) -> None:
-        if str(event.order_id) in row.unpaid:
-            row.unpaid.remove(str(event.order_id))
-            self._count(row, event.lines, reserved=-1)
-        else:
-            self._count(row, event.lines, sold=-1)
+        self._count(row, event.lines, taken=-1)
         row.version = meta.version
 
     def _terms_changed(self, row: ConferenceSummary, meta: Meta) -> None:

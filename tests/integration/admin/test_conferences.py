@@ -201,7 +201,7 @@ def test_seat_types_share_a_pool(client, may_change, conference):
         do(client, address(conference, "pools", seat_type), pools=["hall"])
     shop.order(shop.customer(), conference, 2)
     shown = row(conference)
-    assert (shown.pools["hall"]["reserved"], shown.pools["hall"]["available"]) == (2, 13)
+    assert (shown.pools["hall"]["taken"], shown.pools["hall"]["available"]) == (2, 13)
     assert shown.seat_types["student"]["available"] == 13
     do(client, address(conference, "pool", "hall"), name="Great hall", capacity=12, reason="The fire brigade.")
     assert row(conference).pools["hall"]["available"] == 10
