@@ -14,6 +14,7 @@ BENCHMARKS = {
     "append": "appends and commands a second, beside a bare INSERT and beside the library `eventsourcing`",
     "command": "what one simple command costs, beside the least that it can cost: the same written by hand",
     "drill": "950 of 2,000,000 events are missed by an outage, then by a bug: noticed, caught up, verified, rebuilt",
+    "hot": "reservations a second on one conference, with 1, 8 and 32 clients, and when it has 10,000 orders",
     "idle": "the CPU and the memory of all that `make run` starts, while nothing happens",
     "lag": "how long after its commit an event can be read, with the broker and without",
     "rebuild": "events folded a second into a read table, beside a hand-written loop and beside `eventsourcing`",

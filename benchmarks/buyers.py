@@ -37,6 +37,17 @@ _CONFERENCES = UUID("0d3f1a52-6a0b-4d55-9d5e-0f7c3b1e9a44")
 Status = OrderSummary.Status
 
 
+class Reserve(Job):
+    """An order that nobody pays for, over when it has its seats and can be read. Clients share a conference."""
+
+    def __init__(self, client: int, conference: int) -> None:
+        super().__init__(client)
+        self._customer, self._conference_id = _customer(), on_sale(f"hot {conference}")
+
+    def once(self) -> None:
+        _place(self._customer, self._conference_id)
+
+
 class Buy(Job):
     """A whole sale through the command bus, over when the order is confirmed, its seats are sold, and both can be read.
 
@@ -49,14 +60,19 @@ class Buy(Job):
         self._conference_id = on_sale(f"{client % conferences + 1} of {conferences}")
 
     def once(self) -> None:
-        order_id, customer_id = new_id(), self._random.choice(self._customers)
-        place = PlaceOrder(order_id=order_id, customer_id=customer_id, conference_id=self._conference_id, lines=_LINES)
-        with acting(correlation_id=new_id(), actor=f"customer:{customer_id}"):
-            _carry_out(place, order_id, Status.AWAITING_PAYMENT)
+        order_id = _place(self._random.choice(self._customers), self._conference_id)
         reference = f"REF-{order_id.hex[-12:].upper()}"
         accept = AcceptPayment(payment_id=payment_id_of(order_id), amount=_TOTAL, reference=reference)
         with acting(correlation_id=new_id(), actor="provider:sandbox"):
             _carry_out(accept, order_id, Status.CONFIRMED)
+
+
+def _place(customer_id: UUID, conference_id: UUID) -> UUID:
+    order_id = new_id()
+    place = PlaceOrder(order_id=order_id, customer_id=customer_id, conference_id=conference_id, lines=_LINES)
+    with acting(correlation_id=new_id(), actor=f"customer:{customer_id}"):
+        _carry_out(place, order_id, Status.AWAITING_PAYMENT)
+    return order_id
 
 
 def _carry_out(command: Command, order_id: UUID, status: Status) -> None:

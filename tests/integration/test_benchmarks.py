@@ -68,6 +68,21 @@ def test_the_command_benchmark_answers_one_json_object():
 
 
 @pytest.mark.bundled
+@pytest.mark.timeout(900)  # thirty-two clients, perhaps on a machine that has other work
+def test_the_hot_benchmark_answers_one_json_object():
+    answer = run("hot", "--json", "--rounds", "1", "--seconds", "0.2", "--orders", "50")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found.keys() == {"ratios", "figures", "measured"}
+    assert found["ratios"].keys() == {"clients_32_vs_8", "late_vs_early"}
+    for name in ("reserve_1", "reserve_8", "reserve_32", "early", "late"):
+        p50, p99 = (found["figures"][f"{name}_{unit}_ms"] for unit in ("p50", "p99"))
+        assert 0 < p50 <= p99
+        assert found["figures"][name] > 0
+    assert found["measured"]["orders"] == 50
+
+
+@pytest.mark.bundled
 def test_the_idle_benchmark_says_where_cpu_and_memory_go():
     answer = run("idle", "--json", "--seconds", "2", "--settle", "0")
     assert answer.returncode == 0, answer.stderr
