@@ -6,7 +6,7 @@ from config.startup import prepare_to_append
 from eventstore.monitoring.heartbeat import SiteHeartbeat
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-os.environ.setdefault("DATABASE_POOL", "16")
+os.environ.setdefault("DATABASE_POOL", "32")
 
 site = get_asgi_application()
 prepare_to_append()

@@ -92,10 +92,11 @@ def _pooled(database: dict[str, Any], size: int) -> dict[str, Any]:
     """Shares a few connections among the threads of a process: under ASGI every request has a thread of its own, and
     a connection that belonged to it would be left behind.
 
-    A lost one is given up soon, so that the next request tries anew: the pool itself waits twice as long each time, and
-    so would miss the end of an outage by as long as that lasted.
+    Where a crowd has taken all of them, a request waits some seconds for one. A lost one is given up sooner, so that
+    the next request tries anew: the pool itself waits twice as long each time, and so would miss the end of an outage
+    by as long as that lasted.
     """
-    pool = {"min_size": 1, "max_size": size, "timeout": 2, "reconnect_timeout": 2}
+    pool = {"min_size": 1, "max_size": size, "timeout": 4, "reconnect_timeout": 2}
     return database | {"CONN_MAX_AGE": 0, "OPTIONS": database.get("OPTIONS", {}) | {"pool": pool}}
 
 
