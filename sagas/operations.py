@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
+import msgspec
 from django.db import transaction
 from django.db.models import Max, QuerySet
 from msgspec import Meta
 
-from eventstore import doorbell
+from eventstore import commands, context, doorbell
 from eventstore.errors import Refused
 from eventstore.models import ClockTimestamp, SubscriberRow
 from eventstore.operations.base import Operation, operation
@@ -18,6 +19,8 @@ from sagas import outbox
 from sagas.effects.effect import Effect
 from sagas.errors import NothingToResolve
 from sagas.models import Delivery, OutboxCommand, Timer
+from sagas.saga import Saga
+from sagas.steps import At
 
 COMMANDS = "sagas.resolve_command"
 TIMERS = "sagas.resolve_timer"
@@ -129,7 +132,7 @@ class OfTimer(OfSaga, frozen=True, kw_only=True):
 
 @operation("move-timer", verb="Move timer", permission=TIMERS, needs_reason=True)
 class MoveTimer(OfTimer, frozen=True, kw_only=True):
-    """Let a timer that waits fire at another time."""
+    """Let a timer that waits fire at another time. Where its saga says so, its aggregate is told."""
 
     due_at: Annotated[datetime, Meta(tz=True, title="due at", description="The new time.")]
 
@@ -141,8 +144,14 @@ class MoveTimer(OfTimer, frozen=True, kw_only=True):
         )
 
     def carry_out(self, *, by: str, reason: str) -> str:
-        if not self._waiting().update(due_at=self.due_at):
-            raise NothingToResolve
+        timer = self._one()
+        told = _told_of_move(timer, self.due_at, reason)
+        with transaction.atomic():
+            if not self._waiting().update(due_at=self.due_at):
+                raise NothingToResolve
+            if told is not None:
+                told.save(force_insert=True)
+        doorbell.ring(outbox.BELL, outbox.TASK)
         return f"timer {self.timer} is due at {self.due_at:%Y-%m-%d %H:%M:%S %Z}"
 
 
@@ -158,6 +167,30 @@ class CancelTimer(OfTimer, frozen=True, kw_only=True):
         if not self._waiting().update(status=Timer.Status.CANCELLED):
             raise NothingToResolve
         return f"timer {self.timer} is cancelled"
+
+
+def _told_of_move(timer: Timer, due_at: datetime, reason: str) -> OutboxCommand | None:
+    """What its saga has sent where this timer is moved, not saved yet."""
+    saga = registry[timer.saga]
+    if not isinstance(saga, Saga):
+        return None
+    armed = At(timer.due_at, msgspec.convert(timer.data, commands.routes.named(timer.type)), timer.name)
+    command = saga.timer_moved(armed, due_at, reason)
+    if command is None:
+        return None
+    command_id = context.new_id()
+    return OutboxCommand(
+        saga=timer.saga,
+        key=timer.key,
+        command_id=command_id,
+        type=command.stored,
+        data=msgspec.to_builtins(command),
+        root=command_id,
+        hops=0,
+        correlation_id=timer.correlation_id,
+        causation_id=timer.causation_id,
+        actor=timer.actor,
+    )
 
 
 class OfEffect(Operation, frozen=True, kw_only=True):

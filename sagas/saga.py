@@ -5,11 +5,13 @@ here. (The *process manager* of Hohpe and Woolf.)
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from eventstore.aggregates import Command
 from eventstore.codec import Recorded
 from eventstore.database import Cursor
 from eventstore.events import Event, Meta
@@ -19,7 +21,7 @@ from sagas import conf
 from sagas.outbox import SagaOutbox
 from sagas.refusal import CommandRefused
 from sagas.runtime import Batch
-from sagas.steps import Step
+from sagas.steps import At, Step
 
 E = TypeVar("E", bound=Event)
 G = TypeVar("G", bound="Saga[Any]")
@@ -121,6 +123,12 @@ class Saga(Subscriber, Generic[S]):
     def react(self, state: S, recorded: Recorded) -> Iterable[Step]:
         """Run the handler of one event on a state, which it may change."""
         return self._react[recorded.type](state, recorded.event, recorded) or ()
+
+    def timer_moved(self, timer: At, due_at: datetime, reason: str) -> Command | None:
+        """What is sent to an aggregate that knows the time of a timer too, when somebody moves that to another one, and
+        why. Nothing, unless a saga says otherwise.
+        """
+        return None
 
     def apply(self, cursor: Cursor, work: Sequence[Work]) -> None:
         batch = Batch(self, cursor, work)

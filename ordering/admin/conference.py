@@ -23,7 +23,7 @@ from eventstore.context import acting, new_id
 from eventstore.errors import ConcurrencyConflict, DomainError, StreamExists
 from eventstore.monitoring.status import stream_history
 from ordering.admin.conference_acts import ACTS, Act
-from ordering.admin.formatting import in_zone, money, seats
+from ordering.admin.formatting import in_zone, money, payment_terms, seats
 from ordering.admin.order import as_id
 from ordering.admin.schedule import ConferenceForm, RuleForm, SeatTypes
 from ordering.admin.seating import Seating
@@ -50,7 +50,14 @@ class ConferenceAdmin(ReadOnlyAdmin):
     search_fields = ["conference_id"]
     search_help_text = "the id of a conference"
     change_form_template = "admin/ordering/conference.html"
-    fields = [("name", "shown_status"), ("starts", "place"), ("sales_open", "sales_close"), "sales", "conference_id"]
+    fields = [
+        ("name", "shown_status"),
+        ("starts", "place"),
+        ("sales_open", "sales_close"),
+        "to_be_paid",
+        "sales",
+        "conference_id",
+    ]
 
     @admin.display(description="status")
     def shown_status(self, conference: ConferenceSummary) -> SafeString:
@@ -67,6 +74,10 @@ class ConferenceAdmin(ReadOnlyAdmin):
     @admin.display(description="sales close")
     def sales_close(self, conference: ConferenceSummary) -> str:
         return in_zone(conference.closes_at, conference.time_zone)
+
+    @admin.display(description="orders are to be paid")
+    def to_be_paid(self, conference: ConferenceSummary) -> str:
+        return payment_terms(conference.terms_of_payment)
 
     @admin.display(description="sales")
     def sales(self, conference: ConferenceSummary) -> SafeString:

@@ -8,18 +8,20 @@ from typing import Any, ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import msgspec
 from django import forms
 from django.http import QueryDict
 
 from eventstore.context import new_id
-from ordering.admin.formatting import in_zone, money
-from ordering.admin.schedule import MomentField, PriceField, RuleForm, SeatTypeForm, TimeZoneField
+from ordering.admin.formatting import in_zone, money, payment_terms
+from ordering.admin.schedule import DayInput, MomentField, PriceField, RuleForm, SeatTypeForm, TimeZoneField
 from ordering.admin.seating import Seating
 from ordering.domain.conference import AddSeats
 from ordering.domain.conference_changes import (
     AddPool,
     AssignPools,
     ChangeCapacity,
+    ChangePaymentTerms,
     ChangePool,
     ChangeSalesWindow,
     ChangeSeatType,
@@ -33,6 +35,7 @@ from ordering.domain.conference_changes import (
     ReopenSales,
     RepriceSeats,
 )
+from ordering.domain.terms import PaymentTerms, Unit
 from ordering.domain.values import Money
 from ordering.models import ConferenceSummary
 
@@ -149,6 +152,37 @@ class SalesWindow(Act):
     def command(self) -> ConferenceChange:
         given = self.cleaned_data
         return ChangeSalesWindow(**self.about_it(), opens_at=given["opens_at"], closes_at=given["closes_at"])
+
+
+class TermsOfPayment(Act):
+    verb, done = "Change the payment terms", "New orders have other payment terms."
+    warning = "Orders that wait for their payment keep the time that they have."
+    blamed = {"invalid-payment-terms": "within"}
+
+    within = forms.IntegerField(label="To be paid within", min_value=1)
+    unit = forms.ChoiceField(
+        choices=[(unit.value, unit.value) for unit in Unit], help_text="After days, by the end of that day there."
+    )
+    last_day = forms.DateField(
+        label="Last day", required=False, widget=DayInput, help_text="No order is to be paid after it."
+    )
+    grace = forms.IntegerField(
+        label="Minutes of grace", min_value=0, help_text="For which an order is kept beyond its time, untold."
+    )
+
+    def known(self) -> Mapping[str, Any]:
+        return msgspec.structs.asdict(self.conference.terms_of_payment)
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        yield "To be paid", payment_terms(self.conference.terms_of_payment)
+        yield "Days are those of", self.conference.time_zone
+
+    def command(self) -> ConferenceChange:
+        given = self.cleaned_data
+        return ChangePaymentTerms(
+            **self.about_it(),
+            terms=PaymentTerms(given["within"], Unit(given["unit"]), given["last_day"], given["grace"]),
+        )
 
 
 class Close(Act):
@@ -355,6 +389,7 @@ ACTS: Mapping[str, type[Act]] = {
     "rename": Rename,
     "move": Move,
     "sales-window": SalesWindow,
+    "payment-terms": TermsOfPayment,
     "close-sales": Close,
     "open-sales": Reopen,
     "add-seats": MoreSeats,

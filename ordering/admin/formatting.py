@@ -11,9 +11,10 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from ordering.domain.terms import PaymentTerms
 from ordering.templatetags.money import money
 
-__all__ = ["in_zone", "link", "money", "seats"]
+__all__ = ["in_zone", "link", "money", "payment_terms", "seats"]
 
 
 def in_zone(moment: datetime, time_zone: str) -> str:
@@ -34,3 +35,11 @@ def seats(seat_type: Mapping[str, Any]) -> SafeString:
         *(max(capacity, 1), capacity / 5, available),
         *(f"{available:,}", f"{capacity:,}"),
     )
+
+
+def payment_terms(terms: PaymentTerms) -> str:
+    """Such as "within 14 days, by 1 Mar 2030 at the latest; kept 60 min longer"."""
+    unit = terms.unit.value if terms.within > 1 else terms.unit.value.removesuffix("s")
+    latest = f", by {date_format(terms.last_day, 'j M Y')} at the latest" if terms.last_day else ""
+    grace = f"; kept {terms.grace} min longer" if terms.grace else ""
+    return f"within {terms.within} {unit}{latest}{grace}"

@@ -22,6 +22,15 @@ class MomentInput(forms.DateTimeInput):
         super().__init__(format="%Y-%m-%dT%H:%M")
 
 
+class DayInput(forms.DateInput):
+    """The browser's own picker."""
+
+    input_type = "date"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%d")
+
+
 class MomentField(forms.DateTimeField):
     """A time of the zone that the form is about; an hour that its clocks skip or show twice is refused."""
 

@@ -15,6 +15,7 @@ from ordering.api.pagination import page
 from ordering.api.serializers import MoneyShape, PageQuery, PendingShape, Shape
 from ordering.api.views import View
 from ordering.domain.conference import ConferenceSeats
+from ordering.domain.terms import Unit
 from ordering.models import ConferenceSummary
 from ordering.projections.conference import SeatAvailability
 
@@ -22,6 +23,12 @@ from ordering.projections.conference import SeatAvailability
 class SalesShape(Shape):
     opens_at = serializers.DateTimeField()
     closes_at = serializers.DateTimeField()
+
+
+class PaymentTermsShape(Shape):
+    within = serializers.IntegerField()
+    unit = serializers.ChoiceField([unit.value for unit in Unit], help_text="days end when that day ends there")
+    last_day = serializers.DateField(allow_null=True, help_text="no order is to be paid after it")
 
 
 class SeatTypeShape(Shape):
@@ -41,6 +48,7 @@ class ConferenceShape(Shape):
     time_zone = serializers.CharField()
     place = serializers.CharField()
     sales = SalesShape(source="*")
+    payment_terms = PaymentTermsShape(source="terms_of_payment")
     seat_types = serializers.SerializerMethodField()
 
     @extend_schema_field(SeatTypeShape(many=True))

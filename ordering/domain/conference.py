@@ -18,6 +18,7 @@ from ordering.domain.conference_changes import (
     CallOffOrders,
     CancelConference,
     ChangeCapacity,
+    ChangePaymentTerms,
     ChangePool,
     ChangeSalesWindow,
     ChangeSeatType,
@@ -31,6 +32,7 @@ from ordering.domain.conference_changes import (
     HoldSeats,
     MoveConference,
     OrdersCalledOff,
+    PaymentTermsChanged,
     Pool,
     PoolAdded,
     PoolCapacityChanged,
@@ -67,6 +69,7 @@ from ordering.domain.errors import (
     NameNeeded,
     NoSeatTypes,
     NotEnoughSeats,
+    PaymentPeriodOver,
     PoolTooSmall,
     ReasonNeeded,
     SalesWindowOver,
@@ -77,6 +80,7 @@ from ordering.domain.errors import (
     UnknownSeatType,
     UnknownTimeZone,
 )
+from ordering.domain.terms import PaymentTerms
 from ordering.domain.values import Moment, Money
 
 SOLD_OUT, CANCELLED = "sold-out", "conference-cancelled"
@@ -220,6 +224,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     closes_at: datetime
     sales_closed: bool
     cancelled: bool
+    payment_terms: PaymentTerms
     terms_version: int
     seat_types: dict[str, SeatType]
     pools: dict[str, Pool]
@@ -235,6 +240,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         self.name, self.starts_at, self.time_zone, self.place = "", NEVER, "UTC", ""
         self.opens_at, self.closes_at = NEVER, NEVER
         self.sales_closed, self.cancelled = False, False
+        self.payment_terms = PaymentTerms()
         self.terms_version = 0
         self.seat_types = {}
         self.pools = {}
@@ -262,6 +268,25 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
             if line.quantity > most:
                 raise TooManySeats(f"One order may have at most {most} seats of the type {line.seat_type!r}.")
         return offered
+
+    def to_be_paid_by(self, since: datetime) -> datetime:
+        """Until when an order is to be paid that begins to wait for its payment at this time. Raises
+        `PaymentPeriodOver`.
+        """
+        deadline = self.payment_terms.deadline(since, self.time_zone)
+        if deadline <= since:
+            raise PaymentPeriodOver
+        return deadline
+
+    def has_room(self, lines: Iterable[Line | PricedLine]) -> bool:
+        """Whether all of these seats are free at once, in their types and in each of their pools."""
+        drawn: Counter[str] = Counter()
+        for line in lines:
+            if line.quantity > self._room_of(line.seat_type):
+                return False
+            for pool in self.draws_on.get(line.seat_type, ()):
+                drawn[pool] += line.quantity
+        return all(quantity <= self._room_in(pool) for pool, quantity in drawn.items())
 
     def available(self, code: str) -> int:
         """How many seats of a type are free, and have room in its pools. Raises `UnknownSeatType`."""
@@ -319,7 +344,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     @handles(CloseSales)
     def close_sales(self, command: CloseSales, facts: Facts) -> None:
         self._check(command)
-        _check_reason(command.reason)
+        check_reason(command.reason)
         if not self.sales_closed:
             self.record(SalesClosed(conference_id=self.id, reason=command.reason))
 
@@ -337,7 +362,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         if self.cancelled:
             return
         self._check(command)
-        _check_reason(command.reason)
+        check_reason(command.reason)
         self.record(ConferenceCancelled(conference_id=self.id, reason=command.reason))
 
     @handles(CallOffOrders)
@@ -348,6 +373,13 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         if called_off := tuple(waiting[: command.most]):
             left = len(waiting) - len(called_off)
             self.record(OrdersCalledOff(conference_id=self.id, order_ids=called_off, left=left))
+
+    @handles(ChangePaymentTerms)
+    def change_payment_terms(self, command: ChangePaymentTerms, facts: Facts) -> None:
+        self._check(command)
+        command.terms.check()
+        if command.terms != self.payment_terms:
+            self.record(PaymentTermsChanged(conference_id=self.id, terms=command.terms))
 
     @handles(AddSeats)
     def add_seats(self, command: AddSeats, facts: Facts) -> None:
@@ -386,7 +418,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         if command.capacity == known.capacity:
             return
         if command.capacity < known.capacity:
-            _check_reason(command.reason)
+            check_reason(command.reason)
             self._check_in_use(known.name, command.capacity, {known.code})
         self.record(
             SeatCapacityChanged(
@@ -411,7 +443,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         known = self._pool(command.pool)
         _check_name(command.name)
         if command.capacity < known.capacity:
-            _check_reason(command.reason)
+            check_reason(command.reason)
             self._check_in_use(known.name, command.capacity, self._drawing_on(known.code))
         if command.name != known.name:
             self.record(PoolRenamed(conference_id=self.id, pool=known.code, name=command.name))
@@ -442,7 +474,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         if command.hold_id in self.holds:
             return
         _check_name(command.label)
-        _check_reason(command.reason)
+        check_reason(command.reason)
         if command.quantity < 1:
             raise InvalidQuantity
         free = self.available(command.seat_type)
@@ -484,7 +516,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
             return
         lines = merged(command.lines)
         priced = self._priced(lines, command.prices)
-        if self.cancelled or not self._fit(lines):
+        if self.cancelled or not self.has_room(lines):
             reason = CANCELLED if self.cancelled else SOLD_OUT
             self.record(SeatsRefused(conference_id=self.id, order_id=command.order_id, lines=lines, reason=reason))
         else:
@@ -537,6 +569,10 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     @on(ConferenceCancelled)
     def _cancelled(self, event: ConferenceCancelled) -> None:
         self.cancelled = True
+
+    @on(PaymentTermsChanged)
+    def _payment_terms_changed(self, event: PaymentTermsChanged) -> None:
+        self.payment_terms = event.terms
 
     @on(SeatsAdded)
     def _added(self, event: SeatsAdded) -> None:
@@ -657,16 +693,6 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
             f"Of {name} {sold} are sold, {reserved} reserved and {held} held: {capacity} are not enough."
         )
 
-    def _fit(self, lines: Iterable[Line]) -> bool:
-        """Whether there is room for all of them at once, in their types and in each of their pools."""
-        drawn: Counter[str] = Counter()
-        for line in lines:
-            if line.quantity > self._room_of(line.seat_type):
-                return False
-            for pool in self.draws_on.get(line.seat_type, ()):
-                drawn[pool] += line.quantity
-        return all(quantity <= self._room_in(pool) for pool, quantity in drawn.items())
-
     def _room_of(self, seat_type: str) -> int:
         return self._seat_type(seat_type).capacity - self.taken[seat_type]
 
@@ -710,7 +736,8 @@ def _check_name(name: str) -> None:
         raise NameNeeded
 
 
-def _check_reason(reason: str) -> None:
+def check_reason(reason: str) -> None:
+    """Raises `ReasonNeeded`."""
     if not reason.strip():
         raise ReasonNeeded
 

@@ -8,6 +8,7 @@ import msgspec
 
 from eventstore.aggregates import Command, command
 from eventstore.events import Event, event
+from ordering.domain.terms import PaymentTerms
 from ordering.domain.values import Moment, Money
 
 
@@ -76,6 +77,14 @@ class OrdersCalledOff(Event):
     conference_id: UUID
     order_ids: tuple[UUID, ...]
     left: int
+
+
+@event("conference.payment-terms-changed")
+class PaymentTermsChanged(Event):
+    """Orders that wait for their payment keep the time that they have."""
+
+    conference_id: UUID
+    terms: PaymentTerms
 
 
 @event("seats.repriced")
@@ -211,6 +220,11 @@ class CallOffOrders(Command):
 
     conference_id: UUID
     most: int
+
+
+@command("conference.change-payment-terms", stream="conference_id")
+class ChangePaymentTerms(ConferenceChange):
+    terms: PaymentTerms
 
 
 @command("seats.reprice", stream="conference_id")

@@ -189,6 +189,18 @@ class HoldTooSmall(DomainError):
     code = "hold-too-small"
 
 
+class InvalidPaymentTerms(DomainError):
+    """An order has at least a minute and at most a year to be paid, and up to a year of grace."""
+
+    code = "invalid-payment-terms"
+
+
+class PaymentPeriodOver(DomainError):
+    """Nothing can be ordered after the last day on which orders of this conference are to be paid."""
+
+    code = "payment-period-over"
+
+
 class OrderNotPayable(DomainError):
     """This order is not waiting for a payment."""
 
@@ -205,6 +217,36 @@ class OrderNotExpirable(DomainError):
     """This order can't expire any more."""
 
     code = "order-not-expirable"
+
+
+class OrderNotDue(DomainError):
+    """This order may be paid for longer than that."""
+
+    code = "order-not-due"
+
+
+class OrderNotExtendable(DomainError):
+    """Only an order that waits for its payment has time to be paid."""
+
+    code = "order-not-extendable"
+
+
+class DeadlinePassed(DomainError):
+    """Until when an order is to be paid lies in the future."""
+
+    code = "deadline-passed"
+
+
+class OrderNotReopenable(DomainError):
+    """Only an order that was refused, has expired or was cancelled can be reopened."""
+
+    code = "order-not-reopenable"
+
+
+class MoneyGoingBack(DomainError):
+    """Money of this order is to go back, and has not all gone back yet."""
+
+    code = "money-going-back"
 
 
 class OrderNotCancellable(DomainError):

@@ -1,6 +1,6 @@
 """Orders: somebody asks for seats of a conference, and gets them by paying in time."""
 
-from datetime import timedelta
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
@@ -9,22 +9,27 @@ from uuid import UUID
 from eventstore.aggregates import Aggregate, Command, Facts, command, handles, on
 from eventstore.errors import ConcurrencyConflict, DomainError, StreamNotFound
 from eventstore.events import Event, event
-from ordering.domain.conference import ConferenceSeats, Line, PricedLine, total
+from ordering.domain.conference import ConferenceSeats, Line, PricedLine, check_reason, total
 from ordering.domain.customer import Customer
 from ordering.domain.errors import (
+    ConferenceIsCancelled,
     ConferenceNotFound,
     CustomerNotFound,
+    DeadlinePassed,
+    MoneyGoingBack,
+    NotEnoughSeats,
     OrderNotCancellable,
+    OrderNotDue,
     OrderNotExpirable,
+    OrderNotExtendable,
     OrderNotPayable,
     OrderNotRefusable,
+    OrderNotReopenable,
     OrderNotTakenUp,
 )
 from ordering.domain.values import NUMBER_BITS, Moment, Money, order_number
 
 A = TypeVar("A", bound=Aggregate)
-
-PAYMENT_WINDOW = timedelta(minutes=15)
 
 
 class Status(StrEnum):
@@ -35,8 +40,10 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
-@event("order.placed")
+@event("order.placed", version=2)
 class OrderPlaced(Event):
+    """It is to be paid until `expires_at`, and kept for `grace` minutes more. Version 1 had no `grace`."""
+
     order_id: UUID
     number: str
     customer_id: UUID
@@ -44,6 +51,7 @@ class OrderPlaced(Event):
     lines: tuple[PricedLine, ...]
     total: Money
     expires_at: Moment
+    grace: int = 0
 
 
 @event("order.refused")
@@ -109,6 +117,34 @@ class OrderTakenUp(Event):
     order_id: UUID
 
 
+@event("order.extended")
+class OrderExtended(Event):
+    """Somebody has given it another time until which it is to be paid."""
+
+    order_id: UUID
+    expires_at: Moment
+    reason: str
+
+
+@event("order.deadline-moved")
+class DeadlineMoved(Event):
+    """A payment of it is pending, or was declined after it was: it is to be paid until then instead."""
+
+    order_id: UUID
+    expires_at: Moment
+
+
+@event("order.reopened")
+class OrderReopened(Event):
+    """It had ended, and waits for seats, and for what is `due`, again."""
+
+    order_id: UUID
+    reason: str
+    due: Money
+    expires_at: Moment
+    grace: int
+
+
 @event("order.status-mail-requested")
 class OrderStatusMailRequested(Event):
     order_id: UUID
@@ -136,7 +172,44 @@ class ConfirmOrder(Command):
 
 @command("order.expire", stream="order_id")
 class ExpireOrder(Command):
+    """It was to be paid until `deadline`. Where none is told, as none once was, that is the time it was placed with."""
+
     order_id: UUID
+    deadline: Moment | None = None
+
+
+@command("order.extend", stream="order_id")
+class ExtendOrder(Command):
+    """What is promised is another time to pay, later or earlier than it is now."""
+
+    order_id: UUID
+    expires_at: Moment
+    reason: str
+
+
+@command("order.follow-payment", stream="order_id")
+class FollowPayment(Command):
+    """A payment of it is pending since then, or was declined then after it was pending.
+
+    For one that is pending the order is kept, at most `until` then; one that was declined leaves as much time as a new
+    order would have, and no more than that.
+    """
+
+    order_id: UUID
+    since: Moment
+    until: Moment
+    pending: bool
+
+
+@command("order.reopen", stream="order_id")
+class ReopenOrder(Command):
+    """Its seats are wanted again, at the prices that it has. It is to be paid by the payment terms unless another time
+    is said.
+    """
+
+    order_id: UUID
+    reason: str
+    expires_at: Moment | None = None
 
 
 @command("order.cancel", stream="order_id")
@@ -174,25 +247,35 @@ class RequestStatusMail(Command):
 
 class Order(Aggregate, category="order"):
     """Placed, then confirmed, refused or expired; placed or confirmed, it can be cancelled; expired, it can be taken up
-    again.
+    again; however it ended, somebody can reopen it.
 
     What it owes is its total, less what was credited, plus what was debited. `before_finance` is what an order had paid
-    that was confirmed before finance kept books.
+    that was confirmed before finance kept books. It is to be paid until `expires_at`: that is `promised_until`, when it
+    was placed or by somebody since, unless a payment that is pending or was declined moves it further.
     """
 
     number: str
     customer_id: UUID
+    conference_id: UUID
     lines: tuple[PricedLine, ...]
     total: Money
     received: Money
     returned: Money
     before_finance: Money
+    placed_until: datetime
+    promised_until: datetime
+    expires_at: datetime
     status: Status
+
+    @property
+    def held(self) -> Money:
+        """What has come in for it and not gone back."""
+        return self.received + self.before_finance - self.returned
 
     @property
     def due(self) -> Money:
         """What is still owed; negative if there is too much."""
-        return self.total + (self.received + self.before_finance) * -1 + self.returned
+        return self.total - self.held
 
     @handles(PlaceOrder, creates=True)
     def place(self, command: PlaceOrder, facts: Facts) -> None:
@@ -209,7 +292,8 @@ class Order(Aggregate, category="order"):
                 conference_id=seats.id,
                 lines=lines,
                 total=total(lines),
-                expires_at=facts.now + PAYMENT_WINDOW,
+                expires_at=seats.to_be_paid_by(facts.now),
+                grace=seats.payment_terms.grace,
             )
         )
 
@@ -265,7 +349,57 @@ class Order(Aggregate, category="order"):
     def expire(self, command: ExpireOrder, facts: Facts) -> None:
         if self.status is not Status.PLACED:
             raise OrderNotExpirable
+        if (command.deadline or self.placed_until) < self.expires_at:
+            raise OrderNotDue
         self.record(OrderExpired(order_id=self.id))
+
+    @handles(ExtendOrder)
+    def extend(self, command: ExtendOrder, facts: Facts) -> None:
+        if self.status is not Status.PLACED:
+            raise OrderNotExtendable
+        check_reason(command.reason)
+        if command.expires_at <= facts.now:
+            raise DeadlinePassed
+        if command.expires_at != self.promised_until:
+            self.record(OrderExtended(order_id=self.id, expires_at=command.expires_at, reason=command.reason))
+
+    @handles(FollowPayment)
+    def follow_payment(self, command: FollowPayment, facts: Facts) -> None:
+        if self.status is not Status.PLACED:
+            raise OrderNotExtendable
+        seats = facts.look_up(ConferenceSeats, self.conference_id)
+        terms, time_zone = seats.payment_terms, seats.time_zone
+        until = terms.at_most(command.until, time_zone)
+        if not command.pending:
+            until = min(until, terms.deadline(command.since, time_zone))
+        expires_at = max(until, self.promised_until)
+        if expires_at != self.expires_at:
+            self.record(DeadlineMoved(order_id=self.id, expires_at=expires_at))
+
+    @handles(ReopenOrder)
+    def reopen(self, command: ReopenOrder, facts: Facts) -> None:
+        """Refused at once while there are no seats; whether it gets them is for the conference to decide."""
+        if self.status not in (Status.REFUSED, Status.EXPIRED, Status.CANCELLED):
+            raise OrderNotReopenable
+        check_reason(command.reason)
+        if self.held.amount > 0:
+            raise MoneyGoingBack
+        if command.expires_at is not None and command.expires_at <= facts.now:
+            raise DeadlinePassed
+        seats = facts.look_up(ConferenceSeats, self.conference_id)
+        if seats.cancelled:
+            raise ConferenceIsCancelled
+        if not seats.has_room(self.lines):
+            raise NotEnoughSeats
+        self.record(
+            OrderReopened(
+                order_id=self.id,
+                reason=command.reason,
+                due=self.due,
+                expires_at=command.expires_at or seats.to_be_paid_by(facts.now),
+                grace=seats.payment_terms.grace,
+            )
+        )
 
     @handles(CancelOrder)
     def cancel(self, command: CancelOrder, facts: Facts) -> None:
@@ -279,8 +413,9 @@ class Order(Aggregate, category="order"):
 
     @on(OrderPlaced)
     def _placed(self, event: OrderPlaced) -> None:
-        self.number, self.customer_id = event.number, event.customer_id
+        self.number, self.customer_id, self.conference_id = event.number, event.customer_id, event.conference_id
         self.lines, self.total = event.lines, event.total
+        self.placed_until = self.promised_until = self.expires_at = event.expires_at
         self.received = self.returned = self.before_finance = Money(Decimal(0), event.total.currency)
         self.status = Status.PLACED
 
@@ -317,6 +452,19 @@ class Order(Aggregate, category="order"):
     @on(OrderExpired)
     def _expired(self, event: OrderExpired) -> None:
         self.status = Status.EXPIRED
+
+    @on(OrderExtended)
+    def _extended(self, event: OrderExtended) -> None:
+        self.promised_until = self.expires_at = event.expires_at
+
+    @on(DeadlineMoved)
+    def _deadline_moved(self, event: DeadlineMoved) -> None:
+        self.expires_at = event.expires_at
+
+    @on(OrderReopened)
+    def _reopened(self, event: OrderReopened) -> None:
+        self.promised_until = self.expires_at = event.expires_at
+        self.status = Status.PLACED
 
     @on(OrderCancelled)
     def _cancelled(self, event: OrderCancelled) -> None:

@@ -17,6 +17,12 @@ def conferences_had_no_place(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "time_zone": "UTC", "place": ""}
 
 
+@upcaster("order.placed", 1)
+def orders_had_no_grace(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 is from before conferences had payment terms: an order expired at its time."""
+    return {**data, "grace": 0}
+
+
 @upcaster("payment.accepted", 1)
 def no_provider_is_told(data: dict[str, Any]) -> dict[str, Any]:
     """Version 1 is from before finance kept books."""

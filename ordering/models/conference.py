@@ -1,7 +1,9 @@
 from typing import Any
 
+import msgspec
 from django.db import models
 
+from ordering.domain.terms import PaymentTerms
 from projections.models import ReadModel
 
 COUNTS = ("taken", "held")
@@ -27,6 +29,11 @@ class ConferenceSummary(ReadModel):
     place = models.TextField(blank=True, default="", db_default="")
     opens_at = models.DateTimeField()
     closes_at = models.DateTimeField()
+    payment_terms = models.JSONField(
+        default=dict,
+        db_default={},
+        help_text="within, unit, last_day, grace; empty while they are those that every conference begins with",
+    )
     seat_types = models.JSONField(
         default=dict, help_text="by code: name, price, capacity, max_per_order, pools, taken, held, available"
     )
@@ -44,6 +51,10 @@ class ConferenceSummary(ReadModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def terms_of_payment(self) -> PaymentTerms:
+        return msgspec.convert(self.payment_terms, PaymentTerms)
 
 
 def counted(seat_type: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """The sale: from an order to seats that are paid for, or given back, and its money with them."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
 import msgspec
 from django.conf import settings
 
+from eventstore.aggregates import Command
 from eventstore.events import Meta
 from ordering import conf
 from ordering.domain.conference import (
@@ -28,16 +29,20 @@ from ordering.domain.finance import (
     account_id_of,
 )
 from ordering.domain.order import (
-    PAYMENT_WINDOW,
     ConfirmOrder,
     CreditPayment,
+    DeadlineMoved,
     DebitRefund,
     ExpireOrder,
+    ExtendOrder,
+    FollowPayment,
     OrderCancelled,
     OrderConfirmed,
     OrderExpired,
+    OrderExtended,
     OrderPlaced,
     OrderRefused,
+    OrderReopened,
     OrderTakenUp,
     OrderUnderpaid,
     PaymentCredited,
@@ -72,7 +77,8 @@ class SaleState(msgspec.Struct):
 
     `paid` says that money came in before finance kept books, and is not brought forward yet. `kept` is what came in and
     was not asked back, `asked` counts the payments asked for beyond the first, and `early` are credits that wait until
-    it is clear whether there are seats.
+    it is clear whether there are seats. `due` is what a reopened order owes, and `grace` is how many minutes one
+    is kept beyond its deadline.
     """
 
     order_id: UUID | None = None
@@ -90,14 +96,18 @@ class SaleState(msgspec.Struct):
     asked: int = 0
     early: tuple[CreditPayment, ...] = ()
     pending_until: datetime | None = None
+    due: Money | None = None
+    grace: int = 0
 
 
-class Sale(Saga[SaleState], name="sale", version=2):
+class Sale(Saga[SaleState], name="sale", version=3):
     """Reserve, ask for the money, credit what finance has booked; when the order ends otherwise, give back seats and
     money. Money that comes late takes the order up again, if it is all of it and there are seats.
 
-    Version 1 asked the payment itself for its money, and gave it back without asking anybody. Instances that it began
-    go on here.
+    Until when an order is to be paid is said by the order alone: the timer follows it.
+
+    Version 1 asked the payment itself for its money, and gave it back without asking anybody. Version 2 moved the timer
+    without telling the order. Instances that they began go on here.
     """
 
     state = SaleState
@@ -108,8 +118,9 @@ class Sale(Saga[SaleState], name="sale", version=2):
         lines = tuple(Line(line.seat_type, line.quantity) for line in event.lines)
         state.lines, state.awaits_seats = lines, True
         state.prices = {line.seat_type: line.unit_price for line in event.lines}
+        state.grace = event.grace
         yield self._reserve(state, event.order_id, event.conference_id)
-        yield At(event.expires_at, ExpireOrder(order_id=event.order_id), name=PAYMENT_TIMER)
+        yield self._wait_until(event.expires_at, state, event.order_id)
 
     @on(SeatsReserved, key="order_id")
     def reserved(self, state: SaleState, event: SeatsReserved, meta: Meta) -> Iterator[Step]:
@@ -117,6 +128,8 @@ class Sale(Saga[SaleState], name="sale", version=2):
             yield Send(TakeUpOrder(order_id=event.order_id))
         elif state.closed:
             yield Send(ReleaseSeats(conference_id=event.conference_id, order_id=event.order_id))
+        elif state.due is not None:
+            yield from self._ask_again(state, event.order_id, state.due)
         elif not event.total.amount:
             yield Send(ConfirmOrder(order_id=event.order_id))
         else:
@@ -142,15 +155,21 @@ class Sale(Saga[SaleState], name="sale", version=2):
     def pending(self, state: SaleState, event: PaymentPending, meta: Meta) -> Iterator[Step]:
         if state.pending_until is None and not state.closed and not state.confirmed:
             state.pending_until = meta.recorded_at + conf.pending_bound()
-            yield Cancel(PAYMENT_TIMER)
-            yield At(state.pending_until, ExpireOrder(order_id=event.order_id), name=PENDING_TIMER)
+            yield self._follow(event, meta, state.pending_until, pending=True)
 
     @on(PaymentDeclined, key="order_id")
     def declined(self, state: SaleState, event: PaymentDeclined, meta: Meta) -> Iterator[Step]:
         """After it was pending there is time to pay in another way."""
         if state.pending_until is not None and not state.closed and not state.confirmed:
-            until = min(state.pending_until, meta.recorded_at + PAYMENT_WINDOW)
-            yield At(until, ExpireOrder(order_id=event.order_id), name=PENDING_TIMER)
+            yield self._follow(event, meta, state.pending_until, pending=False)
+
+    @on(OrderExtended, key="order_id")
+    def extended(self, state: SaleState, event: OrderExtended, meta: Meta) -> Iterator[Step]:
+        yield from self._move_timer(state, event.order_id, event.expires_at)
+
+    @on(DeadlineMoved, key="order_id")
+    def deadline_moved(self, state: SaleState, event: DeadlineMoved, meta: Meta) -> Iterator[Step]:
+        yield from self._move_timer(state, event.order_id, event.expires_at)
 
     @on(PaymentReceived, key="order_id")
     def received(self, state: SaleState, event: PaymentReceived, meta: Meta) -> Iterator[Step]:
@@ -179,8 +198,7 @@ class Sale(Saga[SaleState], name="sale", version=2):
 
     @on(OrderUnderpaid, key="order_id")
     def underpaid(self, state: SaleState, event: OrderUnderpaid, meta: Meta) -> Iterator[Step]:
-        state.asked += 1
-        yield self._ask(further_payment_id(event.order_id, state.asked), event.order_id, event.due)
+        yield self._ask_further(state, event.order_id, event.due)
 
     @on(OrderConfirmed, key="order_id")
     def confirmed(self, state: SaleState, event: OrderConfirmed, meta: Meta) -> Iterator[Step]:
@@ -193,6 +211,7 @@ class Sale(Saga[SaleState], name="sale", version=2):
     def refused(self, state: SaleState, event: OrderRefused, meta: Meta) -> Iterator[Step]:
         state.closed = True
         yield from self._stop_waiting(state)
+        yield from self._return_everything(state, NO_SEATS)
 
     @on(OrderExpired, key="order_id")
     def expired(self, state: SaleState, event: OrderExpired, meta: Meta) -> Iterator[Step]:
@@ -204,6 +223,15 @@ class Sale(Saga[SaleState], name="sale", version=2):
     @on(OrderTakenUp, key="order_id")
     def taken_up(self, state: SaleState, event: OrderTakenUp, meta: Meta) -> None:
         state.closed = state.expired = state.reviving = False
+
+    @on(OrderReopened, key="order_id")
+    def reopened(self, state: SaleState, event: OrderReopened, meta: Meta) -> Iterator[Step]:
+        state.closed = state.expired = state.confirmed = False
+        state.awaits_seats, state.pending_until = True, None
+        state.due, state.grace = event.due, event.grace
+        if state.conference_id:
+            yield self._reserve(state, event.order_id, state.conference_id)
+        yield self._wait_until(event.expires_at, state, event.order_id)
 
     @on(OrderCancelled, key="order_id")
     def cancelled(self, state: SaleState, event: OrderCancelled, meta: Meta) -> Iterator[Step]:
@@ -228,6 +256,13 @@ class Sale(Saga[SaleState], name="sale", version=2):
             state.reviving = False
             yield from self._give_seats_back(state)
             yield from self._return_everything(state, ENDED)
+
+    def timer_moved(self, timer: At, due_at: datetime, reason: str) -> Command | None:
+        """The order is to be paid until another time then, with as much grace as before."""
+        if not isinstance(timer.command, ExpireOrder):
+            return None
+        grace = timer.due_at - (timer.command.deadline or timer.due_at)
+        return ExtendOrder(order_id=timer.command.order_id, expires_at=due_at - grace, reason=reason)
 
     def _credit(
         self, state: SaleState, event: PaymentReceived | PaymentMovedIn, *, brought_forward: bool = False
@@ -286,6 +321,18 @@ class Sale(Saga[SaleState], name="sale", version=2):
         if state.conference_id and state.order_id:
             yield Send(ReleaseSeats(conference_id=state.conference_id, order_id=state.order_id))
 
+    def _wait_until(self, deadline: datetime, state: SaleState, order_id: UUID) -> Step:
+        expires = ExpireOrder(order_id=order_id, deadline=deadline)
+        return At(deadline + timedelta(minutes=state.grace), expires, name=PAYMENT_TIMER)
+
+    def _move_timer(self, state: SaleState, order_id: UUID, deadline: datetime) -> Iterator[Step]:
+        if not state.closed and not state.confirmed:
+            yield from self._stop_waiting(state)
+            yield self._wait_until(deadline, state, order_id)
+
+    def _follow(self, event: PaymentPending | PaymentDeclined, meta: Meta, until: datetime, *, pending: bool) -> Step:
+        return Send(FollowPayment(order_id=event.order_id, since=meta.recorded_at, until=until, pending=pending))
+
     def _stop_waiting(self, state: SaleState) -> Iterator[Step]:
         yield Cancel(PAYMENT_TIMER)
         if state.pending_until is not None:
@@ -306,6 +353,17 @@ class Sale(Saga[SaleState], name="sale", version=2):
         return Send(
             RequestPayment(payment_id=payment_id, order_id=order_id, amount=amount, provider=settings.PAYMENT_PROVIDER)
         )
+
+    def _ask_again(self, state: SaleState, order_id: UUID, due: Money) -> Iterator[Step]:
+        """Of an order that was reopened, what is due then."""
+        if due.amount > 0:
+            yield self._ask_further(state, order_id, due)
+        else:
+            yield Send(ConfirmOrder(order_id=order_id))
+
+    def _ask_further(self, state: SaleState, order_id: UUID, due: Money) -> Step:
+        state.asked += 1
+        return self._ask(further_payment_id(order_id, state.asked), order_id, due)
 
     def _bring_forward(self, order_id: UUID) -> Step:
         return Send(

@@ -20,6 +20,7 @@ from ordering.domain.conference_changes import (
     ConferenceMoved,
     ConferenceRenamed,
     HoldReleased,
+    PaymentTermsChanged,
     PoolAdded,
     PoolCapacityChanged,
     PoolRenamed,
@@ -78,6 +79,11 @@ class SeatAvailability(Projection[ConferenceSummary], name="seat-availability", 
     @on(ConferenceCancelled, key="conference_id")
     def cancelled(self, row: ConferenceSummary, event: ConferenceCancelled, meta: Meta) -> None:
         row.status = Status.CANCELLED
+        self._terms_changed(row, meta)
+
+    @on(PaymentTermsChanged, key="conference_id")
+    def payment_terms_changed(self, row: ConferenceSummary, event: PaymentTermsChanged, meta: Meta) -> None:
+        row.payment_terms = msgspec.to_builtins(event.terms)
         self._terms_changed(row, meta)
 
     @on(SeatsAdded, key="conference_id")

@@ -10,11 +10,14 @@ import msgspec
 from eventstore.events import Meta
 from ordering.domain.finance import PaymentMovedIn, PaymentReceived, RefundFailed, RefundRequested, RefundSettled
 from ordering.domain.order import (
+    DeadlineMoved,
     OrderCancelled,
     OrderConfirmed,
     OrderExpired,
+    OrderExtended,
     OrderPlaced,
     OrderRefused,
+    OrderReopened,
     OrderStatusMailRequested,
     OrderTakenUp,
     OrderUnderpaid,
@@ -72,6 +75,20 @@ class OrderSummaries(Projection[OrderSummary], name="order-summaries", version=2
     @on(OrderExpired, key="order_id")
     def expired(self, row: OrderSummary, event: OrderExpired, meta: Meta) -> None:
         row.status, row.version = Status.EXPIRED, meta.version
+        self._reckon(row)
+
+    @on(OrderExtended, key="order_id")
+    def extended(self, row: OrderSummary, event: OrderExtended, meta: Meta) -> None:
+        row.expires_at, row.version = event.expires_at, meta.version
+
+    @on(DeadlineMoved, key="order_id")
+    def deadline_moved(self, row: OrderSummary, event: DeadlineMoved, meta: Meta) -> None:
+        row.expires_at, row.version = event.expires_at, meta.version
+
+    @on(OrderReopened, key="order_id")
+    def reopened(self, row: OrderSummary, event: OrderReopened, meta: Meta) -> None:
+        row.expires_at, row.version = event.expires_at, meta.version
+        row.status = Status.PLACED
         self._reckon(row)
 
     @on(OrderCancelled, key="order_id")

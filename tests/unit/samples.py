@@ -7,7 +7,7 @@ from uuid import UUID
 from eventstore.testing import NOON
 from ordering.domain.conference import ConferenceScheduled, PricedLine, SeatsAdded, SeatType
 from ordering.domain.customer import CustomerRegistered
-from ordering.domain.order import PAYMENT_WINDOW, OrderPlaced
+from ordering.domain.order import OrderPlaced
 from ordering.domain.values import Money, order_number
 
 ADA = UUID("01890000-0000-7000-8000-00000000000a")
@@ -45,5 +45,5 @@ PLACED = OrderPlaced(
     conference_id=CONFERENCE,
     lines=(PricedLine("standard", 2, STANDARD.price),),
     total=euros("398.00"),
-    expires_at=NOON + PAYMENT_WINDOW,
+    expires_at=NOON + timedelta(minutes=15),
 )

@@ -88,6 +88,7 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "conference.sales-reopened",
         "conference.cancelled",
         "conference.orders-called-off",
+        "conference.payment-terms-changed",
         "seats.added",
         "seats.repriced",
         "seats.renamed",
@@ -108,6 +109,9 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "order.confirmed",
         "order.expired",
         "order.cancelled",
+        "order.extended",
+        "order.deadline-moved",
+        "order.reopened",
         "order.status-mail-requested",
         "order.payment-credited",
         "order.underpaid",
@@ -129,7 +133,7 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "refund.failed",
         "mail.sent",
     }
-    assert len(EVENTS) == 53
+    assert len(EVENTS) == 57
 
 
 def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregate() -> None:
@@ -139,7 +143,7 @@ def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregat
 
 
 def test_every_command_has_a_stored_name_of_its_own() -> None:
-    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 48
+    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 52
 
 
 def test_every_command_names_its_stream() -> None:

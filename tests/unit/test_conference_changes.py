@@ -36,6 +36,7 @@ from ordering.domain.conference_changes import (
     CallOffOrders,
     CancelConference,
     ChangeCapacity,
+    ChangePaymentTerms,
     ChangePool,
     ChangeSalesWindow,
     ChangeSeatType,
@@ -48,6 +49,7 @@ from ordering.domain.conference_changes import (
     HoldSeats,
     MoveConference,
     OrdersCalledOff,
+    PaymentTermsChanged,
     Pool,
     PoolAdded,
     PoolCapacityChanged,
@@ -74,6 +76,7 @@ from ordering.domain.errors import (
     ConferenceNotOnSale,
     DuplicatePool,
     HoldTooSmall,
+    InvalidPaymentTerms,
     InvalidPool,
     InvalidQuantity,
     InvalidSalesWindow,
@@ -89,6 +92,7 @@ from ordering.domain.errors import (
     UnknownSeatType,
     UnknownTimeZone,
 )
+from ordering.domain.terms import PaymentTerms, Unit
 from ordering.domain.values import Money
 
 from .samples import ANOTHER_ORDER, BALCONY, CONFERENCE, ON_SALE, ORDER, SCHEDULED, STANDARD, euros
@@ -116,6 +120,10 @@ IN_POOLS = (
     PoolsAssigned(conference_id=CONFERENCE, seat_type="standard", pools=("hall",)),
     PoolsAssigned(conference_id=CONFERENCE, seat_type="balcony", pools=("hall", "workshop")),
 )
+
+
+FORTNIGHT = PaymentTerms(14, Unit.DAYS, grace=60)
+PAYMENT_TERMS_CHANGED = PaymentTermsChanged(conference_id=CONFERENCE, terms=FORTNIGHT)
 
 
 def on_sale(*events: Event) -> ConferenceSeats:
@@ -631,3 +639,14 @@ def test_its_state_fits_into_a_snapshot() -> None:
     for name, kind in ConferenceSeats.__annotations__.items():
         value = getattr(seats, name)
         assert msgspec.json.decode(msgspec.json.encode(value), type=kind) == value
+
+
+def test_payment_terms_are_changed_once_and_begin_with_a_quarter_of_an_hour() -> None:
+    change = ChangePaymentTerms(conference_id=CONFERENCE, terms=FORTNIGHT)
+    seats = on_sale()
+    assert seats.to_be_paid_by(NOON) == NOON + timedelta(minutes=15)
+    assert when(seats, change) == [PAYMENT_TERMS_CHANGED]
+    assert seats.payment_terms == FORTNIGHT
+    assert when(on_sale(PAYMENT_TERMS_CHANGED), change) == []
+    with pytest.raises(InvalidPaymentTerms):
+        when(on_sale(), msgspec.structs.replace(change, terms=PaymentTerms(0)))

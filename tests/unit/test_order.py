@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import msgspec
@@ -6,34 +6,48 @@ import pytest
 
 from eventstore.errors import DomainError, StreamExists, StreamNotFound
 from eventstore.testing import NOON, given, when
-from ordering.domain.conference import ConferenceSeats, Line, PricedLine, SeatsAdded
+from ordering.domain.conference import ConferenceSeats, Line, PricedLine, SeatsAdded, SeatsReserved
+from ordering.domain.conference_changes import ConferenceCancelled, PaymentTermsChanged
 from ordering.domain.customer import Customer
 from ordering.domain.errors import (
     AmountTooLarge,
+    ConferenceIsCancelled,
     ConferenceNotFound,
     ConferenceNotOnSale,
     CustomerNotFound,
+    DeadlinePassed,
+    MoneyGoingBack,
+    NotEnoughSeats,
     OrderNotCancellable,
+    OrderNotDue,
     OrderNotExpirable,
+    OrderNotExtendable,
     OrderNotPayable,
     OrderNotRefusable,
+    OrderNotReopenable,
     OrderNotTakenUp,
+    PaymentPeriodOver,
+    ReasonNeeded,
     TooManySeats,
     UnknownSeatType,
 )
 from ordering.domain.order import (
-    PAYMENT_WINDOW,
     CancelOrder,
     ConfirmOrder,
     CreditPayment,
+    DeadlineMoved,
     DebitRefund,
     ExpireOrder,
+    ExtendOrder,
+    FollowPayment,
     Order,
     OrderCancelled,
     OrderConfirmed,
     OrderExpired,
+    OrderExtended,
     OrderPlaced,
     OrderRefused,
+    OrderReopened,
     OrderStatusMailRequested,
     OrderTakenUp,
     OrderUnderpaid,
@@ -41,13 +55,27 @@ from ordering.domain.order import (
     PlaceOrder,
     RefundDebited,
     RefuseOrder,
+    ReopenOrder,
     RequestStatusMail,
     Status,
     TakeUpOrder,
 )
+from ordering.domain.terms import PaymentTerms, Unit
 from ordering.domain.values import Money, order_number, payment_id_of
 
-from .samples import ADA, BALCONY, CONFERENCE, ON_SALE, ORDER, PLACED, REGISTERED, SCHEDULED, STANDARD, euros
+from .samples import (
+    ADA,
+    ANOTHER_ORDER,
+    BALCONY,
+    CONFERENCE,
+    ON_SALE,
+    ORDER,
+    PLACED,
+    REGISTERED,
+    SCHEDULED,
+    STANDARD,
+    euros,
+)
 
 PAYMENT = payment_id_of(ORDER)
 CUSTOMER = given(Customer, ADA, REGISTERED)
@@ -58,7 +86,15 @@ CONFIRMED = OrderConfirmed(order_id=ORDER)
 EXPIRED = OrderExpired(order_id=ORDER)
 CANCELLED = OrderCancelled(order_id=ORDER, reason="ill")
 
+LATER = NOON + timedelta(days=3)
+EXTENDED = OrderExtended(order_id=ORDER, expires_at=LATER, reason="She was ill.")
+REOPEN = ReopenOrder(order_id=ORDER, reason="By mistake.")
+
 Happened = tuple[OrderRefused | OrderConfirmed | OrderExpired | OrderCancelled, ...]
+
+
+def extend(until: datetime, reason: str = "She was ill.") -> ExtendOrder:
+    return ExtendOrder(order_id=ORDER, expires_at=until, reason=reason)
 
 
 def place(*lines: Line) -> PlaceOrder:
@@ -76,7 +112,7 @@ def test_an_order_says_what_it_costs() -> None:
             conference_id=CONFERENCE,
             lines=(PricedLine("standard", 2, STANDARD.price), PricedLine("balcony", 1, BALCONY.price)),
             total=euros("497.50"),
-            expires_at=NOON + PAYMENT_WINDOW,
+            expires_at=NOON + timedelta(minutes=15),
         )
     ]
 
@@ -134,6 +170,127 @@ def test_an_order_has_no_more_seats_of_a_type_than_one_order_may() -> None:
 
 def test_a_placed_order_is_refused() -> None:
     assert when(given(Order, ORDER, PLACED), RefuseOrder(order_id=ORDER, reason="sold-out")) == [REFUSED]
+
+
+def test_an_order_is_to_be_paid_by_the_terms_of_its_conference() -> None:
+    terms = PaymentTermsChanged(conference_id=CONFERENCE, terms=PaymentTerms(2, Unit.DAYS, grace=60))
+    (placed,) = when(
+        Order(ORDER), place(Line("standard", 1)), others=[CUSTOMER, given(ConferenceSeats, CONFERENCE, *ON_SALE, terms)]
+    )
+    assert isinstance(placed, OrderPlaced)
+    assert (placed.expires_at, placed.grace) == (datetime(2030, 1, 3, 23, 59, 59, tzinfo=UTC), 60)
+
+
+def test_nothing_can_be_ordered_after_the_last_day_of_payment() -> None:
+    over = PaymentTerms(last_day=NOON.date() - timedelta(days=1))
+    terms = PaymentTermsChanged(conference_id=CONFERENCE, terms=over)
+    with pytest.raises(PaymentPeriodOver):
+        when(
+            Order(ORDER),
+            place(Line("standard", 1)),
+            others=[CUSTOMER, given(ConferenceSeats, CONFERENCE, *ON_SALE, terms)],
+        )
+
+
+def test_an_order_is_extended_while_it_waits_for_its_payment() -> None:
+    order = given(Order, ORDER, PLACED)
+    assert when(order, extend(LATER)) == [EXTENDED]
+    assert order.expires_at == LATER
+    assert when(given(Order, ORDER, PLACED, EXTENDED), extend(LATER)) == []
+    for before in ((CONFIRMED,), (EXPIRED,), (CANCELLED,)):
+        with pytest.raises(OrderNotExtendable):
+            when(given(Order, ORDER, PLACED, *before), extend(LATER))
+    with pytest.raises(DeadlinePassed):
+        when(given(Order, ORDER, PLACED), extend(NOON))
+    with pytest.raises(ReasonNeeded):
+        when(given(Order, ORDER, PLACED), extend(LATER, reason=" "))
+
+
+@pytest.mark.parametrize("deadline", [None, PLACED.expires_at])
+def test_a_timer_that_was_set_before_the_order_was_extended_expires_nothing(deadline: datetime | None) -> None:
+    extended = given(Order, ORDER, PLACED, EXTENDED)
+    with pytest.raises(OrderNotDue):
+        when(extended, ExpireOrder(order_id=ORDER, deadline=deadline))
+    assert when(extended, ExpireOrder(order_id=ORDER, deadline=LATER)) == [EXPIRED]
+
+
+def follow(*, pending: bool, since: datetime = NOON, until: datetime = LATER) -> FollowPayment:
+    return FollowPayment(order_id=ORDER, since=since, until=until, pending=pending)
+
+
+def moved(until: datetime) -> DeadlineMoved:
+    return DeadlineMoved(order_id=ORDER, expires_at=until)
+
+
+def test_an_order_is_kept_for_a_pending_payment_and_as_long_as_a_new_one_after_it_is_declined() -> None:
+    assert when(given(Order, ORDER, PLACED), follow(pending=True), others=[SEATS]) == [moved(LATER)]
+    later = NOON + timedelta(hours=1)
+    declined = given(Order, ORDER, PLACED, moved(LATER))
+    assert when(declined, follow(pending=False, since=later), others=[SEATS]) == [moved(later + timedelta(minutes=15))]
+
+
+def test_what_was_promised_to_the_customer_is_no_shorter_for_a_payment_that_was_declined() -> None:
+    tomorrow = NOON + timedelta(days=1)
+    order = given(Order, ORDER, PLACED, EXTENDED)
+    assert when(order, follow(pending=True, until=tomorrow), others=[SEATS]) == []
+    assert when(order, follow(pending=False, until=tomorrow), others=[SEATS]) == []
+
+
+def test_a_pending_payment_keeps_no_order_beyond_the_last_day() -> None:
+    terms = PaymentTermsChanged(conference_id=CONFERENCE, terms=PaymentTerms(last_day=NOON.date()))
+    seats = given(ConferenceSeats, CONFERENCE, *ON_SALE, terms)
+    end = datetime(2030, 1, 1, 23, 59, 59, tzinfo=UTC)
+    assert when(given(Order, ORDER, PLACED), follow(pending=True), others=[seats]) == [moved(end)]
+
+
+@pytest.mark.parametrize("ended", [(REFUSED,), (EXPIRED,), (CANCELLED,)])
+def test_an_order_that_ended_is_reopened_at_its_prices_by_the_terms_of_now(ended: Happened) -> None:
+    order = given(Order, ORDER, PLACED, *ended)
+    assert when(order, REOPEN, now=LATER, others=[SEATS]) == [
+        OrderReopened(
+            order_id=ORDER,
+            reason="By mistake.",
+            due=PLACED.total,
+            expires_at=LATER + timedelta(minutes=15),
+            grace=0,
+        )
+    ]
+    assert when(order, credit("398.00"))[-1] == CONFIRMED
+
+
+def test_an_order_is_reopened_until_a_time_that_is_said() -> None:
+    order = given(Order, ORDER, PLACED, EXPIRED)
+    (reopened,) = when(order, msgspec.structs.replace(REOPEN, expires_at=LATER), others=[SEATS])
+    assert isinstance(reopened, OrderReopened)
+    assert reopened.expires_at == order.expires_at == LATER
+    with pytest.raises(DeadlinePassed):
+        when(given(Order, ORDER, PLACED, EXPIRED), msgspec.structs.replace(REOPEN, expires_at=NOON), others=[SEATS])
+
+
+def test_an_order_is_not_reopened_while_it_goes_on_or_its_money_is_on_its_way_back() -> None:
+    for before in ((), (CONFIRMED,)):
+        with pytest.raises(OrderNotReopenable):
+            when(given(Order, ORDER, PLACED, *before), REOPEN, others=[SEATS])
+    returning = given(Order, ORDER, PLACED, credited("398.00", "0.00"), CONFIRMED, CANCELLED)
+    with pytest.raises(MoneyGoingBack):
+        when(returning, REOPEN, others=[SEATS])
+    returning.evolve(RefundDebited(order_id=ORDER, refund_id=PAYMENT, amount=PLACED.total, due=PLACED.total))
+    assert when(returning, REOPEN, others=[SEATS])
+
+
+def test_an_order_is_not_reopened_where_its_seats_are_gone() -> None:
+    taken = SeatsReserved(
+        conference_id=CONFERENCE,
+        order_id=ANOTHER_ORDER,
+        lines=(PricedLine("standard", 9, STANDARD.price),),
+        total=STANDARD.price * 9,
+    )
+    order = given(Order, ORDER, PLACED, EXPIRED)
+    with pytest.raises(NotEnoughSeats):
+        when(order, REOPEN, others=[given(ConferenceSeats, CONFERENCE, *ON_SALE, taken)])
+    off = ConferenceCancelled(conference_id=CONFERENCE, reason="Too few came.")
+    with pytest.raises(ConferenceIsCancelled):
+        when(order, REOPEN, others=[given(ConferenceSeats, CONFERENCE, *ON_SALE, off)])
 
 
 def test_a_placed_order_is_confirmed() -> None:

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -29,15 +29,19 @@ from ordering.domain.finance import (
     account_id_of,
 )
 from ordering.domain.order import (
-    PAYMENT_WINDOW,
     ConfirmOrder,
     CreditPayment,
+    DeadlineMoved,
     DebitRefund,
     ExpireOrder,
+    ExtendOrder,
+    FollowPayment,
     OrderCancelled,
     OrderConfirmed,
     OrderExpired,
+    OrderExtended,
     OrderRefused,
+    OrderReopened,
     OrderTakenUp,
     OrderUnderpaid,
     PaymentCredited,
@@ -87,6 +91,10 @@ REFUSED = OrderRefused(order_id=ORDER, reason="sold-out")
 EXPIRED = OrderExpired(order_id=ORDER)
 CANCELLED = OrderCancelled(order_id=ORDER, reason="ill")
 TAKEN_UP = OrderTakenUp(order_id=ORDER)
+LATER = NOON + timedelta(days=3)
+EXTENDED = OrderExtended(order_id=ORDER, expires_at=LATER, reason="She was ill.")
+MOVED = DeadlineMoved(order_id=ORDER, expires_at=LATER)
+REOPENED = OrderReopened(order_id=ORDER, reason="By mistake.", due=PLACED.total, expires_at=LATER, grace=0)
 PENDING = PaymentPending(payment_id=PAYMENT, order_id=ORDER, reference="REF")
 DECLINED = PaymentDeclined(payment_id=PAYMENT, order_id=ORDER, reason="No.")
 BEFORE_FINANCE = PaymentAccepted(payment_id=PAYMENT, order_id=ORDER, amount=PLACED.total, reference="REF", provider="")
@@ -172,13 +180,23 @@ def refusal(command: str, saga: str = "sale") -> CommandRefused:
     )
 
 
+def expiring(deadline: datetime, grace: int = 0) -> At:
+    expires = ExpireOrder(order_id=ORDER, deadline=deadline)
+    return At(deadline + timedelta(minutes=grace), expires, name=PAYMENT_TIMER)
+
+
+def follow(*, pending: bool) -> Send:
+    bound = NOON + timedelta(hours=settings.PAYMENT_PENDING_HOURS)
+    return Send(FollowPayment(order_id=ORDER, since=NOON, until=bound, pending=pending))
+
+
 PAID = credited()
 
 
 def test_an_order_reserves_its_seats_at_its_prices_and_is_given_a_time_to_be_paid() -> None:
     assert tell(Sale, PLACED).last == [
         RESERVE,
-        At(PLACED.expires_at, ExpireOrder(order_id=ORDER), name=PAYMENT_TIMER),
+        expiring(PLACED.expires_at),
     ]
 
 
@@ -323,25 +341,68 @@ def test_a_payment_for_a_cancelled_or_refused_order_goes_back() -> None:
     assert tell(Sale, PLACED, SOLD_OUT, REFUSED, PAID).last == [all_back(AS_ENDED)]
 
 
-def test_an_order_does_not_expire_under_a_pending_payment_within_a_bound() -> None:
-    bound = NOON + timedelta(hours=settings.PAYMENT_PENDING_HOURS)
+def test_the_order_is_told_of_a_pending_payment_once_and_when_it_is_declined() -> None:
     told = tell(Sale, PLACED, RESERVED, PENDING, PENDING)
-    assert list(told.steps[2]) == [
-        NO_LONGER_WAITED_FOR,
-        At(bound, ExpireOrder(order_id=ORDER), name=PENDING_TIMER),
-    ]
+    assert list(told.steps[2]) == [follow(pending=True)]
     assert told.last == []
-    assert tell(Sale, PLACED, RESERVED, PENDING, PAID, CONFIRMED).last == [
+    assert tell(Sale, PLACED, RESERVED, PENDING, DECLINED).last == [follow(pending=False)]
+
+
+@pytest.mark.parametrize("moved", [EXTENDED, MOVED])
+def test_the_timer_follows_the_deadline_of_the_order(moved: Event) -> None:
+    assert tell(Sale, PLACED, RESERVED, moved).last == [NO_LONGER_WAITED_FOR, expiring(LATER)]
+    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, moved).last == []
+    assert tell(Sale, PLACED, RESERVED, CANCELLED, moved).last == []
+
+
+def test_an_order_is_kept_for_its_grace_beyond_its_deadline() -> None:
+    placed = msgspec.structs.replace(PLACED, grace=60)
+    assert tell(Sale, placed).last == [RESERVE, expiring(PLACED.expires_at, grace=60)]
+    assert tell(Sale, placed, RESERVED, EXTENDED).last == [NO_LONGER_WAITED_FOR, expiring(LATER, grace=60)]
+
+
+def test_whoever_moves_the_timer_extends_the_order() -> None:
+    def moved(timer: At) -> Any:
+        return Sale().timer_moved(timer, LATER + timedelta(hours=1), "She was ill.")
+
+    assert moved(expiring(PLACED.expires_at, grace=60)) == ExtendOrder(
+        order_id=ORDER, expires_at=LATER, reason="She was ill."
+    )
+    of_version_2 = At(PLACED.expires_at, ExpireOrder(order_id=ORDER), name=PENDING_TIMER)
+    assert moved(of_version_2) == ExtendOrder(
+        order_id=ORDER, expires_at=LATER + timedelta(hours=1), reason="She was ill."
+    )
+    assert moved(At(LATER, ConfirmOrder(order_id=ORDER), name="another")) is None
+
+
+def test_the_timers_of_version_2_are_cancelled_when_the_order_moves_its_deadline() -> None:
+    state = as_version_1_left_it(paid=False)
+    state.pending_until = LATER
+    assert react(state, MOVED) == [NO_LONGER_WAITED_FOR, Cancel(PENDING_TIMER), expiring(LATER)]
+
+
+@pytest.mark.parametrize("ended", [(RESERVED, EXPIRED), (RESERVED, PAID, CONFIRMED, CANCELLED), (SOLD_OUT, REFUSED)])
+def test_a_reopened_order_reserves_its_seats_again_and_asks_for_what_is_due(ended: tuple[Event, ...]) -> None:
+    assert tell(Sale, PLACED, *ended, REOPENED).last == [RESERVE, expiring(LATER)]
+    assert tell(Sale, PLACED, *ended, REOPENED, RESERVED).last == [asked(further_payment_id(ORDER, 1), "398.00")]
+    assert tell(Sale, PLACED, *ended, REOPENED, RESERVED, credited(reference="AGAIN"), CONFIRMED).last == [
         NO_LONGER_WAITED_FOR,
-        Cancel(PENDING_TIMER),
         SELL,
     ]
 
 
-def test_a_pending_payment_that_is_declined_leaves_time_to_pay_in_another_way() -> None:
-    assert tell(Sale, PLACED, RESERVED, PENDING, DECLINED).last == [
-        At(NOON + PAYMENT_WINDOW, ExpireOrder(order_id=ORDER), name=PENDING_TIMER)
+def test_a_reopened_order_is_confirmed_if_nothing_is_due_and_refused_if_the_last_seats_are_gone() -> None:
+    paid = msgspec.structs.replace(REOPENED, due=euros("0.00"))
+    assert tell(Sale, PLACED, RESERVED, EXPIRED, paid, RESERVED).last == [Send(ConfirmOrder(order_id=ORDER))]
+    assert tell(Sale, PLACED, RESERVED, EXPIRED, REOPENED, SOLD_OUT).last == [
+        Send(RefuseOrder(order_id=ORDER, reason="sold-out"))
     ]
+
+
+def test_money_for_a_reopened_order_waits_for_its_seats() -> None:
+    reopened = PLACED, RESERVED, EXPIRED, REOPENED
+    assert tell(Sale, *reopened, booked()).last == []
+    assert tell(Sale, *reopened, booked(), RESERVED).last == [asked(further_payment_id(ORDER, 1), "398.00"), credit()]
 
 
 @pytest.mark.parametrize("ended", [CONFIRMED, EXPIRED, CANCELLED])

@@ -138,6 +138,21 @@ def test_every_act_has_a_page(client, may_change, conference):
     assert offered == ACTS.keys() - {"open-sales"}
 
 
+def test_orders_have_other_payment_terms(client, may_change, conference):
+    assert "within 15 minutes" in text(client.get(page(conference)))
+    url = address(conference, "payment-terms")
+    refused = do(client, url, within=400, unit="days", grace=0)
+    assert "invalid-payment-terms" in refused.context["form"].errors["within"][0]
+    answer = do(client, url, within=14, unit="days", last_day="2030-03-01", grace=60)
+    assert said(answer) == ["New orders have other payment terms."]
+    assert "within 14 days, by 1 Mar 2030 at the latest; kept 60 min longer" in text(client.get(page(conference)))
+    terms = {"within": 14, "unit": "days", "last_day": "2030-03-01", "grace": 60}
+    assert row(conference).payment_terms == newest().data["terms"] == terms
+    assert {name: str(shown) for name, shown in fill_in(client, url).items() if name in terms} == {
+        name: str(value) for name, value in terms.items()
+    }
+
+
 def test_a_conference_is_renamed_and_moved_and_has_another_sales_window(client, may_change, conference):
     answer = do(client, address(conference, "rename"), name="DjangoCon")
     assert said(answer) == ["The conference has another name."]

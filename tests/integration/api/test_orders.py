@@ -296,9 +296,10 @@ def test_conferences_are_for_anyone_to_read(conference):
     assert [each["id"] for each in listed["results"]] == [str(conference)]
     answer = Caller().get(f"/conferences/{conference}")
     assert answer.json() == listed["results"][0]
-    shown = {"id", "name", "status", "starts_at", "time_zone", "place", "sales", "seat_types"}
+    shown = {"id", "name", "status", "starts_at", "time_zone", "place", "sales", "payment_terms", "seat_types"}
     assert set(answer.json()) == shown
     assert set(answer.json()["sales"]) == {"opens_at", "closes_at"}
+    assert answer.json()["payment_terms"] == {"within": 15, "unit": "minutes", "last_day": None}
     assert answer.json()["seat_types"] == [
         {
             "code": "standard",
