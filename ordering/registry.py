@@ -18,6 +18,7 @@ from ordering.domain.conference_changes import (
     AssignPools,
     CallOffOrders,
     CancelConference,
+    ChangeCancellationRule,
     ChangeCapacity,
     ChangePaymentTerms,
     ChangePool,
@@ -87,8 +88,9 @@ COMMANDS = {
     Customer: (RegisterCustomer, ChangeCustomer),
     ConferenceSeats: (
         *(ScheduleConference, RenameConference, MoveConference, ChangeSalesWindow, CloseSales, ReopenSales),
-        *(CancelConference, CallOffOrders, ChangePaymentTerms, AddSeats, RepriceSeats, ChangeSeatType, ChangeCapacity),
-        *(AddPool, ChangePool, AssignPools, HoldSeats, ReleaseHold, ReserveSeats, SellSeats, ReleaseSeats),
+        *(CancelConference, CallOffOrders, ChangePaymentTerms, ChangeCancellationRule),
+        *(AddSeats, RepriceSeats, ChangeSeatType, ChangeCapacity, AddPool, ChangePool, AssignPools),
+        *(HoldSeats, ReleaseHold, ReserveSeats, SellSeats, ReleaseSeats),
     ),
     Order: (
         PlaceOrder,

@@ -23,7 +23,7 @@ from eventstore.context import acting, new_id
 from eventstore.errors import ConcurrencyConflict, DomainError, StreamExists
 from eventstore.monitoring.status import stream_history
 from ordering.admin.conference_acts import ACTS, Act
-from ordering.admin.formatting import in_zone, money, payment_terms, seats
+from ordering.admin.formatting import cancellation_rule, in_zone, money, payment_terms, seats
 from ordering.admin.order import as_id
 from ordering.admin.schedule import ConferenceForm, RuleForm, SeatTypes
 from ordering.admin.seating import Seating
@@ -54,7 +54,7 @@ class ConferenceAdmin(ReadOnlyAdmin):
         ("name", "shown_status"),
         ("starts", "place"),
         ("sales_open", "sales_close"),
-        "to_be_paid",
+        ("to_be_paid", "cancellable"),
         "sales",
         "conference_id",
     ]
@@ -78,6 +78,10 @@ class ConferenceAdmin(ReadOnlyAdmin):
     @admin.display(description="orders are to be paid")
     def to_be_paid(self, conference: ConferenceSummary) -> str:
         return payment_terms(conference.terms_of_payment)
+
+    @admin.display(description="customers may cancel")
+    def cancellable(self, conference: ConferenceSummary) -> str:
+        return cancellation_rule(conference.cancellation_rule, conference.time_zone)
 
     @admin.display(description="sales")
     def sales(self, conference: ConferenceSummary) -> SafeString:

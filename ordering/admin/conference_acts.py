@@ -4,6 +4,7 @@ aggregate's.
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -13,13 +14,14 @@ from django import forms
 from django.http import QueryDict
 
 from eventstore.context import new_id
-from ordering.admin.formatting import in_zone, money, payment_terms
+from ordering.admin.formatting import cancellation_rule, in_zone, money, payment_terms
 from ordering.admin.schedule import DayInput, MomentField, PriceField, RuleForm, SeatTypeForm, TimeZoneField
 from ordering.admin.seating import Seating
 from ordering.domain.conference import AddSeats
 from ordering.domain.conference_changes import (
     AddPool,
     AssignPools,
+    ChangeCancellationRule,
     ChangeCapacity,
     ChangePaymentTerms,
     ChangePool,
@@ -35,7 +37,7 @@ from ordering.domain.conference_changes import (
     ReopenSales,
     RepriceSeats,
 )
-from ordering.domain.terms import PaymentTerms, Unit
+from ordering.domain.terms import CancellableUntil, CancellationRule, PaymentTerms, Unit
 from ordering.domain.values import Money
 from ordering.models import ConferenceSummary
 
@@ -183,6 +185,58 @@ class TermsOfPayment(Act):
             **self.about_it(),
             terms=PaymentTerms(given["within"], Unit(given["unit"]), given["last_day"], given["grace"]),
         )
+
+
+class Cancellation(Act):
+    verb, done = "Change the cancellation rule", "Orders are cancelled by another rule."
+    warning = "It holds for all orders that are cancelled from now on. Staff can cancel at any time."
+    blamed = {"invalid-cancellation-rule": "until", "too-many-decimals": "fixed"}
+
+    until = forms.ChoiceField(
+        label="Customers may cancel",
+        choices=[
+            (CancellableUntil.ALWAYS.value, "at any time"),
+            (CancellableUntil.START.value, "until the start, or so many hours before"),
+            (CancellableUntil.MOMENT.value, "until a moment"),
+            (CancellableUntil.NEVER.value, "never"),
+        ],
+    )
+    hours = forms.IntegerField(label="Hours before the start", min_value=0)
+    moment = MomentField(label="Moment", required=False)
+    fixed = PriceField(label="Kept of each order", required=False)
+    percent = forms.IntegerField(label="Percent of what it costs", min_value=0, max_value=100)
+    per_seat = PriceField(label="Kept for each seat", required=False, help_text="Seats that cost nothing don't count.")
+
+    def known(self) -> Mapping[str, Any]:
+        rule = self.conference.cancellation_rule
+        return {
+            **msgspec.structs.asdict(rule),
+            "moment": rule.moment and self.local(rule.moment),
+            "fixed": rule.fixed and rule.fixed.amount,
+            "per_seat": rule.per_seat and rule.per_seat.amount,
+        }
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        yield "Customers may cancel", cancellation_rule(self.conference.cancellation_rule, self.zone)
+        yield "Starts", self.shown(self.conference.starts_at)
+
+    def command(self) -> ConferenceChange:
+        given = self.cleaned_data
+        return ChangeCancellationRule(
+            **self.about_it(),
+            rule=CancellationRule(
+                until=CancellableUntil(given["until"]),
+                hours=given["hours"],
+                moment=given["moment"],
+                fixed=self._money(given["fixed"]),
+                percent=given["percent"],
+                per_seat=self._money(given["per_seat"]),
+            ),
+        )
+
+    def _money(self, amount: Decimal | None) -> Money | None:
+        """Nothing is no fee."""
+        return Money(amount, next(iter(self.conference.seat_types.values()))["price"]["currency"]) if amount else None
 
 
 class Close(Act):
@@ -390,6 +444,7 @@ ACTS: Mapping[str, type[Act]] = {
     "move": Move,
     "sales-window": SalesWindow,
     "payment-terms": TermsOfPayment,
+    "cancellation": Cancellation,
     "close-sales": Close,
     "open-sales": Reopen,
     "add-seats": MoreSeats,

@@ -11,10 +11,10 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from ordering.domain.terms import PaymentTerms
+from ordering.domain.terms import CancellableUntil, CancellationRule, PaymentTerms
 from ordering.templatetags.money import money
 
-__all__ = ["in_zone", "link", "money", "payment_terms", "seats"]
+__all__ = ["cancellation_rule", "in_zone", "link", "money", "payment_terms", "seats"]
 
 
 def in_zone(moment: datetime, time_zone: str) -> str:
@@ -43,3 +43,22 @@ def payment_terms(terms: PaymentTerms) -> str:
     latest = f", by {date_format(terms.last_day, 'j M Y')} at the latest" if terms.last_day else ""
     grace = f"; kept {terms.grace} min longer" if terms.grace else ""
     return f"within {terms.within} {unit}{latest}{grace}"
+
+
+def cancellation_rule(rule: CancellationRule, time_zone: str) -> str:
+    """Such as "until 48 hours before the start; kept: 5.00 EUR, 10%, 2.00 EUR a seat"."""
+    match rule.until:
+        case CancellableUntil.ALWAYS:
+            until = "at any time"
+        case CancellableUntil.START:
+            until = f"until {rule.hours} hours before the start" if rule.hours else "until the start"
+        case CancellableUntil.MOMENT if rule.moment:
+            until = f"until {in_zone(rule.moment, time_zone)}"
+        case _:
+            return "never"
+    fees = [
+        *([money(rule.fixed.amount, rule.fixed.currency)] if rule.fixed else []),
+        *([f"{rule.percent}%"] if rule.percent else []),
+        *([f"{money(rule.per_seat.amount, rule.per_seat.currency)} a seat"] if rule.per_seat else []),
+    ]
+    return f"{until}; kept: {', '.join(fees)}" if fees else f"{until}, at no cost"

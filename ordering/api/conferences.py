@@ -15,7 +15,7 @@ from ordering.api.pagination import page
 from ordering.api.serializers import MoneyShape, PageQuery, PendingShape, Shape
 from ordering.api.views import View
 from ordering.domain.conference import ConferenceSeats
-from ordering.domain.terms import Unit
+from ordering.domain.terms import CancellableUntil, Unit
 from ordering.models import ConferenceSummary
 from ordering.projections.conference import SeatAvailability
 
@@ -29,6 +29,15 @@ class PaymentTermsShape(Shape):
     within = serializers.IntegerField()
     unit = serializers.ChoiceField([unit.value for unit in Unit], help_text="days end when that day ends there")
     last_day = serializers.DateField(allow_null=True, help_text="no order is to be paid after it")
+
+
+class CancellationRuleShape(Shape):
+    until = serializers.ChoiceField([until.value for until in CancellableUntil])
+    hours = serializers.IntegerField(help_text="before the start, if it is until the start")
+    moment = serializers.DateTimeField(allow_null=True)
+    fixed = MoneyShape(allow_null=True)
+    percent = serializers.IntegerField(help_text="of what the order costs")
+    per_seat = MoneyShape(allow_null=True, help_text="for each seat that costs something")
 
 
 class SeatTypeShape(Shape):
@@ -49,6 +58,7 @@ class ConferenceShape(Shape):
     place = serializers.CharField()
     sales = SalesShape(source="*")
     payment_terms = PaymentTermsShape(source="terms_of_payment")
+    cancellation = CancellationRuleShape(source="cancellation_of_orders")
     seat_types = serializers.SerializerMethodField()
 
     @extend_schema_field(SeatTypeShape(many=True))

@@ -20,13 +20,14 @@ from ordering.api import log_reads
 from ordering.api.pagination import page
 from ordering.api.serializers import Count, Identifier, MoneyShape, PageQuery, PendingShape, Shape, Text, shaped
 from ordering.api.views import View
-from ordering.domain.conference import Line
+from ordering.domain.conference import Line, PricedLine
 from ordering.domain.errors import CustomerNotFound
 from ordering.domain.finance import account_id_of
-from ordering.domain.order import CancelOrder, Order, PlaceOrder, RequestStatusMail
+from ordering.domain.order import CancelOrder, Order, PlaceOrder, RequestStatusMail, cancellation_fee
+from ordering.domain.terms import BEGINNING
 from ordering.domain.values import Money, payment_id_of
-from ordering.models import OrderSummary
-from ordering.projections.order import OrderSummaries
+from ordering.models import ConferenceSummary, OrderSummary
+from ordering.projections.order import OPEN, OrderSummaries
 from ordering.providers.sandbox import SANDBOX
 
 SUMMARIES = OrderSummaries()
@@ -83,6 +84,12 @@ class BalanceShape(Shape):
     due = MoneyShape(help_text="what is still waited for")
 
 
+class CancellationShape(Shape):
+    until = serializers.DateTimeField(allow_null=True, help_text="before which it can be cancelled; null: at any time")
+    fee = MoneyShape(help_text="what would be kept")
+    to_be_returned = MoneyShape(help_text="what would go back")
+
+
 class OrderShape(Shape):
     id = serializers.UUIDField(source="order_id")
     number = serializers.CharField()
@@ -93,6 +100,9 @@ class OrderShape(Shape):
     total = serializers.SerializerMethodField()
     placed_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
+    cancellation = serializers.SerializerMethodField(
+        help_text="what cancelling it would mean; null if its customer never can"
+    )
     balance = serializers.SerializerMethodField()
     payments = serializers.SerializerMethodField()
     payment = serializers.SerializerMethodField(help_text="the newest of them")
@@ -100,6 +110,21 @@ class OrderShape(Shape):
     @extend_schema_field(MoneyShape)
     def get_total(self, row: OrderSummary) -> Any:
         return _money(row.total, row.currency)
+
+    @extend_schema_field(CancellationShape(allow_null=True))
+    def get_cancellation(self, row: OrderSummary) -> Any:
+        held = Money(Decimal(row.received - row.returned), row.currency)
+        if row.status in OPEN:
+            return CancellationShape({"until": None, "fee": held * 0, "to_be_returned": held}).data
+        conference = self.context["conference_of"](row) if row.status == OrderSummary.Status.CONFIRMED else None
+        if conference is None:
+            return None
+        rule = conference.cancellation_of_orders
+        until = rule.ends_at(conference.starts_at)
+        if until == BEGINNING:
+            return None
+        fee = cancellation_fee(rule, msgspec.convert(row.lines, tuple[PricedLine, ...]), held)
+        return CancellationShape({"until": until, "fee": fee, "to_be_returned": held - fee}).data
 
     @extend_schema_field(BalanceShape)
     def get_balance(self, row: OrderSummary) -> Any:
@@ -144,11 +169,16 @@ class OrderShape(Shape):
 
 
 class CancelledShape(OrderShape):
+    fee = serializers.SerializerMethodField(help_text="what is kept")
     to_be_returned = serializers.SerializerMethodField(help_text="what goes back; under way until it has")
 
     @extend_schema_field(MoneyShape)
+    def get_fee(self, row: OrderSummary) -> Any:
+        return _money(row.fee, row.currency)
+
+    @extend_schema_field(MoneyShape)
     def get_to_be_returned(self, row: OrderSummary) -> Any:
-        return _money(row.received - row.returned, row.currency)
+        return _money(row.received - row.returned - row.fee, row.currency)
 
 
 class OrderQuery(PageQuery):
@@ -187,7 +217,15 @@ class OrderView(View):
         return order
 
     def show(self, row: OrderSummary) -> Any:
-        return self.shape(row, context={"request": self.request}).data
+        return self.shape(row, context={"request": self.request, "conference_of": self.conference_of}).data
+
+    def conference_of(self, row: OrderSummary) -> ConferenceSummary | None:
+        """Each conference is read once for a call; None while it can't be read yet."""
+        known: dict[UUID, ConferenceSummary | None] = self.__dict__.setdefault("_conferences", {})
+        if row.conference_id not in known:
+            terms = ConferenceSummary.objects.only("status", "starts_at", "cancellation")
+            known[row.conference_id] = terms.filter(pk=row.conference_id).first()
+        return known[row.conference_id]
 
     def as_it_stands(self, receipt: Receipt, status: int, *, location: str | None = None) -> Response:
         row = _row(receipt)

@@ -17,6 +17,8 @@ from ordering.domain.conference_changes import (
     AssignPools,
     CallOffOrders,
     CancelConference,
+    CancellationRuleChanged,
+    ChangeCancellationRule,
     ChangeCapacity,
     ChangePaymentTerms,
     ChangePool,
@@ -80,7 +82,7 @@ from ordering.domain.errors import (
     UnknownSeatType,
     UnknownTimeZone,
 )
-from ordering.domain.terms import PaymentTerms
+from ordering.domain.terms import AT_NO_COST, CancellationRule, PaymentTerms
 from ordering.domain.values import Moment, Money
 
 SOLD_OUT, CANCELLED = "sold-out", "conference-cancelled"
@@ -225,6 +227,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     sales_closed: bool
     cancelled: bool
     payment_terms: PaymentTerms
+    cancellation: CancellationRule
     terms_version: int
     seat_types: dict[str, SeatType]
     pools: dict[str, Pool]
@@ -241,6 +244,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         self.opens_at, self.closes_at = NEVER, NEVER
         self.sales_closed, self.cancelled = False, False
         self.payment_terms = PaymentTerms()
+        self.cancellation = CancellationRule()
         self.terms_version = 0
         self.seat_types = {}
         self.pools = {}
@@ -277,6 +281,10 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         if deadline <= since:
             raise PaymentPeriodOver
         return deadline
+
+    def cancellation_of_orders(self) -> CancellationRule:
+        """The rule that holds now: nobody pays for giving up seats of a conference that is cancelled itself."""
+        return AT_NO_COST if self.cancelled else self.cancellation
 
     def has_room(self, lines: Iterable[Line | PricedLine]) -> bool:
         """Whether all of these seats are free at once, in their types and in each of their pools."""
@@ -380,6 +388,13 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         command.terms.check()
         if command.terms != self.payment_terms:
             self.record(PaymentTermsChanged(conference_id=self.id, terms=command.terms))
+
+    @handles(ChangeCancellationRule)
+    def change_cancellation_rule(self, command: ChangeCancellationRule, facts: Facts) -> None:
+        self._check(command)
+        command.rule.check(next(iter(self.seat_types.values())).price.currency)
+        if command.rule != self.cancellation:
+            self.record(CancellationRuleChanged(conference_id=self.id, rule=command.rule))
 
     @handles(AddSeats)
     def add_seats(self, command: AddSeats, facts: Facts) -> None:
@@ -573,6 +588,10 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     @on(PaymentTermsChanged)
     def _payment_terms_changed(self, event: PaymentTermsChanged) -> None:
         self.payment_terms = event.terms
+
+    @on(CancellationRuleChanged)
+    def _cancellation_rule_changed(self, event: CancellationRuleChanged) -> None:
+        self.cancellation = event.rule
 
     @on(SeatsAdded)
     def _added(self, event: SeatsAdded) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from eventstore.aggregates import Command, command
 from eventstore.events import Event, event
-from ordering.domain.terms import PaymentTerms
+from ordering.domain.terms import CancellationRule, PaymentTerms
 from ordering.domain.values import Moment, Money
 
 
@@ -85,6 +85,14 @@ class PaymentTermsChanged(Event):
 
     conference_id: UUID
     terms: PaymentTerms
+
+
+@event("conference.cancellation-rule-changed")
+class CancellationRuleChanged(Event):
+    """For all orders that are cancelled from now on, whenever they were placed."""
+
+    conference_id: UUID
+    rule: CancellationRule
 
 
 @event("seats.repriced")
@@ -225,6 +233,11 @@ class CallOffOrders(Command):
 @command("conference.change-payment-terms", stream="conference_id")
 class ChangePaymentTerms(ConferenceChange):
     terms: PaymentTerms
+
+
+@command("conference.change-cancellation-rule", stream="conference_id")
+class ChangeCancellationRule(ConferenceChange):
+    rule: CancellationRule
 
 
 @command("seats.reprice", stream="conference_id")

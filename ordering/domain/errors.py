@@ -195,6 +195,24 @@ class InvalidPaymentTerms(DomainError):
     code = "invalid-payment-terms"
 
 
+class InvalidCancellationRule(DomainError):
+    """A rule of cancellation names its moment, at most a year, at most a hundred percent, and no negative fee."""
+
+    code = "invalid-cancellation-rule"
+
+
+class CancellationClosed(DomainError):
+    """Customers can't cancel confirmed orders of this conference any more."""
+
+    code = "cancellation-closed"
+
+
+class FeeTooHigh(DomainError):
+    """No more can be kept of an order than is there of its money."""
+
+    code = "fee-too-high"
+
+
 class PaymentPeriodOver(DomainError):
     """Nothing can be ordered after the last day on which orders of this conference are to be paid."""
 

@@ -187,10 +187,11 @@ class RequestRefund(Command):
 
 @command("refund.request-all", stream="account_id")
 class ReturnEverything(Command):
-    """Give back whatever is left."""
+    """Give back whatever is left, but for what is to be kept of it."""
 
     account_id: UUID
     reason: str
+    keep: Money | None = None
 
 
 @command("refund.settle", stream="account_id")
@@ -288,9 +289,15 @@ class Account(Aggregate, category="finance"):
 
     @handles(ReturnEverything)
     def return_everything(self, command: ReturnEverything, facts: Facts) -> None:
+        """What is kept is kept of the receipts that came first."""
+        keep = command.keep
         for key in self.receipts:
-            if self.left(key).amount > 0:
-                self._ask_back(key, self.left(key), command.reason)
+            left = self.left(key)
+            if keep is not None and left.currency == keep.currency:
+                kept = min(keep, left)
+                keep, left = keep - kept, left - kept
+            if left.amount > 0:
+                self._ask_back(key, left, command.reason)
 
     @handles(SettleRefund)
     def settle(self, command: SettleRefund, facts: Facts) -> None:

@@ -1,5 +1,6 @@
 """Orders: somebody asks for seats of a conference, and gets them by paying in time."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -12,10 +13,12 @@ from eventstore.events import Event, event
 from ordering.domain.conference import ConferenceSeats, Line, PricedLine, check_reason, total
 from ordering.domain.customer import Customer
 from ordering.domain.errors import (
+    CancellationClosed,
     ConferenceIsCancelled,
     ConferenceNotFound,
     CustomerNotFound,
     DeadlinePassed,
+    FeeTooHigh,
     MoneyGoingBack,
     NotEnoughSeats,
     OrderNotCancellable,
@@ -27,6 +30,7 @@ from ordering.domain.errors import (
     OrderNotReopenable,
     OrderNotTakenUp,
 )
+from ordering.domain.terms import CancellationRule
 from ordering.domain.values import NUMBER_BITS, Moment, Money, order_number
 
 A = TypeVar("A", bound=Aggregate)
@@ -70,10 +74,13 @@ class OrderExpired(Event):
     order_id: UUID
 
 
-@event("order.cancelled")
+@event("order.cancelled", version=2)
 class OrderCancelled(Event):
+    """The fee is what is kept of its money, all else goes back. Version 1 had none, as there were no fees."""
+
     order_id: UUID
     reason: str
+    fee: Money | None = None
 
 
 @event("order.payment-credited")
@@ -214,8 +221,11 @@ class ReopenOrder(Command):
 
 @command("order.cancel", stream="order_id")
 class CancelOrder(Command):
+    """By the cancellation rule of the conference; or, for staff, at any time, with what they `keep` of the money."""
+
     order_id: UUID
     reason: str = ""
+    keep: Money | None = None
 
 
 @command("order.credit-payment", stream="order_id")
@@ -265,6 +275,7 @@ class Order(Aggregate, category="order"):
     placed_until: datetime
     promised_until: datetime
     expires_at: datetime
+    fee: Money
     status: Status
 
     @property
@@ -382,7 +393,7 @@ class Order(Aggregate, category="order"):
         if self.status not in (Status.REFUSED, Status.EXPIRED, Status.CANCELLED):
             raise OrderNotReopenable
         check_reason(command.reason)
-        if self.held.amount > 0:
+        if self.fee < self.held:
             raise MoneyGoingBack
         if command.expires_at is not None and command.expires_at <= facts.now:
             raise DeadlinePassed
@@ -405,7 +416,8 @@ class Order(Aggregate, category="order"):
     def cancel(self, command: CancelOrder, facts: Facts) -> None:
         if self.status not in (Status.PLACED, Status.CONFIRMED):
             raise OrderNotCancellable
-        self.record(OrderCancelled(order_id=self.id, reason=command.reason))
+        fee = self._fee_by_rule(facts) if command.keep is None else self._fee_by_staff(command.keep)
+        self.record(OrderCancelled(order_id=self.id, reason=command.reason, fee=fee))
 
     @handles(RequestStatusMail)
     def request_status_mail(self, command: RequestStatusMail, facts: Facts) -> None:
@@ -416,7 +428,7 @@ class Order(Aggregate, category="order"):
         self.number, self.customer_id, self.conference_id = event.number, event.customer_id, event.conference_id
         self.lines, self.total = event.lines, event.total
         self.placed_until = self.promised_until = self.expires_at = event.expires_at
-        self.received = self.returned = self.before_finance = Money(Decimal(0), event.total.currency)
+        self.received = self.returned = self.before_finance = self.fee = Money(Decimal(0), event.total.currency)
         self.status = Status.PLACED
 
     @on(OrderRefused)
@@ -464,15 +476,41 @@ class Order(Aggregate, category="order"):
     @on(OrderReopened)
     def _reopened(self, event: OrderReopened) -> None:
         self.promised_until = self.expires_at = event.expires_at
+        self.fee *= 0
         self.status = Status.PLACED
 
     @on(OrderCancelled)
     def _cancelled(self, event: OrderCancelled) -> None:
         self.status = Status.CANCELLED
+        self.fee = event.fee or self.fee
 
     @on(OrderStatusMailRequested)
     def _status_mail_requested(self, event: OrderStatusMailRequested) -> None:
         """A mail changes nothing about the order."""
+
+    def _fee_by_rule(self, facts: Facts) -> Money:
+        """Who has not paid all of it yet has no seats to give up, and may do so at any time."""
+        if self.status is Status.PLACED:
+            return self.total * 0
+        seats = facts.look_up(ConferenceSeats, self.conference_id)
+        rule = seats.cancellation_of_orders()
+        ends_at = rule.ends_at(seats.starts_at)
+        if ends_at is not None and facts.now >= ends_at:
+            raise CancellationClosed
+        return cancellation_fee(rule, self.lines, self.held)
+
+    def _fee_by_staff(self, keep: Money) -> Money:
+        keep.check()
+        if keep < self.total * 0 or self.held < keep:
+            raise FeeTooHigh
+        return keep
+
+
+def cancellation_fee(rule: CancellationRule, lines: Iterable[PricedLine], held: Money) -> Money:
+    """What is kept of an order of these lines when it is cancelled, if that much is `held` of its money."""
+    lines = tuple(lines)
+    costing = sum(line.quantity for line in lines if line.unit_price.amount)
+    return rule.fee(total(lines), costing, held)
 
 
 def look_up(facts: Facts, kind: type[A], stream_id: UUID, missing: DomainError) -> A:

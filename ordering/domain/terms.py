@@ -6,9 +6,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from ordering.domain.errors import InvalidPaymentTerms
+from ordering.domain.errors import InvalidCancellationRule, InvalidPaymentTerms, MixedCurrencies
+from ordering.domain.values import Moment, Money
 
 LONGEST = timedelta(days=366)
+BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 class Unit(StrEnum):
@@ -46,6 +48,68 @@ class PaymentTerms(msgspec.Struct, frozen=True):
     def at_most(self, until: datetime, time_zone: str) -> datetime:
         """That time, or the end of the last day if it is earlier."""
         return until if self.last_day is None else min(until, end_of_day(self.last_day, time_zone))
+
+
+class CancellableUntil(StrEnum):
+    ALWAYS = "always"
+    START = "start"
+    MOMENT = "moment"
+    NEVER = "never"
+
+
+class CancellationRule(msgspec.Struct, frozen=True):
+    """Until when customers may cancel a confirmed order, and what of their money is kept then.
+
+    `START` means so many `hours` before the conference starts, `MOMENT` the one that is named. What is kept is the sum
+    of a fixed amount for the order, so many percent of what it costs, and an amount for each seat that costs something.
+    """
+
+    until: CancellableUntil = CancellableUntil.START
+    hours: int = 0
+    moment: Moment | None = None
+    fixed: Money | None = None
+    percent: int = 0
+    per_seat: Money | None = None
+
+    def check(self, currency: str) -> None:
+        """Raises `InvalidCancellationRule`, `MixedCurrencies`, `TooManyDecimals`."""
+        named = (self.moment is not None) == (self.until is CancellableUntil.MOMENT)
+        if not named or not 0 <= self.hours <= LONGEST // timedelta(hours=1) or not 0 <= self.percent <= 100:
+            raise InvalidCancellationRule
+        for fee in (self.fixed, self.per_seat):
+            if fee is None:
+                continue
+            if fee.currency != currency:
+                raise MixedCurrencies
+            if fee.amount < 0:
+                raise InvalidCancellationRule
+            fee.check()
+
+    def ends_at(self, starts_at: datetime) -> datetime | None:
+        """The time before which customers may cancel, where the conference starts then; None if they always may."""
+        match self.until:
+            case CancellableUntil.ALWAYS:
+                return None
+            case CancellableUntil.START:
+                return starts_at.astimezone(UTC) - timedelta(hours=self.hours)
+            case CancellableUntil.MOMENT:
+                return self.moment
+            case CancellableUntil.NEVER:
+                return BEGINNING
+
+    def fee(self, total: Money, seats: int, held: Money) -> Money:
+        """What is kept of an order that costs `total`, with so many seats that cost something; never more than is
+        `held` of its money. A share is rounded to the decimals of the currency, half a unit up.
+        """
+        fee = total.share(self.percent)
+        if self.fixed is not None:
+            fee += self.fixed
+        if self.per_seat is not None:
+            fee += self.per_seat * seats
+        return max(min(fee, held), total * 0)
+
+
+AT_NO_COST = CancellationRule(until=CancellableUntil.ALWAYS)
 
 
 def end_of_day(day: date, time_zone: str) -> datetime:

@@ -23,6 +23,12 @@ def orders_had_no_grace(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "grace": 0}
 
 
+@upcaster("order.cancelled", 1)
+def cancelling_cost_nothing(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 is from before conferences had rules of cancellation."""
+    return {**data, "fee": None}
+
+
 @upcaster("payment.accepted", 1)
 def no_provider_is_told(data: dict[str, Any]) -> dict[str, Any]:
     """Version 1 is from before finance kept books."""

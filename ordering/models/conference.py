@@ -3,7 +3,7 @@ from typing import Any
 import msgspec
 from django.db import models
 
-from ordering.domain.terms import PaymentTerms
+from ordering.domain.terms import AT_NO_COST, CancellationRule, PaymentTerms
 from projections.models import ReadModel
 
 COUNTS = ("taken", "held")
@@ -34,6 +34,11 @@ class ConferenceSummary(ReadModel):
         db_default={},
         help_text="within, unit, last_day, grace; empty while they are those that every conference begins with",
     )
+    cancellation = models.JSONField(
+        default=dict,
+        db_default={},
+        help_text="until, hours, moment, fixed, percent, per_seat; empty like `payment_terms`",
+    )
     seat_types = models.JSONField(
         default=dict, help_text="by code: name, price, capacity, max_per_order, pools, taken, held, available"
     )
@@ -55,6 +60,15 @@ class ConferenceSummary(ReadModel):
     @property
     def terms_of_payment(self) -> PaymentTerms:
         return msgspec.convert(self.payment_terms, PaymentTerms)
+
+    @property
+    def cancellation_rule(self) -> CancellationRule:
+        return msgspec.convert(self.cancellation, CancellationRule)
+
+    @property
+    def cancellation_of_orders(self) -> CancellationRule:
+        """The rule that holds now."""
+        return AT_NO_COST if self.status == self.Status.CANCELLED else self.cancellation_rule
 
 
 def counted(seat_type: dict[str, Any]) -> dict[str, Any]:

@@ -56,6 +56,13 @@ class OrderSummary(ReadModel):
     received = models.DecimalField(max_digits=22, decimal_places=4, default=0, db_default=0)
     returned = models.DecimalField(max_digits=22, decimal_places=4, default=0, db_default=0)
     due = models.DecimalField(max_digits=22, decimal_places=4, default=0, db_default=0)
+    fee = models.DecimalField(
+        max_digits=22,
+        decimal_places=4,
+        default=0,
+        db_default=0,
+        help_text="what is kept of its money, if it is cancelled",
+    )
     version = models.IntegerField(help_text="of the order's stream")
 
     objects = Orders()

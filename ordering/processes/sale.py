@@ -78,7 +78,7 @@ class SaleState(msgspec.Struct):
     `paid` says that money came in before finance kept books, and is not brought forward yet. `kept` is what came in and
     was not asked back, `asked` counts the payments asked for beyond the first, and `early` are credits that wait until
     it is clear whether there are seats. `due` is what a reopened order owes, and `grace` is how many minutes one
-    is kept beyond its deadline.
+    is kept beyond its deadline. `fee` is what stays of the money of an order that was cancelled.
     """
 
     order_id: UUID | None = None
@@ -98,6 +98,7 @@ class SaleState(msgspec.Struct):
     pending_until: datetime | None = None
     due: Money | None = None
     grace: int = 0
+    fee: Money | None = None
 
 
 class Sale(Saga[SaleState], name="sale", version=3):
@@ -187,8 +188,7 @@ class Sale(Saga[SaleState], name="sale", version=3):
         if counts:
             state.kept += event.amount.amount
         if state.closed and not state.expired:
-            state.kept = Decimal(0)
-            yield Send(ReturnEverything(account_id=account_id_of(event.order_id), reason=ENDED))
+            yield self._return_all_but_fee(state, event.order_id, ENDED)
         elif not counts:
             yield self._refund(event, event.amount, WRONG_CURRENCY)
         elif state.expired:
@@ -228,14 +228,14 @@ class Sale(Saga[SaleState], name="sale", version=3):
     def reopened(self, state: SaleState, event: OrderReopened, meta: Meta) -> Iterator[Step]:
         state.closed = state.expired = state.confirmed = False
         state.awaits_seats, state.pending_until = True, None
-        state.due, state.grace = event.due, event.grace
+        state.due, state.grace, state.fee = event.due, event.grace, None
         if state.conference_id:
             yield self._reserve(state, event.order_id, state.conference_id)
         yield self._wait_until(event.expires_at, state, event.order_id)
 
     @on(OrderCancelled, key="order_id")
     def cancelled(self, state: SaleState, event: OrderCancelled, meta: Meta) -> Iterator[Step]:
-        state.closed = True
+        state.closed, state.fee = True, event.fee
         yield from self._stop_waiting(state)
         yield from self._give_seats_back(state)
         yield from self._return_everything(state, CANCELLED)
@@ -308,9 +308,13 @@ class Sale(Saga[SaleState], name="sale", version=3):
         yield self._refund(event, Money(amount, event.amount.currency), TOO_MUCH)
 
     def _return_everything(self, state: SaleState, reason: str) -> Iterator[Step]:
-        if state.kept and state.order_id:
-            state.kept = Decimal(0)
-            yield Send(ReturnEverything(account_id=account_id_of(state.order_id), reason=reason))
+        fee = state.fee.amount if state.fee else Decimal(0)
+        if state.kept > fee and state.order_id:
+            yield self._return_all_but_fee(state, state.order_id, reason)
+
+    def _return_all_but_fee(self, state: SaleState, order_id: UUID, reason: str) -> Step:
+        state.kept = state.fee.amount if state.fee else Decimal(0)
+        return Send(ReturnEverything(account_id=account_id_of(order_id), reason=reason, keep=state.fee))
 
     def _reserve(self, state: SaleState, order_id: UUID, conference_id: UUID) -> Step:
         return Send(

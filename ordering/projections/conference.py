@@ -16,6 +16,7 @@ from ordering.domain.conference import (
     SeatsSold,
 )
 from ordering.domain.conference_changes import (
+    CancellationRuleChanged,
     ConferenceCancelled,
     ConferenceMoved,
     ConferenceRenamed,
@@ -84,6 +85,11 @@ class SeatAvailability(Projection[ConferenceSummary], name="seat-availability", 
     @on(PaymentTermsChanged, key="conference_id")
     def payment_terms_changed(self, row: ConferenceSummary, event: PaymentTermsChanged, meta: Meta) -> None:
         row.payment_terms = msgspec.to_builtins(event.terms)
+        self._terms_changed(row, meta)
+
+    @on(CancellationRuleChanged, key="conference_id")
+    def cancellation_rule_changed(self, row: ConferenceSummary, event: CancellationRuleChanged, meta: Meta) -> None:
+        row.cancellation = msgspec.to_builtins(event.rule)
         self._terms_changed(row, meta)
 
     @on(SeatsAdded, key="conference_id")

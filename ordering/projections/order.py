@@ -88,12 +88,13 @@ class OrderSummaries(Projection[OrderSummary], name="order-summaries", version=2
     @on(OrderReopened, key="order_id")
     def reopened(self, row: OrderSummary, event: OrderReopened, meta: Meta) -> None:
         row.expires_at, row.version = event.expires_at, meta.version
-        row.status = Status.PLACED
+        row.status, row.fee = Status.PLACED, Decimal(0)
         self._reckon(row)
 
     @on(OrderCancelled, key="order_id")
     def cancelled(self, row: OrderSummary, event: OrderCancelled, meta: Meta) -> None:
         row.status, row.version = Status.CANCELLED, meta.version
+        row.fee = event.fee.amount if event.fee else Decimal(0)
         self._reckon(row)
 
     @on(OrderTakenUp, key="order_id")
@@ -187,7 +188,7 @@ class OrderSummaries(Projection[OrderSummary], name="order-summaries", version=2
     def _return(self, row: OrderSummary, amount: Money) -> None:
         if amount.currency == row.currency:
             row.returned += amount.amount
-        if row.status == Status.CANCELLED and row.returned >= row.received:
+        if row.status == Status.CANCELLED and row.returned >= row.received - row.fee:
             row.status = Status.REFUNDED
         self._newest(row)
         self._reckon(row)

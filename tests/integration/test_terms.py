@@ -1,18 +1,19 @@
 """The terms of orders through the command path: until when they are to be paid, whoever says so."""
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from eventstore import repository
 from eventstore.commands import dispatch
 from eventstore.operations.base import perform
-from ordering.domain.conference_changes import ChangePaymentTerms
+from ordering.domain.conference_changes import ChangeCancellationRule, ChangePaymentTerms
 from ordering.domain.errors import PaymentPeriodOver
 from ordering.domain.order import CancelOrder, ExpireOrder, ExtendOrder, Order, ReopenOrder
 from ordering.domain.payment import AcceptPayment, AwaitPayment, DeclinePayment, further_payment_id
-from ordering.domain.terms import PaymentTerms, Unit
-from ordering.domain.values import payment_id_of
+from ordering.domain.terms import CancellationRule, PaymentTerms, Unit
+from ordering.domain.values import Money, payment_id_of
 from ordering.models import ConferenceSummary, OrderSummary
 from sagas.models import Timer
 from sagas.operations import MoveTimer
@@ -106,6 +107,21 @@ def test_a_reopened_order_gets_its_seats_again_and_is_confirmed_once_it_is_paid(
     assert (status_of(order), available(conference)) == ("awaiting_payment", 9)
     summary = OrderSummary.objects.get(pk=order)
     assert (summary.due, summary.payment_id) == (shop.PRICE.amount, further_payment_id(order, 2))
+
+
+def test_what_is_kept_of_a_cancelled_order_does_not_go_back(conference):
+    rule = CancellationRule(fixed=Money(Decimal(5), "EUR"), percent=10)
+    dispatch(ChangeCancellationRule(conference_id=conference, rule=rule))
+    order = shop.order(shop.customer(), conference)
+    shop.pay(order)
+    dispatch(CancelOrder(order_id=order))
+    bring_to_rest()
+    summary = OrderSummary.objects.get(pk=order)
+    assert (summary.status, summary.fee, summary.returned) == ("refunded", Decimal("14.95"), Decimal("84.55"))
+    shop.pay(order, reference="TWICE")
+    bring_to_rest()
+    summary.refresh_from_db()
+    assert summary.received - summary.returned == summary.fee
 
 
 def test_nothing_is_ordered_after_the_last_day(conference):

@@ -89,6 +89,7 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "conference.cancelled",
         "conference.orders-called-off",
         "conference.payment-terms-changed",
+        "conference.cancellation-rule-changed",
         "seats.added",
         "seats.repriced",
         "seats.renamed",

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +36,8 @@ from ordering.domain.conference_changes import (
     AssignPools,
     CallOffOrders,
     CancelConference,
+    CancellationRuleChanged,
+    ChangeCancellationRule,
     ChangeCapacity,
     ChangePaymentTerms,
     ChangePool,
@@ -92,7 +95,7 @@ from ordering.domain.errors import (
     UnknownSeatType,
     UnknownTimeZone,
 )
-from ordering.domain.terms import PaymentTerms, Unit
+from ordering.domain.terms import CancellationRule, PaymentTerms, Unit
 from ordering.domain.values import Money
 
 from .samples import ANOTHER_ORDER, BALCONY, CONFERENCE, ON_SALE, ORDER, SCHEDULED, STANDARD, euros
@@ -650,3 +653,14 @@ def test_payment_terms_are_changed_once_and_begin_with_a_quarter_of_an_hour() ->
     assert when(on_sale(PAYMENT_TERMS_CHANGED), change) == []
     with pytest.raises(InvalidPaymentTerms):
         when(on_sale(), msgspec.structs.replace(change, terms=PaymentTerms(0)))
+
+
+def test_the_cancellation_rule_is_changed_once_and_its_fees_are_of_the_currency_of_the_conference() -> None:
+    rule = CancellationRule(hours=48, percent=10)
+    change = ChangeCancellationRule(conference_id=CONFERENCE, rule=rule)
+    changed = CancellationRuleChanged(conference_id=CONFERENCE, rule=rule)
+    assert when(on_sale(), change) == [changed]
+    assert when(on_sale(changed), change) == []
+    with pytest.raises(MixedCurrencies):
+        dollars = CancellationRule(fixed=Money(Decimal(5), "USD"))
+        when(on_sale(), msgspec.structs.replace(change, rule=dollars))

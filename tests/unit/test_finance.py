@@ -1,5 +1,7 @@
+from decimal import Decimal
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from eventstore.aggregates import Command
@@ -146,6 +148,37 @@ def test_everything_that_is_left_of_each_payment_goes_back() -> None:
     ]
     account.forget_changes()
     assert when(account, ReturnEverything(account_id=ACCOUNT, reason="cancelled")) == []
+
+
+@pytest.mark.parametrize(
+    ("keep", "back"),
+    [
+        ("5.00", [("tx-1", "393.00"), ("tx-2", "398.00")]),
+        ("398.00", [("tx-2", "398.00")]),
+        ("400.00", [("tx-2", "396.00")]),
+        ("796.00", []),
+    ],
+)
+def test_what_is_to_be_kept_stays_however_often_the_rest_is_asked_back(keep: str, back: list[tuple[str, str]]) -> None:
+    again = PaymentReceived(
+        account_id=ACCOUNT, order_id=ORDER, payment_id=PAYMENT, provider="sandbox", reference="tx-2", amount=PRICE
+    )
+    account = given(Account, ACCOUNT, RECEIVED, again)
+    command = ReturnEverything(account_id=ACCOUNT, reason="cancelled", keep=euros(keep))
+    recorded = when(account, command)
+    assert [(each.reference, each.amount) for each in recorded if isinstance(each, RefundRequested)] == [
+        (reference, euros(amount)) for reference, amount in back
+    ]
+    account.forget_changes()
+    assert when(account, command) == []
+
+
+def test_what_came_in_another_currency_goes_back_whatever_is_kept() -> None:
+    dollars = msgspec.structs.replace(RECEIVED, reference="tx-2", amount=Money(Decimal(7), "USD"))
+    account = given(Account, ACCOUNT, RECEIVED, dollars)
+    (asked,) = when(account, ReturnEverything(account_id=ACCOUNT, reason="cancelled", keep=PRICE))
+    assert isinstance(asked, RefundRequested)
+    assert asked.amount == Money(Decimal(7), "USD")
 
 
 def test_a_refund_is_settled_once() -> None:

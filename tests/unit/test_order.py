@@ -1,21 +1,27 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
 
+from eventstore.aggregates import Aggregate
 from eventstore.errors import DomainError, StreamExists, StreamNotFound
+from eventstore.events import Event
 from eventstore.testing import NOON, given, when
 from ordering.domain.conference import ConferenceSeats, Line, PricedLine, SeatsAdded, SeatsReserved
-from ordering.domain.conference_changes import ConferenceCancelled, PaymentTermsChanged
+from ordering.domain.conference_changes import CancellationRuleChanged, ConferenceCancelled, PaymentTermsChanged
 from ordering.domain.customer import Customer
 from ordering.domain.errors import (
     AmountTooLarge,
+    CancellationClosed,
     ConferenceIsCancelled,
     ConferenceNotFound,
     ConferenceNotOnSale,
     CustomerNotFound,
     DeadlinePassed,
+    FeeTooHigh,
+    MixedCurrencies,
     MoneyGoingBack,
     NotEnoughSeats,
     OrderNotCancellable,
@@ -60,7 +66,7 @@ from ordering.domain.order import (
     Status,
     TakeUpOrder,
 )
-from ordering.domain.terms import PaymentTerms, Unit
+from ordering.domain.terms import CancellableUntil, CancellationRule, PaymentTerms, Unit
 from ordering.domain.values import Money, order_number, payment_id_of
 
 from .samples import (
@@ -84,13 +90,41 @@ SEATS = given(ConferenceSeats, CONFERENCE, *ON_SALE)
 REFUSED = OrderRefused(order_id=ORDER, reason="sold-out")
 CONFIRMED = OrderConfirmed(order_id=ORDER)
 EXPIRED = OrderExpired(order_id=ORDER)
-CANCELLED = OrderCancelled(order_id=ORDER, reason="ill")
+CANCELLED = OrderCancelled(order_id=ORDER, reason="ill", fee=euros("0.00"))
 
 LATER = NOON + timedelta(days=3)
 EXTENDED = OrderExtended(order_id=ORDER, expires_at=LATER, reason="She was ill.")
+CANCEL = CancelOrder(order_id=ORDER, reason="ill")
 REOPEN = ReopenOrder(order_id=ORDER, reason="By mistake.")
 
 Happened = tuple[OrderRefused | OrderConfirmed | OrderExpired | OrderCancelled, ...]
+
+
+def credit(amount: str, currency: str = "EUR", *, brought_forward: bool = False) -> CreditPayment:
+    return CreditPayment(
+        order_id=ORDER,
+        payment_id=PAYMENT,
+        provider="sandbox",
+        reference="tx-1",
+        amount=Money(Decimal(amount), currency),
+        brought_forward=brought_forward,
+    )
+
+
+def credited(amount: str, due: str, currency: str = "EUR", *, brought_forward: bool = False) -> PaymentCredited:
+    return PaymentCredited(
+        order_id=ORDER,
+        payment_id=PAYMENT,
+        provider="sandbox",
+        reference="tx-1",
+        amount=Money(Decimal(amount), currency),
+        due=euros(due),
+        brought_forward=brought_forward,
+    )
+
+
+def underpaid(due: str) -> OrderUnderpaid:
+    return OrderUnderpaid(order_id=ORDER, due=euros(due))
 
 
 def extend(until: datetime, reason: str = "She was ill.") -> ExtendOrder:
@@ -303,13 +337,131 @@ def test_a_placed_order_expires() -> None:
 
 @pytest.mark.parametrize("before", [(), (CONFIRMED,)])
 def test_a_placed_or_confirmed_order_is_cancelled(before: Happened) -> None:
-    assert when(given(Order, ORDER, PLACED, *before), CancelOrder(order_id=ORDER, reason="ill")) == [CANCELLED]
+    order = given(Order, ORDER, PLACED, *before)
+    assert when(order, CancelOrder(order_id=ORDER, reason="ill"), others=[SEATS]) == [CANCELLED]
 
 
 def test_nobody_need_say_why_they_cancel() -> None:
     recorded = when(given(Order, ORDER, PLACED), CancelOrder(order_id=ORDER))
 
-    assert recorded == [OrderCancelled(order_id=ORDER, reason="")]
+    assert recorded == [OrderCancelled(order_id=ORDER, reason="", fee=euros("0.00"))]
+
+
+PAID = (credited("398.00", "0.00"), CONFIRMED)
+
+
+def cancellation(*events: Event) -> list[Aggregate]:
+    return [given(ConferenceSeats, CONFERENCE, *ON_SALE, *events)]
+
+
+def ruled(**rule: Any) -> list[Aggregate]:
+    return cancellation(CancellationRuleChanged(conference_id=CONFERENCE, rule=CancellationRule(**rule)))
+
+
+def fee_of(recorded: list[Event]) -> Money | None:
+    (cancelled,) = recorded
+    assert isinstance(cancelled, OrderCancelled)
+    return cancelled.fee
+
+
+@pytest.mark.parametrize(
+    ("rule", "fee"),
+    [
+        ({}, "0.00"),
+        ({"fixed": euros("5.00")}, "5.00"),
+        ({"percent": 10}, "39.80"),
+        ({"per_seat": euros("7.50")}, "15.00"),
+        ({"fixed": euros("5.00"), "percent": 10, "per_seat": euros("7.50")}, "59.80"),
+        ({"fixed": euros("1000.00")}, "398.00"),
+        ({"percent": 100, "per_seat": euros("1.00")}, "398.00"),
+    ],
+)
+def test_a_confirmed_order_that_is_cancelled_costs_what_the_rule_says_and_no_more_than_was_paid(
+    rule: dict[str, Any], fee: str
+) -> None:
+    assert fee_of(when(given(Order, ORDER, PLACED, *PAID), CANCEL, others=ruled(**rule))) == euros(fee)
+
+
+def test_seats_that_cost_nothing_cost_nothing_when_they_are_cancelled() -> None:
+    one_is_free = msgspec.structs.replace(
+        PLACED,
+        lines=(PricedLine("standard", 1, STANDARD.price), PricedLine("speaker", 3, euros("0.00"))),
+        total=STANDARD.price,
+    )
+    per_seat = ruled(per_seat=euros("10.00"))
+    assert fee_of(when(given(Order, ORDER, one_is_free, *PAID), CANCEL, others=per_seat)) == euros("10.00")
+    all_free = msgspec.structs.replace(PLACED, total=euros("0.00"), lines=(PricedLine("speaker", 3, euros("0.00")),))
+    dear = ruled(fixed=euros("10.00"), per_seat=euros("10.00"))
+    assert fee_of(when(given(Order, ORDER, all_free, CONFIRMED), CANCEL, others=dear)) == euros("0.00")
+
+
+def test_an_order_that_is_not_confirmed_can_be_cancelled_at_any_time_and_costs_nothing() -> None:
+    never = ruled(until=CancellableUntil.NEVER, fixed=euros("5.00"))
+    part = given(Order, ORDER, PLACED, credited("100.00", "298.00"))
+    assert fee_of(when(part, CANCEL, now=LATER, others=never)) == euros("0.00")
+
+
+START = SCHEDULED.starts_at
+
+
+@pytest.mark.parametrize(
+    ("rule", "end"),
+    [
+        ({}, START),
+        ({"hours": 24}, START - timedelta(days=1)),
+        ({"until": CancellableUntil.MOMENT, "moment": NOON}, NOON),
+    ],
+)
+def test_a_customer_who_comes_too_late_cannot_cancel(rule: dict[str, Any], end: datetime) -> None:
+    assert when(given(Order, ORDER, PLACED, *PAID), CANCEL, now=end - timedelta(seconds=1), others=ruled(**rule))
+    with pytest.raises(CancellationClosed):
+        when(given(Order, ORDER, PLACED, *PAID), CANCEL, now=end, others=ruled(**rule))
+
+
+def test_customers_cancel_never_or_always_where_the_rule_says_so() -> None:
+    with pytest.raises(CancellationClosed):
+        when(given(Order, ORDER, PLACED, *PAID), CANCEL, others=ruled(until=CancellableUntil.NEVER))
+    in_ten_years = START + timedelta(days=3653)
+    assert when(
+        given(Order, ORDER, PLACED, *PAID), CANCEL, now=in_ten_years, others=ruled(until=CancellableUntil.ALWAYS)
+    )
+
+
+def test_nobody_pays_for_giving_up_seats_of_a_conference_that_is_cancelled() -> None:
+    rule = CancellationRule(until=CancellableUntil.NEVER, fixed=euros("5.00"))
+    off = cancellation(
+        CancellationRuleChanged(conference_id=CONFERENCE, rule=rule),
+        ConferenceCancelled(conference_id=CONFERENCE, reason="Too few came."),
+    )
+    assert fee_of(when(given(Order, ORDER, PLACED, *PAID), CANCEL, others=off)) == euros("0.00")
+
+
+def test_staff_cancel_at_any_time_and_say_what_is_kept() -> None:
+    never = ruled(until=CancellableUntil.NEVER, fixed=euros("5.00"))
+
+    def keep(amount: str, currency: str = "EUR") -> list[Event]:
+        kept = Money(Decimal(amount), currency)
+        command = msgspec.structs.replace(CANCEL, keep=kept)
+        return when(given(Order, ORDER, PLACED, *PAID), command, now=START + timedelta(days=9), others=never)
+
+    assert fee_of(keep("0.00")) == euros("0.00")
+    assert fee_of(keep("398.00")) == euros("398.00")
+    for amount in ("-0.01", "398.01"):
+        with pytest.raises(FeeTooHigh):
+            keep(amount)
+    with pytest.raises(MixedCurrencies):
+        keep("1.00", "USD")
+
+
+def test_a_fee_that_was_kept_counts_when_the_order_is_reopened() -> None:
+    kept = (*PAID, msgspec.structs.replace(CANCELLED, fee=euros("98.00")))
+    with pytest.raises(MoneyGoingBack):
+        when(given(Order, ORDER, PLACED, *kept), REOPEN, others=[SEATS])
+    back = RefundDebited(order_id=ORDER, refund_id=PAYMENT, amount=euros("300.00"), due=euros("300.00"))
+    order = given(Order, ORDER, PLACED, *kept, back)
+    (reopened,) = when(order, REOPEN, others=[SEATS])
+    assert isinstance(reopened, OrderReopened)
+    assert (reopened.due, order.fee) == (euros("300.00"), euros("0.00"))
 
 
 @pytest.mark.parametrize(
@@ -350,33 +502,6 @@ def test_asking_how_an_order_stands_changes_nothing_about_it() -> None:
 def test_an_order_that_is_not_there_cannot_be_confirmed() -> None:
     with pytest.raises(StreamNotFound):
         when(Order(ORDER), ConfirmOrder(order_id=ORDER))
-
-
-def credit(amount: str, currency: str = "EUR", *, brought_forward: bool = False) -> CreditPayment:
-    return CreditPayment(
-        order_id=ORDER,
-        payment_id=PAYMENT,
-        provider="sandbox",
-        reference="tx-1",
-        amount=Money(Decimal(amount), currency),
-        brought_forward=brought_forward,
-    )
-
-
-def credited(amount: str, due: str, currency: str = "EUR", *, brought_forward: bool = False) -> PaymentCredited:
-    return PaymentCredited(
-        order_id=ORDER,
-        payment_id=PAYMENT,
-        provider="sandbox",
-        reference="tx-1",
-        amount=Money(Decimal(amount), currency),
-        due=euros(due),
-        brought_forward=brought_forward,
-    )
-
-
-def underpaid(due: str) -> OrderUnderpaid:
-    return OrderUnderpaid(order_id=ORDER, due=euros(due))
 
 
 @pytest.mark.parametrize(("amount", "due"), [("398.00", "0.00"), ("400.00", "-2.00")])

@@ -170,8 +170,8 @@ def some_back(amount: str, reference: str = "REF", currency: str = "EUR", reason
     )
 
 
-def all_back(reason: str) -> Send:
-    return Send(ReturnEverything(account_id=ACCOUNT, reason=reason))
+def all_back(reason: str, keep: Money | None = None) -> Send:
+    return Send(ReturnEverything(account_id=ACCOUNT, reason=reason, keep=keep))
 
 
 def refusal(command: str, saga: str = "sale") -> CommandRefused:
@@ -430,6 +430,23 @@ def test_a_paid_order_that_is_cancelled_gives_back_seats_and_money() -> None:
         GIVE_SEATS_BACK,
         all_back(AS_CANCELLED),
     ]
+
+
+def test_the_fee_of_a_cancelled_order_stays_whatever_comes_later() -> None:
+    fee = msgspec.structs.replace(CANCELLED, fee=euros("5.00"))
+    told = tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, fee)
+    assert told.last == [NO_LONGER_WAITED_FOR, GIVE_SEATS_BACK, all_back(AS_CANCELLED, keep=euros("5.00"))]
+    late = credited("398.00", "-393.00", "TWICE")
+    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, fee, late).last == [all_back(AS_ENDED, keep=euros("5.00"))]
+
+
+def test_nothing_goes_back_where_all_of_it_is_kept() -> None:
+    all_of_it = msgspec.structs.replace(CANCELLED, fee=PLACED.total)
+    told = tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, all_of_it)
+    assert told.last == [NO_LONGER_WAITED_FOR, GIVE_SEATS_BACK]
+    reopened = msgspec.structs.replace(REOPENED, due=euros("0.00"))
+    again = tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, all_of_it, reopened, RESERVED, CONFIRMED, CANCELLED)
+    assert again.last == [NO_LONGER_WAITED_FOR, GIVE_SEATS_BACK, all_back(AS_CANCELLED)]
 
 
 def test_a_refund_that_is_settled_is_debited_to_the_order() -> None:

@@ -1,11 +1,15 @@
-"""Until when an order is to be paid."""
+"""Until when an order is to be paid, and what it costs to cancel one."""
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
-from ordering.domain.errors import InvalidPaymentTerms
-from ordering.domain.terms import PaymentTerms, Unit
+from ordering.domain.errors import InvalidCancellationRule, InvalidPaymentTerms, MixedCurrencies, TooManyDecimals
+from ordering.domain.terms import CancellableUntil, CancellationRule, PaymentTerms, Unit
+from ordering.domain.values import Money
+
+from .samples import euros
 
 BERLIN, CAIRO, KIRITIMATI = "Europe/Berlin", "Africa/Cairo", "Pacific/Kiritimati"
 
@@ -68,3 +72,35 @@ def test_terms_that_nobody_can_mean_are_refused(terms: PaymentTerms) -> None:
 
 def test_terms_may_be_a_year() -> None:
     PaymentTerms(366, Unit.DAYS, grace=366 * 24 * 60).check()
+
+
+def test_a_share_is_rounded_half_a_unit_up() -> None:
+    rule = CancellationRule(percent=5)
+    assert rule.fee(euros("99.50"), 1, euros("99.50")) == euros("4.98")
+    yen = Money(Decimal(150), "JPY")
+    assert rule.fee(yen, 1, yen) == Money(Decimal(8), "JPY")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        CancellationRule(hours=-1),
+        CancellationRule(hours=24 * 367),
+        CancellationRule(percent=-1),
+        CancellationRule(percent=101),
+        CancellationRule(fixed=euros("-0.01")),
+        CancellationRule(per_seat=euros("-0.01")),
+        CancellationRule(until=CancellableUntil.MOMENT),
+        CancellationRule(moment=at("2030-01-01T12:00+00:00")),
+    ],
+)
+def test_a_rule_of_cancellation_that_nobody_can_mean_is_refused(rule: CancellationRule) -> None:
+    with pytest.raises(InvalidCancellationRule):
+        rule.check("EUR")
+
+
+def test_a_fee_is_one_that_can_be_paid_in_the_currency_of_the_conference() -> None:
+    with pytest.raises(MixedCurrencies):
+        CancellationRule(fixed=euros("5.00")).check("CHF")
+    with pytest.raises(TooManyDecimals):
+        CancellationRule(per_seat=euros("0.005")).check("EUR")

@@ -153,6 +153,22 @@ def test_orders_have_other_payment_terms(client, may_change, conference):
     }
 
 
+def test_orders_are_cancelled_by_another_rule(client, may_change, conference):
+    assert "until the start, at no cost" in text(client.get(page(conference)))
+    url = address(conference, "cancellation")
+    refused = do(client, url, until="moment")
+    assert "invalid-cancellation-rule" in refused.context["form"].errors["until"][0]
+    do(client, url, until="moment", moment="2030-03-30T12:00", fixed="5.00", percent=10, per_seat="2.00")
+    shown = text(client.get(page(conference)))
+    assert "until 30 Mar 2030 12:00 Europe/Berlin; kept: 5.00 EUR, 10%, 2.00 EUR a seat" in shown
+    assert newest().data["rule"]["moment"] == "2030-03-30T11:00:00Z"
+    assert said(do(client, url)) == ["Nothing has changed."]
+    do(client, url, until="start", moment="", hours=48, fixed="", percent=0, per_seat="")
+    assert "until 48 hours before the start, at no cost" in text(client.get(page(conference)))
+    do(client, url, until="never")
+    assert "never" in text(client.get(page(conference)))
+
+
 def test_a_conference_is_renamed_and_moved_and_has_another_sales_window(client, may_change, conference):
     answer = do(client, address(conference, "rename"), name="DjangoCon")
     assert said(answer) == ["The conference has another name."]

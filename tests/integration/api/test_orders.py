@@ -1,5 +1,7 @@
 """Orders: placing, reading, cancelling, their history, and how they are paid."""
 
+from datetime import datetime, timedelta
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
@@ -7,8 +9,10 @@ import pytest
 from eventstore import context
 from eventstore.commands import dispatch
 from eventstore.models import StoredEvent, SubscriberRow
+from ordering.domain.conference_changes import ChangeCancellationRule
 from ordering.domain.order import ExpireOrder
-from ordering.domain.values import payment_id_of
+from ordering.domain.terms import CancellableUntil, CancellationRule
+from ordering.domain.values import Money, payment_id_of
 from ordering.models import ConferenceSummary, OrderSummary
 from sagas.testing import bring_to_rest
 from tests.integration import shop
@@ -186,6 +190,26 @@ def test_a_cancelled_order_gives_its_seats_and_its_money_back(conference, ada):
         assert_problem(caller.post(f"/orders/{order['id']}/cancel"), 409, "order-not-cancellable")
 
 
+def test_an_order_says_what_cancelling_it_would_mean_and_a_late_one_is_refused(conference, ada):
+    customer, caller = ada
+    fee = Money(Decimal(10), "EUR")
+    dispatch(ChangeCancellationRule(conference_id=conference, rule=CancellationRule(hours=24, per_seat=fee)))
+    order = caller.post("/orders", placing(customer, conference, 2)).json()
+    at_no_cost = {"until": None, "fee": euros("0.00"), "to_be_returned": euros("0.00")}
+    assert order["cancellation"] == at_no_cost
+    paid = played(caller, order["id"])
+    starts_at = ConferenceSummary.objects.get().starts_at
+    assert datetime.fromisoformat(paid["cancellation"].pop("until")) == starts_at - timedelta(hours=24)
+    assert paid["cancellation"] == {"fee": euros("20.00"), "to_be_returned": euros("179.00")}
+    dispatch(ChangeCancellationRule(conference_id=conference, rule=CancellationRule(until=CancellableUntil.NEVER)))
+    assert caller.get(f"/orders/{order['id']}").json()["cancellation"] is None
+    assert_problem(caller.post(f"/orders/{order['id']}/cancel"), 409, "cancellation-closed")
+    dispatch(ChangeCancellationRule(conference_id=conference, rule=CancellationRule(hours=24, per_seat=fee)))
+    answer = caller.post(f"/orders/{order['id']}/cancel").json()
+    assert (answer["fee"], answer["to_be_returned"]) == (euros("20.00"), euros("179.00"))
+    assert answer["cancellation"] is None
+
+
 def test_a_stale_cancellation_is_refused(conference, ada):
     customer, caller = ada
     order = caller.post("/orders", placing(customer, conference)).json()["id"]
@@ -296,10 +320,29 @@ def test_conferences_are_for_anyone_to_read(conference):
     assert [each["id"] for each in listed["results"]] == [str(conference)]
     answer = Caller().get(f"/conferences/{conference}")
     assert answer.json() == listed["results"][0]
-    shown = {"id", "name", "status", "starts_at", "time_zone", "place", "sales", "payment_terms", "seat_types"}
+    shown = {
+        "id",
+        "name",
+        "status",
+        "starts_at",
+        "time_zone",
+        "place",
+        "sales",
+        "payment_terms",
+        "cancellation",
+        "seat_types",
+    }
     assert set(answer.json()) == shown
     assert set(answer.json()["sales"]) == {"opens_at", "closes_at"}
     assert answer.json()["payment_terms"] == {"within": 15, "unit": "minutes", "last_day": None}
+    assert answer.json()["cancellation"] == {
+        "until": "start",
+        "hours": 0,
+        "moment": None,
+        "fixed": None,
+        "percent": 0,
+        "per_seat": None,
+    }
     assert answer.json()["seat_types"] == [
         {
             "code": "standard",
