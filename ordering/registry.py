@@ -26,6 +26,7 @@ from ordering.domain.conference_changes import (
     ChangeSeatType,
     CloseSales,
     HoldSeats,
+    LimitCustomers,
     MoveConference,
     ReleaseHold,
     RenameConference,
@@ -88,7 +89,7 @@ COMMANDS = {
     Customer: (RegisterCustomer, ChangeCustomer),
     ConferenceSeats: (
         *(ScheduleConference, RenameConference, MoveConference, ChangeSalesWindow, CloseSales, ReopenSales),
-        *(CancelConference, CallOffOrders, ChangePaymentTerms, ChangeCancellationRule),
+        *(CancelConference, CallOffOrders, ChangePaymentTerms, ChangeCancellationRule, LimitCustomers),
         *(AddSeats, RepriceSeats, ChangeSeatType, ChangeCapacity, AddPool, ChangePool, AssignPools),
         *(HoldSeats, ReleaseHold, ReserveSeats, SellSeats, ReleaseSeats),
     ),

@@ -54,7 +54,7 @@ class ConferenceAdmin(ReadOnlyAdmin):
         ("name", "shown_status"),
         ("starts", "place"),
         ("sales_open", "sales_close"),
-        ("to_be_paid", "cancellable"),
+        ("to_be_paid", "cancellable", "customer_limit"),
         "sales",
         "conference_id",
     ]
@@ -82,6 +82,11 @@ class ConferenceAdmin(ReadOnlyAdmin):
     @admin.display(description="customers may cancel")
     def cancellable(self, conference: ConferenceSummary) -> str:
         return cancellation_rule(conference.cancellation_rule, conference.time_zone)
+
+    @admin.display(description="one customer may have")
+    def customer_limit(self, conference: ConferenceSummary) -> str:
+        most = conference.max_per_customer
+        return "any number of seats" if most is None else f"at most {most:,} seats"
 
     @admin.display(description="sales")
     def sales(self, conference: ConferenceSummary) -> SafeString:

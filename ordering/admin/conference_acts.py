@@ -30,6 +30,7 @@ from ordering.domain.conference_changes import (
     CloseSales,
     ConferenceChange,
     HoldSeats,
+    LimitCustomers,
     MoveConference,
     Pool,
     ReleaseHold,
@@ -40,6 +41,7 @@ from ordering.domain.conference_changes import (
 from ordering.domain.terms import CancellableUntil, CancellationRule, PaymentTerms, Unit
 from ordering.domain.values import Money
 from ordering.models import ConferenceSummary
+from ordering.models.conference import counted
 
 MOST = 1_000_000
 REASON = "For those who look at the history later."
@@ -239,6 +241,21 @@ class Cancellation(Act):
         return Money(amount, next(iter(self.conference.seat_types.values()))["price"]["currency"]) if amount else None
 
 
+class CustomerLimit(Act):
+    verb, done = "Limit customers", "Customers have another limit."
+    warning = "It counts the seats of all orders of a customer. Who has more already keeps them."
+
+    max_per_customer = forms.IntegerField(
+        label="Seats of one customer", min_value=1, max_value=MOST, required=False, help_text="Empty for no limit."
+    )
+
+    def known(self) -> Mapping[str, Any]:
+        return {"max_per_customer": self.conference.max_per_customer}
+
+    def command(self) -> ConferenceChange:
+        return LimitCustomers(**self.about_it(), max_per_customer=self.cleaned_data["max_per_customer"])
+
+
 class Close(Act):
     verb, done = "Close sales", "Sales are closed."
     warning = "Nobody can order seats until sales are opened again. Orders that are placed can still be paid."
@@ -275,7 +292,8 @@ class MoreSeats(Act, SeatTypeForm):
     def facts(self) -> Iterable[tuple[str, Any]]:
         for code, each in sorted(self.conference.seat_types.items()):
             price = money(each["price"]["amount"], each["price"]["currency"])
-            yield code, f"{each['name']}, {price}, at most {each['max_per_order']} in an order"
+            least, most = counted(each)["min_per_order"], each["max_per_order"]
+            yield code, f"{each['name']}, {price}, {least} to {most} in an order"
 
     def command(self) -> ConferenceChange:
         currency = next(iter(self.conference.seat_types.values()))["price"]["currency"]
@@ -340,19 +358,26 @@ class SeatCapacity(Counted):
 
 
 class SeatTerms(Act):
-    verb, done, subjects = "Change the name and the limit", "The seat type is changed.", "seat_types"
-    blamed = {"name-needed": "name"}
+    verb, done, subjects = "Change the name and the limits", "The seat type is changed.", "seat_types"
+    blamed = {"name-needed": "name", "invalid-seat-type": "min_per_order"}
 
     name = forms.CharField(max_length=100)
     max_per_order = forms.IntegerField(label="At most in an order", min_value=1, max_value=1_000)
+    min_per_order = forms.IntegerField(
+        label="At least", min_value=1, max_value=1_000, help_text="In an order that has any."
+    )
 
     def known(self) -> Mapping[str, Any]:
-        return {"name": self.subject["name"], "max_per_order": self.subject["max_per_order"]}
+        return {name: self.subject[name] for name in ("name", "max_per_order", "min_per_order")}
 
     def command(self) -> ConferenceChange:
         given = self.cleaned_data
         return ChangeSeatType(
-            **self.about_it(), seat_type=self.key, name=given["name"], max_per_order=given["max_per_order"]
+            **self.about_it(),
+            seat_type=self.key,
+            name=given["name"],
+            max_per_order=given["max_per_order"],
+            min_per_order=given["min_per_order"],
         )
 
 
@@ -445,6 +470,7 @@ ACTS: Mapping[str, type[Act]] = {
     "sales-window": SalesWindow,
     "payment-terms": TermsOfPayment,
     "cancellation": Cancellation,
+    "limit-customers": CustomerLimit,
     "close-sales": Close,
     "open-sales": Reopen,
     "add-seats": MoreSeats,

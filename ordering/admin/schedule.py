@@ -120,6 +120,7 @@ class SeatTypeForm(RuleForm):
     price = PriceField()
     capacity = forms.IntegerField(label="Seats", min_value=1, max_value=1_000_000)
     max_per_order = forms.IntegerField(label="At most in an order", min_value=1, max_value=1_000, initial=6)
+    min_per_order = forms.IntegerField(label="At least", min_value=1, max_value=1_000, required=False)
 
     def seat_type(self, currency: str) -> SeatType:
         return seat_type_of(self.cleaned_data, currency)
@@ -135,4 +136,5 @@ def seat_type_of(given: Mapping[str, Any], currency: str) -> SeatType:
         price=Money(given["price"], currency),
         capacity=given["capacity"],
         max_per_order=given["max_per_order"],
+        min_per_order=given["min_per_order"] or 1,
     )

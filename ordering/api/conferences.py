@@ -17,6 +17,7 @@ from ordering.api.views import View
 from ordering.domain.conference import ConferenceSeats
 from ordering.domain.terms import CancellableUntil, Unit
 from ordering.models import ConferenceSummary
+from ordering.models.conference import counted
 from ordering.projections.conference import SeatAvailability
 
 
@@ -47,6 +48,7 @@ class SeatTypeShape(Shape):
     capacity = serializers.IntegerField()
     available = serializers.IntegerField()
     max_per_order = serializers.IntegerField()
+    min_per_order = serializers.IntegerField(help_text="of an order that has any")
 
 
 class ConferenceShape(Shape):
@@ -59,11 +61,12 @@ class ConferenceShape(Shape):
     sales = SalesShape(source="*")
     payment_terms = PaymentTermsShape(source="terms_of_payment")
     cancellation = CancellationRuleShape(source="cancellation_of_orders")
+    max_per_customer = serializers.IntegerField(allow_null=True, help_text="seats, over all of a customer's orders")
     seat_types = serializers.SerializerMethodField()
 
     @extend_schema_field(SeatTypeShape(many=True))
     def get_seat_types(self, row: ConferenceSummary) -> Any:
-        return SeatTypeShape(row.seat_types.values(), many=True).data
+        return SeatTypeShape(map(counted, row.seat_types.values()), many=True).data
 
 
 class ConferencePage(Shape):

@@ -29,9 +29,11 @@ from ordering.domain.conference_changes import (
     ConferenceChange,
     ConferenceMoved,
     ConferenceRenamed,
+    CustomerLimitChanged,
     Hold,
     HoldReleased,
     HoldSeats,
+    LimitCustomers,
     MoveConference,
     OrdersCalledOff,
     PaymentTermsChanged,
@@ -60,9 +62,11 @@ from ordering.domain.errors import (
     ConferenceIsCancelled,
     ConferenceNotCancelled,
     ConferenceNotOnSale,
+    CustomerLimitReached,
     DuplicatePool,
     DuplicateSeatType,
     HoldTooSmall,
+    InvalidCustomerLimit,
     InvalidPool,
     InvalidQuantity,
     InvalidSalesWindow,
@@ -76,6 +80,7 @@ from ordering.domain.errors import (
     ReasonNeeded,
     SalesWindowOver,
     SeatTypeDiffers,
+    TooFewSeats,
     TooManySeats,
     UnknownHold,
     UnknownPool,
@@ -85,18 +90,19 @@ from ordering.domain.errors import (
 from ordering.domain.terms import AT_NO_COST, CancellationRule, PaymentTerms
 from ordering.domain.values import Moment, Money
 
-SOLD_OUT, CANCELLED = "sold-out", "conference-cancelled"
+SOLD_OUT, CANCELLED, CUSTOMER_LIMIT = "sold-out", "conference-cancelled", "customer-limit"
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 
-class SeatType(msgspec.Struct, frozen=True):
-    """Seats that are alike: how many there are, what one costs, and how many of them one order may have."""
+class SeatType(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Seats that are alike: how many there are, what one costs, and how many of them an order that has any may have."""
 
     code: str
     name: str
     price: Money
     capacity: int
     max_per_order: int
+    min_per_order: int = 1
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -135,12 +141,15 @@ class SeatsAdded(Event):
     seat_type: SeatType
 
 
-@event("seats.reserved")
+@event("seats.reserved", version=2)
 class SeatsReserved(Event):
+    """Version 1 named no customer: these seats count for nobody."""
+
     conference_id: UUID
     order_id: UUID
     lines: tuple[PricedLine, ...]
     total: Money
+    customer_id: UUID | None = None
 
 
 @event("seats.refused")
@@ -187,13 +196,15 @@ class AddSeats(ConferenceChange):
 @command("seats.reserve", stream="conference_id")
 class ReserveSeats(Command):
     """An order that was placed in time has its seats even if sales have closed since, and at the prices of then: what
-    one seat of each type costs. Without them, as commands were once, it is the price of now.
+    one seat of each type costs. Without them, as commands were once, it is the price of now, and without a customer the
+    seats count for nobody.
     """
 
     conference_id: UUID
     order_id: UUID
     lines: tuple[Line, ...]
     prices: dict[str, Money] = {}
+    customer_id: UUID | None = None
 
 
 @command("seats.release", stream="conference_id")
@@ -216,6 +227,9 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
 
     An order has all the seats it asks for or none; what it has is remembered until it is released, and no longer. A
     seat takes a place in each pool that its type draws on.
+
+    How many seats a customer has over all orders is counted here too, where seats are given out, so no two orders at
+    once can get around the limit.
     """
 
     name: str
@@ -237,6 +251,9 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     reserved: dict[UUID, tuple[Line, ...]]
     sold: dict[UUID, tuple[Line, ...]]
     called_off: set[UUID]
+    max_per_customer: int | None
+    buyers: dict[UUID, UUID]
+    seats_of_buyers: dict[UUID, int]
 
     def __init__(self, stream_id: UUID) -> None:
         super().__init__(stream_id)
@@ -254,6 +271,8 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         self.reserved = {}
         self.sold = {}
         self.called_off = set()
+        self.max_per_customer = None
+        self.buyers, self.seats_of_buyers = {}, {}
 
     def on_sale(self, now: datetime) -> bool:
         """Whether seats can be ordered at this time."""
@@ -262,16 +281,26 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     def offer(self, lines: Iterable[Line], now: datetime) -> tuple[PricedLine, ...]:
         """What an order of these lines would cost now, free seats or not, with one line for each seat type.
 
-        Raises `ConferenceNotOnSale`, `InvalidQuantity`, `UnknownSeatType`, `TooManySeats`.
+        Raises `ConferenceNotOnSale`, `InvalidQuantity`, `UnknownSeatType`, `TooManySeats`, `TooFewSeats`.
         """
         if not self.on_sale(now):
             raise ConferenceNotOnSale
         offered = self._priced(merged(lines), {})
         for line in offered:
-            most = self.seat_types[line.seat_type].max_per_order
-            if line.quantity > most:
+            known = self.seat_types[line.seat_type]
+            if line.quantity > known.max_per_order:
+                most = known.max_per_order
                 raise TooManySeats(f"One order may have at most {most} seats of the type {line.seat_type!r}.")
+            if line.quantity < known.min_per_order:
+                least = known.min_per_order
+                raise TooFewSeats(f"One order has at least {least} seats of the type {line.seat_type!r}, or none.")
         return offered
+
+    def check_customer_limit(self, customer_id: UUID, lines: Iterable[Line | PricedLine]) -> None:
+        """Raises `CustomerLimitReached` where this customer may not have these seats as well."""
+        if not self._may_have(customer_id, lines):
+            most = self.max_per_customer
+            raise CustomerLimitReached(f"One customer may have at most {most} seats of this conference.")
 
     def to_be_paid_by(self, since: datetime) -> datetime:
         """Until when an order is to be paid that begins to wait for its payment at this time. Raises
@@ -418,13 +447,24 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         self._check(command)
         known = self._seat_type(command.seat_type)
         _check_name(command.name)
-        if command.max_per_order < 1:
+        if not 1 <= command.min_per_order <= command.max_per_order:
             raise InvalidSeatType
         if command.name != known.name:
             self.record(SeatsRenamed(conference_id=self.id, seat_type=known.code, name=command.name))
-        if command.max_per_order != known.max_per_order:
-            most = command.max_per_order
-            self.record(SeatLimitChanged(conference_id=self.id, seat_type=known.code, max_per_order=most))
+        limits = (command.max_per_order, command.min_per_order)
+        if limits != (known.max_per_order, known.min_per_order):
+            most, least = limits
+            self.record(
+                SeatLimitChanged(conference_id=self.id, seat_type=known.code, max_per_order=most, min_per_order=least)
+            )
+
+    @handles(LimitCustomers)
+    def limit_customers(self, command: LimitCustomers, facts: Facts) -> None:
+        self._check(command)
+        if command.max_per_customer is not None and command.max_per_customer < 1:
+            raise InvalidCustomerLimit
+        if command.max_per_customer != self.max_per_customer:
+            self.record(CustomerLimitChanged(conference_id=self.id, max_per_customer=command.max_per_customer))
 
     @handles(ChangeCapacity)
     def change_capacity(self, command: ChangeCapacity, facts: Facts) -> None:
@@ -531,12 +571,18 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
             return
         lines = merged(command.lines)
         priced = self._priced(lines, command.prices)
-        if self.cancelled or not self.has_room(lines):
-            reason = CANCELLED if self.cancelled else SOLD_OUT
+        reason = self._refusal(lines, command.customer_id)
+        if reason is not None:
             self.record(SeatsRefused(conference_id=self.id, order_id=command.order_id, lines=lines, reason=reason))
         else:
             self.record(
-                SeatsReserved(conference_id=self.id, order_id=command.order_id, lines=priced, total=total(priced))
+                SeatsReserved(
+                    conference_id=self.id,
+                    order_id=command.order_id,
+                    lines=priced,
+                    total=total(priced),
+                    customer_id=command.customer_id,
+                )
             )
 
     @handles(ReleaseSeats)
@@ -611,7 +657,11 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
 
     @on(SeatLimitChanged)
     def _limit_changed(self, event: SeatLimitChanged) -> None:
-        self._change_type(event.seat_type, max_per_order=event.max_per_order)
+        self._change_type(event.seat_type, max_per_order=event.max_per_order, min_per_order=event.min_per_order)
+
+    @on(CustomerLimitChanged)
+    def _customer_limit_changed(self, event: CustomerLimitChanged) -> None:
+        self.max_per_customer = event.max_per_customer
 
     @on(SeatCapacityChanged)
     def _capacity_changed(self, event: SeatCapacityChanged) -> None:
@@ -655,6 +705,9 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         self.reserved[event.order_id] = tuple(Line(line.seat_type, line.quantity) for line in event.lines)
         for line in event.lines:
             self.taken[line.seat_type] += line.quantity
+        if event.customer_id is not None:
+            self.buyers[event.order_id] = event.customer_id
+            self._count(event.customer_id, _quantity(event.lines))
 
     @on(SeatsRefused)
     def _refused(self, event: SeatsRefused) -> None:
@@ -666,13 +719,17 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         self.sold.pop(event.order_id, None)
         for line in event.lines:
             self.taken[line.seat_type] -= line.quantity
+        if customer_id := self.buyers.pop(event.order_id, None):
+            self._count(customer_id, -_quantity(event.lines))
 
     @on(SeatsSold)
     def _sold(self, event: SeatsSold) -> None:
         self.sold[event.order_id] = self.reserved.pop(event.order_id)
 
     def _add(self, added: SeatType) -> None:
-        if not added.code or added.capacity < 1 or added.max_per_order < 1 or added.price.amount < 0:
+        if not added.code or added.capacity < 1 or added.price.amount < 0:
+            raise InvalidSeatType
+        if not 1 <= added.min_per_order <= added.max_per_order:
             raise InvalidSeatType
         if any(other.price.currency != added.price.currency for other in self.seat_types.values()):
             raise MixedCurrencies
@@ -682,6 +739,27 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         if not known:
             added.price.check()
         self.record(SeatsAdded(conference_id=self.id, seat_type=added))
+
+    def _refusal(self, lines: Iterable[Line], customer_id: UUID | None) -> str | None:
+        """Why these seats can't be had, if they can't."""
+        if self.cancelled:
+            return CANCELLED
+        if not self.has_room(lines):
+            return SOLD_OUT
+        if customer_id is not None and not self._may_have(customer_id, lines):
+            return CUSTOMER_LIMIT
+        return None
+
+    def _may_have(self, customer_id: UUID, lines: Iterable[Line | PricedLine]) -> bool:
+        if self.max_per_customer is None:
+            return True
+        return self.seats_of_buyers.get(customer_id, 0) + _quantity(lines) <= self.max_per_customer
+
+    def _count(self, customer_id: UUID, seats: int) -> None:
+        """Who has none is not remembered."""
+        counted = self.seats_of_buyers.pop(customer_id, 0) + seats
+        if counted:
+            self.seats_of_buyers[customer_id] = counted
 
     def _held_by(self, order_id: UUID) -> tuple[Line, ...]:
         return self.reserved.get(order_id) or self.sold.get(order_id) or ()
@@ -763,6 +841,10 @@ def check_reason(reason: str) -> None:
 
 def _seats_of(orders: Mapping[UUID, tuple[Line, ...]], seat_types: Collection[str]) -> int:
     return sum(line.quantity for lines in orders.values() for line in lines if line.seat_type in seat_types)
+
+
+def _quantity(lines: Iterable[Line | PricedLine]) -> int:
+    return sum(line.quantity for line in lines)
 
 
 def merged(lines: Iterable[Line]) -> tuple[Line, ...]:

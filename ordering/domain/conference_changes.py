@@ -95,6 +95,14 @@ class CancellationRuleChanged(Event):
     rule: CancellationRule
 
 
+@event("conference.customer-limit-changed")
+class CustomerLimitChanged(Event):
+    """How many seats one customer may have, over all orders; None for as many as they like."""
+
+    conference_id: UUID
+    max_per_customer: int | None
+
+
 @event("seats.repriced")
 class SeatsRepriced(Event):
     """What orders cost that were placed before stays as it is."""
@@ -121,11 +129,14 @@ class SeatsRenamed(Event):
     name: str
 
 
-@event("seats.limit-changed")
+@event("seats.limit-changed", version=2)
 class SeatLimitChanged(Event):
+    """How many seats of the type one order may have that has any. Version 1 had no `min_per_order`."""
+
     conference_id: UUID
     seat_type: str
     max_per_order: int
+    min_per_order: int = 1
 
 
 @event("seats.pools-assigned")
@@ -240,6 +251,13 @@ class ChangeCancellationRule(ConferenceChange):
     rule: CancellationRule
 
 
+@command("conference.limit-customers", stream="conference_id")
+class LimitCustomers(ConferenceChange):
+    """None for no limit. Who has more seats already keeps them."""
+
+    max_per_customer: int | None
+
+
 @command("seats.reprice", stream="conference_id")
 class RepriceSeats(ConferenceChange):
     seat_type: str
@@ -260,6 +278,7 @@ class ChangeSeatType(ConferenceChange):
     seat_type: str
     name: str
     max_per_order: int
+    min_per_order: int = 1
 
 
 @command("seats.assign-pools", stream="conference_id")

@@ -112,7 +112,7 @@ class DuplicateSeatType(DomainError):
 
 
 class InvalidSeatType(DomainError):
-    """A seat type has a code, at least one seat, at least one for an order, and no negative price."""
+    """A seat type has a code, at least one seat, no negative price, and between one and its most seats for an order."""
 
     code = "invalid-seat-type"
 
@@ -139,6 +139,24 @@ class TooManySeats(DomainError):
     """One order may not have so many seats of one type."""
 
     code = "too-many-seats"
+
+
+class TooFewSeats(DomainError):
+    """One order may not have so few seats of one type."""
+
+    code = "too-few-seats"
+
+
+class CustomerLimitReached(DomainError):
+    """One customer may not have so many seats of this conference."""
+
+    code = "customer-limit"
+
+
+class InvalidCustomerLimit(DomainError):
+    """A customer may have at least one seat."""
+
+    code = "invalid-customer-limit"
 
 
 class CapacityInUse(DomainError):

@@ -293,6 +293,7 @@ class Order(Aggregate, category="order"):
         customer = look_up(facts, Customer, command.customer_id, CustomerNotFound())
         seats = look_up(facts, ConferenceSeats, command.conference_id, ConferenceNotFound())
         lines = seats.offer(command.lines, facts.now)
+        seats.check_customer_limit(customer.id, lines)
         number = order_number(facts.random_bits(NUMBER_BITS))
         self.claim("order-number", number, ConcurrencyConflict())
         self.record(
@@ -402,6 +403,7 @@ class Order(Aggregate, category="order"):
             raise ConferenceIsCancelled
         if not seats.has_room(self.lines):
             raise NotEnoughSeats
+        seats.check_customer_limit(self.customer_id, self.lines)
         self.record(
             OrderReopened(
                 order_id=self.id,

@@ -17,6 +17,18 @@ def conferences_had_no_place(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "time_zone": "UTC", "place": ""}
 
 
+@upcaster("seats.limit-changed", 1)
+def one_seat_was_enough(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 knew a most and no least."""
+    return {**data, "min_per_order": 1}
+
+
+@upcaster("seats.reserved", 1)
+def seats_counted_for_nobody(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 is from before the seats of a customer were counted."""
+    return {**data, "customer_id": None}
+
+
 @upcaster("order.placed", 1)
 def orders_had_no_grace(data: dict[str, Any]) -> dict[str, Any]:
     """Version 1 is from before conferences had payment terms: an order expired at its time."""

@@ -39,8 +39,9 @@ class ConferenceSummary(ReadModel):
         db_default={},
         help_text="until, hours, moment, fixed, percent, per_seat; empty like `payment_terms`",
     )
+    max_per_customer = models.IntegerField(null=True, blank=True, help_text="seats, over all orders")
     seat_types = models.JSONField(
-        default=dict, help_text="by code: name, price, capacity, max_per_order, pools, taken, held, available"
+        default=dict, help_text="by code: name, price, capacity, its limits, pools, taken, held, available"
     )
     pools = models.JSONField(default=dict, db_default={}, help_text="by code: name, capacity, taken, held, available")
     holds = models.JSONField(default=dict, db_default={}, help_text="by id: seat_type, quantity, label")
@@ -73,4 +74,5 @@ class ConferenceSummary(ReadModel):
 
 def counted(seat_type: dict[str, Any]) -> dict[str, Any]:
     """A seat type with all its figures. One from version 1 of the projection says only how many seats are available."""
-    return {"pools": [], "taken": seat_type["capacity"] - seat_type["available"], "held": 0, **seat_type}
+    taken = seat_type["capacity"] - seat_type["available"]
+    return {"min_per_order": 1, "pools": [], "taken": taken, "held": 0, **seat_type}

@@ -99,16 +99,17 @@ class SaleState(msgspec.Struct):
     due: Money | None = None
     grace: int = 0
     fee: Money | None = None
+    customer_id: UUID | None = None
 
 
-class Sale(Saga[SaleState], name="sale", version=3):
+class Sale(Saga[SaleState], name="sale", version=2):
     """Reserve, ask for the money, credit what finance has booked; when the order ends otherwise, give back seats and
     money. Money that comes late takes the order up again, if it is all of it and there are seats.
 
     Until when an order is to be paid is said by the order alone: the timer follows it.
 
-    Version 1 asked the payment itself for its money, and gave it back without asking anybody. Version 2 moved the timer
-    without telling the order. Instances that they began go on here.
+    Version 1 asked the payment itself for its money, gave it back without asking anybody, and moved the timer without
+    telling the order. Instances that it began go on here.
     """
 
     state = SaleState
@@ -119,7 +120,7 @@ class Sale(Saga[SaleState], name="sale", version=3):
         lines = tuple(Line(line.seat_type, line.quantity) for line in event.lines)
         state.lines, state.awaits_seats = lines, True
         state.prices = {line.seat_type: line.unit_price for line in event.lines}
-        state.grace = event.grace
+        state.customer_id, state.grace = event.customer_id, event.grace
         yield self._reserve(state, event.order_id, event.conference_id)
         yield self._wait_until(event.expires_at, state, event.order_id)
 
@@ -318,7 +319,13 @@ class Sale(Saga[SaleState], name="sale", version=3):
 
     def _reserve(self, state: SaleState, order_id: UUID, conference_id: UUID) -> Step:
         return Send(
-            ReserveSeats(conference_id=conference_id, order_id=order_id, lines=state.lines, prices=state.prices)
+            ReserveSeats(
+                conference_id=conference_id,
+                order_id=order_id,
+                lines=state.lines,
+                prices=state.prices,
+                customer_id=state.customer_id,
+            )
         )
 
     def _give_seats_back(self, state: SaleState) -> Iterator[Step]:

@@ -20,6 +20,7 @@ from ordering.domain.conference_changes import (
     ConferenceCancelled,
     ConferenceMoved,
     ConferenceRenamed,
+    CustomerLimitChanged,
     HoldReleased,
     PaymentTermsChanged,
     PoolAdded,
@@ -112,7 +113,14 @@ class SeatAvailability(Projection[ConferenceSummary], name="seat-availability", 
 
     @on(SeatLimitChanged, key="conference_id")
     def limit_changed(self, row: ConferenceSummary, event: SeatLimitChanged, meta: Meta) -> None:
-        row.seat_types[event.seat_type]["max_per_order"] = event.max_per_order
+        seat_type = counted(row.seat_types[event.seat_type])
+        limits = {"max_per_order": event.max_per_order, "min_per_order": event.min_per_order}
+        row.seat_types[event.seat_type] = {**seat_type, **limits}
+        self._terms_changed(row, meta)
+
+    @on(CustomerLimitChanged, key="conference_id")
+    def customer_limit_changed(self, row: ConferenceSummary, event: CustomerLimitChanged, meta: Meta) -> None:
+        row.max_per_customer = event.max_per_customer
         self._terms_changed(row, meta)
 
     @on(SeatCapacityChanged, key="conference_id")

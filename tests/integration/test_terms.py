@@ -8,8 +8,9 @@ import pytest
 from eventstore import repository
 from eventstore.commands import dispatch
 from eventstore.operations.base import perform
-from ordering.domain.conference_changes import ChangeCancellationRule, ChangePaymentTerms
-from ordering.domain.errors import PaymentPeriodOver
+from eventstore.testing import only_handlers
+from ordering.domain.conference_changes import ChangeCancellationRule, ChangePaymentTerms, LimitCustomers
+from ordering.domain.errors import CustomerLimitReached, PaymentPeriodOver
 from ordering.domain.order import CancelOrder, ExpireOrder, ExtendOrder, Order, ReopenOrder
 from ordering.domain.payment import AcceptPayment, AwaitPayment, DeclinePayment, further_payment_id
 from ordering.domain.terms import CancellationRule, PaymentTerms, Unit
@@ -122,6 +123,20 @@ def test_what_is_kept_of_a_cancelled_order_does_not_go_back(conference):
     bring_to_rest()
     summary.refresh_from_db()
     assert summary.received - summary.returned == summary.fee
+
+
+def test_no_customer_gets_around_the_limit_with_many_orders_at_once(conference):
+    """Placed before any of them has seats, each alone is within the limit."""
+    dispatch(LimitCustomers(conference_id=conference, max_per_customer=3))
+    ada = shop.customer()
+    with only_handlers("order-summaries"):
+        orders = [shop.order(ada, conference, 2) for _ in range(3)]
+    bring_to_rest(deliver=False)
+    assert sorted(map(status_of, orders)) == ["awaiting_payment", "refused", "refused"]
+    assert available(conference) == 8
+    with pytest.raises(CustomerLimitReached):
+        shop.order(ada, conference, 2)
+    assert status_of(shop.order(ada, conference)) == "awaiting_payment"
 
 
 def test_nothing_is_ordered_after_the_last_day(conference):

@@ -90,6 +90,7 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "conference.orders-called-off",
         "conference.payment-terms-changed",
         "conference.cancellation-rule-changed",
+        "conference.customer-limit-changed",
         "seats.added",
         "seats.repriced",
         "seats.renamed",
@@ -134,7 +135,7 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "refund.failed",
         "mail.sent",
     }
-    assert len(EVENTS) == 57
+    assert len(EVENTS) == 59
 
 
 def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregate() -> None:
@@ -144,7 +145,7 @@ def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregat
 
 
 def test_every_command_has_a_stored_name_of_its_own() -> None:
-    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 52
+    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 54
 
 
 def test_every_command_names_its_stream() -> None:

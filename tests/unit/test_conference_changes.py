@@ -29,6 +29,7 @@ from ordering.domain.conference import (
     SeatsReleased,
     SeatsReserved,
     SeatsSold,
+    SeatType,
     SellSeats,
 )
 from ordering.domain.conference_changes import (
@@ -48,8 +49,10 @@ from ordering.domain.conference_changes import (
     ConferenceChange,
     ConferenceMoved,
     ConferenceRenamed,
+    CustomerLimitChanged,
     HoldReleased,
     HoldSeats,
+    LimitCustomers,
     MoveConference,
     OrdersCalledOff,
     PaymentTermsChanged,
@@ -79,6 +82,7 @@ from ordering.domain.errors import (
     ConferenceNotOnSale,
     DuplicatePool,
     HoldTooSmall,
+    InvalidCustomerLimit,
     InvalidPaymentTerms,
     InvalidPool,
     InvalidQuantity,
@@ -653,6 +657,36 @@ def test_payment_terms_are_changed_once_and_begin_with_a_quarter_of_an_hour() ->
     assert when(on_sale(PAYMENT_TERMS_CHANGED), change) == []
     with pytest.raises(InvalidPaymentTerms):
         when(on_sale(), msgspec.structs.replace(change, terms=PaymentTerms(0)))
+
+
+def test_customers_are_limited_and_not_limited_any_more() -> None:
+    def limit(most: int | None) -> LimitCustomers:
+        return LimitCustomers(conference_id=CONFERENCE, max_per_customer=most)
+
+    limited = CustomerLimitChanged(conference_id=CONFERENCE, max_per_customer=3)
+    assert when(on_sale(), limit(3)) == [limited]
+    assert when(on_sale(limited), limit(3)) == []
+    assert when(on_sale(limited), limit(None)) == [msgspec.structs.replace(limited, max_per_customer=None)]
+    with pytest.raises(InvalidCustomerLimit):
+        when(on_sale(), limit(0))
+
+
+def test_the_least_for_an_order_is_no_more_than_the_most() -> None:
+    recorded = when(on_sale(), msgspec.structs.replace(TERMS, name="Standard", min_per_order=2))
+    assert recorded == [
+        SeatLimitChanged(conference_id=CONFERENCE, seat_type="standard", max_per_order=6, min_per_order=2)
+    ]
+    for least in (0, 7):
+        with pytest.raises(InvalidSeatType):
+            when(on_sale(), msgspec.structs.replace(TERMS, min_per_order=least))
+        with pytest.raises(InvalidSeatType):
+            when(
+                on_sale(),
+                AddSeats(
+                    conference_id=CONFERENCE,
+                    seat_type=SeatType("box", "Box", euros("5.00"), capacity=1, max_per_order=6, min_per_order=least),
+                ),
+            )
 
 
 def test_the_cancellation_rule_is_changed_once_and_its_fees_are_of_the_currency_of_the_conference() -> None:

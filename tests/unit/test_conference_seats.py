@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from eventstore.aggregates import Command
 from eventstore.errors import DomainError, StreamExists
+from eventstore.events import Event
 from eventstore.testing import NOON, given, when
 from ordering.domain.conference import (
     AddSeats,
@@ -28,6 +29,7 @@ from ordering.domain.conference import (
     SeatType,
     SellSeats,
 )
+from ordering.domain.conference_changes import CustomerLimitChanged
 from ordering.domain.errors import (
     ConferenceNotOnSale,
     DuplicateSeatType,
@@ -44,7 +46,7 @@ from ordering.domain.errors import (
 )
 from ordering.domain.values import Money
 
-from .samples import ANOTHER_ORDER, BALCONY, CONFERENCE, ON_SALE, ORDER, SCHEDULED, STANDARD, euros
+from .samples import ADA, ANOTHER_ORDER, BALCONY, CONFERENCE, ON_SALE, ORDER, SCHEDULED, STANDARD, euros
 
 BOTH_BALCONY_SEATS = (Line("balcony", 2),)
 RESERVED = SeatsReserved(
@@ -80,7 +82,7 @@ def reserve(*lines: Line, order_id: UUID = ORDER) -> ReserveSeats:
     return ReserveSeats(conference_id=CONFERENCE, order_id=order_id, lines=lines)
 
 
-def on_sale(*events: SeatsReserved | SeatsSold | SeatsReleased) -> ConferenceSeats:
+def on_sale(*events: Event) -> ConferenceSeats:
     return given(ConferenceSeats, CONFERENCE, *ON_SALE, *events)
 
 
@@ -367,3 +369,50 @@ def test_its_state_fits_into_a_snapshot() -> None:
     for name, kind in ConferenceSeats.__annotations__.items():
         value = getattr(seats, name)
         assert msgspec.json.decode(msgspec.json.encode(value), type=kind) == value
+
+
+EVE = UUID("01890000-0000-7000-8000-0000000000ee")
+AT_MOST_TWO = CustomerLimitChanged(conference_id=CONFERENCE, max_per_customer=2)
+
+
+def for_customer(customer_id: UUID | None, quantity: int, order_id: UUID = ANOTHER_ORDER) -> ReserveSeats:
+    return ReserveSeats(
+        conference_id=CONFERENCE,
+        order_id=order_id,
+        lines=(Line("standard", quantity),),
+        customer_id=customer_id,
+    )
+
+
+def may_reserve(seats: ConferenceSeats, command: ReserveSeats) -> bool:
+    (recorded,) = when(seats, command)
+    if isinstance(recorded, SeatsRefused):
+        assert recorded.reason == "customer-limit"
+    return isinstance(recorded, SeatsReserved)
+
+
+OF_ADA = msgspec.structs.replace(RESERVED, customer_id=ADA, lines=(PricedLine("standard", 1, STANDARD.price),))
+
+
+def test_a_customer_has_no_more_seats_than_the_limit_over_all_orders_and_types() -> None:
+    assert may_reserve(on_sale(AT_MOST_TWO, OF_ADA), for_customer(ADA, 1))
+    assert not may_reserve(on_sale(AT_MOST_TWO, OF_ADA), for_customer(ADA, 2))
+    assert may_reserve(on_sale(AT_MOST_TWO, OF_ADA), for_customer(EVE, 2))
+    assert may_reserve(on_sale(AT_MOST_TWO, OF_ADA), for_customer(None, 4))
+    assert may_reserve(on_sale(OF_ADA), for_customer(ADA, 4))
+
+
+def test_seats_count_until_they_are_given_back_and_no_longer() -> None:
+    sold = msgspec.structs.replace(SOLD, lines=(Line("standard", 1),))
+    released = msgspec.structs.replace(RELEASED, lines=(Line("standard", 1),))
+    assert not may_reserve(on_sale(AT_MOST_TWO, OF_ADA, sold), for_customer(ADA, 2))
+    for before in ((OF_ADA, released), (OF_ADA, sold, released)):
+        seats = on_sale(AT_MOST_TWO, *before)
+        assert (seats.buyers, seats.seats_of_buyers) == ({}, {})
+        assert may_reserve(seats, for_customer(ADA, 2))
+
+
+def test_who_has_more_than_a_new_limit_keeps_it_and_gets_no_more() -> None:
+    seats = on_sale(msgspec.structs.replace(OF_ADA, lines=(PricedLine("standard", 4, STANDARD.price),)), AT_MOST_TWO)
+    assert not may_reserve(seats, for_customer(ADA, 1))
+    assert when(seats, for_customer(ADA, 4, order_id=ORDER))[1:] == []

@@ -10,7 +10,13 @@ from eventstore.errors import DomainError, StreamExists, StreamNotFound
 from eventstore.events import Event
 from eventstore.testing import NOON, given, when
 from ordering.domain.conference import ConferenceSeats, Line, PricedLine, SeatsAdded, SeatsReserved
-from ordering.domain.conference_changes import CancellationRuleChanged, ConferenceCancelled, PaymentTermsChanged
+from ordering.domain.conference_changes import (
+    CancellationRuleChanged,
+    ConferenceCancelled,
+    CustomerLimitChanged,
+    PaymentTermsChanged,
+    SeatLimitChanged,
+)
 from ordering.domain.customer import Customer
 from ordering.domain.errors import (
     AmountTooLarge,
@@ -18,6 +24,7 @@ from ordering.domain.errors import (
     ConferenceIsCancelled,
     ConferenceNotFound,
     ConferenceNotOnSale,
+    CustomerLimitReached,
     CustomerNotFound,
     DeadlinePassed,
     FeeTooHigh,
@@ -34,6 +41,7 @@ from ordering.domain.errors import (
     OrderNotTakenUp,
     PaymentPeriodOver,
     ReasonNeeded,
+    TooFewSeats,
     TooManySeats,
     UnknownSeatType,
 )
@@ -200,6 +208,32 @@ def test_an_order_costs_no_more_than_an_amount_can_be() -> None:
 def test_an_order_has_no_more_seats_of_a_type_than_one_order_may() -> None:
     with pytest.raises(TooManySeats):
         when(Order(ORDER), place(Line("standard", 5)), others=[CUSTOMER, SEATS])
+
+
+def test_an_order_has_no_fewer_seats_of_a_type_than_it_must_unless_it_has_none() -> None:
+    two = SeatLimitChanged(conference_id=CONFERENCE, seat_type="standard", max_per_order=4, min_per_order=2)
+    seats = given(ConferenceSeats, CONFERENCE, *ON_SALE, two)
+    with pytest.raises(TooFewSeats):
+        when(Order(ORDER), place(Line("standard", 1)), others=[CUSTOMER, seats])
+    assert when(Order(ORDER), place(Line("standard", 2)), others=[CUSTOMER, seats])
+    assert when(Order(ORDER), place(Line("balcony", 1)), others=[CUSTOMER, seats])
+
+
+def test_a_customer_is_told_of_the_limit_when_an_order_is_placed_or_reopened() -> None:
+    reserved = SeatsReserved(
+        conference_id=CONFERENCE,
+        order_id=ANOTHER_ORDER,
+        lines=(PricedLine("standard", 2, STANDARD.price),),
+        total=PLACED.total,
+        customer_id=ADA,
+    )
+    three = CustomerLimitChanged(conference_id=CONFERENCE, max_per_customer=3)
+    seats = given(ConferenceSeats, CONFERENCE, *ON_SALE, reserved, three)
+    assert when(Order(ORDER), place(Line("balcony", 1)), others=[CUSTOMER, seats])
+    with pytest.raises(CustomerLimitReached):
+        when(Order(ORDER), place(Line("standard", 1), Line("balcony", 1)), others=[CUSTOMER, seats])
+    with pytest.raises(CustomerLimitReached):
+        when(given(Order, ORDER, PLACED, EXPIRED), REOPEN, others=[seats])
 
 
 def test_a_placed_order_is_refused() -> None:

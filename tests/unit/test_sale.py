@@ -76,7 +76,7 @@ from sagas.refusal import CommandRefused
 from sagas.steps import At, Cancel, Send
 from sagas.testing import tell
 
-from .samples import CONFERENCE, ORDER, PLACED, STANDARD, euros
+from .samples import ADA, CONFERENCE, ORDER, PLACED, STANDARD, euros
 
 PAYMENT, ACCOUNT = payment_id_of(ORDER), account_id_of(ORDER)
 RESERVED = SeatsReserved(
@@ -107,6 +107,7 @@ RESERVE = Send(
         order_id=ORDER,
         lines=(Line("standard", 2),),
         prices={"standard": STANDARD.price},
+        customer_id=ADA,
     )
 )
 GIVE_SEATS_BACK = Send(ReleaseSeats(conference_id=CONFERENCE, order_id=ORDER))

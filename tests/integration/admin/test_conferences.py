@@ -169,6 +169,18 @@ def test_orders_are_cancelled_by_another_rule(client, may_change, conference):
     assert "never" in text(client.get(page(conference)))
 
 
+def test_seats_are_limited_by_order_and_by_customer(client, may_change, conference):
+    assert "any number of seats" in text(client.get(page(conference)))
+    do(client, address(conference, "limit-customers"), max_per_customer=8)
+    assert "at most 8 seats" in text(client.get(page(conference)))
+    url = address(conference, "terms", "standard")
+    refused = do(client, url, max_per_order=4, min_per_order=5)
+    assert "invalid-seat-type" in refused.context["form"].errors["min_per_order"][0]
+    do(client, url, max_per_order=4, min_per_order=2)
+    assert row(conference).seat_types["standard"]["min_per_order"] == 2
+    assert "2 to 4 in an order" in text(client.get(address(conference, "add-seats")))
+
+
 def test_a_conference_is_renamed_and_moved_and_has_another_sales_window(client, may_change, conference):
     answer = do(client, address(conference, "rename"), name="DjangoCon")
     assert said(answer) == ["The conference has another name."]

@@ -119,6 +119,6 @@ def test_what_is_available_counts_holds_and_pools(conference, ada):
     caller.post(f"/orders/{order['id']}/cancel", {})
     assert available(conference) == 2
     assert set(shown(conference)["seat_types"][0]) == {
-        *("code", "name", "price", "capacity", "available", "max_per_order")
+        *("code", "name", "price", "capacity", "available", "max_per_order", "min_per_order")
     }
     assert ConferenceSummary.objects.get(pk=conference).pools["hall"]["held"] == 3

@@ -320,19 +320,8 @@ def test_conferences_are_for_anyone_to_read(conference):
     assert [each["id"] for each in listed["results"]] == [str(conference)]
     answer = Caller().get(f"/conferences/{conference}")
     assert answer.json() == listed["results"][0]
-    shown = {
-        "id",
-        "name",
-        "status",
-        "starts_at",
-        "time_zone",
-        "place",
-        "sales",
-        "payment_terms",
-        "cancellation",
-        "seat_types",
-    }
-    assert set(answer.json()) == shown
+    terms = {"sales", "payment_terms", "cancellation", "max_per_customer"}
+    assert set(answer.json()) == {"id", "name", "status", "starts_at", "time_zone", "place", "seat_types"} | terms
     assert set(answer.json()["sales"]) == {"opens_at", "closes_at"}
     assert answer.json()["payment_terms"] == {"within": 15, "unit": "minutes", "last_day": None}
     assert answer.json()["cancellation"] == {
@@ -351,6 +340,7 @@ def test_conferences_are_for_anyone_to_read(conference):
             "capacity": 10,
             "available": 10,
             "max_per_order": 10,
+            "min_per_order": 1,
         }
     ]
     etag = answer.headers["ETag"]
