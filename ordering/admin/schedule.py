@@ -120,7 +120,7 @@ class SeatTypeForm(RuleForm):
     price = PriceField()
     capacity = forms.IntegerField(label="Seats", min_value=1, max_value=1_000_000)
     max_per_order = forms.IntegerField(label="At most in an order", min_value=1, max_value=1_000, initial=6)
-    min_per_order = forms.IntegerField(label="At least", min_value=1, max_value=1_000, required=False)
+    min_per_order = forms.IntegerField(label="At least", min_value=1, max_value=1_000, initial=1, required=False)
 
     def seat_type(self, currency: str) -> SeatType:
         return seat_type_of(self.cleaned_data, currency)

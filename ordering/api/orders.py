@@ -103,6 +103,7 @@ class OrderShape(Shape):
     cancellation = serializers.SerializerMethodField(
         help_text="what cancelling it would mean; null if its customer never can"
     )
+    fee = serializers.SerializerMethodField(help_text="what is kept of its money, where it was cancelled")
     balance = serializers.SerializerMethodField()
     payments = serializers.SerializerMethodField()
     payment = serializers.SerializerMethodField(help_text="the newest of them")
@@ -125,6 +126,10 @@ class OrderShape(Shape):
             return None
         fee = cancellation_fee(rule, msgspec.convert(row.lines, tuple[PricedLine, ...]), held)
         return CancellationShape({"until": until, "fee": fee, "to_be_returned": held - fee}).data
+
+    @extend_schema_field(MoneyShape)
+    def get_fee(self, row: OrderSummary) -> Any:
+        return _money(row.fee, row.currency)
 
     @extend_schema_field(BalanceShape)
     def get_balance(self, row: OrderSummary) -> Any:
@@ -169,12 +174,7 @@ class OrderShape(Shape):
 
 
 class CancelledShape(OrderShape):
-    fee = serializers.SerializerMethodField(help_text="what is kept")
     to_be_returned = serializers.SerializerMethodField(help_text="what goes back; under way until it has")
-
-    @extend_schema_field(MoneyShape)
-    def get_fee(self, row: OrderSummary) -> Any:
-        return _money(row.fee, row.currency)
 
     @extend_schema_field(MoneyShape)
     def get_to_be_returned(self, row: OrderSummary) -> Any:

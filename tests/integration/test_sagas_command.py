@@ -106,7 +106,8 @@ def test_the_story_of_an_instance_tells_each_event_the_state_and_what_became_of_
         "order.confirmed",
     ]
     placed, *_, credited, confirmed = story["entries"]
-    assert placed["changed"].keys() == {"order_id", "conference_id", "total", "lines", "prices", "awaits_seats"}
+    ids = {"order_id", "conference_id", "customer_id"}
+    assert placed["changed"].keys() == ids | {"total", "lines", "prices", "awaits_seats"}
     assert credited["changed"] == {"kept": "0"}
     assert credited["state"]["kept"] == "99.50"
     reserve, window = placed["steps"]

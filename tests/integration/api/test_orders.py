@@ -208,6 +208,7 @@ def test_an_order_says_what_cancelling_it_would_mean_and_a_late_one_is_refused(c
     answer = caller.post(f"/orders/{order['id']}/cancel").json()
     assert (answer["fee"], answer["to_be_returned"]) == (euros("20.00"), euros("179.00"))
     assert answer["cancellation"] is None
+    assert caller.get(f"/orders/{order['id']}").json()["fee"] == euros("20.00")
 
 
 def test_a_stale_cancellation_is_refused(conference, ada):
