@@ -40,6 +40,10 @@ READ_EVENTS = f"""SELECT {EVENT_COLUMNS} FROM eventstore_event
 READ_STREAM = f"SELECT {EVENT_COLUMNS} FROM eventstore_event WHERE stream_id = %s AND version > %s ORDER BY version"
 """The events of a stream above a version."""
 
+READ_STREAM_TYPES = f"""SELECT {EVENT_COLUMNS} FROM eventstore_event
+    WHERE stream_id = %s AND type = ANY(%s) ORDER BY version"""
+"""The events of a stream that are of some types."""
+
 READ_EVENT = f"SELECT {EVENT_COLUMNS} FROM eventstore_event WHERE position = %s"
 """The event at a position."""
 

@@ -1,7 +1,7 @@
 """Loading aggregates: the newest snapshot that this code wrote, and the events since."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from itertools import takewhile
 from operator import attrgetter
@@ -16,6 +16,7 @@ from eventstore import store
 from eventstore.aggregates import Aggregate
 from eventstore.codec import Recorded
 from eventstore.errors import StreamNotFound, UnreadableCode
+from eventstore.events import Event
 from eventstore.fingerprint.name_resolution import Project
 from eventstore.fingerprint.normal_form import Form, as_text
 from eventstore.fingerprint.reader import Reader
@@ -77,12 +78,21 @@ def get(kind: type[A], stream_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> A:
 
 
 def get_before(
-    kind: type[A], stream_id: UUID, later: Callable[[Recorded], bool], *, using: str = DEFAULT_DB_ALIAS
+    kind: type[A],
+    stream_id: UUID,
+    later: Callable[[Recorded], bool],
+    *,
+    only: Collection[type[Event]] = (),
+    using: str = DEFAULT_DB_ALIAS,
 ) -> A:
-    """The aggregate as it was before the first of its events that is `later`. Raises `StreamNotFound` where there was
-    none before.
+    """The aggregate as it was before the first of its events that is `later`, of a long stream as far as the events
+    `only` tell. Raises `StreamNotFound` where there was none before.
     """
-    events = takewhile(lambda recorded: not later(recorded), store.read_stream(stream_id, using=using))
+    if only:
+        recorded = store.read_types(stream_id, [event.stored for event in only], using=using)
+    else:
+        recorded = store.read_stream(stream_id, using=using)
+    events = takewhile(lambda each: not later(each), recorded)
     aggregate = evolve(kind(stream_id), [*events], using=using)
     if not aggregate.exists:
         raise StreamNotFound

@@ -2,7 +2,7 @@
 ledger; `delivery` carries the rows out. They have no replay: whatever is rebuilt, no effect hears of it.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -126,9 +126,10 @@ class Effect(Subscriber):
         copy = _copy.get()
         return copy.requested_at if copy else meta.recorded_at
 
-    def look_up(self, kind: type[A], stream_id: UUID, meta: Meta) -> A:
+    def look_up(self, kind: type[A], stream_id: UUID, meta: Meta, *, only: Collection[type[Event]] = ()) -> A:
         """An aggregate as it was when the event was recorded, the same for every attempt at it: what is sent again says
-        the same. When staff have it done once more, deliberately, it is as it was when they did.
+        the same. When staff have it done once more, deliberately, it is as it was when they did. Of a long stream
+        `only` some events may be read: then it is no more than these tell.
 
         Raises `StreamNotFound`.
         """
@@ -137,7 +138,7 @@ class Effect(Subscriber):
         def later(recorded: Recorded) -> bool:
             return recorded.position > meta.position and not (copy and recorded.recorded_at <= copy.requested_at)
 
-        return repository.get_before(kind, stream_id, later)
+        return repository.get_before(kind, stream_id, later, only=only)
 
 
 def effect(
