@@ -20,6 +20,7 @@ from ordering.domain.conference_changes import (
     CancelConference,
     ChangeCancellationRule,
     ChangeCapacity,
+    ChangeMailNote,
     ChangePaymentTerms,
     ChangePool,
     ChangeSalesWindow,
@@ -59,6 +60,7 @@ from ordering.domain.order import (
     PlaceOrder,
     RefuseOrder,
     ReopenOrder,
+    RequestReminder,
     RequestStatusMail,
     TakeUpOrder,
 )
@@ -74,8 +76,16 @@ from ordering.domain.payment import (
     UnmatchedPayment,
 )
 from ordering.effects.customer import send_welcome
-from ordering.effects.order import send_confirmation, send_due, send_status
-from ordering.effects.refund import ask_provider
+from ordering.effects.order import (
+    send_cancellation,
+    send_confirmation,
+    send_expiry,
+    send_refusal,
+    send_reminder,
+    send_request,
+    send_status,
+)
+from ordering.effects.refund import ask_provider, send_refund_made, send_refund_request
 from ordering.processes.booking import Booking
 from ordering.processes.cancellation import Cancellation
 from ordering.processes.sale import Sale
@@ -89,8 +99,8 @@ COMMANDS = {
     Customer: (RegisterCustomer, ChangeCustomer),
     ConferenceSeats: (
         *(ScheduleConference, RenameConference, MoveConference, ChangeSalesWindow, CloseSales, ReopenSales),
-        *(CancelConference, CallOffOrders, ChangePaymentTerms, ChangeCancellationRule, LimitCustomers),
-        *(AddSeats, RepriceSeats, ChangeSeatType, ChangeCapacity, AddPool, ChangePool, AssignPools),
+        *(CancelConference, CallOffOrders, ChangeMailNote, ChangePaymentTerms, ChangeCancellationRule),
+        *(LimitCustomers, AddSeats, RepriceSeats, ChangeSeatType, ChangeCapacity, AddPool, ChangePool, AssignPools),
         *(HoldSeats, ReleaseHold, ReserveSeats, SellSeats, ReleaseSeats),
     ),
     Order: (
@@ -105,6 +115,7 @@ COMMANDS = {
         CancelOrder,
         CreditPayment,
         DebitRefund,
+        RequestReminder,
         RequestStatusMail,
     ),
     Payment: (RequestPayment, AcceptPayment, AwaitPayment, DeclinePayment, RefundPayment),
@@ -138,10 +149,16 @@ SAGAS = (Booking(), Sale(), Cancellation())
 
 EFFECTS = (
     send_welcome,
+    send_request,
+    send_reminder,
     send_confirmation,
+    send_refusal,
+    send_expiry,
+    send_cancellation,
     send_status,
-    send_due,
     ask_provider,
+    send_refund_request,
+    send_refund_made,
 )
 
 commands.register(COMMANDS)

@@ -13,16 +13,19 @@ import msgspec
 from django import forms
 from django.http import QueryDict
 
+from eventstore import repository
 from eventstore.context import new_id
 from ordering.admin.formatting import cancellation_rule, in_zone, money, payment_terms
 from ordering.admin.schedule import DayInput, MomentField, PriceField, RuleForm, SeatTypeForm, TimeZoneField
 from ordering.admin.seating import Seating
-from ordering.domain.conference import AddSeats
+from ordering.domain.conference import AddSeats, ConferenceSeats
 from ordering.domain.conference_changes import (
+    MAIL_NOTE_LIMIT,
     AddPool,
     AssignPools,
     ChangeCancellationRule,
     ChangeCapacity,
+    ChangeMailNote,
     ChangePaymentTerms,
     ChangePool,
     ChangeSalesWindow,
@@ -282,6 +285,27 @@ class Reopen(Act):
         return ReopenSales(**self.about_it())
 
 
+class MailNote(Act):
+    verb, done = "Change the paragraph for mails", "Mails have another paragraph from now on."
+    warning = "It stands in every mail about an order for this conference, as plain text."
+    blamed = {"mail-note-too-long": "note"}
+
+    note = forms.CharField(
+        label="Paragraph",
+        max_length=MAIL_NOTE_LIMIT,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 6}),
+        help_text="Such as how to get there, or whom to ask. Empty for none.",
+    )
+
+    def known(self) -> Mapping[str, Any]:
+        return {"note": repository.get(ConferenceSeats, self.conference.pk).mail_note}
+
+    def command(self) -> ConferenceChange:
+        note = self.cleaned_data["note"].replace("\r\n", "\n")
+        return ChangeMailNote(**self.about_it(), note=note)
+
+
 class MoreSeats(Act, SeatTypeForm):
     verb, done = "Add seats", "The seats are added."
     warning = (
@@ -473,6 +497,7 @@ ACTS: Mapping[str, type[Act]] = {
     "limit-customers": CustomerLimit,
     "close-sales": Close,
     "open-sales": Reopen,
+    "mail-note": MailNote,
     "add-seats": MoreSeats,
     "add-pool": NewPool,
     "price": SeatPrice,

@@ -1,10 +1,8 @@
 """How values of the business are shown."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.urls import reverse
 from django.utils.formats import date_format
@@ -12,14 +10,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from ordering.domain.terms import CancellableUntil, CancellationRule, PaymentTerms
+from ordering.templatetags.moments import in_zone
 from ordering.templatetags.money import money
 
 __all__ = ["cancellation_rule", "in_zone", "link", "money", "payment_terms", "seats"]
-
-
-def in_zone(moment: datetime, time_zone: str) -> str:
-    """As the clocks of the zone show it, and which zone that is."""
-    return f"{date_format(moment.astimezone(ZoneInfo(time_zone)), 'j M Y H:i')} {time_zone}"
 
 
 def link(model: str, key: UUID, text: str | None) -> SafeString:

@@ -13,6 +13,7 @@ import msgspec
 from eventstore.aggregates import Aggregate, Command, Facts, command, handles, on
 from eventstore.events import Event, event
 from ordering.domain.conference_changes import (
+    MAIL_NOTE_LIMIT,
     AddPool,
     AssignPools,
     CallOffOrders,
@@ -20,6 +21,7 @@ from ordering.domain.conference_changes import (
     CancellationRuleChanged,
     ChangeCancellationRule,
     ChangeCapacity,
+    ChangeMailNote,
     ChangePaymentTerms,
     ChangePool,
     ChangeSalesWindow,
@@ -34,6 +36,7 @@ from ordering.domain.conference_changes import (
     HoldReleased,
     HoldSeats,
     LimitCustomers,
+    MailNoteChanged,
     MoveConference,
     OrdersCalledOff,
     PaymentTermsChanged,
@@ -71,6 +74,7 @@ from ordering.domain.errors import (
     InvalidQuantity,
     InvalidSalesWindow,
     InvalidSeatType,
+    MailNoteTooLong,
     MixedCurrencies,
     NameNeeded,
     NoSeatTypes,
@@ -236,6 +240,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     starts_at: datetime
     time_zone: str
     place: str
+    mail_note: str
     opens_at: datetime
     closes_at: datetime
     sales_closed: bool
@@ -258,6 +263,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     def __init__(self, stream_id: UUID) -> None:
         super().__init__(stream_id)
         self.name, self.starts_at, self.time_zone, self.place = "", NEVER, "UTC", ""
+        self.mail_note = ""
         self.opens_at, self.closes_at = NEVER, NEVER
         self.sales_closed, self.cancelled = False, False
         self.payment_terms = PaymentTerms()
@@ -393,6 +399,15 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         if facts.now >= self.closes_at:
             raise SalesWindowOver
         self.record(SalesReopened(conference_id=self.id))
+
+    @handles(ChangeMailNote)
+    def change_mail_note(self, command: ChangeMailNote, facts: Facts) -> None:
+        self._check(command)
+        note = command.note.strip()
+        if len(note) > MAIL_NOTE_LIMIT:
+            raise MailNoteTooLong
+        if note != self.mail_note:
+            self.record(MailNoteChanged(conference_id=self.id, note=note))
 
     @handles(CancelConference)
     def cancel(self, command: CancelConference, facts: Facts) -> None:
@@ -626,6 +641,10 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     @on(SalesReopened)
     def _sales_reopened(self, event: SalesReopened) -> None:
         self.sales_closed = False
+
+    @on(MailNoteChanged)
+    def _mail_note_changed(self, event: MailNoteChanged) -> None:
+        self.mail_note = event.note
 
     @on(ConferenceCancelled)
     def _cancelled(self, event: ConferenceCancelled) -> None:

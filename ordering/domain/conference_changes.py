@@ -11,6 +11,9 @@ from eventstore.events import Event, event
 from ordering.domain.terms import CancellationRule, PaymentTerms
 from ordering.domain.values import Moment, Money
 
+MAIL_NOTE_LIMIT = 1_000
+"""How many characters a paragraph of the organizer's may have."""
+
 
 class Pool(msgspec.Struct, frozen=True):
     """Room that several seat types share, such as a hall: every seat of theirs takes one place in it."""
@@ -62,6 +65,14 @@ class SalesClosed(Event):
 @event("conference.sales-reopened")
 class SalesReopened(Event):
     conference_id: UUID
+
+
+@event("conference.mail-note-changed")
+class MailNoteChanged(Event):
+    """A paragraph of the organizer's in every mail about an order from now on; none if it is empty."""
+
+    conference_id: UUID
+    note: str
 
 
 @event("conference.cancelled")
@@ -224,6 +235,13 @@ class CloseSales(ConferenceChange):
 @command("conference.reopen-sales", stream="conference_id")
 class ReopenSales(ConferenceChange):
     """The sales window counts again."""
+
+
+@command("conference.change-mail-note", stream="conference_id")
+class ChangeMailNote(ConferenceChange):
+    """Plain text of at most `MAIL_NOTE_LIMIT` characters; empty for none."""
+
+    note: str
 
 
 @command("conference.cancel", stream="conference_id")

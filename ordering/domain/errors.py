@@ -87,6 +87,12 @@ class ReasonNeeded(DomainError):
     code = "reason-needed"
 
 
+class MailNoteTooLong(DomainError):
+    """The paragraph for mails has too many characters."""
+
+    code = "mail-note-too-long"
+
+
 class UnknownTimeZone(DomainError):
     """A time zone is known by its IANA name, such as Europe/Berlin."""
 

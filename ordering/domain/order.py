@@ -152,6 +152,13 @@ class OrderReopened(Event):
     grace: int
 
 
+@event("order.reminder-requested")
+class OrderReminderRequested(Event):
+    """Time to pay is running out."""
+
+    order_id: UUID
+
+
 @event("order.status-mail-requested")
 class OrderStatusMailRequested(Event):
     order_id: UUID
@@ -247,6 +254,13 @@ class DebitRefund(Command):
 
 @command("order.take-up", stream="order_id")
 class TakeUpOrder(Command):
+    order_id: UUID
+
+
+@command("order.request-reminder", stream="order_id")
+class RequestReminder(Command):
+    """Only an order that waits for money is reminded of."""
+
     order_id: UUID
 
 
@@ -421,6 +435,11 @@ class Order(Aggregate, category="order"):
         fee = self._fee_by_rule(facts) if command.keep is None else self._fee_by_staff(command.keep)
         self.record(OrderCancelled(order_id=self.id, reason=command.reason, fee=fee))
 
+    @handles(RequestReminder)
+    def request_reminder(self, command: RequestReminder, facts: Facts) -> None:
+        if self.status is Status.PLACED and self.due.amount > 0:
+            self.record(OrderReminderRequested(order_id=self.id))
+
     @handles(RequestStatusMail)
     def request_status_mail(self, command: RequestStatusMail, facts: Facts) -> None:
         self.record(OrderStatusMailRequested(order_id=self.id, customer_id=self.customer_id))
@@ -485,6 +504,10 @@ class Order(Aggregate, category="order"):
     def _cancelled(self, event: OrderCancelled) -> None:
         self.status = Status.CANCELLED
         self.fee = event.fee or self.fee
+
+    @on(OrderReminderRequested)
+    def _reminder_requested(self, event: OrderReminderRequested) -> None:
+        """A mail changes nothing about the order."""
 
     @on(OrderStatusMailRequested)
     def _status_mail_requested(self, event: OrderStatusMailRequested) -> None:

@@ -4,41 +4,67 @@ The Date is that of the attempt: mail programs sort by it, and servers take a ma
 that of an event may be once its mail is sent.
 """
 
+import re
 import smtplib
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.template.loader import render_to_string
+from django.utils.text import Truncator
 
 from eventstore.events import Meta
 from ordering.domain.mail import MailSent
 from sagas.effects.effect import Effect
 from sagas.errors import PermanentFailure, TemporaryFailure
 
+LONGEST_NAME = 60
+GAP = re.compile(r"\n{3,}")
+"""What a part of a template leaves that has nothing to say."""
+
+
+class Attachment(NamedTuple):
+    """A file that goes with a mail."""
+
+    name: str
+    content: bytes
+    kind: str
+
 
 def send(template: str, *, to: str, message_id: UUID, **values: Any) -> None:
-    """Send `mail/<template>.{subject.txt,txt,html}` to one address.
+    """Send what `compose` makes of this.
 
     Raises `PermanentFailure` if the mail server refuses the recipient or the mail for good, and `TemporaryFailure` if
     it refuses them for now, can't be reached, or won't talk to us. Any other error gets out, such as a connection that
     breaks or an answer that doesn't come: it may have taken the mail.
     """
-    values["base_url"] = settings.BASE_URL
+    _hand_over(compose(template, to=to, message_id=message_id, **values), get_connection())
+
+
+def compose(
+    template: str, *, to: str, message_id: UUID, name: str, attachments: Sequence[Attachment] = (), **values: Any
+) -> EmailMultiAlternatives:
+    """A mail to one address, of `mail/<template>.{subject.txt,txt,html}`. The name is whatever somebody wrote: the mail
+    has the beginning of it, in one line.
+    """
+    values |= {"base_url": settings.BASE_URL, "name": Truncator(" ".join(name.split())).chars(LONGEST_NAME)}
     subject, text, html = (
         render_to_string(f"mail/{template}.{part}", values) for part in ("subject.txt", "txt", "html")
     )
     mail = EmailMultiAlternatives(
         subject=" ".join(subject.split()),
-        body=text,
+        body=GAP.sub("\n\n", text),
         to=[to],
         headers={"Message-ID": _header(message_id)},
     )
     mail.attach_alternative(html, "text/html")
-    _hand_over(mail, get_connection())
+    for attachment in attachments:
+        mail.attach(*attachment)
+    return mail
 
 
 def sent(effect: Effect, meta: Meta) -> MailSent:

@@ -1,5 +1,8 @@
 from eventstore.events import Meta
-from ordering.domain.finance import RefundAnswered, RefundRequested
+from ordering.domain.finance import RefundAnswered, RefundRequested, RefundSettled
+from ordering.domain.mail import MailSent
+from ordering.domain.order import Order
+from ordering.effects import order_mail
 from ordering.providers import registry
 from ordering.providers.provider import RefundAnswer, RefundOutcome
 from sagas.effects.effect import AT_LEAST_ONCE, effect
@@ -24,3 +27,23 @@ def ask_provider(event: RefundRequested, meta: Meta) -> RefundAnswered:
         refund_reference=answer.reference,
         reason=answer.reason,
     )
+
+
+@effect("mail.refund-requested", on=RefundRequested, delivery=AT_LEAST_ONCE, retries=8)
+def send_refund_request(event: RefundRequested, meta: Meta) -> MailSent | None:
+    """Tell the customer that money is on its way back: once, however often the provider has to be asked. Of money that
+    nobody knows there is nobody to tell.
+    """
+    if event.order_id is None or event.attempt > 1:
+        return None
+    order = send_refund_request.look_up(Order, event.order_id, meta)
+    return order_mail.send(send_refund_request, order, meta, "refund_requested", amount=event.amount)
+
+
+@effect("mail.refund-made", on=RefundSettled, delivery=AT_LEAST_ONCE, retries=8)
+def send_refund_made(event: RefundSettled, meta: Meta) -> MailSent | None:
+    """Tell the customer that money has gone back."""
+    if event.order_id is None:
+        return None
+    order = send_refund_made.look_up(Order, event.order_id, meta)
+    return order_mail.send(send_refund_made, order, meta, "refund_made", amount=event.amount)

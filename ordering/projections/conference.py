@@ -22,6 +22,7 @@ from ordering.domain.conference_changes import (
     ConferenceRenamed,
     CustomerLimitChanged,
     HoldReleased,
+    MailNoteChanged,
     PaymentTermsChanged,
     PoolAdded,
     PoolCapacityChanged,
@@ -76,6 +77,10 @@ class SeatAvailability(Projection[ConferenceSummary], name="seat-availability", 
     @on(SalesReopened, key="conference_id")
     def sales_reopened(self, row: ConferenceSummary, event: SalesReopened, meta: Meta) -> None:
         row.status = Status.SCHEDULED
+        self._terms_changed(row, meta)
+
+    @on(MailNoteChanged, key="conference_id")
+    def mail_note_changed(self, row: ConferenceSummary, event: MailNoteChanged, meta: Meta) -> None:
         self._terms_changed(row, meta)
 
     @on(ConferenceCancelled, key="conference_id")

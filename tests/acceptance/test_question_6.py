@@ -87,7 +87,7 @@ def test_it_is_not_sent_again_when_everything_is_rebuilt_and_verified():
     order = shop.order(shop.customer(), shop.conference_on_sale())
     with mail_server() as (server, url), worker(EMAIL_URL=url), clock(EMAIL_URL=url):
         shop.pay(order)
-        eventually(lambda: len(server.received) == 2)
+        eventually(lambda: len(server.received) == 3)
         eventually(lambda: not Delivery.objects.exclude(status="done").exists())
         before = list(Delivery.objects.order_by("pk").values())
         projections = [subscriber.name for subscriber in registry if isinstance(subscriber, Projection)]
@@ -97,7 +97,7 @@ def test_it_is_not_sent_again_when_everything_is_rebuilt_and_verified():
         for name in projections:
             perform(Verify(target=name), by="ada")
         eventually(lambda: Generation.objects.filter(status="verified").count() == len(projections), 60)
-    assert len(server.received) == 2
+    assert len(server.received) == 3
     assert list(Delivery.objects.order_by("pk").values()) == before
 
 

@@ -13,8 +13,8 @@ from eventstore.testing import reset
 from eventstore.testing.subscribers import CHECKS, given, rows
 from ordering.domain.conference_changes import CancelConference
 from ordering.domain.customer import ChangeCustomer
-from ordering.domain.finance import FailRefund, RefundRequested
-from ordering.domain.order import RequestStatusMail
+from ordering.domain.finance import FailRefund, RefundRequested, SettleRefund
+from ordering.domain.order import CancelOrder, ExpireOrder, RequestReminder, RequestStatusMail
 from ordering.domain.payment import KeepUnmatched, unmatched_payment_id
 from sagas.models import Delivery, Instance, OutboxCommand, Timer, Transition
 from tests.integration import shop
@@ -46,9 +46,17 @@ def history(clean):
     shop.pay(order, seats=1)
     shop.pay(order, seats=2, reference="THE REST, AND MORE")
     dispatch(RequestStatusMail(order_id=order))
+    unpaid = shop.order(ada, conference)
+    dispatch(RequestReminder(order_id=unpaid))
+    dispatch(ExpireOrder(order_id=unpaid))
+    shop.order(ada, shop.conference_on_sale(capacity=1), seats=2)
     (refund,) = store.read(0, store.head(), [RefundRequested.stored], 10)
     assert isinstance(refund.event, RefundRequested)
     dispatch(FailRefund(account_id=refund.stream_id, refund_id=refund.event.refund_id, reason="no"))
+    dispatch(CancelOrder(order_id=order))
+    refund = store.read(0, store.head(), [RefundRequested.stored], 10)[-1]
+    assert isinstance(refund.event, RefundRequested)
+    dispatch(SettleRefund(account_id=refund.stream_id, refund_id=refund.event.refund_id))
     unknown = unmatched_payment_id("bank", "R")
     dispatch(KeepUnmatched(payment_id=unknown, provider="bank", reference="R", amount=shop.PRICE))
     cancelled = shop.conference_on_sale()

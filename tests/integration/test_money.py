@@ -17,11 +17,12 @@ from eventstore.context import new_id
 from eventstore.subscriptions import feeding
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Mode
-from ordering.domain.conference import Line, PricedLine, ScheduleConference, SeatType
+from ordering.domain.conference import Line, ScheduleConference, SeatType
 from ordering.domain.order import PlaceOrder
 from ordering.domain.payment import AcceptPayment
 from ordering.domain.values import Money, payment_id_of
 from ordering.effects import mail
+from ordering.effects.order_mail import Seats
 from ordering.models import OrderSummary
 from ordering.pages.links import profile_url
 from tests.integration import shop
@@ -94,16 +95,15 @@ def test_pages_show_amounts_in_the_decimals_of_their_currency(client, price, tot
     ("price", "unit", "total"), [(YEN, "1250 JPY", "2500 JPY"), (DINARS, "1.005 KWD", "2.010 KWD")]
 )
 def test_mails_say_amounts_in_the_decimals_of_their_currency(price, unit, total):
-    lines, order_id = (PricedLine("standard", 2, price),), new_id()
     said = {
         "name": "Ada",
         "number": "BX-1",
-        "lines": lines,
+        "lines": [Seats("Standard", 2, price)],
         "total": price * 2,
-        "order_id": order_id,
+        "paid": price * 2,
         "status": "placed",
     }
-    for template in ("order_confirmation", "order_status"):
+    for template in ("order_cancelled", "order_status"):
         mail.send(template, to="ada@example.org", message_id=new_id(), **said)
     for sent in outbox.outbox:
         assert isinstance(sent, outbox.EmailMultiAlternatives)

@@ -162,7 +162,7 @@ def test_an_order_that_is_paid_in_part_waits_for_the_rest_and_is_confirmed_by_it
     dispatch(AcceptPayment(payment_id=rest, amount=shop.PRICE * 2, reference="REST"))
     assert status_of(order) == "confirmed"
     assert balance_of(order) == (3 * PRICE, 0, 0)
-    assert Delivery.objects.filter(effect="mail.payment-due").count() == 1
+    assert Delivery.objects.filter(effect="mail.payment-requested").count() == 2
 
 
 def test_an_order_that_is_never_paid_in_full_expires_and_what_was_paid_goes_back():
@@ -313,4 +313,5 @@ def test_every_sync_subscriber_has_seen_everything_when_the_command_returns():
     behind = SubscriberRow.objects.filter(mode="sync", checkpoint__lt=head)
     assert not behind.exists()
     assert not OutboxCommand.objects.exclude(status="done").exists()
-    assert set(Delivery.objects.values_list("effect", flat=True)) == {"mail.welcome", "mail.order-confirmation"}
+    mails = {"mail.welcome", "mail.payment-requested", "mail.order-confirmation"}
+    assert {*Delivery.objects.values_list("effect", flat=True)} == mails

@@ -86,6 +86,7 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "conference.sales-window-changed",
         "conference.sales-closed",
         "conference.sales-reopened",
+        "conference.mail-note-changed",
         "conference.cancelled",
         "conference.orders-called-off",
         "conference.payment-terms-changed",
@@ -119,6 +120,7 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "order.underpaid",
         "order.refund-debited",
         "order.taken-up",
+        "order.reminder-requested",
         "payment.requested",
         "payment.accepted",
         "payment.pending",
@@ -135,7 +137,7 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "refund.failed",
         "mail.sent",
     }
-    assert len(EVENTS) == 59
+    assert len(EVENTS) == 61
 
 
 def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregate() -> None:
@@ -145,7 +147,7 @@ def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregat
 
 
 def test_every_command_has_a_stored_name_of_its_own() -> None:
-    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 54
+    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 56
 
 
 def test_every_command_names_its_stream() -> None:

@@ -33,6 +33,7 @@ from ordering.domain.conference import (
     SellSeats,
 )
 from ordering.domain.conference_changes import (
+    MAIL_NOTE_LIMIT,
     AddPool,
     AssignPools,
     CallOffOrders,
@@ -40,6 +41,7 @@ from ordering.domain.conference_changes import (
     CancellationRuleChanged,
     ChangeCancellationRule,
     ChangeCapacity,
+    ChangeMailNote,
     ChangePaymentTerms,
     ChangePool,
     ChangeSalesWindow,
@@ -53,6 +55,7 @@ from ordering.domain.conference_changes import (
     HoldReleased,
     HoldSeats,
     LimitCustomers,
+    MailNoteChanged,
     MoveConference,
     OrdersCalledOff,
     PaymentTermsChanged,
@@ -88,6 +91,7 @@ from ordering.domain.errors import (
     InvalidQuantity,
     InvalidSalesWindow,
     InvalidSeatType,
+    MailNoteTooLong,
     MixedCurrencies,
     NameNeeded,
     NotEnoughSeats,
@@ -219,6 +223,18 @@ def test_a_conference_is_renamed() -> None:
     assert when(on_sale(*seats.recorded), RENAME) == []
     with pytest.raises(NameNeeded):
         when(on_sale(), msgspec.structs.replace(RENAME, name=" "))
+
+
+def test_mails_have_a_paragraph_of_the_organizers_that_is_not_too_long() -> None:
+    noted = MailNoteChanged(conference_id=CONFERENCE, note="The doors open at 8.")
+    change = ChangeMailNote(conference_id=CONFERENCE, note=" The doors open at 8.\n")
+    assert when(on_sale(), change) == [noted]
+    assert when(on_sale(noted), change) == []
+    assert when(on_sale(noted), msgspec.structs.replace(change, note=" "))
+    longest = "n" * MAIL_NOTE_LIMIT
+    assert when(on_sale(), msgspec.structs.replace(change, note=longest))
+    with pytest.raises(MailNoteTooLong):
+        when(on_sale(), msgspec.structs.replace(change, note=longest + "n"))
 
 
 def test_a_conference_is_moved() -> None:

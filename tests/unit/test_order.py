@@ -61,6 +61,7 @@ from ordering.domain.order import (
     OrderExtended,
     OrderPlaced,
     OrderRefused,
+    OrderReminderRequested,
     OrderReopened,
     OrderStatusMailRequested,
     OrderTakenUp,
@@ -70,6 +71,7 @@ from ordering.domain.order import (
     RefundDebited,
     RefuseOrder,
     ReopenOrder,
+    RequestReminder,
     RequestStatusMail,
     Status,
     TakeUpOrder,
@@ -592,3 +594,10 @@ def test_what_is_brought_forward_is_not_counted_twice() -> None:
     order = given(Order, ORDER, PLACED, CONFIRMED, CANCELLED)
     assert when(order, credit("398.00", brought_forward=True)) == [credited("398.00", "0.00", brought_forward=True)]
     assert order.due == euros("0.00")
+
+
+def test_only_an_order_that_waits_for_money_is_reminded_of() -> None:
+    remind = RequestReminder(order_id=ORDER)
+    assert when(given(Order, ORDER, PLACED), remind) == [OrderReminderRequested(order_id=ORDER)]
+    for ended in (CONFIRMED, EXPIRED, CANCELLED):
+        assert when(given(Order, ORDER, PLACED, ended), remind) == []

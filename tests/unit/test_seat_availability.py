@@ -13,6 +13,7 @@ from ordering.domain.conference import ConferenceSeats, SeatsReleased
 from ordering.domain.conference_changes import (
     ConferenceMoved,
     ConferenceRenamed,
+    MailNoteChanged,
     PoolRenamed,
     SalesReopened,
     SalesWindowChanged,
@@ -84,7 +85,8 @@ def test_a_row_says_the_terms_of_now() -> None:
 
 
 def test_the_version_of_the_terms_is_that_of_the_aggregate() -> None:
-    events = (*IN_POOLS, RESERVED, HELD, SOLD)
+    noted = MailNoteChanged(conference_id=CONFERENCE, note="The doors open at 8.")
+    events = (*IN_POOLS, RESERVED, HELD, SOLD, noted)
     seats = given(ConferenceSeats, CONFERENCE, *ON_SALE, *events)
     row = row_of(*events)
     assert (row.version, row.terms_version) == (seats.version, seats.terms_version)

@@ -196,6 +196,16 @@ def test_a_conference_is_renamed_and_moved_and_has_another_sales_window(client, 
     assert [entry.user for entry in LogEntry.objects.all()] == 3 * [may_change]
 
 
+def test_mails_get_a_paragraph_which_the_form_then_shows(client, may_change, conference):
+    do(client, address(conference, "mail-note"), note="The doors open at 8.\r\nBring your pass.")
+    assert newest().data["note"] == "The doors open at 8.\nBring your pass."
+    form = client.get(address(conference, "mail-note")).context["form"]
+    assert form.initial["note"] == "The doors open at 8.\nBring your pass."
+    assert do(client, address(conference, "mail-note"), note="n" * 1001).context["form"].errors["note"]
+    do(client, address(conference, "mail-note"), note="")
+    assert newest().data["note"] == ""
+
+
 def test_sales_are_closed_for_a_reason_and_opened_again(client, may_change, conference):
     assert do(client, address(conference, "close-sales")).context["form"].errors["reason"]
     do(client, address(conference, "close-sales"), reason="The hall is in doubt.")

@@ -1,0 +1,166 @@
+"""The mails about an order, from the event to a mail server."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from email.message import EmailMessage
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from icalendar import Calendar
+
+from eventstore.commands import dispatch
+from eventstore.models import StoredEvent, SubscriberRow
+from eventstore.operations.base import perform
+from eventstore.subscriptions.registry import registry
+from eventstore.testing import only_handlers
+from ordering.domain.conference_changes import ChangeMailNote, RenameConference
+from ordering.domain.order import CancelOrder, ExpireOrder, OrderReminderRequested, RequestReminder
+from ordering.domain.payment import RequestPayment
+from ordering.domain.values import payment_id_of
+from ordering.effects.order import send_expiry, send_refusal, send_request
+from sagas.effects import delivery
+from sagas.models import Delivery
+from sagas.operations import SendCopy
+from sagas.testing import bring_to_rest, let_pass
+from tests.integration import shop
+from tests.integration.processes import MailServer, mail_server
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[MailServer, str]]:
+    with mail_server() as started:
+        yield started
+
+
+@pytest.fixture
+def mails(server: tuple[MailServer, str], settings: Any) -> list[EmailMessage]:
+    """What arrives."""
+    received, address = server[0].received, urlsplit(server[1])
+    received.clear()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = address.hostname, address.port
+    return received
+
+
+def about(mails: list[EmailMessage]) -> list[str]:
+    """What the mails say of an order in their subjects, without its number."""
+    return [" ".join(mail["Subject"].split()[3:]) for mail in mails if "BX-" in mail["Subject"]]
+
+
+def text(mail: EmailMessage, kind: str = "plain") -> str:
+    body = mail.get_body((kind,))
+    assert body
+    content: str = body.get_content()
+    return content
+
+
+def test_a_sale_that_goes_well_is_told_with_how_to_pay_and_then_with_a_calendar(mails):
+    conference = shop.conference_on_sale()
+    dispatch(ChangeMailNote(conference_id=conference, note="The doors open at 8."))
+    order = shop.order(shop.customer(), conference, 2)
+    bring_to_rest()
+    shop.pay(order, 2)
+    bring_to_rest()
+    assert about(mails) == ["199.00 EUR to pay", "is confirmed"]
+    asked, confirmed = mails[1:]
+    assert f"/sandbox/payments/{payment_id_of(order)}" in text(asked)
+    for mail in (asked, confirmed):
+        assert "The doors open at 8." in text(mail)
+        assert "2 x Standard" in text(mail)
+        assert "Hello Ada Lovelace," in text(mail, "html")
+    (file,) = confirmed.iter_attachments()
+    assert (file.get_content_type(), file.get_filename()) == ("text/calendar", "conference.ics")
+    (entry,) = Calendar.from_ical(file.get_content()).events
+    assert (entry["SUMMARY"], entry["UID"]) == ("PyCon", f"{order}@boxoffice.localhost")
+    told = StoredEvent.objects.filter(type="mail.sent").values_list("data__message_id", flat=True)
+    assert sorted(told) == sorted(mail["Message-ID"] for mail in mails)
+
+
+def test_an_order_that_expires_is_told_to_have(mails):
+    order = shop.order(shop.customer(), shop.conference_on_sale(), 2)
+    shop.pay(order, 1)
+    let_pass(timedelta(hours=1))
+    bring_to_rest()
+    said = [
+        "199.00 EUR to pay",
+        "99.50 EUR still due",
+        "has expired",
+        "99.50 EUR on its way back",
+        "99.50 EUR sent back",
+    ]
+    assert sorted(about(mails)) == sorted(said)
+    (expired,) = (mail for mail in mails if "expired" in mail["Subject"])
+    assert "What you have paid, 99.50 EUR, goes back to you." in text(expired)
+
+
+def test_an_order_without_seats_is_told_so_and_nobody_is_asked_to_pay(mails):
+    shop.order(shop.customer(), shop.conference_on_sale(capacity=1), 2)
+    bring_to_rest()
+    assert about(mails) == ["no seats"]
+
+
+def test_an_order_that_costs_nothing_is_confirmed_and_nobody_is_asked_to_pay(mails):
+    shop.order(shop.customer(), shop.conference_on_sale(price=shop.PRICE * 0))
+    bring_to_rest()
+    assert about(mails) == ["is confirmed"]
+
+
+def test_a_refund_that_fails_is_not_told_and_neither_is_that_it_is_tried_again(mails):
+    order = shop.order(shop.customer(), shop.conference_on_sale())
+    shop.pay(order, reference="NOREFUND-1")
+    dispatch(CancelOrder(order_id=order))
+    bring_to_rest()
+    assert sorted(about(mails)) == sorted(
+        ["99.50 EUR to pay", "is confirmed", "is cancelled", "99.50 EUR on its way back"]
+    )
+
+
+def test_nobody_is_asked_to_pay_for_an_order_that_was_cancelled_just_before(mails):
+    with only_handlers("order-summaries"):
+        order = shop.order(shop.customer(), shop.conference_on_sale())
+        dispatch(CancelOrder(order_id=order))
+        dispatch(RequestPayment(payment_id=payment_id_of(order), order_id=order, amount=shop.PRICE, provider="sandbox"))
+    bring_to_rest()
+    assert Delivery.objects.get(effect=send_request.name).status == "done"
+    assert about(mails) == ["is cancelled"]
+
+
+def test_only_an_order_that_waits_for_money_is_reminded_of(mails):
+    order = shop.order(shop.customer(), shop.conference_on_sale())
+    dispatch(RequestReminder(order_id=order))
+    shop.pay(order)
+    dispatch(RequestReminder(order_id=order))
+    bring_to_rest()
+    assert about(mails).count("99.50 EUR still to pay") == 1
+    assert StoredEvent.objects.filter(type=OrderReminderRequested.stored).count() == 1
+
+
+def test_a_mail_that_is_sent_late_tells_the_names_of_then_and_a_copy_those_of_now(mails):
+    conference = shop.conference_on_sale()
+    shop.order(shop.customer(), conference)
+    dispatch(RenameConference(conference_id=conference, name="EuroPython"))
+    assert delivery.deliver_one(send_request)
+    row = Delivery.objects.get(effect=send_request.name)
+    perform(SendCopy(target=send_request.name, delivery=row.pk), by="anna", reason="it was lost")
+    assert delivery.deliver_one(send_request)
+    first, copy = map(text, mails)
+    assert "PyCon" in first
+    assert "EuroPython" in copy
+    assert len({mail["Message-ID"] for mail in mails}) == 2
+
+
+def test_nobody_is_told_of_orders_from_before_there_were_these_mails(mails):
+    new = [effect.name for effect in (send_request, send_expiry, send_refusal)]
+    shop.order(shop.customer(), shop.conference_on_sale(capacity=1), 2)
+    dispatch(ExpireOrder(order_id=shop.order(shop.customer(), shop.conference_on_sale())))
+    Delivery.objects.filter(effect__in=new).delete()
+    SubscriberRow.objects.filter(subscriber__in=new).delete()
+    registry.forget_rows()
+    bring_to_rest()
+    assert not about(mails)
+    shop.order(shop.customer(), shop.conference_on_sale())
+    bring_to_rest()
+    assert about(mails) == ["99.50 EUR to pay"]
