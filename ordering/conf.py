@@ -30,8 +30,16 @@ CANCELLATION_RATE = Setting(
     "a whole number above 0",
     is_count,
 )
+REMINDER_HOURS = Setting(
+    "PAYMENT_REMINDER_HOURS",
+    24.0,
+    "By which a reminder of an order that is not paid comes before its deadline. There is none where the order had "
+    "less than twice as long to be paid.",
+    "a number of hours above 0",
+    is_duration,
+)
 
-SETTINGS: Sequence[Setting[Any]] = (EXCESS, PENDING_HOURS, CANCELLATION_RATE)
+SETTINGS: Sequence[Setting[Any]] = (EXCESS, PENDING_HOURS, REMINDER_HOURS, CANCELLATION_RATE)
 
 
 def returned_at_once(provider: str) -> bool:
@@ -42,3 +50,8 @@ def returned_at_once(provider: str) -> bool:
 def pending_bound() -> timedelta:
     """How long an order is kept under a payment that is pending."""
     return timedelta(hours=PENDING_HOURS.get())
+
+
+def reminded_before() -> timedelta:
+    """How long before its deadline an order is reminded of."""
+    return timedelta(hours=REMINDER_HOURS.get())

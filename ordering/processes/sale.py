@@ -47,6 +47,7 @@ from ordering.domain.order import (
     OrderUnderpaid,
     PaymentCredited,
     RefuseOrder,
+    RequestReminder,
     TakeUpOrder,
 )
 from ordering.domain.payment import (
@@ -63,6 +64,7 @@ from sagas.steps import At, Cancel, Send, Step
 
 PAYMENT_TIMER = "payment-window"
 PENDING_TIMER = "payment-pending"
+REMINDER_TIMER = "payment-reminder"
 
 CANCELLED = "The order was cancelled."
 ENDED = "The order had ended when the payment arrived."
@@ -78,7 +80,8 @@ class SaleState(msgspec.Struct):
     `paid` says that money came in before finance kept books, and is not brought forward yet. `kept` is what came in and
     was not asked back, `asked` counts the payments asked for beyond the first, and `early` are credits that wait until
     it is clear whether there are seats. `due` is what a reopened order owes, and `grace` is how many minutes one
-    is kept beyond its deadline. `fee` is what stays of the money of an order that was cancelled.
+    is kept beyond its deadline. `fee` is what stays of the money of an order that was cancelled. `reminds` says that a
+    timer runs for a reminder.
     """
 
     order_id: UUID | None = None
@@ -100,6 +103,7 @@ class SaleState(msgspec.Struct):
     grace: int = 0
     fee: Money | None = None
     customer_id: UUID | None = None
+    reminds: bool = False
 
 
 class Sale(Saga[SaleState], name="sale", version=2):
@@ -123,6 +127,7 @@ class Sale(Saga[SaleState], name="sale", version=2):
         state.customer_id, state.grace = event.customer_id, event.grace
         yield self._reserve(state, event.order_id, event.conference_id)
         yield self._wait_until(event.expires_at, state, event.order_id)
+        yield from self._remind(event.expires_at, state, event.order_id, meta)
 
     @on(SeatsReserved, key="order_id")
     def reserved(self, state: SaleState, event: SeatsReserved, meta: Meta) -> Iterator[Step]:
@@ -168,6 +173,9 @@ class Sale(Saga[SaleState], name="sale", version=2):
     @on(OrderExtended, key="order_id")
     def extended(self, state: SaleState, event: OrderExtended, meta: Meta) -> Iterator[Step]:
         yield from self._move_timer(state, event.order_id, event.expires_at)
+
+        if not state.closed and not state.confirmed:
+            yield from self._remind(event.expires_at, state, event.order_id, meta)
 
     @on(DeadlineMoved, key="order_id")
     def deadline_moved(self, state: SaleState, event: DeadlineMoved, meta: Meta) -> Iterator[Step]:
@@ -233,6 +241,7 @@ class Sale(Saga[SaleState], name="sale", version=2):
         if state.conference_id:
             yield self._reserve(state, event.order_id, state.conference_id)
         yield self._wait_until(event.expires_at, state, event.order_id)
+        yield from self._remind(event.expires_at, state, event.order_id, meta)
 
     @on(OrderCancelled, key="order_id")
     def cancelled(self, state: SaleState, event: OrderCancelled, meta: Meta) -> Iterator[Step]:
@@ -336,6 +345,13 @@ class Sale(Saga[SaleState], name="sale", version=2):
         expires = ExpireOrder(order_id=order_id, deadline=deadline)
         return At(deadline + timedelta(minutes=state.grace), expires, name=PAYMENT_TIMER)
 
+    def _remind(self, deadline: datetime, state: SaleState, order_id: UUID, meta: Meta) -> Iterator[Step]:
+        """Who has long enough for that."""
+        before = conf.reminded_before()
+        if deadline - meta.recorded_at >= 2 * before:
+            state.reminds = True
+            yield At(deadline - before, RequestReminder(order_id=order_id), name=REMINDER_TIMER)
+
     def _move_timer(self, state: SaleState, order_id: UUID, deadline: datetime) -> Iterator[Step]:
         if not state.closed and not state.confirmed:
             yield from self._stop_waiting(state)
@@ -346,8 +362,14 @@ class Sale(Saga[SaleState], name="sale", version=2):
 
     def _stop_waiting(self, state: SaleState) -> Iterator[Step]:
         yield Cancel(PAYMENT_TIMER)
+        yield from self._remind_no_more(state)
         if state.pending_until is not None:
             yield Cancel(PENDING_TIMER)
+
+    def _remind_no_more(self, state: SaleState) -> Iterator[Step]:
+        if state.reminds:
+            state.reminds = False
+            yield Cancel(REMINDER_TIMER)
 
     def _refund(self, event: PaymentCredited, amount: Money, reason: str) -> Step:
         return Send(

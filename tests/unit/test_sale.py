@@ -46,6 +46,7 @@ from ordering.domain.order import (
     OrderUnderpaid,
     PaymentCredited,
     RefuseOrder,
+    RequestReminder,
     TakeUpOrder,
 )
 from ordering.domain.payment import (
@@ -66,6 +67,7 @@ from ordering.processes.sale import (
     NO_SEATS,
     PAYMENT_TIMER,
     PENDING_TIMER,
+    REMINDER_TIMER,
     TOO_LITTLE,
     TOO_MUCH,
     WRONG_CURRENCY,
@@ -521,3 +523,36 @@ def test_an_order_that_version_1_asked_money_for_is_paid_under_version_2() -> No
 
 def test_a_late_payment_for_an_order_that_ended_under_version_1_goes_back() -> None:
     assert react(as_version_1_left_it(paid=False, closed=True), PAID) == [all_back(AS_ENDED)]
+
+
+DAYS = msgspec.structs.replace(PLACED, expires_at=NOON + timedelta(days=3))
+REMINDED_AT = DAYS.expires_at - timedelta(hours=settings.PAYMENT_REMINDER_HOURS)
+
+
+def test_an_order_with_days_to_be_paid_is_reminded_of_a_day_before_they_are_over() -> None:
+    assert At(REMINDED_AT, RequestReminder(order_id=ORDER), name=REMINDER_TIMER) in tell(Sale, DAYS).last
+
+
+def test_an_order_with_less_than_twice_that_time_is_not_reminded_of() -> None:
+    short = msgspec.structs.replace(PLACED, expires_at=NOON + 2 * (DAYS.expires_at - REMINDED_AT))
+    shorter = msgspec.structs.replace(short, expires_at=short.expires_at - timedelta(seconds=1))
+
+    assert REMINDER_TIMER in [getattr(step, "name", "") for step in tell(Sale, short).last]
+    assert REMINDER_TIMER not in [getattr(step, "name", "") for step in tell(Sale, shorter).last]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        OrderConfirmed(order_id=ORDER),
+        OrderExpired(order_id=ORDER),
+        OrderCancelled(order_id=ORDER, reason=""),
+        PaymentPending(payment_id=PAYMENT, order_id=ORDER, reference="SOON"),
+    ],
+    ids=lambda event: event.stored,
+)
+def test_nobody_is_reminded_who_has_paid_or_need_not_any_more(event: Event) -> None:
+    told = tell(Sale, DAYS, RESERVED, event, event)
+
+    assert Cancel(REMINDER_TIMER) in told.steps[2]
+    assert Cancel(REMINDER_TIMER) not in told.last
