@@ -92,6 +92,7 @@ from ordering.processes.sale import Sale
 from ordering.projections.conference import SeatAvailability
 from ordering.projections.customer import CustomerProfiles
 from ordering.projections.finance import ExcessOfOrders, FailedRefunds, UnmatchedPayments
+from ordering.projections.journal import FinanceAccounts, Journal
 from ordering.projections.order import OrderSummaries
 from ordering.projections.payment import SalesByConference, SalesByDay
 
@@ -143,6 +144,8 @@ PROJECTIONS = (
     UnmatchedPayments(),
     ExcessOfOrders(),
     FailedRefunds(),
+    FinanceAccounts(),
+    Journal(),
 )
 
 SAGAS = (Booking(), Sale(), Cancellation())

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("ordering", "0009_money_to_look_at"),
+        ("ordering", "0010_journal"),
     ]
 
     operations = [

@@ -3,6 +3,7 @@
 from ordering.models.conference import ConferenceSummary
 from ordering.models.customer import CustomerAccount, CustomerProfile
 from ordering.models.finance import Excess, FailedRefund, UnmatchedMoney
+from ordering.models.journal import FinanceAccount, JournalEntry
 from ordering.models.order import OrderSummary
 from ordering.models.payment import ConferenceSales, DailySales
 
@@ -14,6 +15,8 @@ __all__ = [
     "DailySales",
     "Excess",
     "FailedRefund",
+    "FinanceAccount",
+    "JournalEntry",
     "OrderSummary",
     "UnmatchedMoney",
 ]

@@ -16,7 +16,7 @@ from ordering.domain.finance import FailRefund, RefundRequested
 from ordering.domain.order import CancelOrder
 from ordering.domain.payment import KeepUnmatched, PaymentAccepted, PaymentRefunded, unmatched_payment_id
 from ordering.domain.values import Money
-from ordering.models import ConferenceSales, CustomerProfile, OrderSummary
+from ordering.models import ConferenceSales, CustomerProfile, FinanceAccount, OrderSummary
 from ordering.projections.customer import CustomerProfiles
 from ordering.projections.payment import SalesByConference, SalesByDay
 from ordering.registry import PROJECTIONS
@@ -70,7 +70,7 @@ def test_a_rebuild_gives_the_live_rows(projection, business):
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda each: each.name)
 def test_in_memory_the_same_rows_are_folded_as_in_the_database_in_whatever_batches(projection, business):
     log = store.read(0, store.head(), projection.types, 1_000)
-    used = list(OrderSummary.objects.all()) if projection.looks_up else []
+    used = [*OrderSummary.objects.all(), *FinanceAccount.objects.all()] if projection.looks_up else []
     folded = project(type(projection), *log, looked_up=used)
     live = {row.pk: row for row in projection.model.objects.all()}
     fields = [field.attname for field in projection.model._meta.concrete_fields]

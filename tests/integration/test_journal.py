@@ -1,0 +1,96 @@
+"""The books as the database has them: what the balances are at any position and day, and by which indexes."""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.db import connection, transaction
+
+from eventstore import store
+from eventstore.commands import dispatch
+from eventstore.models import StoredEvent
+from ordering.domain.order import CancelOrder
+from ordering.domain.payment import KeepUnmatched, unmatched_payment_id
+from ordering.models import JournalEntry
+from sagas.testing import bring_to_rest
+from tests.integration import shop
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+PRICE, NOTHING = shop.PRICE.amount, Decimal(0)
+A = JournalEntry.Account
+
+
+@pytest.fixture
+def conference():
+    """One order is paid twice, and the excess goes back; one is cancelled; and there is money that nobody knows."""
+    conference = shop.conference_on_sale()
+    kept, cancelled = (shop.order(shop.customer(), conference) for _ in range(2))
+    bring_to_rest()
+    for order in (kept, cancelled):
+        shop.pay(order)
+    shop.pay(kept, reference="TWICE")
+    unknown = unmatched_payment_id("bank", "tx-9")
+    dispatch(KeepUnmatched(payment_id=unknown, provider="bank", reference="tx-9", amount=shop.PRICE))
+    bring_to_rest()
+    dispatch(CancelOrder(order_id=cancelled))
+    bring_to_rest()
+    return conference
+
+
+def balances(entries):
+    """By account and provider, where there is any."""
+    return {(row["account"], row["provider"]): row["balance"] for row in entries.balances() if row["balance"]}
+
+
+def test_the_balances_are_what_was_earned_and_what_nobody_knows(conference):
+    assert balances(JournalEntry.objects.all()) == {
+        (A.PROVIDER, "sandbox"): PRICE,
+        (A.PROVIDER, "bank"): PRICE,
+        (A.REVENUE, ""): -PRICE,
+        (A.UNMATCHED, ""): -PRICE,
+    }
+
+
+def test_the_balances_at_a_position_are_those_of_the_log_up_to_there(conference):
+    cancelled = StoredEvent.objects.get(type="order.cancelled").position
+    before, after = (balances(JournalEntry.objects.until_position(cancelled - back)) for back in (1, 0))
+    assert (before[A.REVENUE, ""], after[A.REVENUE, ""]) == (-2 * PRICE, -PRICE)
+    for position in range(store.head() + 1):
+        assert sum(balances(JournalEntry.objects.until_position(position)).values()) == 0
+
+
+def test_a_day_is_that_of_the_zone(conference):
+    zone = "Pacific/Kiritimati"
+    JournalEntry.objects.update(recorded_at=datetime(2030, 1, 2, 0, 30, tzinfo=ZoneInfo(zone)))
+    assert balances(JournalEntry.objects.until_day(date(2030, 1, 1), "UTC"))
+    assert not balances(JournalEntry.objects.until_day(date(2030, 1, 1), zone))
+    assert balances(JournalEntry.objects.until_day(date(2030, 1, 2), zone))
+
+
+def test_the_days_of_a_conference_say_what_came_in_went_back_and_was_earned(conference):
+    moment = datetime(2030, 1, 1, 23, 30, tzinfo=ZoneInfo("UTC"))
+    cancelled = StoredEvent.objects.get(type="order.cancelled").position
+    JournalEntry.objects.update(recorded_at=moment)
+    JournalEntry.objects.filter(position__gte=cancelled).update(recorded_at=moment + timedelta(days=1))
+
+    def days(zone):
+        names = ("received", "returned", "earned", "fees")
+        found = JournalEntry.objects.days(conference, zone)
+        return {row["day"].day: tuple(row[name] for name in names) for row in found}
+
+    assert days("UTC") == {1: (3 * PRICE, PRICE, 2 * PRICE, 0), 2: (NOTHING, PRICE, -PRICE, 0)}
+    assert days("Europe/Berlin").keys() == {2, 3}
+
+
+def test_sums_and_lists_are_read_along_indexes(conference):
+    until, at = JournalEntry.objects.until_day(date(2029, 1, 1), "UTC"), JournalEntry.objects.until_position(9)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+        for entries, index in ((until, "time"), (at, "position")):
+            assert f"Index Only Scan using ordering_journal_{index}" in entries.balances().explain()
+        newest = JournalEntry.objects.order_by("-number")
+        for wanted in ({"account": "revenue"}, {"currency": "EUR"}, {"order_id": conference}):
+            assert "Seq Scan" not in newest.filter(**wanted)[:26].explain()
+        assert "ordering_journal_conference" in JournalEntry.objects.days(conference, "UTC").explain()

@@ -1,0 +1,341 @@
+"""The books: whatever happens they balance, and they say what the aggregates say."""
+
+from collections import defaultdict
+from collections.abc import Hashable
+from decimal import Decimal
+from operator import attrgetter
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given as for_all
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from eventstore.aggregates import Aggregate, Command
+from eventstore.errors import DomainError, StreamNotFound
+from eventstore.events import Event
+from eventstore.testing import given, when
+from ordering.domain.finance import (
+    Account,
+    BookPayment,
+    FailRefund,
+    MarkRefundMade,
+    MovePaymentIn,
+    MovePaymentOut,
+    PaymentMovedOut,
+    PaymentReceived,
+    RefundFailed,
+    RefundRequested,
+    RefundSettled,
+    RefundStatus,
+    RequestRefund,
+    RetryRefund,
+    SettleRefund,
+    account_id_of,
+)
+from ordering.domain.order import (
+    CancelOrder,
+    CreditPayment,
+    DebitRefund,
+    ExpireOrder,
+    Order,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderPlaced,
+    Status,
+    TakeUpOrder,
+)
+from ordering.domain.payment import PaymentAccepted, PaymentRefunded, unmatched_payment_id
+from ordering.domain.values import Money, payment_id_of
+from ordering.models import FinanceAccount, JournalEntry
+from ordering.projections.journal import FinanceAccounts, Journal
+from projections.errors import RowMissing
+from projections.testing import project
+
+from .samples import ANOTHER_ORDER, CONFERENCE, ORDER, PLACED, euros
+
+A = JournalEntry.Account
+ACCOUNT, PAYMENT, PRICE = account_id_of(ORDER), payment_id_of(ORDER), PLACED.total
+UNKNOWN = unmatched_payment_id("bank", "tx-0")
+ORDERS = (ORDER, ANOTHER_ORDER)
+OWNERS = (*ORDERS, UNKNOWN)
+
+RECEIVED = PaymentReceived(
+    account_id=ACCOUNT, order_id=ORDER, payment_id=PAYMENT, provider="sandbox", reference="tx-1", amount=PRICE
+)
+CONFIRMED = OrderConfirmed(order_id=ORDER)
+CANCELLED = OrderCancelled(order_id=ORDER, reason="")
+REQUESTED = RefundRequested(
+    account_id=ACCOUNT,
+    order_id=ORDER,
+    refund_id=UUID(int=9),
+    payment_id=PAYMENT,
+    provider="sandbox",
+    reference="tx-1",
+    amount=PRICE,
+    reason="",
+    attempt=1,
+)
+FAILED = RefundFailed(**{name: getattr(REQUESTED, name) for name in RefundFailed.__struct_fields__})
+SETTLED = RefundSettled(
+    **{
+        name: getattr(REQUESTED, name)
+        for name in RefundRequested.__struct_fields__
+        if name not in ("reason", "attempt")
+    },
+    refund_reference="",
+    by_hand=True,
+)
+ACCEPTED_BEFORE = PaymentAccepted(payment_id=PAYMENT, order_id=ORDER, amount=PRICE, reference="tx-1", provider="")
+
+Balances = dict[tuple[str, str], Decimal]
+
+
+def journal(*log: Event) -> list[JournalEntry]:
+    accounts: dict[Hashable, FinanceAccount] = project(FinanceAccounts, *log)
+    entries: dict[Hashable, JournalEntry] = project(Journal, *log, looked_up=accounts.values())
+    return sorted(entries.values(), key=attrgetter("number"))
+
+
+def balances(entries: list[JournalEntry]) -> Balances:
+    """What each account has by its name and currency, its debits less its credits, where that isn't nothing."""
+    found: Balances = defaultdict(Decimal)
+    for entry in entries:
+        found[entry.account, entry.currency] += entry.debit - entry.credit
+    return {key: balance for key, balance in found.items() if balance}
+
+
+def in_euros(*log: Event) -> dict[str, Decimal]:
+    return {account: balance for (account, _), balance in balances(journal(*log)).items()}
+
+
+def test_what_is_received_is_owed_until_the_order_is_confirmed():
+    assert in_euros(PLACED, RECEIVED) == {A.PROVIDER: 398, A.CUSTOMERS: -398}
+    assert in_euros(PLACED, RECEIVED, CONFIRMED) == {A.PROVIDER: 398, A.REVENUE: -398}
+
+
+def test_an_entry_says_for_which_order_and_conference_it_is_and_who_holds_the_money():
+    debit, credit = journal(PLACED, RECEIVED)
+    assert (debit.number, debit.position, debit.event) == (20, 2, "finance.payment-received")
+    assert (debit.order_id, debit.conference_id, debit.currency) == (ORDER, CONFERENCE, "EUR")
+    assert (debit.account, debit.provider) == (A.PROVIDER.value, "sandbox")
+    assert (credit.account, credit.provider) == (A.CUSTOMERS.value, "")
+    assert (debit.debit, debit.credit) == (credit.credit, credit.debit) == (PRICE.amount, Decimal(0))
+
+
+def test_what_is_above_the_total_stays_owed():
+    above = msgspec.structs.replace(RECEIVED, amount=euros("400.00"))
+    assert in_euros(PLACED, above, CONFIRMED) == {A.PROVIDER: 400, A.REVENUE: -398, A.CUSTOMERS: -2}
+
+
+def test_what_a_cancelled_order_had_earned_is_owed_again_until_it_has_gone_back():
+    cancelled = (PLACED, RECEIVED, CONFIRMED, CANCELLED)
+    assert in_euros(*cancelled) == {A.PROVIDER: 398, A.CUSTOMERS: -398}
+    assert in_euros(*cancelled, REQUESTED) == {A.PROVIDER: 398, A.REFUNDS: -398}
+    assert in_euros(*cancelled, REQUESTED, SETTLED) == {}
+    assert in_euros(PLACED, RECEIVED, CANCELLED) == {A.PROVIDER: 398, A.CUSTOMERS: -398}
+
+
+def test_a_refund_that_failed_is_owed_again_and_can_be_made_by_hand_or_asked_for_again():
+    failed = (PLACED, RECEIVED, REQUESTED, FAILED)
+    again = msgspec.structs.replace(REQUESTED, attempt=2)
+    assert in_euros(*failed) == {A.PROVIDER: 398, A.CUSTOMERS: -398}
+    assert in_euros(*failed, SETTLED) == {}
+    assert in_euros(*failed, again) == {A.PROVIDER: 398, A.REFUNDS: -398}
+    assert in_euros(*failed, again, SETTLED) == {}
+    assert in_euros(*failed, again, FAILED, SETTLED) == {}
+
+
+def test_an_order_that_costs_nothing_makes_no_entries():
+    assert journal(msgspec.structs.replace(PLACED, total=euros("0.00")), CONFIRMED, CANCELLED) == []
+
+
+def test_money_of_before_finance_counts_once():
+    brought = msgspec.structs.replace(RECEIVED, brought_forward=True)
+    before = (PLACED, ACCEPTED_BEFORE, CONFIRMED)
+    assert in_euros(*before) == {A.PROVIDER: 398, A.REVENUE: -398}
+    assert in_euros(*before, brought) == {A.PROVIDER: 398, A.REVENUE: -398}
+    assert in_euros(*before, brought, CANCELLED, REQUESTED, SETTLED) == {}
+    held = {entry.provider for entry in journal(*before, brought) if entry.account == A.PROVIDER}
+    assert held == {"", "sandbox"}
+    back = PaymentRefunded(payment_id=PAYMENT, order_id=ORDER, amount=PRICE, reason="")
+    assert in_euros(*before, CANCELLED, back) == {}
+
+
+def test_a_payment_that_finance_books_is_not_booked_by_the_payment():
+    assert journal(PLACED, msgspec.structs.replace(ACCEPTED_BEFORE, provider="sandbox")) == []
+
+
+def test_money_of_an_order_that_is_not_there_yet_waits():
+    with pytest.raises(RowMissing):
+        journal(RECEIVED)
+
+
+class Business:
+    """Streams of orders and accounts that commands go to, and the log of all that they record."""
+
+    def __init__(self) -> None:
+        self.log: list[Event] = []
+        self.streams: dict[tuple[type[Aggregate], UUID], list[Event]] = defaultdict(list)
+        self.payments = 0
+        for order_id in ORDERS:
+            self._record(Order, order_id, [msgspec.structs.replace(PLACED, order_id=order_id)])
+
+    def order(self, order_id: UUID) -> Order:
+        return given(Order, order_id, *self.streams[Order, order_id])
+
+    def account(self, owner: UUID) -> Account:
+        account_id = account_id_of(owner)
+        return given(Account, account_id, *self.streams[Account, account_id])
+
+    def send(self, to: Aggregate, command: Command) -> list[Event]:
+        """What is refused changes nothing."""
+        try:
+            recorded = when(to, command)
+        except (DomainError, StreamNotFound):
+            return []
+        self._record(type(to), to.id, recorded)
+        return recorded
+
+    def pay(self, owner: UUID, amount: Money) -> None:
+        self.payments += 1
+        order_id = None if owner == UNKNOWN else owner
+        booked = self.send(
+            self.account(owner),
+            BookPayment(
+                account_id=account_id_of(owner),
+                order_id=order_id,
+                payment_id=payment_id_of(owner),
+                provider="sandbox",
+                reference=f"tx-{self.payments}",
+                amount=amount,
+            ),
+        )
+        self._credit(owner, booked)
+
+    def move(self, order_id: UUID) -> None:
+        moving = MovePaymentOut(account_id=account_id_of(UNKNOWN), to_order_id=order_id)
+        for out in self.send(self.account(UNKNOWN), moving):
+            assert isinstance(out, PaymentMovedOut)
+            command = MovePaymentIn(
+                account_id=account_id_of(order_id),
+                order_id=order_id,
+                payment_id=out.payment_id,
+                provider=out.provider,
+                reference=out.reference,
+                amount=out.amount,
+            )
+            self._credit(order_id, self.send(self.account(order_id), command))
+
+    def ask_back(self, owner: UUID, amount: Money) -> None:
+        for receipt in self.account(owner).receipts.values():
+            named = {"provider": receipt.provider, "reference": receipt.reference}
+            command = RequestRefund(account_id=account_id_of(owner), amount=amount, reason="", **named)
+            if self.send(self.account(owner), command):
+                return
+
+    def go_on(self, owner: UUID, command: type[Command]) -> None:
+        """With the first refund that it can be done with."""
+        reason = {"reason": ""} if command is FailRefund else {}
+        for refund_id in self.account(owner).refunds:
+            told = command(account_id=account_id_of(owner), refund_id=refund_id, **reason)
+            recorded = self.send(self.account(owner), told)
+            for event in recorded:
+                if isinstance(event, RefundSettled) and owner in ORDERS:
+                    debit = DebitRefund(order_id=owner, refund_id=refund_id, amount=event.amount)
+                    self.send(self.order(owner), debit)
+            if recorded:
+                return
+
+    def _credit(self, owner: UUID, booked: list[Event]) -> None:
+        for event in booked if owner in ORDERS else ():
+            names = ("payment_id", "provider", "reference", "amount")
+            credit = CreditPayment(order_id=owner, **{name: getattr(event, name) for name in names})
+            self.send(self.order(owner), credit)
+
+    def _record(self, kind: type[Aggregate], stream_id: UUID, recorded: list[Event]) -> None:
+        self.streams[kind, stream_id] += recorded
+        self.log += recorded
+
+
+AMOUNTS = st.builds(
+    Money,
+    st.sampled_from(["100.00", "298.00", "398.00", "500.00"]).map(Decimal),
+    st.sampled_from(["EUR", "EUR", "CHF"]),
+)
+ACTS = st.one_of(
+    st.tuples(st.just("pay"), st.sampled_from(OWNERS), AMOUNTS),
+    st.tuples(st.just("ask_back"), st.sampled_from(OWNERS), AMOUNTS),
+    st.tuples(
+        st.just("go_on"),
+        st.sampled_from(OWNERS),
+        st.sampled_from([SettleRefund, FailRefund, RetryRefund, MarkRefundMade]),
+    ),
+    st.tuples(st.just("move"), st.sampled_from(ORDERS)),
+    st.tuples(st.just("order"), st.sampled_from(ORDERS), st.sampled_from([CancelOrder, ExpireOrder, TakeUpOrder])),
+)
+
+
+def act(business: Business, what: str, *given_with: object) -> None:
+    if what == "order":
+        order_id, command = given_with
+        assert isinstance(order_id, UUID)
+        assert isinstance(command, type)
+        business.send(business.order(order_id), command(order_id=order_id))
+    else:
+        getattr(business, what)(*given_with)
+
+
+def left(business: Business, owners: tuple[UUID, ...], currency: str) -> Decimal:
+    """What could still go back."""
+    accounts = [business.account(owner) for owner in owners]
+    amounts = [account.left(key) for account in accounts for key in account.receipts]
+    return sum((each.amount for each in amounts if each.currency == currency), Decimal(0))
+
+
+def under_way(business: Business, owners: tuple[UUID, ...], currency: str) -> Decimal:
+    refunds = [refund for owner in owners for refund in business.account(owner).refunds.values()]
+    asked = [each.amount for each in refunds if each.status is RefundStatus.REQUESTED]
+    return sum((each.amount for each in asked if each.currency == currency), Decimal(0))
+
+
+@settings(max_examples=150, deadline=None)
+@for_all(st.lists(ACTS, min_size=3, max_size=14))
+def test_whatever_happens_the_books_say_what_the_aggregates_say(acts):
+    business = Business()
+    for each in acts:
+        act(business, *each)
+    entries = journal(*business.log)
+    found: Balances = defaultdict(Decimal, balances(entries))
+    sold = [each for each in map(business.order, ORDERS) if each.status is Status.CONFIRMED]
+    for currency in ("EUR", "CHF"):
+        assert found[A.PROVIDER, currency] == left(business, OWNERS, currency) + under_way(business, OWNERS, currency)
+        assert found[A.REFUNDS, currency] == -under_way(business, OWNERS, currency)
+        assert found[A.UNMATCHED, currency] == -left(business, (UNKNOWN,), currency)
+        assert found[A.MOVING, currency] == 0
+        earned = sum((each.total.amount for each in sold if each.total.currency == currency), Decimal(0))
+        assert found[A.REVENUE, currency] == -earned
+        assert found[A.CUSTOMERS, currency] == earned - left(business, ORDERS, currency)
+    for order in sold:
+        theirs = balances([each for each in entries if each.order_id == order.id])
+        assert sum(theirs.get((side, "EUR"), 0) for side in (A.CUSTOMERS, A.REFUNDS)) == order.due.amount
+
+
+@settings(max_examples=50, deadline=None)
+@for_all(st.lists(ACTS, min_size=3, max_size=10))
+def test_the_books_balance_at_every_position(acts):
+    business = Business()
+    for each in acts:
+        act(business, *each)
+    at: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
+    for entry in journal(*business.log):
+        at[entry.position, entry.currency] += entry.debit - entry.credit
+    assert not any(at.values())
+
+
+def test_an_order_is_on_the_account_that_finance_keeps_for_it():
+    (row,) = project(FinanceAccounts, PLACED, CONFIRMED).values()
+    assert isinstance(PLACED, OrderPlaced)
+    assert (row.account_id, row.order_id, row.price) == (ACCOUNT, ORDER, PRICE)
+    assert [row.is_sold(position) for position in (2, 3)] == [False, True]
