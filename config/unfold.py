@@ -5,7 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 
 
 def _may(*permissions: str) -> Callable[[HttpRequest], bool]:
@@ -20,6 +20,12 @@ def _list(title: str, icon: str, app: str, model: str) -> dict[str, Any]:
         "link": reverse_lazy(f"admin:{app}_{model}_changelist"),
         "permission": _may(f"{app}.view_{model}"),
     }
+
+
+def _is_journal(request: HttpRequest) -> bool:
+    """The trial balance, whose address begins alike, is marked by itself."""
+    journal, balance = reverse("admin:ordering_journalentry_changelist"), reverse("admin:ordering_trial_balance")
+    return request.path.startswith(journal) and request.path != balance
 
 
 def _group(title: str, *items: dict[str, Any]) -> dict[str, Any]:
@@ -68,6 +74,16 @@ UNFOLD: dict[str, Any] = {
                 _list("Conferences", "event_seat", "ordering", "conferencesummary"),
                 _list("Sales by day", "payments", "ordering", "dailysales"),
                 _list("Sales by conference", "payments", "ordering", "conferencesales"),
+            ),
+            _group(
+                "Books",
+                {**_list("Journal", "menu_book", "ordering", "journalentry"), "active": _is_journal},
+                {
+                    "title": "Trial balance",
+                    "icon": "balance",
+                    "link": reverse_lazy("admin:ordering_trial_balance"),
+                    "permission": _may("ordering.view_journalentry"),
+                },
             ),
             _group(
                 "Money to look at",

@@ -4,8 +4,10 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 
 from eventstore.admin import KeysetAdmin
+from ordering.admin.csv_export import ExportedAdmin, moment
 from ordering.admin.formatting import link, money
 from ordering.admin.order import ConferenceFilter
+from ordering.domain.values import in_decimals_of
 from ordering.models import ConferenceSales, DailySales
 
 
@@ -27,12 +29,23 @@ class DailySalesAdmin(KeysetAdmin):
 
 
 @admin.register(ConferenceSales)
-class ConferenceSalesAdmin(KeysetAdmin):
+class ConferenceSalesAdmin(ExportedAdmin):
     keyset = "received_at"
     when_empty = "No payment has come in yet."
     list_display = ["received_at", "conference", "shown_received", "shown_refunded"]
     list_filter = [ConferenceFilter]
     fields = ["conference", "order", ("shown_received", "received_at"), ("shown_refunded", "refunded_at")]
+    export_permission, file = "ordering.export_payments", "payments.csv"
+    columns = {
+        "Received (UTC)": lambda sale: moment(sale.received_at),
+        "Conference id": lambda sale: sale.conference_id,
+        "Order id": lambda sale: sale.order_id,
+        "Payment id": lambda sale: sale.payment_id,
+        "Received": lambda sale: in_decimals_of(sale.currency, sale.received),
+        "Refunded": lambda sale: in_decimals_of(sale.currency, sale.refunded),
+        "Currency": lambda sale: sale.currency,
+        "Refunded (UTC)": lambda sale: moment(sale.refunded_at),
+    }
 
     @admin.display(description="conference")
     def conference(self, sale: ConferenceSales) -> SafeString:

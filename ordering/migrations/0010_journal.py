@@ -98,4 +98,13 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.AlterModelOptions(
+            name="conferencesales",
+            options={
+                "ordering": ["-received_at", "-payment_id"],
+                "permissions": [("export_payments", "Can export payments as CSV")],
+                "verbose_name": "sale of a conference",
+                "verbose_name_plural": "sales by conference",
+            },
+        ),
     ]

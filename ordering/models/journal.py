@@ -145,7 +145,7 @@ class JournalEntry(ReadModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.event} {self.number}"
+        return f"entry {self.number}"
 
 
 def _turns(positions: Iterable[int], before: int) -> int:

@@ -44,6 +44,7 @@ class ConferenceSales(ReadModel):
     class Meta:
         verbose_name = "sale of a conference"
         verbose_name_plural = "sales by conference"
+        permissions = [("export_payments", "Can export payments as CSV")]
         ordering = ["-received_at", "-payment_id"]
         indexes = [
             models.Index(fields=["-received_at", "-payment_id"], name="ordering_sale_newest"),

@@ -162,6 +162,7 @@ class Sale(Saga[SaleState], name="sale", version=2):
     def pending(self, state: SaleState, event: PaymentPending, meta: Meta) -> Iterator[Step]:
         if state.pending_until is None and not state.closed and not state.confirmed:
             state.pending_until = meta.recorded_at + conf.pending_bound()
+            yield from self._remind_no_more(state)
             yield self._follow(event, meta, state.pending_until, pending=True)
 
     @on(PaymentDeclined, key="order_id")

@@ -93,7 +93,7 @@ REFUSED = OrderRefused(order_id=ORDER, reason="sold-out")
 EXPIRED = OrderExpired(order_id=ORDER)
 CANCELLED = OrderCancelled(order_id=ORDER, reason="ill")
 TAKEN_UP = OrderTakenUp(order_id=ORDER)
-LATER = NOON + timedelta(days=3)
+LATER = NOON + timedelta(days=1)
 EXTENDED = OrderExtended(order_id=ORDER, expires_at=LATER, reason="She was ill.")
 MOVED = DeadlineMoved(order_id=ORDER, expires_at=LATER)
 REOPENED = OrderReopened(order_id=ORDER, reason="By mistake.", due=PLACED.total, expires_at=LATER, grace=0)
@@ -531,6 +531,12 @@ REMINDED_AT = DAYS.expires_at - timedelta(hours=settings.PAYMENT_REMINDER_HOURS)
 
 def test_an_order_with_days_to_be_paid_is_reminded_of_a_day_before_they_are_over() -> None:
     assert At(REMINDED_AT, RequestReminder(order_id=ORDER), name=REMINDER_TIMER) in tell(Sale, DAYS).last
+
+
+@pytest.mark.parametrize("event", [EXTENDED, REOPENED], ids=lambda event: event.stored)
+def test_an_order_that_is_given_days_more_is_reminded_of_before_those_are_over(event: OrderExtended) -> None:
+    days = msgspec.structs.replace(event, expires_at=DAYS.expires_at)
+    assert At(REMINDED_AT, RequestReminder(order_id=ORDER), name=REMINDER_TIMER) in tell(Sale, PLACED, days).last
 
 
 def test_an_order_with_less_than_twice_that_time_is_not_reminded_of() -> None:
