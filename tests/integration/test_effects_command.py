@@ -50,14 +50,14 @@ def statuses():
 
 def test_the_ledger_is_listed_the_last_first_by_effect_and_status():
     shop.pay(shop.order(shop.customer(), shop.conference_on_sale()))
-    assert [each["effect"] for each in answer("list")] == ["mail.order-confirmation", WELCOME]
+    assert [each["effect"] for each in answer("list")] == ["mail.order-confirmation", "mail.payment-requested", WELCOME]
     assert [each["effect"] for each in answer("list", "--effect", WELCOME)] == [WELCOME]
     assert len(answer("list", "--limit", 1)) == 1
     assert answer("list", "--status", "failed") == []
     bring_to_rest()
-    assert [each["status"] for each in answer("list", "--status", "done")] == ["done", "done"]
+    assert [each["status"] for each in answer("list", "--status", "done")] == ["done"] * 3
     assert "done" in run("list")
-    assert len(mail.outbox) == 2
+    assert len(mail.outbox) == 3
 
 
 def test_of_an_event_it_is_told_what_every_effect_made_of_it():
