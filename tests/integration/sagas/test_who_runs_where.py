@@ -18,7 +18,7 @@ from sagas.testing import bring_to_rest
 from tests.integration import shop
 from tests.integration.processes import eventually, mail_server, worker
 
-WELCOME = "Welcome to Boxoffice, Ada Lovelace"
+WELCOME = "Welcome to Boxoffice"
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -58,7 +58,8 @@ def test_afterwards_the_others_catch_up(conference):
     bring_to_rest()
     assert OrderSummary.objects.get().status == "awaiting_payment"
     assert set(checkpoints().values()) == {store.head()}
-    assert [each.subject for each in mail.outbox] == [WELCOME]
+    subjects = [each.subject for each in mail.outbox]
+    assert subjects == [WELCOME, f"Your order {OrderSummary.objects.get().number}: 99.50 EUR to pay"]
 
 
 def test_with_nobody_named_nobody_follows_the_log(conference):
@@ -92,6 +93,7 @@ def test_an_effect_is_carried_out_by_those_alone_who_run_it(conference):
         bring_to_rest()
     assert dict(Delivery.objects.values_list("effect", "status")) == {
         "mail.welcome": "pending",
+        "mail.payment-requested": "pending",
         "mail.order-confirmation": "done",
     }
     assert len(mail.outbox) == 1
