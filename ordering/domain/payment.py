@@ -107,9 +107,12 @@ class RequestPayment(Command):
 
 @command("payment.accept", stream="payment_id")
 class AcceptPayment(Command):
+    """The provider is said where the money came through another one than was asked for it."""
+
     payment_id: UUID
     amount: Money
     reference: str
+    provider: str = ""
 
 
 @command("payment.await", stream="payment_id")
@@ -153,7 +156,7 @@ class Payment(Aggregate, category="payment"):
     what was accepted stays accepted.
 
     The amount is the one asked for until one is paid. `receipts` has each sum that came in by the provider's reference,
-    `unbooked` those of before finance kept books that have not gone back.
+    which another provider's name precedes; `unbooked` those of before finance kept books that have not gone back.
     """
 
     order_id: UUID
@@ -173,18 +176,20 @@ class Payment(Aggregate, category="payment"):
 
     @handles(AcceptPayment)
     def accept(self, command: AcceptPayment, facts: Facts) -> None:
-        if command.reference in self.receipts:
-            if self.receipts[command.reference] != command.amount:
+        provider = command.provider or self.provider
+        receipt = self._receipt(provider, command.reference)
+        if receipt in self.receipts:
+            if self.receipts[receipt] != command.amount:
                 raise PaymentReferenceDiffers
             return
-        claim_reference(self, self.provider, command.reference)
+        claim_reference(self, provider, command.reference)
         self.record(
             PaymentAccepted(
                 payment_id=self.id,
                 order_id=self.order_id,
                 amount=command.amount,
                 reference=command.reference,
-                provider=self.provider,
+                provider=provider,
             )
         )
 
@@ -210,6 +215,9 @@ class Payment(Aggregate, category="payment"):
         """Whether money came in, even if it has gone back since."""
         return self.status in (Status.ACCEPTED, Status.REFUNDED)
 
+    def _receipt(self, provider: str, reference: str) -> str:
+        return reference if provider in ("", self.provider) else f"{provider}/{reference}"
+
     @on(PaymentRequested)
     def _requested(self, event: PaymentRequested) -> None:
         self.order_id, self.provider, self.amount = event.order_id, event.provider, event.amount
@@ -218,7 +226,7 @@ class Payment(Aggregate, category="payment"):
 
     @on(PaymentAccepted)
     def _accepted(self, event: PaymentAccepted) -> None:
-        self.amount = self.receipts[event.reference] = event.amount
+        self.amount = self.receipts[self._receipt(event.provider, event.reference)] = event.amount
         if not event.provider:
             self.unbooked[event.reference] = event.amount
         self.status = Status.ACCEPTED

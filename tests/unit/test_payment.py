@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from eventstore.errors import StreamExists, StreamNotFound
@@ -51,6 +52,20 @@ REQUEST = RequestPayment(payment_id=PAYMENT, order_id=ORDER, amount=PRICE, provi
 
 def test_a_payment_is_requested() -> None:
     assert when(Payment(PAYMENT), REQUEST) == [REQUESTED]
+
+
+def test_money_may_come_through_another_provider_than_was_asked_for_it() -> None:
+    transfer = AcceptPayment(payment_id=PAYMENT, amount=PRICE, reference="tx-1", provider="bank-transfer")
+    arrived = PaymentAccepted(
+        payment_id=PAYMENT, order_id=ORDER, amount=PRICE, reference="tx-1", provider="bank-transfer"
+    )
+    payment = given(Payment, PAYMENT, REQUESTED, ACCEPTED)
+    assert when(payment, transfer) == [arrived]
+    payment.forget_changes()
+    assert when(payment, transfer) == []
+    assert len(payment.receipts) == 2
+    with pytest.raises(PaymentReferenceDiffers):
+        when(payment, msgspec.structs.replace(transfer, amount=euros("1.00")))
 
 
 def test_a_payment_is_requested_once() -> None:
