@@ -11,12 +11,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from django import forms
-from django.http import QueryDict
 
 from eventstore import repository
-from eventstore.context import new_id
+from ordering.admin.acts import REASON, Act
 from ordering.admin.formatting import cancellation_rule, in_zone, money, payment_terms
-from ordering.admin.schedule import DayInput, MomentField, PriceField, RuleForm, SeatTypeForm, TimeZoneField
+from ordering.admin.schedule import DayInput, MomentField, PriceField, SeatTypeForm, TimeZoneField
 from ordering.admin.seating import Seating
 from ordering.domain.conference import AddSeats, ConferenceSeats
 from ordering.domain.conference_changes import (
@@ -41,37 +40,25 @@ from ordering.domain.conference_changes import (
     ReopenSales,
     RepriceSeats,
 )
+from ordering.domain.errors import ConferenceChanged
 from ordering.domain.terms import CancellableUntil, CancellationRule, PaymentTerms, Unit
 from ordering.domain.values import Money
 from ordering.models import ConferenceSummary
 from ordering.models.conference import counted
 
 MOST = 1_000_000
-REASON = "For those who look at the history later."
 
 
-class Act(RuleForm):
-    """One thing that can be done about a conference, or about a seat type, a pool or a hold of it: its subject.
+class ConferenceAct(Act):
+    """One thing that can be done about a conference, or about a seat type, a pool or a hold of it: its subject."""
 
-    `seen` says which terms whoever fills it in has looked at; `command_id`, made before it is sent, that a form which
-    is sent twice is carried out once.
-    """
-
-    verb: ClassVar[str]
-    done: ClassVar[str]
+    permission = "ordering.change_conferencesummary"
     subjects: ClassVar[str] = ""
-    warning: ClassVar[str] = ""
+    stale = ConferenceChanged()
 
-    command_id = forms.UUIDField(widget=forms.HiddenInput)
-    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
-
-    def __init__(self, conference: ConferenceSummary, key: str = "", data: QueryDict | None = None) -> None:
-        """Raises KeyError where the conference has nothing under this key."""
-        self.conference, self.key = conference, key
-        self.subject: dict[str, Any] = getattr(Seating(conference), self.subjects)[key] if self.subjects else {}
-        super().__init__(data)
-        self.initial = {"command_id": new_id(), "seen": conference.terms_version, **self.known()}
-        self.order_fields([name for name in self.fields if name not in {"command_id", "seen"}])
+    def find(self) -> None:
+        self.conference: ConferenceSummary = self.row
+        self.subject: dict[str, Any] = getattr(Seating(self.row), self.subjects)[self.key] if self.subjects else {}
 
     @property
     def title(self) -> str:
@@ -79,19 +66,12 @@ class Act(RuleForm):
         return f"{self.verb}: {about}"
 
     @property
+    def version(self) -> int | None:
+        return self.conference.terms_version
+
+    @property
     def zone(self) -> str:
         return super().zone if "time_zone" in self.fields else self.conference.time_zone
-
-    def known(self) -> Mapping[str, Any]:
-        """What the fields say before anybody has filled them in."""
-        return {}
-
-    def facts(self) -> Iterable[tuple[str, Any]]:
-        """How things are now, as far as it matters here."""
-        return ()
-
-    def command(self) -> ConferenceChange:
-        raise NotImplementedError
 
     def about_it(self) -> dict[str, Any]:
         """What every command of staff says."""
@@ -105,7 +85,7 @@ class Act(RuleForm):
         return in_zone(moment, self.conference.time_zone)
 
 
-class Rename(Act):
+class Rename(ConferenceAct):
     verb, done = "Rename", "The conference has another name."
     blamed = {"name-needed": "name"}
 
@@ -118,7 +98,7 @@ class Rename(Act):
         return RenameConference(**self.about_it(), name=self.cleaned_data["name"])
 
 
-class Move(Act):
+class Move(ConferenceAct):
     verb, done = "Move", "The conference is moved."
     warning = "Nobody is told by mail. Orders stay as they are."
     blamed = {"invalid-sales-window": "starts_at"}
@@ -142,7 +122,7 @@ class Move(Act):
         )
 
 
-class SalesWindow(Act):
+class SalesWindow(ConferenceAct):
     verb, done = "Change the sales window", "The sales window is another one."
     blamed = {"invalid-sales-window": "closes_at"}
 
@@ -161,7 +141,7 @@ class SalesWindow(Act):
         return ChangeSalesWindow(**self.about_it(), opens_at=given["opens_at"], closes_at=given["closes_at"])
 
 
-class TermsOfPayment(Act):
+class TermsOfPayment(ConferenceAct):
     verb, done = "Change the payment terms", "New orders have other payment terms."
     warning = "Orders that wait for their payment keep the time that they have."
     blamed = {"invalid-payment-terms": "within"}
@@ -192,7 +172,7 @@ class TermsOfPayment(Act):
         )
 
 
-class Cancellation(Act):
+class Cancellation(ConferenceAct):
     verb, done = "Change the cancellation rule", "Orders are cancelled by another rule."
     warning = "It holds for all orders that are cancelled from now on. Staff can cancel at any time."
     blamed = {"invalid-cancellation-rule": "until", "too-many-decimals": "fixed"}
@@ -244,7 +224,7 @@ class Cancellation(Act):
         return Money(amount, next(iter(self.conference.seat_types.values()))["price"]["currency"]) if amount else None
 
 
-class CustomerLimit(Act):
+class CustomerLimit(ConferenceAct):
     verb, done = "Limit customers", "Customers have another limit."
     warning = "It counts the seats of all orders of a customer. Who has more already keeps them."
 
@@ -259,7 +239,7 @@ class CustomerLimit(Act):
         return LimitCustomers(**self.about_it(), max_per_customer=self.cleaned_data["max_per_customer"])
 
 
-class Close(Act):
+class Close(ConferenceAct):
     verb, done = "Close sales", "Sales are closed."
     warning = "Nobody can order seats until sales are opened again. Orders that are placed can still be paid."
     blamed = {"reason-needed": "reason"}
@@ -274,7 +254,7 @@ class Close(Act):
         return CloseSales(**self.about_it(), reason=self.cleaned_data["reason"])
 
 
-class Reopen(Act):
+class Reopen(ConferenceAct):
     verb, done = "Open sales again", "The sales window counts again."
 
     def facts(self) -> Iterable[tuple[str, Any]]:
@@ -285,7 +265,7 @@ class Reopen(Act):
         return ReopenSales(**self.about_it())
 
 
-class MailNote(Act):
+class MailNote(ConferenceAct):
     verb, done = "Change the paragraph for mails", "Mails have another paragraph from now on."
     warning = "It stands in every mail about an order for this conference, as plain text."
     blamed = {"mail-note-too-long": "note"}
@@ -306,7 +286,7 @@ class MailNote(Act):
         return ChangeMailNote(**self.about_it(), note=note)
 
 
-class MoreSeats(Act, SeatTypeForm):
+class MoreSeats(ConferenceAct, SeatTypeForm):
     verb, done = "Add seats", "The seats are added."
     warning = (
         "A code that the conference has already gets more seats, on the terms it has: same name, price and limit. "
@@ -324,7 +304,7 @@ class MoreSeats(Act, SeatTypeForm):
         return AddSeats(**self.about_it(), seat_type=self.seat_type(currency))
 
 
-class NewPool(Act):
+class NewPool(ConferenceAct):
     verb, done = "Add a pool", "The pool is there. No seat type draws on it yet."
     warning = "A pool is room that several seat types share. Every seat of theirs takes one place in it."
     blamed = {"duplicate-pool": "code", "invalid-pool": "code", "name-needed": "name"}
@@ -338,7 +318,7 @@ class NewPool(Act):
         return AddPool(**self.about_it(), pool=Pool(given["code"], given["name"], given["capacity"]))
 
 
-class Counted(Act):
+class Counted(ConferenceAct):
     """Shows how many seats there are of its subject, and who has them."""
 
     def facts(self) -> Iterable[tuple[str, Any]]:
@@ -381,7 +361,7 @@ class SeatCapacity(Counted):
         return ChangeCapacity(**self.about_it(), seat_type=self.key, capacity=given["capacity"], reason=given["reason"])
 
 
-class SeatTerms(Act):
+class SeatTerms(ConferenceAct):
     verb, done, subjects = "Change the name and the limits", "The seat type is changed.", "seat_types"
     blamed = {"name-needed": "name", "invalid-seat-type": "min_per_order"}
 
@@ -471,7 +451,7 @@ class PoolTerms(Counted):
         )
 
 
-class Release(Act):
+class Release(ConferenceAct):
     verb, done, subjects = "Release", "The seats are free again.", "holds"
     blamed = {"hold-too-small": "quantity"}
 
@@ -488,7 +468,7 @@ class Release(Act):
         return ReleaseHold(**self.about_it(), hold_id=UUID(self.key), quantity=self.cleaned_data["quantity"])
 
 
-ACTS: Mapping[str, type[Act]] = {
+ACTS: Mapping[str, type[ConferenceAct]] = {
     "rename": Rename,
     "move": Move,
     "sales-window": SalesWindow,

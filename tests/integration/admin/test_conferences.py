@@ -57,7 +57,7 @@ def page(conference):
 
 
 def address(conference, act, *key):
-    return reverse("admin:ordering_act", args=[conference, act, *key])
+    return reverse("admin:ordering_conferencesummary_act", args=[conference, act, *key])
 
 
 def fill_in(client, url, **said):

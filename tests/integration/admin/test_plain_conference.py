@@ -31,7 +31,7 @@ page = reverse("admin:ordering_conferencesummary_change", args=[conference])
 
 
 def do(act, *key, **said):
-    url = reverse("admin:ordering_act", args=[conference, act, *key])
+    url = reverse("admin:ordering_conferencesummary_act", args=[conference, act, *key])
     assert url in client.get(page).content.decode(), act
     form = client.get(url).context["form"]
     shown = {name: form[name].value() for name in form.fields}

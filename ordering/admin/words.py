@@ -1,0 +1,237 @@
+"""What happened, in words: a sentence for each event that staff read about."""
+
+from functools import singledispatch
+
+from eventstore.codec import Recorded
+from eventstore.events import Event
+from ordering.admin.formatting import money
+from ordering.domain.conference import SeatsRefused, SeatsReleased, SeatsReserved, SeatsSold
+from ordering.domain.finance import (
+    PaymentMovedIn,
+    PaymentMovedOut,
+    PaymentReceived,
+    RefundAnswered,
+    RefundFailed,
+    RefundRequested,
+    RefundSettled,
+)
+from ordering.domain.mail import MailSent
+from ordering.domain.order import (
+    OrderCancelled,
+    OrderConfirmed,
+    OrderExpired,
+    OrderPlaced,
+    OrderRefused,
+    OrderStatusMailRequested,
+    OrderTakenUp,
+    OrderUnderpaid,
+    PaymentCredited,
+    RefundDebited,
+)
+from ordering.domain.payment import (
+    PaymentAccepted,
+    PaymentAssigned,
+    PaymentDeclined,
+    PaymentPending,
+    PaymentRefunded,
+    PaymentRequested,
+    PaymentUnmatched,
+)
+from ordering.domain.values import Money
+from sagas.refusal import CommandRefused
+
+
+def sentence(recorded: Recorded) -> str:
+    """What an event says; one that has no words of its own is called by its name."""
+    return say(recorded.event)
+
+
+@singledispatch
+def say(event: Event) -> str:
+    """Each event that staff read about has words of its own here."""
+    return f"{event.stored.replace('.', ': ').replace('-', ' ').capitalize()}."
+
+
+def shown(amount: Money) -> str:
+    return money(amount.amount, amount.currency)
+
+
+def via(provider: str) -> str:
+    """Through whom money comes or goes."""
+    return provider.replace("-", " ") or "an unknown provider"
+
+
+def mail(effect: str) -> str:
+    """What the mail is called that an effect sends."""
+    return effect.removeprefix("mail.").replace("-", " ")
+
+
+def seats(lines: tuple[object, ...]) -> str:
+    return ", ".join(f"{line.quantity} × {line.seat_type}" for line in lines)  # type: ignore[attr-defined]
+
+
+def because(reason: str) -> str:
+    return f": {reason}" if reason else "."
+
+
+@say.register
+def _(event: OrderPlaced) -> str:
+    return f"{event.number} was placed: {seats(event.lines)} for {shown(event.total)}."
+
+
+@say.register
+def _(event: OrderRefused) -> str:
+    return f"The order was refused{because(event.reason)}"
+
+
+@say.register
+def _(event: OrderConfirmed) -> str:
+    return "The order is confirmed."
+
+
+@say.register
+def _(event: OrderExpired) -> str:
+    return "The order has expired: it was not paid in time."
+
+
+@say.register
+def _(event: OrderCancelled) -> str:
+    return f"The order was cancelled{because(event.reason)}"
+
+
+@say.register
+def _(event: OrderTakenUp) -> str:
+    return "The order was taken up again: it had expired, was paid late, and has got seats."
+
+
+@say.register
+def _(event: OrderUnderpaid) -> str:
+    return f"{shown(event.due)} are still due."
+
+
+@say.register
+def _(event: OrderStatusMailRequested) -> str:
+    return "A mail that says how the order stands was asked for."
+
+
+@say.register
+def _(event: PaymentCredited) -> str:
+    said = f"{shown(event.amount)} were credited to the order"
+    if event.due.amount > 0:
+        return f"{said}; {shown(event.due)} are still due."
+    return f"{said}, which is {shown(event.due * -1)} too much." if event.due.amount < 0 else f"{said}: all is paid."
+
+
+@say.register
+def _(event: RefundDebited) -> str:
+    return f"{shown(event.amount)} that went back were debited to the order."
+
+
+@say.register
+def _(event: SeatsReserved) -> str:
+    return f"The conference has reserved {seats(event.lines)}."
+
+
+@say.register
+def _(event: SeatsRefused) -> str:
+    return f"The conference has no seats for the order{because(event.reason)}"
+
+
+@say.register
+def _(event: SeatsReleased) -> str:
+    return f"The conference has got {seats(event.lines)} back."
+
+
+@say.register
+def _(event: SeatsSold) -> str:
+    return f"The conference has sold {seats(event.lines)}."
+
+
+@say.register
+def _(event: PaymentRequested) -> str:
+    return f"{shown(event.amount)} were asked for, through {via(event.provider)}."
+
+
+@say.register
+def _(event: PaymentPending) -> str:
+    return f"The payment is on its way{f', {event.reference}' if event.reference else ''}."
+
+
+@say.register
+def _(event: PaymentDeclined) -> str:
+    return f"The payment was declined{because(event.reason)}"
+
+
+@say.register
+def _(event: PaymentAccepted) -> str:
+    by = f" by {via(event.provider)}" if event.provider else ""
+    return f"{shown(event.amount)} arrived{by}, {event.reference}."
+
+
+@say.register
+def _(event: PaymentRefunded) -> str:
+    return f"{shown(event.amount)} went back{because(event.reason)}"
+
+
+@say.register
+def _(event: PaymentUnmatched) -> str:
+    return f"{shown(event.amount)} arrived by {via(event.provider)}, {event.reference}, and nobody knew for what."
+
+
+@say.register
+def _(event: PaymentAssigned) -> str:
+    return f"{shown(event.amount)} by {via(event.provider)}, {event.reference}, were assigned to the order."
+
+
+@say.register
+def _(event: PaymentReceived) -> str:
+    return f"Finance has booked {shown(event.amount)} by {via(event.provider)}, {event.reference}."
+
+
+@say.register
+def _(event: PaymentMovedIn) -> str:
+    return f"Finance has booked {shown(event.amount)} by {via(event.provider)}, {event.reference}, for the order."
+
+
+@say.register
+def _(event: PaymentMovedOut) -> str:
+    return f"Finance has moved {shown(event.amount)} by {via(event.provider)}, {event.reference}, to an order."
+
+
+@say.register
+def _(event: RefundRequested) -> str:
+    again = f" for the {ordinal(event.attempt)} time" if event.attempt > 1 else ""
+    return f"{shown(event.amount)} of {event.reference} are to go back{again}{because(event.reason)}"
+
+
+@say.register
+def _(event: RefundAnswered) -> str:
+    return f"The provider says to the refund: {event.outcome}{because(event.reason)}"
+
+
+@say.register
+def _(event: RefundSettled) -> str:
+    how = " by hand" if event.by_hand else ""
+    named = f", {event.refund_reference}" if event.refund_reference else ""
+    return f"{shown(event.amount)} of {event.reference} went back{how}{named}."
+
+
+@say.register
+def _(event: RefundFailed) -> str:
+    return f"The refund of {shown(event.amount)} of {event.reference} has failed{because(event.reason)}"
+
+
+@say.register
+def _(event: MailSent) -> str:
+    return f"The mail “{mail(event.effect)}” was sent."
+
+
+@say.register
+def _(event: CommandRefused) -> str:
+    return f"{event.command} was refused: {event.detail} ({event.code})"
+
+
+def ordinal(number: int) -> str:
+    """2nd, 3rd, 4th and so on; 11th to 13th as well."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
