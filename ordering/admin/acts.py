@@ -34,10 +34,12 @@ class Act(RuleForm):
     """One thing that can be done about a row, or about a part of it that has a `key`.
 
     `seen` says which version whoever fills it in has looked at; `command_id`, made before it is sent, that a form which
-    is sent twice is carried out once. What was seen and is no longer so is refused with the code of `stale`.
+    is sent twice is carried out once. What was seen and is no longer so is refused with the code of `stale`. The button
+    that leads to it says `button`, where that is shorter than the `verb`.
     """
 
     verb: ClassVar[str]
+    button: ClassVar[str] = ""
     done: ClassVar[str]
     warning: ClassVar[str] = ""
     permission: ClassVar[str]
@@ -103,11 +105,11 @@ class StreamAct(Act):
         raise NotImplementedError
 
     def find(self) -> None:
-        self.about: Any = repository.load(self.kind, self.stream_id(self.row))
+        self.aggregate: Any = repository.load(self.kind, self.stream_id(self.row))
 
     @property
     def version(self) -> int:
-        return self.about.version
+        return self.aggregate.version
 
     @property
     def if_version(self) -> int | None:
@@ -144,7 +146,7 @@ class ActsAdmin(ReadOnlyAdmin):
     def offers(self, request: HttpRequest, row_id: UUID, about: Aggregate, key: str = "") -> list[Offer]:
         """What this user may do about an aggregate as it is, or about the part of it that has this key."""
         return [
-            Offer(act.verb, self.act_url(row_id, word, key))
+            Offer(act.button or act.verb, self.act_url(row_id, word, key))
             for word, act in self.acts.items()
             if issubclass(act, StreamAct) and isinstance(about, act.kind) and act.fits(about, key)
             if self.may(request, act)
@@ -256,3 +258,11 @@ class ActsAdmin(ReadOnlyAdmin):
             again["seen"] = str(form.version or "")
             form.add_error(None, f"{form.stale} ({form.stale.code})")
         return form
+
+
+def as_id(text: str | None) -> UUID:
+    """What is no id at all is the id of nothing."""
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return UUID(int=0)

@@ -15,10 +15,9 @@ from eventstore.admin import tag
 from eventstore.context import new_id
 from eventstore.errors import StreamExists
 from eventstore.monitoring.status import stream_history
-from ordering.admin.acts import ActsAdmin
+from ordering.admin.acts import ActsAdmin, as_id
 from ordering.admin.conference_acts import ACTS, ConferenceAct
 from ordering.admin.formatting import cancellation_rule, in_zone, money, payment_terms, seats
-from ordering.admin.order import as_id
 from ordering.admin.schedule import ConferenceForm, SeatTypes
 from ordering.admin.seating import Seating
 from ordering.domain.conference_changes import time_zones

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 from eventstore.admin import KeysetAdmin
 from eventstore.monitoring.status import stream_history
-from ordering.admin.order import as_id
+from ordering.admin.acts import as_id
 from ordering.models import CustomerProfile, OrderSummary
 
 SHOWN = 25

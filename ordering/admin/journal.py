@@ -18,9 +18,10 @@ from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
 from eventstore.admin import event_link
+from ordering.admin.acts import as_id
 from ordering.admin.csv_export import ExportedAdmin, moment
 from ordering.admin.formatting import link, money
-from ordering.admin.order import ConferenceFilter, as_id
+from ordering.admin.order import ConferenceFilter
 from ordering.admin.schedule import TimeZoneField
 from ordering.domain.conference_changes import time_zones
 from ordering.domain.values import in_decimals_of

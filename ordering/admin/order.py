@@ -1,39 +1,39 @@
-"""Orders: found, filtered, exported, read with their history, and the one thing that staff do about them, a command.
-
-That is a view of its own, for Django's change form is atomic and a command needs a transaction of its own.
-"""
+"""Orders: found, filtered, exported, read with their whole story, and what staff do about them."""
 
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
 from django.core.handlers.asgi import ASGIRequest
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from eventstore.admin import KeysetAdmin, tag
-from eventstore.commands import dispatch
-from eventstore.context import acting, new_id
-from eventstore.errors import ConcurrencyConflict, DomainError
-from eventstore.monitoring.status import stream_history
-from ordering.admin import order_export
+from eventstore.admin.row_actions import RowAction
+from eventstore.aggregates import Aggregate
+from eventstore.errors import UnknownHere
+from ordering.admin import order_export, order_search, order_story
+from ordering.admin.acts import ActsAdmin, Offer, as_id
 from ordering.admin.formatting import link, money
-from ordering.domain.order import RequestStatusMail
-from ordering.domain.values import order_numbers_meant
+from ordering.admin.order_acts import ACTS
+from ordering.admin.order_story import Story
+from ordering.admin.words import mail
+from ordering.domain.values import payment_id_of
 from ordering.models import ConferenceSummary, CustomerProfile, OrderSummary
+from sagas.admin.base import offered
+from sagas.admin.deliveries import DeliveryAdmin
+from sagas.admin.timers import TimerAdmin, said_of
+from sagas.models import Delivery, Timer
 
 LISTED = 50
-REQUEST_STATUS_MAIL = "ordering.request_status_mail"
 EXPORT_ORDERS = "ordering.export_orders"
 
 
@@ -62,27 +62,20 @@ class ConferenceFilter(admin.SimpleListFilter):
         return queryset.filter(conference_id=as_id(self.value())) if self.value() else queryset
 
 
-class OnceForm(forms.Form):
-    """The id of a command, made before it is sent: a form that is sent twice is carried out once."""
-
-    command_id = forms.UUIDField()
-
-
 @admin.register(OrderSummary)
-class OrderAdmin(KeysetAdmin):
+class OrderAdmin(ActsAdmin, KeysetAdmin):
+    acts = ACTS
     keyset = "placed_at"
     when_empty = "Nobody has ordered anything yet."
     list_display = ["number", "shown_status", "shown_total", "conference", "customer", "placed_at"]
     list_filter = [StatusFilter, ConferenceFilter, ("placed_at", admin.DateFieldListFilter)]
     search_fields = ["number"]
-    search_help_text = "a number, an email address or an id"
+    search_help_text = "a number, a name, an email address, the reference of a payment, or an id"
     change_list_template = "admin/ordering/order_list.html"
-    change_form_outer_before_template = "admin/ordering/order_acts.html"
-    change_form_outer_after_template = "admin/ordering/history.html"
+    change_form_template = "admin/ordering/order.html"
     fields = [
         ("number", "shown_status", "placed_at", "expires_at"),
-        ("customer", "conference"),
-        ("shown_lines", "shown_total", "payment"),
+        ("customer", "conference", "shown_lines"),
         "order_id",
     ]
 
@@ -94,26 +87,12 @@ class OrderAdmin(KeysetAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[OrderSummary], search_term: str
     ) -> tuple[QuerySet[OrderSummary], bool]:
-        """A number may be written in several words, so the whole is tried first."""
-        if numbers := order_numbers_meant(search_term):
-            return queryset.filter(number__in=numbers), False
-        return super().get_search_results(request, queryset, search_term)
-
-    def matching(self, term: str) -> Q:
-        if "@" in term:
-            customers = CustomerProfile.objects.filter(email=term).values_list("pk", flat=True)
-            return Q(customer_id__in=list(customers[:LISTED]))
-        id_ = as_id(term)
-        return Q(number__in=order_numbers_meant(term)) | Q(pk=id_) | Q(customer_id=id_) | Q(conference_id=id_)
+        """A number and a name may be written in several words, so the whole is looked for."""
+        return queryset.filter(order_search.meant(search_term)) if search_term.strip() else queryset, False
 
     def get_urls(self) -> list[URLPattern]:
-        mail_url = path(
-            "<uuid:order_id>/status-mail/",
-            self.admin_site.admin_view(self.status_mail_view),
-            name="ordering_status_mail",
-        )
         export_url = path("export/", self.admin_site.admin_view(self.export_view), name="ordering_export_orders")
-        return [mail_url, export_url, *super().get_urls()]
+        return [export_url, *super().get_urls()]
 
     def may_export(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request) and request.user.has_perm(EXPORT_ORDERS)
@@ -141,50 +120,37 @@ class OrderAdmin(KeysetAdmin):
             headers={"Content-Disposition": 'attachment; filename="orders.csv"'},
         )
 
-    def status_mail_view(self, request: HttpRequest, order_id: UUID) -> HttpResponse:
-        """Asks whether it is meant; the answer sends the command."""
-        if not request.user.has_perm(REQUEST_STATUS_MAIL):
-            raise PermissionDenied
-        order = get_object_or_404(OrderSummary, pk=order_id)
-        back = reverse("admin:ordering_ordersummary_change", args=[order_id])
-        form = OnceForm(request.POST)
-        if request.method == "POST" and form.is_valid():
-            self._ask_for_mail(request, order, form.cleaned_data["command_id"])
-            return redirect(back)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"Send a status mail: {order.number}",
-            "verb": "Send it",
-            "previews": [
-                "The customer gets a mail that says how this order stands. The order's history keeps who asked."
-            ],
-            "hidden": [("command_id", new_id())],
-            "back": back,
-        }
-        return TemplateResponse(request, "eventstore/admin/confirm.html", context)
-
-    def _ask_for_mail(self, request: HttpRequest, order: OrderSummary, command_id: UUID) -> None:
-        command = RequestStatusMail(order_id=order.pk)
-        try:
-            with acting(actor=f"staff:{request.user.pk}"):
-                receipt = dispatch(command, command_id=command_id)
-        except (DomainError, ConcurrencyConflict) as refusal:
-            messages.error(request, f"{refusal} ({refusal.code})")
-            return
-        if receipt.repeated:
-            messages.info(request, "This mail was asked for already.")
-            return
-        self.log_change(request, order, f"Sent {command.stored}.")
-        messages.success(request, f"A mail about {order.number} is on its way to the customer.")
-
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = {
-            "history": stream_history(as_id(object_id)),
-            "may_request_mail": request.user.has_perm(REQUEST_STATUS_MAIL),
-        }
+        """With its story, unless a newer version of this program has told some of it."""
+        order_id, context = as_id(object_id), {}
+        try:
+            story = order_story.read(order_id)
+        except UnknownHere:
+            messages.warning(request, "A newer version of this program has recorded what this one can't read.")
+        else:
+            context = self._told(request, order_id, story) if story.order.exists else {}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def _told(self, request: HttpRequest, order_id: UUID, story: Story) -> dict[str, Any]:
+        """The story as the page shows it, with a button for all that this user may do."""
+
+        def offers(about: Aggregate, key: str = "") -> list[Offer]:
+            return self.offers(request, order_id, about, key)
+
+        payment = story.payments.get(payment_id_of(order_id))
+        return {
+            "story": story,
+            "sums": order_story.sums(story),
+            "acts": [*(offers(payment) if payment else ()), *offers(story.order)],
+            "receipts": [(each, offers(story.account, each["key"])) for each in order_story.receipts(story)],
+            "refunds": [(each, offers(story.account, each["key"])) for each in order_story.refunds(story)],
+            "mails": [(each, mail(each.effect), delivery_offers(request, each)) for each in story.mails],
+            "timers": [(each, timer_offers(request, each)) for each in story.timers],
+            "timeline": order_story.timeline(story),
+            "left_out": max(0, len(story.events) - order_story.SHOWN),
+        }
 
     @admin.display(description="status")
     def shown_status(self, order: OrderSummary) -> SafeString:
@@ -210,17 +176,11 @@ class OrderAdmin(KeysetAdmin):
     def customer(self, order: Any) -> SafeString:
         return link("customerprofile", order.customer_id, order.buyer)
 
-    @admin.display(description="payment")
-    def payment(self, order: OrderSummary) -> SafeString | str:
-        if not order.payment_id:
-            return "none yet"
-        amount = money(order.payment_amount, order.currency)
-        return format_html("{} {} <span class='quiet'>{}</span>", tag(order.payment_status), amount, order.payment_id)
+
+def delivery_offers(request: HttpRequest, row: Delivery) -> list[RowAction]:
+    """What this user may do about a mail: have it tried again, or sent once more."""
+    return offered(request, DeliveryAdmin.labels, row.effect, row.status, lambda _: {"delivery": row.pk})
 
 
-def as_id(text: str | None) -> UUID:
-    """What is no id at all is the id of nothing."""
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return UUID(int=0)
+def timer_offers(request: HttpRequest, row: Timer) -> list[RowAction]:
+    return offered(request, TimerAdmin.labels, row.saga, row.status, lambda kind: said_of(kind, row.pk, row.due_at))

@@ -4,7 +4,7 @@ from functools import singledispatch
 
 from eventstore.codec import Recorded
 from eventstore.events import Event
-from ordering.admin.formatting import money
+from ordering.admin.formatting import in_zone, money
 from ordering.domain.conference import SeatsRefused, SeatsReleased, SeatsReserved, SeatsSold
 from ordering.domain.finance import (
     PaymentMovedIn,
@@ -17,11 +17,15 @@ from ordering.domain.finance import (
 )
 from ordering.domain.mail import MailSent
 from ordering.domain.order import (
+    DeadlineMoved,
     OrderCancelled,
     OrderConfirmed,
     OrderExpired,
+    OrderExtended,
     OrderPlaced,
     OrderRefused,
+    OrderReminderRequested,
+    OrderReopened,
     OrderStatusMailRequested,
     OrderTakenUp,
     OrderUnderpaid,
@@ -100,6 +104,22 @@ def _(event: OrderCancelled) -> str:
 
 
 @say.register
+def _(event: OrderExtended) -> str:
+    return f"The order is to be paid until {in_zone(event.expires_at, 'UTC')}{because(event.reason)}"
+
+
+@say.register
+def _(event: DeadlineMoved) -> str:
+    return f"A payment is under way or was: the order is to be paid until {in_zone(event.expires_at, 'UTC')}."
+
+
+@say.register
+def _(event: OrderReopened) -> str:
+    until = in_zone(event.expires_at, "UTC")
+    return f"The order was reopened, and is to be paid until {until}{because(event.reason)}"
+
+
+@say.register
 def _(event: OrderTakenUp) -> str:
     return "The order was taken up again: it had expired, was paid late, and has got seats."
 
@@ -107,6 +127,11 @@ def _(event: OrderTakenUp) -> str:
 @say.register
 def _(event: OrderUnderpaid) -> str:
     return f"{shown(event.due)} are still due."
+
+
+@say.register
+def _(event: OrderReminderRequested) -> str:
+    return "The time to pay is running out: a reminder is due."
 
 
 @say.register

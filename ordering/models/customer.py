@@ -1,4 +1,6 @@
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
 
 from projections.models import ReadModel
@@ -20,6 +22,7 @@ class CustomerProfile(ReadModel):
         indexes = [
             models.Index(fields=["-registered_at", "-customer_id"], name="ordering_customer_newest"),
             models.Index(fields=["email"], name="ordering_customer_email"),
+            GinIndex(SearchVector("name", config="simple"), name="ordering_customer_words"),
         ]
 
     def __str__(self) -> str:

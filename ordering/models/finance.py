@@ -15,6 +15,7 @@ class UnmatchedMoney(ReadModel):
 
     class Meta:
         verbose_name = "unmatched payment"
+        permissions = [("assign_payment", "Can assign payments that nobody knows to orders, and send them back")]
         ordering = ["-received_at", "-payment_id"]
         indexes = [models.Index(fields=["-received_at", "-payment_id"], name="ordering_unmatched_newest")]
 

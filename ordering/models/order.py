@@ -1,6 +1,7 @@
 from collections import Counter
 from uuid import UUID
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Count
 
@@ -73,6 +74,9 @@ class OrderSummary(ReadModel):
         permissions = [
             ("request_status_mail", "Can ask for mails that say how an order stands"),
             ("export_orders", "Can export orders as CSV"),
+            ("cancel_order", "Can cancel orders"),
+            ("record_payment", "Can record payments that arrived in another way"),
+            ("refund_payment", "Can give payments back, and see to refunds that failed"),
         ]
         indexes = [
             models.Index(fields=["-placed_at", "-order_id"], name="ordering_order_newest"),
@@ -80,6 +84,7 @@ class OrderSummary(ReadModel):
             models.Index(fields=["conference_id", "-placed_at", "-order_id"], name="ordering_order_conference"),
             models.Index(fields=["status", "-placed_at", "-order_id"], name="ordering_order_status"),
             models.Index(fields=["number"], name="ordering_order_number"),
+            GinIndex(fields=["payments"], opclasses=["jsonb_path_ops"], name="ordering_order_payments"),
         ]
 
     def __str__(self) -> str:

@@ -87,10 +87,10 @@ def test_staff_ask_with_a_button_and_the_customer_gets_one_mail(page, log_in, or
     page.goto(f"/admin/ordering/ordersummary/{order.pk}/change/")
     page.get_by_role("link", name="Send a status mail").click()
     expect(page.get_by_text("The customer gets a mail that says how this order stands")).to_be_visible()
-    page.get_by_role("button", name="Yes, send it").click()
-    expect(page.get_by_text(f"A mail about {order.number} is on its way")).to_be_visible()
-    expect(page.locator("table.history tbody tr").last).to_contain_text("order.status-mail-requested")
-    expect(page.locator("table.history tbody tr").last).to_contain_text(f"staff:{user.pk}")
+    page.get_by_role("button", name="Send a status mail").click()
+    expect(page.get_by_text("A mail about the order is on its way")).to_be_visible()
+    asked = page.locator("#timeline li").filter(has_text="order.status-mail-requested")
+    expect(asked).to_contain_text(user.username)
     assert request_about(order.pk).actor == f"staff:{user.pk}"
     mail = the_one_sent(order.pk, mails)
     assert (mail["To"], mail["Subject"]) == (

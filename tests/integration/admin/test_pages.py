@@ -9,6 +9,7 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin
 
 from eventstore.models import OperatorAction, StoredEvent
+from ordering.admin import order_search
 from ordering.models import CustomerProfile, OrderSummary
 from projections.models import Generation
 from tests.integration import shop
@@ -77,14 +78,45 @@ def test_orders_are_paged_by_the_time_they_were_placed(client, staff, sold):
     assert (len(newest.result_list), len(older.result_list), older.older) == (25, 2, "")
 
 
+def found_by(client, term):
+    return client.get(reverse("admin:ordering_ordersummary_changelist"), {"q": term}).context["cl"].result_list
+
+
 @pytest.mark.parametrize("by", ["number", "pk", "customer_id", "conference_id", "email"])
 def test_an_order_is_found_by(client, staff, by):
     order = OrderSummary.objects.get(pk=shop.order(shop.customer(), shop.conference_on_sale()))
     shop.order(shop.customer(), shop.conference_on_sale())
     staff("ordering.view_ordersummary")
     term = CustomerProfile.objects.get(pk=order.customer_id).email if by == "email" else getattr(order, by)
-    found = client.get(reverse("admin:ordering_ordersummary_changelist"), {"q": term}).context["cl"]
-    assert found.result_list == [order]
+    assert found_by(client, term) == [order]
+
+
+def test_an_order_is_found_by_a_name_and_by_a_payment(client, staff):
+    grace, conference = shop.customer("Grace Brewster Hopper"), shop.conference_on_sale()
+    order = OrderSummary.objects.get(pk=shop.order(grace, conference))
+    shop.order(shop.customer("Grace Hopkins"), conference)
+    shop.pay(order.pk, reference="RF12 3456")
+    staff("ordering.view_ordersummary")
+    for term in ("grace hopper", "Hopper, Grace", "brew", "RF12 3456"):
+        assert found_by(client, term) == [order], term
+    assert len(found_by(client, "Grace Hop")) == 2
+    for term in ("Lovelace", "RF12", "'; --", "grace | lovelace"):
+        assert found_by(client, term) == [], term
+
+
+def test_a_name_that_could_be_a_number_is_a_name(client, staff):
+    order = OrderSummary.objects.get(pk=shop.order(shop.customer("Lovelace"), shop.conference_on_sale()))
+    staff("ordering.view_ordersummary")
+    assert found_by(client, "Lovelace") == [order]
+
+
+def test_names_and_references_are_looked_up_by_indexes(clean):
+    referring = OrderSummary.objects.filter(payments__contains=[{"reference": "RF12"}]).order_by()
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        assert "ordering_customer_words" in order_search.named("Ada Lovelace").order_by().explain()
+        assert "ordering_order_payments" in referring.explain()
+        cursor.execute("RESET enable_seqscan")
 
 
 def test_nobody_writes_a_read_table_by_hand(client, staff):

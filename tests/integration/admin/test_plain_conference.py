@@ -1,4 +1,4 @@
-"""The page of a conference needs no theme: all that can be done about it is there in Django's own admin."""
+"""The pages of a conference and of an order need no theme: all that can be done is there in Django's own admin."""
 
 import os
 import subprocess
@@ -20,6 +20,7 @@ from django.test.utils import setup_test_environment
 from django.urls import reverse
 from ordering.admin.conference_acts import ACTS
 from ordering.models import ConferenceSummary
+from sagas.testing import bring_to_rest
 from tests.integration import shop
 
 setup_test_environment()
@@ -59,6 +60,29 @@ shown = client.get(page).content.decode()
 assert "55 of 60 left" in shown and "conference.moved" in shown
 for url in ("ordering_conferencesummary_changelist", "ordering_conferencesummary_add"):
     assert client.get(reverse(f"admin:{url}")).status_code == 200, url
+
+order = shop.order(shop.customer(), conference)
+bring_to_rest(deliver=False)
+page = reverse("admin:ordering_ordersummary_change", args=[order])
+
+
+def do_about_it(act, *key, **said):
+    url = reverse("admin:ordering_ordersummary_act", args=[order, act, *key])
+    assert url in client.get(page).content.decode(), act
+    form = client.get(url).context["form"]
+    shown = {name: form[name].value() for name in form.fields}
+    said = {name: value for name, value in {**shown, **said}.items() if value is not None}
+    assert client.post(url, said).status_code == 302, act
+    bring_to_rest()
+
+
+do_about_it("record-payment", provider="bank-transfer", reference="RF12")
+do_about_it("refund", "1", amount="5.00", reason="The seat was broken.")
+((refund, _),) = client.get(page).context["refunds"]
+do_about_it("mark-refund-made", refund["key"], refund_reference="cheque 7")
+do_about_it("cancel", reason="She is ill.")
+shown = client.get(page).content.decode()
+assert "5.00 EUR of RF12 went back by hand, cheque 7." in shown and "Try again" in shown
 print("visited")
 """
 

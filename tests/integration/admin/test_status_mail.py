@@ -2,13 +2,13 @@
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.messages import get_messages
 from django.urls import reverse
 
 from eventstore.context import new_id
 from eventstore.models import StoredEvent
 from sagas.models import Delivery
 from tests.integration import shop
+from tests.integration.admin.reading import said
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -22,7 +22,7 @@ def order():
 
 @pytest.fixture
 def button(order):
-    return reverse("admin:ordering_status_mail", args=[order])
+    return reverse("admin:ordering_ordersummary_act", args=[order, "status-mail"])
 
 
 def page_of(order):
@@ -33,9 +33,10 @@ def asked():
     return StoredEvent.objects.filter(type="order.status-mail-requested")
 
 
-def said(answer):
-    """What waits to be said on the next page."""
-    return [str(message) for message in get_messages(answer.wsgi_request)]
+def confirmation(client, button):
+    """What is sent by whoever means it."""
+    form = client.get(button).context["form"]
+    return {name: form[name].value() for name in form.fields}
 
 
 @pytest.mark.parametrize(("permissions", "there"), [([MAY_SEE], False), ([MAY_SEE, MAY_SEND], True)])
@@ -54,7 +55,7 @@ def test_without_the_permission_no_mail_is_asked_for(client, staff, button):
 def test_it_is_confirmed_before_anything_is_sent(client, staff, button):
     staff(MAY_SEE, MAY_SEND)
     page = client.get(button)
-    assert "Yes, send it" in page.content.decode()
+    assert "The customer gets a mail that says how this order stands" in page.content.decode()
     assert client.post(button).status_code == 200
     assert client.post(button, {"command_id": "x"}).status_code == 200
     assert not asked().exists()
@@ -62,15 +63,20 @@ def test_it_is_confirmed_before_anything_is_sent(client, staff, button):
 
 def test_a_confirmation_that_is_sent_twice_asks_for_one_mail_in_the_name_of_who_sent_it(client, staff, order, button):
     user = staff(MAY_SEE, MAY_SEND)
-    ((name, command_id),) = client.get(button).context["hidden"]
-    first, second = (client.post(button, {name: command_id}) for _ in range(2))
-    assert (first.url, second.url) == (page_of(order), page_of(order))
-    sent, repeated = said(second)
-    assert "is on its way to the customer" in sent
-    assert repeated == "This mail was asked for already."
+    form = confirmation(client, button)
+    sent = client.post(button, form)
+    repeated = client.post(button, form, follow=True)
+    assert sent.url == page_of(order)
+    first, second = said(repeated)
+    assert "is on its way to the customer" in first
+    assert second == "This was done already."
     event = asked().get()
-    assert (event.stream_id, event.actor, event.causation_id) == (order, f"staff:{user.pk}", command_id)
-    assert str(event.correlation_id) == first.headers["X-Correlation-Id"]
+    assert (event.stream_id, event.actor, str(event.causation_id)) == (
+        order,
+        f"staff:{user.pk}",
+        str(form["command_id"]),
+    )
+    assert str(event.correlation_id) == sent.headers["X-Correlation-Id"]
     assert Delivery.objects.filter(effect="mail.order-status").count() == 1
     assert LogEntry.objects.get().get_change_message() == "Sent order.request-status-mail."
 
@@ -78,13 +84,12 @@ def test_a_confirmation_that_is_sent_twice_asks_for_one_mail_in_the_name_of_who_
 def test_each_confirmation_asks_for_a_mail_of_its_own(client, staff, button):
     staff(MAY_SEE, MAY_SEND)
     for _ in range(2):
-        ((name, command_id),) = client.get(button).context["hidden"]
-        client.post(button, {name: command_id})
+        client.post(button, confirmation(client, button))
     assert asked().count() == 2
 
 
 def test_there_is_no_mail_about_what_is_no_order(client, staff):
     staff(MAY_SEE, MAY_SEND)
-    nothing = reverse("admin:ordering_status_mail", args=[new_id()])
+    nothing = reverse("admin:ordering_ordersummary_act", args=[new_id(), "status-mail"])
     assert client.get(nothing).status_code == 404
     assert client.post(nothing, {"command_id": new_id()}).status_code == 404

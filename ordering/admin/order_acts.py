@@ -1,0 +1,312 @@
+"""What staff do about an order and its money, each a form that becomes a command. They check the shape; the rules are
+the aggregates'.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from django import forms
+
+from eventstore import repository
+from eventstore.aggregates import Command
+from ordering.admin.acts import REASON, Act, StreamAct, as_id
+from ordering.admin.schedule import PriceField
+from ordering.admin.words import seats, shown, via
+from ordering.domain.finance import (
+    Account,
+    MarkRefundMade,
+    RefundStatus,
+    RequestRefund,
+    RetryRefund,
+    ReturnEverything,
+    account_id_of,
+)
+from ordering.domain.order import CancelOrder, Order, RequestStatusMail, Status
+from ordering.domain.payment import AcceptPayment, AssignPayment, Payment, UnmatchedPayment
+from ordering.domain.values import Money, payment_id_of
+from ordering.models import FailedRefund, OrderSummary
+
+RECORD_PAYMENT = "ordering.record_payment"
+REFUND_PAYMENT = "ordering.refund_payment"
+ASSIGN_PAYMENT = "ordering.assign_payment"
+
+BY_HAND = {"bank-transfer": "Bank transfer", "by-hand": "Otherwise, such as in cash"}
+"""By which providers money comes that staff say has come."""
+
+AMOUNT = {"refund-too-high": "amount", "too-many-decimals": "amount", "amount-too-large": "amount"}
+
+
+class OrderAct(StreamAct):
+    """An act about the order itself."""
+
+    kind = Order
+
+    @classmethod
+    def stream_id(cls, row: OrderSummary) -> UUID:
+        return row.pk
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        yield "Order", f"{seats(self.aggregate.lines)}, {self.aggregate.status}"
+        yield "Costs", shown(self.aggregate.total)
+        yield "Received", shown(self.aggregate.received + self.aggregate.before_finance)
+
+
+class Cancel(OrderAct):
+    verb, done = "Cancel the order", "The order is cancelled."
+    warning = "Its seats are given back, and so is all of its money. This can't be undone."
+    permission = "ordering.cancel_order"
+
+    reason = forms.CharField(max_length=500, help_text=REASON)
+
+    @classmethod
+    def fits(cls, about: Order, key: str) -> bool:
+        return about.status in (Status.PLACED, Status.CONFIRMED)
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        yield from super().facts()
+        account = repository.load(Account, account_id_of(self.row.pk))
+        for receipt in leftovers(account):
+            yield "Goes back", f"{shown(account.left(receipt))} of {account.receipts[receipt].reference}"
+
+    def command(self) -> Command:
+        return CancelOrder(order_id=self.row.pk, reason=self.cleaned_data["reason"])
+
+
+class StatusMail(OrderAct):
+    verb, done = "Send a status mail", "A mail about the order is on its way to the customer."
+    warning = "The customer gets a mail that says how this order stands. The order's history keeps who asked."
+    permission = "ordering.request_status_mail"
+
+    @classmethod
+    def fits(cls, about: Order, key: str) -> bool:
+        return True
+
+    def command(self) -> Command:
+        return RequestStatusMail(order_id=self.row.pk)
+
+
+class RecordPayment(StreamAct):
+    verb, done = "Record a payment", "The payment is recorded."
+    warning = (
+        "It counts like what a provider reports. The order is confirmed once all is there; what is too much goes back, "
+        "and so does what comes for an order that has ended."
+    )
+    permission = RECORD_PAYMENT
+    kind = Payment
+    blamed = AMOUNT | {"payment-reference-taken": "reference", "payment-reference-differs": "reference"}
+
+    amount = PriceField()
+    provider = forms.ChoiceField(label="How it came", choices=list(BY_HAND.items()))
+    reference = forms.CharField(max_length=200, help_text="As the statement or receipt has it, once for each.")
+
+    @classmethod
+    def stream_id(cls, row: OrderSummary) -> UUID:
+        return payment_id_of(row.pk)
+
+    @classmethod
+    def fits(cls, about: Payment, key: str) -> bool:
+        return about.exists
+
+    def find(self) -> None:
+        super().find()
+        self.order = repository.load(Order, self.row.pk)
+
+    def known(self) -> Mapping[str, Any]:
+        return {"amount": self.order.due.amount} if self.order.due.amount > 0 else {}
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        yield "Order", f"{seats(self.order.lines)}, {self.order.status}"
+        yield "Costs", shown(self.order.total)
+        owed = self.order.due
+        yield ("Still owes", shown(owed)) if owed.amount >= 0 else ("Holds too much", shown(owed * -1))
+
+    def command(self) -> Command:
+        given = self.cleaned_data
+        amount = Money(given["amount"], self.order.total.currency)
+        amount.check()
+        return AcceptPayment(
+            payment_id=self.aggregate.id,
+            amount=amount,
+            reference=given["reference"],
+            provider=given["provider"],
+        )
+
+
+class AccountAct(StreamAct):
+    """An act about the money of an order, or of nobody."""
+
+    kind = Account
+    permission = REFUND_PAYMENT
+
+    @classmethod
+    def stream_id(cls, row: Any) -> UUID:
+        return row.account_id if isinstance(row, FailedRefund) else account_id_of(row.pk)
+
+
+class Refund(AccountAct):
+    """The key says which receipt of the account it is of, counted from 1."""
+
+    verb, done = "Refund", "The money is on its way back."
+    warning = "The provider is asked to give it back. The order stays as it is."
+    blamed = AMOUNT
+
+    amount = PriceField(help_text="All that is left of it, or a part.")
+    reason = forms.CharField(max_length=500, help_text=REASON)
+
+    @classmethod
+    def fits(cls, about: Account, key: str) -> bool:
+        return key.isdecimal() and about.left(receipt_of(about, key)).amount > 0
+
+    def find(self) -> None:
+        super().find()
+        self.receipt = self.aggregate.receipts[receipt_of(self.aggregate, self.key)]
+        self.left: Money = self.aggregate.left(receipt_of(self.aggregate, self.key))
+
+    def known(self) -> Mapping[str, Any]:
+        return {"amount": self.left.amount}
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        yield "Received", f"{shown(self.receipt.amount)} by {via(self.receipt.provider)}, {self.receipt.reference}"
+        yield "Left of it", shown(self.left)
+
+    def command(self) -> Command:
+        amount = Money(self.cleaned_data["amount"], self.left.currency)
+        amount.check()
+        return RequestRefund(
+            account_id=self.aggregate.id,
+            provider=self.receipt.provider,
+            reference=self.receipt.reference,
+            amount=amount,
+            reason=self.cleaned_data["reason"],
+        )
+
+
+class RefundAct(AccountAct):
+    """About a refund: the key is its id."""
+
+    def find(self) -> None:
+        super().find()
+        self.refund = self.aggregate.refunds[as_id(self.key)]
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        receipt = self.aggregate.receipts[self.refund.receipt]
+        yield "Amount", shown(self.refund.amount)
+        yield "Received", f"by {via(receipt.provider)}, {receipt.reference}"
+        yield "Reason", self.refund.reason
+        yield "State", f"{self.refund.status}, asked for {self.refund.attempt} time{'s' * (self.refund.attempt != 1)}"
+
+
+class TryAgain(RefundAct):
+    verb, button, done = "Try the refund again", "Try again", "The provider is asked once more."
+    warning = "The provider is asked once more to give the money back."
+
+    @classmethod
+    def fits(cls, about: Account, key: str) -> bool:
+        return status_of(about, key) is RefundStatus.FAILED
+
+    def command(self) -> Command:
+        return RetryRefund(account_id=self.aggregate.id, refund_id=as_id(self.key))
+
+
+class MadeByHand(RefundAct):
+    verb, button, done = "Mark the refund as made", "Made by hand", "The refund counts as made."
+    warning = "Only where the money has gone back in another way: nobody is asked for it any more."
+
+    refund_reference = forms.CharField(
+        label="How it went back", max_length=200, help_text="Such as the reference of the transfer."
+    )
+
+    @classmethod
+    def fits(cls, about: Account, key: str) -> bool:
+        return status_of(about, key) in (RefundStatus.FAILED, RefundStatus.REQUESTED)
+
+    def command(self) -> Command:
+        given = self.cleaned_data["refund_reference"]
+        return MarkRefundMade(account_id=self.aggregate.id, refund_id=as_id(self.key), refund_reference=given)
+
+
+class SendBack(AccountAct):
+    """Of money that nobody knows."""
+
+    verb, done = "Send it back", "The money is on its way back."
+    warning = "The provider is asked to give back all that is left of it."
+    permission = ASSIGN_PAYMENT
+
+    reason = forms.CharField(max_length=500, help_text=REASON)
+
+    @classmethod
+    def fits(cls, about: Account, key: str) -> bool:
+        return not key and bool(leftovers(about))
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        for receipt in leftovers(self.aggregate):
+            yield "Goes back", f"{shown(self.aggregate.left(receipt))} of {self.aggregate.receipts[receipt].reference}"
+
+    def command(self) -> Command:
+        return ReturnEverything(account_id=self.aggregate.id, reason=self.cleaned_data["reason"])
+
+
+class Assign(StreamAct):
+    """Of money that nobody knows: the key is the id of the order that it is for."""
+
+    verb, done = "Assign", "The money is on its way to the order."
+    warning = "It counts like a payment of this order, whatever has become of the order meanwhile."
+    permission = ASSIGN_PAYMENT
+    kind = UnmatchedPayment
+
+    @classmethod
+    def stream_id(cls, row: Any) -> UUID:
+        return row.payment_id
+
+    @classmethod
+    def fits(cls, about: UnmatchedPayment, key: str) -> bool:
+        return bool(key) and about.exists and about.order_id is None
+
+    def find(self) -> None:
+        super().find()
+        self.order = repository.load(Order, as_id(self.key))
+        if not self.order.exists:
+            raise KeyError(self.key)
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        yield "Money", f"{shown(self.aggregate.amount)} by {via(self.aggregate.provider)}, {self.aggregate.reference}"
+        yield "Order", f"{self.order.number}: {seats(self.order.lines)}, {self.order.status}"
+        yield "Costs", shown(self.order.total)
+        owed = self.order.due
+        yield ("Still owes", shown(owed)) if owed.amount >= 0 else ("Holds too much", shown(owed * -1))
+
+    def command(self) -> Command:
+        return AssignPayment(payment_id=self.row.payment_id, order_id=self.order.id)
+
+
+ACTS: Mapping[str, type[Act]] = {
+    "record-payment": RecordPayment,
+    "cancel": Cancel,
+    "status-mail": StatusMail,
+    "refund": Refund,
+    "retry-refund": TryAgain,
+    "mark-refund-made": MadeByHand,
+}
+"""About an order, by the word in their addresses."""
+
+OF_UNMATCHED: Mapping[str, type[Act]] = {"assign": Assign, "send-back": SendBack}
+OF_FAILED: Mapping[str, type[Act]] = {"retry-refund": TryAgain, "mark-refund-made": MadeByHand}
+
+
+def leftovers(account: Account) -> list[str]:
+    """The receipts of which something could still go back."""
+    return [key for key in account.receipts if account.left(key).amount > 0]
+
+
+def receipt_of(account: Account, number: str) -> str:
+    """Raises KeyError where there are not so many."""
+    keys = list(account.receipts)
+    if not (number.isdecimal() and 0 < int(number) <= len(keys)):
+        raise KeyError(number)
+    return keys[int(number) - 1]
+
+
+def status_of(account: Account, refund_id: str) -> RefundStatus | None:
+    refund = account.refunds.get(as_id(refund_id))
+    return refund.status if refund else None

@@ -1,0 +1,119 @@
+"""A sale as those see it who run it."""
+
+import pytest
+from playwright.sync_api import expect
+
+from eventstore.commands import dispatch
+from ordering.domain.order import CancelOrder
+from ordering.domain.payment import AcceptPayment, KeepUnmatched, unmatched_payment_id
+from ordering.domain.values import payment_id_of
+from ordering.models import ConferenceSummary, FailedRefund, OrderSummary, UnmatchedMoney
+from tests.integration import shop
+from tests.integration.processes import eventually
+
+VIEW = "ordering.view_ordersummary"
+LIST = "/admin/ordering/ordersummary/"
+
+
+@pytest.fixture
+def order(site):
+    """Of two seats, which wait for their payment."""
+    conference = ConferenceSummary.objects.get(name="PyCon")
+    order_id = shop.order(shop.customer("Grace Hopper"), conference.pk, 2)
+    eventually(lambda: OrderSummary.objects.filter(pk=order_id, status="awaiting_payment").exists())
+    return OrderSummary.objects.get(pk=order_id)
+
+
+@pytest.fixture
+def balance(page):
+    """What the page of an order says last of its money: what that is called, and how much it is."""
+    return page.locator("#money dl strong")
+
+
+def page_of(order):
+    return f"{LIST}{order.pk}/change/"
+
+
+def test_a_transfer_is_marked_as_paid_by_whoever_finds_the_order_by_a_mistyped_number(page, log_in, order, balance):
+    user = log_in(VIEW, "ordering.record_payment")
+    page.goto(LIST)
+    page.locator("#searchbar").fill(order.number.removeprefix("BX-").replace("-", " ").replace("1", "l").lower())
+    page.locator("#searchbar").press("Enter")
+    page.get_by_role("link", name=order.number).click()
+    timeline = page.locator("#timeline")
+    expect(balance).to_have_text(["Still owes", "199.00 EUR"])
+    page.get_by_role("link", name="Record a payment").click()
+    expect(page.get_by_label("Amount")).to_have_value("199.00")
+    page.get_by_role("button", name="Record a payment").click()
+    expect(page.get_by_role("alert")).to_contain_text("This field is required.")
+    page.get_by_label("Reference").fill("RF12 3456")
+    page.get_by_role("button", name="Record a payment").click()
+    expect(balance).to_have_text(["Still owes", "0.00 EUR"])
+    arrived = timeline.locator("li").filter(has_text="199.00 EUR arrived by bank transfer, RF12 3456.")
+    expect(arrived).to_contain_text(user.username)
+    expect(timeline).to_contain_text("The conference has sold 2 × standard.")
+
+
+def test_one_of_two_seats_is_refunded(page, log_in, order, balance):
+    shop.pay(order.pk, 2, reference="PAID")
+    log_in(VIEW, "ordering.refund_payment")
+    page.goto(page_of(order))
+    page.locator("[data-receipt=PAID]").get_by_role("link", name="Refund").click()
+    expect(page.get_by_text("199.00 EUR by sandbox, PAID")).to_be_visible()
+    page.get_by_label("Amount").fill("99.50")
+    page.get_by_label("Reason").fill("One of them is ill.")
+    page.get_by_role("button", name="Refund").click()
+    expect(page.locator("#refunds")).to_contain_text("One of them is ill.")
+    eventually(lambda: OrderSummary.objects.get(pk=order.pk).returned)
+    page.reload()
+    expect(balance).to_have_text(["Less than it costs", "99.50 EUR"])
+    expect(page.locator("[data-refund]")).to_contain_text("settled")
+
+
+def test_a_refund_that_failed_is_tried_again_and_marked_as_made(page, log_in, order, balance):
+    dispatch(AcceptPayment(payment_id=payment_id_of(order.pk), amount=shop.PRICE * 2, reference="NOREFUND-1"))
+    dispatch(CancelOrder(order_id=order.pk))
+    eventually(lambda: FailedRefund.objects.filter(order_id=order.pk).exists())
+    log_in(VIEW, "ordering.refund_payment", "ordering.view_failedrefund")
+    page.goto("/admin/ordering/failedrefund/")
+    page.get_by_role("link", name=order.number).click()
+    refund = page.locator("[data-refund]")
+    expect(refund).to_contain_text("The sandbox gives nothing back of this.")
+    refund.get_by_role("link", name="Try again").click()
+    page.get_by_role("button", name="Try the refund again").click()
+    eventually(lambda: FailedRefund.objects.filter(order_id=order.pk).exists())
+    page.goto(page_of(order))
+    expect(page.locator("#timeline")).to_contain_text("go back for the 2nd time")
+    refund.get_by_role("link", name="Made by hand").click()
+    page.get_by_label("How it went back").fill("cheque 7")
+    page.get_by_role("button", name="Mark the refund as made").click()
+    expect(refund).to_contain_text("settled")
+    expect(refund.get_by_role("link")).to_have_count(0)
+    expect(balance).to_have_text(["Still holds", "0.00 EUR"])
+
+
+def test_money_that_nobody_knows_is_assigned(page, log_in, order, balance):
+    payment = unmatched_payment_id("sandbox", f"tx-{order.number}")
+    dispatch(
+        KeepUnmatched(payment_id=payment, provider="sandbox", reference=f"tx-{order.number}", amount=shop.PRICE * 2)
+    )
+    eventually(lambda: UnmatchedMoney.objects.filter(pk=payment).exists())
+    log_in(VIEW, "ordering.assign_payment", "ordering.view_unmatchedmoney")
+    page.goto(f"/admin/ordering/unmatchedmoney/{payment}/change/")
+    page.get_by_role("textbox", name="Order").fill("hopper")
+    page.get_by_role("button", name="Search").click()
+    page.locator(f"[data-order={order.number}]").get_by_role("link", name="Assign").click()
+    expect(page.get_by_text("Still owes")).to_be_visible()
+    page.get_by_role("button", name="Assign").click()
+    eventually(lambda: OrderSummary.objects.get(pk=order.pk).status == "confirmed")
+    page.reload()
+    expect(balance).to_have_text(["Still owes", "0.00 EUR"])
+    expect(page.locator("#timeline")).to_contain_text("were assigned to the order.")
+
+
+def test_without_the_permissions_there_is_no_button(page, log_in, order):
+    shop.pay(order.pk, 2)
+    log_in(VIEW)
+    page.goto(page_of(order))
+    expect(page.locator("#timeline")).to_contain_text("The order is confirmed.")
+    assert page.locator("#content-main .act").all_text_contents() == []
