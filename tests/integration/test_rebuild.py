@@ -83,8 +83,9 @@ def status(generation_id):
 
 
 def rows():
+    """By the names of their columns, whose order a rebuild may change."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT * FROM ordering_ordersummary ORDER BY order_id")
+        cursor.execute("SELECT to_jsonb(row) FROM ordering_ordersummary AS row ORDER BY order_id")
         return cursor.fetchall()
 
 
