@@ -16,12 +16,12 @@ from eventstore.context import new_id
 from eventstore.errors import StreamExists
 from eventstore.monitoring.status import stream_history
 from ordering.admin.acts import ActsAdmin, as_id
-from ordering.admin.conference_acts import ACTS, ConferenceAct
+from ordering.admin.conference_acts import ACTS, CANCEL_CONFERENCE, ConferenceAct
 from ordering.admin.formatting import cancellation_rule, in_zone, money, payment_terms, seats
 from ordering.admin.schedule import ConferenceForm, SeatTypes
 from ordering.admin.seating import Seating
 from ordering.domain.conference_changes import time_zones
-from ordering.models import ConferenceSales, ConferenceSummary, OrderSummary
+from ordering.models import ConferenceSales, ConferenceSummary, FailedRefund, OrderSummary
 
 SHOWN = 10
 READABLE_WITHIN = 2.0
@@ -33,7 +33,7 @@ PROPOSED = {"currency": "EUR", "time_zone": "UTC"}
 class ConferenceAdmin(ActsAdmin):
     """Who may add a conference may schedule one; who may change one may do all else about it.
 
-    Cancelling one is not offered: it would leave its orders standing.
+    Cancelling one, with all its orders, has a permission of its own.
     """
 
     acts = ACTS
@@ -138,8 +138,11 @@ class ConferenceAdmin(ActsAdmin):
             "orders_of": f"conference_id={conference_id}",
             "history": stream_history(conference_id, SHOWN),
             "may_act": self.may_act(request) and conference and conference.status != CANCELLED,
+            "may_cancel": request.user.has_perm(CANCEL_CONFERENCE) and conference and conference.status != CANCELLED,
             **(Seating(conference).shown() if conference else {}),
         }
+        if conference and conference.status == CANCELLED:
+            context["cancellation"] = cancellation(conference)
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     @admin.display(description="seats left")
@@ -156,3 +159,13 @@ class ConferenceAdmin(ActsAdmin):
                 return redirect("admin:ordering_conferencesummary_changelist")
             time.sleep(0.05)
         return redirect("admin:ordering_conferencesummary_change", conference_id)
+
+
+def cancellation(conference: ConferenceSummary) -> dict[str, Any]:
+    """How far the orders of a cancelled conference are: how many still stand, and whose refunds have failed."""
+    orders = OrderSummary.objects.filter(conference_id=conference.pk)
+    return {
+        "standing": OrderSummary.objects.standing(conference.pk)["orders"],
+        "of": orders.count(),
+        "failed": FailedRefund.objects.filter(order_id__in=orders.values("pk")).count(),
+    }

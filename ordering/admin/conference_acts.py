@@ -22,6 +22,7 @@ from ordering.domain.conference_changes import (
     MAIL_NOTE_LIMIT,
     AddPool,
     AssignPools,
+    CancelConference,
     ChangeCancellationRule,
     ChangeCapacity,
     ChangeMailNote,
@@ -43,10 +44,11 @@ from ordering.domain.conference_changes import (
 from ordering.domain.errors import ConferenceChanged
 from ordering.domain.terms import CancellableUntil, CancellationRule, PaymentTerms, Unit
 from ordering.domain.values import Money
-from ordering.models import ConferenceSummary
+from ordering.models import ConferenceSummary, OrderSummary
 from ordering.models.conference import counted
 
 MOST = 1_000_000
+CANCEL_CONFERENCE = "ordering.cancel_conference"
 
 
 class ConferenceAct(Act):
@@ -286,6 +288,35 @@ class MailNote(ConferenceAct):
         return ChangeMailNote(**self.about_it(), note=note)
 
 
+class CancelAll(ConferenceAct):
+    verb, done = "Cancel the conference", "The conference is cancelled, and its orders are about to be."
+    warning = (
+        "Every order is cancelled, all that was paid goes back, and every customer is told by mail. This can't be "
+        "undone."
+    )
+    permission = CANCEL_CONFERENCE
+    blamed = {"reason-needed": "reason"}
+
+    reason = forms.CharField(max_length=500, help_text=REASON)
+    name = forms.CharField(max_length=200, label="Its name", help_text="Type the name of the conference.")
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        standing = OrderSummary.objects.standing(self.conference.pk)
+        yield "Orders", f"{standing['orders']:,}"
+        for each in self.conference.seat_types.values():
+            yield "Goes back", money(standing["held"], each["price"]["currency"])
+            break
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if name != self.conference.name:
+            raise forms.ValidationError(f"This conference is called {self.conference.name}.")
+        return name
+
+    def command(self) -> ConferenceChange:
+        return CancelConference(**self.about_it(), reason=self.cleaned_data["reason"])
+
+
 class MoreSeats(ConferenceAct, SeatTypeForm):
     verb, done = "Add seats", "The seats are added."
     warning = (
@@ -477,6 +508,7 @@ ACTS: Mapping[str, type[ConferenceAct]] = {
     "limit-customers": CustomerLimit,
     "close-sales": Close,
     "open-sales": Reopen,
+    "cancel": CancelAll,
     "mail-note": MailNote,
     "add-seats": MoreSeats,
     "add-pool": NewPool,

@@ -3,16 +3,20 @@ the aggregates'.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django import forms
 
 from eventstore import repository
 from eventstore.aggregates import Command
 from ordering.admin.acts import REASON, Act, StreamAct, as_id
-from ordering.admin.schedule import PriceField
+from ordering.admin.formatting import in_zone
+from ordering.admin.schedule import MomentField, PriceField
 from ordering.admin.words import seats, shown, via
+from ordering.domain.conference import ConferenceSeats
 from ordering.domain.finance import (
     Account,
     MarkRefundMade,
@@ -22,11 +26,20 @@ from ordering.domain.finance import (
     ReturnEverything,
     account_id_of,
 )
-from ordering.domain.order import CancelOrder, Order, RequestStatusMail, Status
+from ordering.domain.order import (
+    CancelOrder,
+    ExtendOrder,
+    Order,
+    ReopenOrder,
+    RequestStatusMail,
+    Status,
+    cancellation_fee,
+)
 from ordering.domain.payment import AcceptPayment, AssignPayment, Payment, UnmatchedPayment
 from ordering.domain.values import Money, payment_id_of
 from ordering.models import FailedRefund, OrderSummary
 
+EXTEND_ORDER = "ordering.extend_order"
 RECORD_PAYMENT = "ordering.record_payment"
 REFUND_PAYMENT = "ordering.refund_payment"
 ASSIGN_PAYMENT = "ordering.assign_payment"
@@ -46,6 +59,14 @@ class OrderAct(StreamAct):
     def stream_id(cls, row: OrderSummary) -> UUID:
         return row.pk
 
+    def find(self) -> None:
+        super().find()
+        self.conference = repository.load(ConferenceSeats, self.aggregate.conference_id)
+
+    @property
+    def zone(self) -> str:
+        return self.conference.time_zone
+
     def facts(self) -> Iterable[tuple[str, Any]]:
         yield "Order", f"{seats(self.aggregate.lines)}, {self.aggregate.status}"
         yield "Costs", shown(self.aggregate.total)
@@ -54,9 +75,13 @@ class OrderAct(StreamAct):
 
 class Cancel(OrderAct):
     verb, done = "Cancel the order", "The order is cancelled."
-    warning = "Its seats are given back, and so is all of its money. This can't be undone."
+    warning = "Its seats are given back, and so is its money, but for what is kept."
     permission = "ordering.cancel_order"
+    blamed = {"fee-too-high": "keep", "too-many-decimals": "keep"}
 
+    keep = PriceField(
+        label="Kept of its money", help_text="What the conference's rule says for customers, unless you change it."
+    )
     reason = forms.CharField(max_length=500, help_text=REASON)
 
     @classmethod
@@ -65,12 +90,69 @@ class Cancel(OrderAct):
 
     def facts(self) -> Iterable[tuple[str, Any]]:
         yield from super().facts()
-        account = repository.load(Account, account_id_of(self.row.pk))
-        for receipt in leftovers(account):
-            yield "Goes back", f"{shown(account.left(receipt))} of {account.receipts[receipt].reference}"
+        yield "Has of its money", shown(self.aggregate.held)
+
+    def known(self) -> Mapping[str, Any]:
+        order, rule = self.aggregate, self.conference.cancellation_of_orders()
+        fee = cancellation_fee(rule, order.lines, order.held) if order.status is Status.CONFIRMED else order.total * 0
+        return {"keep": fee.amount}
 
     def command(self) -> Command:
-        return CancelOrder(order_id=self.row.pk, reason=self.cleaned_data["reason"])
+        given = self.cleaned_data
+        keep = Money(given["keep"], self.aggregate.total.currency)
+        return CancelOrder(order_id=self.row.pk, reason=given["reason"], keep=keep)
+
+
+class Extend(OrderAct):
+    verb, done = "Extend", "The order has another time until which it is to be paid."
+    permission = EXTEND_ORDER
+    blamed = {"deadline-passed": "expires_at", "reason-needed": "reason"}
+
+    expires_at = MomentField(label="To be paid until", help_text="In the time zone of the conference.")
+    reason = forms.CharField(max_length=500, help_text=REASON)
+
+    @classmethod
+    def fits(cls, about: Order, key: str) -> bool:
+        return about.status is Status.PLACED
+
+    def known(self) -> Mapping[str, Any]:
+        promised: datetime = self.aggregate.promised_until
+        return {"expires_at": promised.astimezone(ZoneInfo(self.zone)).replace(tzinfo=None)}
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        yield from super().facts()
+        yield "To be paid until", in_zone(self.aggregate.expires_at, self.zone)
+
+    def command(self) -> Command:
+        given = self.cleaned_data
+        return ExtendOrder(order_id=self.row.pk, expires_at=given["expires_at"], reason=given["reason"])
+
+
+class Reopen(OrderAct):
+    verb, done = "Reopen", "The order waits for its seats and its payment again."
+    warning = "It keeps its prices. It is refused again where its seats are gone."
+    permission = EXTEND_ORDER
+    blamed = {"deadline-passed": "expires_at", "reason-needed": "reason"}
+
+    expires_at = MomentField(
+        label="To be paid until",
+        required=False,
+        help_text="In the time zone of the conference. Empty: as its payment terms say.",
+    )
+    reason = forms.CharField(max_length=500, help_text=REASON)
+
+    @classmethod
+    def fits(cls, about: Order, key: str) -> bool:
+        return about.status in (Status.REFUSED, Status.EXPIRED, Status.CANCELLED)
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        yield from super().facts()
+        for line in self.aggregate.lines:
+            yield f"{line.seat_type} left", f"{self.conference.available(line.seat_type):,}"
+
+    def command(self) -> Command:
+        given = self.cleaned_data
+        return ReopenOrder(order_id=self.row.pk, reason=given["reason"], expires_at=given["expires_at"])
 
 
 class StatusMail(OrderAct):
@@ -282,6 +364,8 @@ class Assign(StreamAct):
 
 ACTS: Mapping[str, type[Act]] = {
     "record-payment": RecordPayment,
+    "extend": Extend,
+    "reopen": Reopen,
     "cancel": Cancel,
     "status-mail": StatusMail,
     "refund": Refund,

@@ -74,9 +74,10 @@ def send_expiry(event: OrderExpired, meta: Meta) -> MailSent:
 
 @effect("mail.order-cancelled", on=OrderCancelled, delivery=AT_LEAST_ONCE, retries=8)
 def send_cancellation(event: OrderCancelled, meta: Meta) -> MailSent:
-    """Tell the customer that the order is cancelled, and whether money goes back."""
+    """Tell the customer that the order is cancelled, what is kept of the money, and what goes back."""
     order = send_cancellation.look_up(Order, event.order_id, meta)
-    return order_mail.send(send_cancellation, order, meta, "order_cancelled")
+    back = order.held - order.fee
+    return order_mail.send(send_cancellation, order, meta, "order_cancelled", fee=order.fee, back=back)
 
 
 @effect("mail.order-status", on=OrderStatusMailRequested, delivery=AT_LEAST_ONCE, retries=8)

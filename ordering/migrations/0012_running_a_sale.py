@@ -19,10 +19,19 @@ class Migration(migrations.Migration):
                     ("request_status_mail", "Can ask for mails that say how an order stands"),
                     ("export_orders", "Can export orders as CSV"),
                     ("cancel_order", "Can cancel orders"),
+                    ("extend_order", "Can give orders more time, and reopen those that have ended"),
                     ("record_payment", "Can record payments that arrived in another way"),
                     ("refund_payment", "Can give payments back, and see to refunds that failed"),
                 ],
                 "verbose_name": "order",
+            },
+        ),
+        migrations.AlterModelOptions(
+            name="conferencesummary",
+            options={
+                "ordering": ["starts_at", "conference_id"],
+                "permissions": [("cancel_conference", "Can cancel conferences with all their orders")],
+                "verbose_name": "conference",
             },
         ),
         migrations.AlterModelOptions(

@@ -53,6 +53,7 @@ class ConferenceSummary(ReadModel):
     class Meta:
         verbose_name = "conference"
         ordering = ["starts_at", "conference_id"]
+        permissions = [("cancel_conference", "Can cancel conferences with all their orders")]
         indexes = [models.Index(fields=["starts_at", "conference_id"], name="ordering_conference_next")]
 
     def __str__(self) -> str:

@@ -1,9 +1,12 @@
 from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Count
+from django.db.models import Count, Sum, Value
 
 from projections.models import ReadModel
 
@@ -19,6 +22,16 @@ class Orders(models.Manager["OrderSummary"]):
             for line in alike["lines"]:
                 sold[line["seat_type"]] += line["quantity"] * alike["orders"]
         return sold
+
+    def standing(self, conference_id: UUID) -> Mapping[str, Any]:
+        """How many `orders` of a conference are neither refused nor over, and how much money they have `held`."""
+        status = OrderSummary.Status
+        standing = self.filter(
+            conference_id=conference_id, status__in=[status.PLACED, status.AWAITING_PAYMENT, status.CONFIRMED]
+        )
+        nothing = Value(Decimal(0))
+        held = Sum("received", default=nothing) - Sum("returned", default=nothing)
+        return standing.aggregate(orders=Count("pk"), held=held)
 
 
 class OrderSummary(ReadModel):
@@ -75,6 +88,7 @@ class OrderSummary(ReadModel):
             ("request_status_mail", "Can ask for mails that say how an order stands"),
             ("export_orders", "Can export orders as CSV"),
             ("cancel_order", "Can cancel orders"),
+            ("extend_order", "Can give orders more time, and reopen those that have ended"),
             ("record_payment", "Can record payments that arrived in another way"),
             ("refund_payment", "Can give payments back, and see to refunds that failed"),
         ]

@@ -172,6 +172,14 @@ def test_whoever_has_paid_is_told_that_it_goes_back(template: str) -> None:
     assert "You owe nothing." in composed(template)[0].body
 
 
+def test_whoever_cancels_is_told_what_is_kept_and_what_goes_back() -> None:
+    some = composed("order_cancelled", PAID_IN_PART, fee=euros("20.00"), back=euros("280.00"))
+    for text in (some[0].body, some[1]):
+        assert "Of what you have paid, 300.00 EUR, 20.00 EUR is kept and 280.00 EUR goes back to you." in text
+    everything = composed("order_cancelled", PAID_IN_PART, fee=euros("300.00"), back=euros("0.00"))
+    assert "Of what you have paid, 300.00 EUR, 300.00 EUR is kept." in everything[0].body
+
+
 def test_a_refusal_says_why() -> None:
     assert "has not as many seats left" in composed("order_refused")[0].body
     assert "Logs & Tails is cancelled" in composed("order_refused", reason="conference-cancelled")[0].body

@@ -15,12 +15,14 @@ from ordering.admin.conference_acts import ACTS
 from ordering.domain.conference import ConferenceSeats, ScheduleConference, SeatType
 from ordering.domain.conference_changes import CancelConference, RenameConference
 from ordering.models import ConferenceSummary, OrderSummary
+from sagas.testing import bring_to_rest
 from tests.integration import shop
 from tests.integration.admin.reading import said, text
 
 pytestmark = pytest.mark.usefixtures("clean")
 
 VIEW, CHANGE = "ordering.view_conferencesummary", "ordering.change_conferencesummary"
+CANCEL = "ordering.cancel_conference"
 CLOCKS_GO_FORWARD = datetime(2030, 3, 31, 7, tzinfo=UTC)
 """It is nine in Berlin; there was no half past two in that night."""
 
@@ -122,7 +124,8 @@ def test_a_conference_is_scheduled_at_a_time_of_its_zone(client, staff):
     assert StoredEvent.objects.get(type="conference.scheduled").data["starts_at"] == "2030-03-31T07:00:00Z"
 
 
-def test_every_act_has_a_page(client, may_change, conference):
+def test_every_act_has_a_page(client, staff, conference):
+    staff(VIEW, CHANGE, CANCEL)
     do(client, address(conference, "add-pool"), code="hall", name="Hall", capacity=110)
     do(client, address(conference, "hold", "standard"), quantity=3, label="Speakers", reason="Free entry.")
     (hold_id,) = row(conference).holds
@@ -345,7 +348,7 @@ def test_who_may_only_look_changes_nothing(client, staff, conference):
 
 
 def test_what_is_not_there_is_not_found(client, may_change, conference):
-    for url in (address(conference, "cancel"), address(new_id(), "rename")):
+    for url in (address(conference, "dance"), address(new_id(), "rename")):
         assert client.get(url).status_code == 404, url
     for url in (address(conference, "price", "throne"), address(conference, "price")):
         assert client.get(url).status_code == 302, url
@@ -356,3 +359,33 @@ def test_a_cancelled_conference_offers_nothing(client, may_change, conference):
     assert not client.get(page(conference)).context["may_act"]
     refused = do(client, address(conference, "rename"), name="DjangoCon")
     assert "conference-cancelled" in text(refused)
+
+
+def test_who_may_change_a_conference_may_not_cancel_it(client, may_change, conference):
+    assert client.get(address(conference, "cancel")).status_code == 403
+    assert not client.get(page(conference)).context["may_cancel"]
+
+
+def test_a_conference_is_cancelled_by_who_may_and_types_its_name(client, staff, conference):
+    staff(VIEW, CANCEL)
+    paid = shop.order(shop.customer(), conference)
+    shop.pay(paid)
+    facts = dict(client.get(address(conference, "cancel")).context["form"].facts())
+    assert facts == {"Orders": "1", "Goes back": "99.50 EUR"}
+    assert do(client, address(conference, "cancel"), reason="Fire.", name="Pycon").context["form"].errors["name"]
+    do(client, address(conference, "cancel"), reason="Fire.", name="PyCon")
+    bring_to_rest()
+    assert OrderSummary.objects.get(pk=paid).status == "refunded"
+    assert "so are its orders" in text(client.get(page(conference)))
+
+
+def test_the_page_of_a_cancelled_conference_says_what_is_left_to_do(client, staff, conference):
+    staff(VIEW)
+    fails, stands = (shop.order(shop.customer(), conference) for _ in range(2))
+    shop.pay(fails, reference="NOREFUND-1")
+    dispatch(CancelConference(conference_id=conference, reason="Fire."))
+    bring_to_rest()
+    OrderSummary.objects.filter(pk=stands).update(status="awaiting_payment")
+    shown = text(client.get(page(conference)))
+    assert "1 of 2 orders still stand" in shown
+    assert "1 refund failed" in shown

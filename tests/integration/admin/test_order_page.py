@@ -1,5 +1,6 @@
 """The page of an order: what it says, and what staff do there."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -7,6 +8,7 @@ from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from eventstore import store
 from eventstore.commands import dispatch
@@ -17,11 +19,14 @@ from ordering.admin import order_story
 from ordering.admin.acts import StreamAct
 from ordering.admin.conference_acts import ACTS as OF_CONFERENCE
 from ordering.admin.order_acts import ACTS, OF_FAILED, OF_UNMATCHED
+from ordering.domain.conference_changes import ChangeCancellationRule
 from ordering.domain.order import CancelOrder, ExpireOrder
 from ordering.domain.payment import AcceptPayment, KeepUnmatched, unmatched_payment_id
-from ordering.domain.values import payment_id_of
+from ordering.domain.terms import CancellableUntil, CancellationRule
+from ordering.domain.values import Money, payment_id_of
 from ordering.models import FailedRefund, OrderSummary, UnmatchedMoney
-from sagas.models import Delivery, OutboxCommand
+from ordering.processes.sale import PAYMENT_TIMER
+from sagas.models import Delivery, OutboxCommand, Timer
 from sagas.testing import bring_to_rest
 from tests.integration import shop
 from tests.integration.admin.reading import said, text
@@ -29,8 +34,9 @@ from tests.integration.admin.reading import said, text
 pytestmark = pytest.mark.usefixtures("clean")
 
 VIEW = "ordering.view_ordersummary"
-CANCEL, RECORD, REFUND, ASSIGN = (
-    f"ordering.{name}" for name in ("cancel_order", "record_payment", "refund_payment", "assign_payment")
+CANCEL, EXTEND, RECORD, REFUND, ASSIGN = (
+    f"ordering.{name}"
+    for name in ("cancel_order", "extend_order", "record_payment", "refund_payment", "assign_payment")
 )
 TRANSFER = {"provider": "bank-transfer", "reference": "RF12 3456"}
 
@@ -288,11 +294,48 @@ def test_an_order_is_cancelled_for_a_reason_and_says_before_what_goes_back(clien
     bring_to_rest()
     url = address(order, "cancel")
     facts = dict(client.get(url).context["form"].facts())
-    assert (facts["Order"], facts["Goes back"]) == ("2 × standard, confirmed", "199.00 EUR of PAID")
+    assert (facts["Order"], facts["Has of its money"]) == ("2 × standard, confirmed", "199.00 EUR")
     assert do(client, url).context["form"].errors["reason"]
     do(client, url, reason="She is ill.")
     assert (newest("order.cancelled").data["reason"], status(order)) == ("She is ill.", "refunded")
     assert "cancel" not in offered(client, order)
+
+
+def test_staff_keep_what_the_rule_says_unless_they_say_otherwise(client, staff, order):
+    staff(VIEW, CANCEL)
+    conference = OrderSummary.objects.get(pk=order).conference_id
+    rule = CancellationRule(until=CancellableUntil.NEVER, fixed=Money(Decimal("20.00"), "EUR"))
+    dispatch(ChangeCancellationRule(conference_id=conference, rule=rule))
+    shop.pay(order, 2)
+    bring_to_rest()
+    url = address(order, "cancel")
+    assert Decimal(client.get(url).context["form"]["keep"].value()) == 20
+    assert do(client, url, reason="She is ill.", keep="200").context["form"].errors["keep"]
+    do(client, url, reason="She is ill.", keep="5.00")
+    bring_to_rest()
+    shown = OrderSummary.objects.get(pk=order)
+    assert (shown.status, shown.received - shown.returned) == ("refunded", Decimal(5))
+
+
+def test_an_order_is_given_more_time(client, staff, order):
+    staff(VIEW, EXTEND)
+    later = timezone.now().replace(microsecond=0, second=0) + timedelta(days=3)
+    assert do(client, address(order, "extend"), expires_at="2020-01-01T12:00", reason="Ill.").context["form"].errors
+    do(client, address(order, "extend"), expires_at=later.strftime("%Y-%m-%dT%H:%M"), reason="She is ill.")
+    assert OrderSummary.objects.get(pk=order).expires_at == later
+    (timer,) = Timer.objects.filter(status="waiting", name=PAYMENT_TIMER)
+    assert timer.due_at == later
+
+
+def test_an_order_that_has_expired_is_reopened(client, staff, order):
+    staff(VIEW, EXTEND)
+    assert "reopen" not in offered(client, order)
+    dispatch(ExpireOrder(order_id=order))
+    assert "extend" not in offered(client, order)
+    do(client, address(order, "reopen"), reason="The bank was slow.")
+    assert status(order) == "awaiting_payment"
+    shop.pay(order, 2)
+    assert status(order) == "confirmed"
 
 
 def test_who_has_not_seen_the_payment_does_not_cancel_the_order(client, staff, order):
