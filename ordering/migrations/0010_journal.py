@@ -25,6 +25,13 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "fees",
+                    models.JSONField(
+                        default=list,
+                        help_text="position and amount: what was kept when the order was cancelled, none once reopened",
+                    ),
+                ),
+                (
                     "failures",
                     models.JSONField(
                         default=dict, help_text="by refund: positions at which it failed, was asked for again and so on"

@@ -1,5 +1,6 @@
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ from projections.models import ReadModel
 
 class FinanceAccount(ReadModel):
     """What the journal has to know of an account of finance: for which order it is, what that costs, when it was sold,
-    and which refunds failed.
+    what was kept of it, and which refunds failed.
 
     What changes is told by the positions of the events that changed it, so that whoever reads a later row still knows
     how things were at an earlier event.
@@ -26,6 +27,9 @@ class FinanceAccount(ReadModel):
     total = models.DecimalField(max_digits=22, decimal_places=4, default=0)
     currency = models.CharField(max_length=3, blank=True, default="")
     sales = models.JSONField(default=list, help_text="positions at which the order was confirmed, cancelled and so on")
+    fees = models.JSONField(
+        default=list, help_text="position and amount: what was kept when the order was cancelled, none once reopened"
+    )
     failures = models.JSONField(
         default=dict, help_text="by refund: positions at which it failed, was asked for again and so on"
     )
@@ -45,6 +49,11 @@ class FinanceAccount(ReadModel):
     def is_sold(self, position: int) -> bool:
         """Whether the order was confirmed, and not cancelled, before the event at this position."""
         return _turns(self.sales, position) % 2 == 1
+
+    def fee_before(self, position: int) -> Money:
+        """What was kept of the order's money before the event at this position."""
+        kept = [Decimal(amount) for at, amount in self.fees if at < position]
+        return Money(kept[-1] if kept else Decimal(0), self.currency)
 
     def has_failed(self, refund_id: UUID, position: int) -> bool:
         """Whether a refund had failed, and was not asked for again, before the event at this position."""

@@ -21,7 +21,7 @@ from ordering.domain.finance import (
     RefundSettled,
     account_id_of,
 )
-from ordering.domain.order import OrderCancelled, OrderConfirmed, OrderPlaced
+from ordering.domain.order import OrderCancelled, OrderConfirmed, OrderPlaced, OrderReopened
 from ordering.domain.payment import PaymentAccepted, PaymentRefunded
 from ordering.domain.values import Money
 from ordering.models import FinanceAccount, JournalEntry
@@ -50,7 +50,7 @@ class Transfer(NamedTuple):
 
 
 CUSTOMERS, UNMATCHED, MOVING = Side(Account.CUSTOMERS), Side(Account.UNMATCHED), Side(Account.MOVING)
-REFUNDS, REVENUE = Side(Account.REFUNDS), Side(Account.REVENUE)
+REFUNDS, REVENUE, FEES = Side(Account.REFUNDS), Side(Account.REVENUE), Side(Account.FEES)
 
 
 def held(provider: str) -> Side:
@@ -85,6 +85,11 @@ def both_sides(event: Any, meta: Meta) -> tuple[int, ...]:
     return (meta.position * MOST, meta.position * MOST + 1)
 
 
+def both_sides_twice(event: Any, meta: Meta) -> tuple[int, ...]:
+    """The numbers of the entries that two transfers make."""
+    return tuple(meta.position * MOST + number for number in range(4))
+
+
 def sides_before_finance(event: PaymentAccepted, meta: Meta) -> tuple[int, ...]:
     return () if event.provider else both_sides(event, meta)
 
@@ -108,6 +113,12 @@ class FinanceAccounts(Projection[FinanceAccount], name="finance-accounts", versi
     def cancelled(self, row: FinanceAccount, event: OrderCancelled, meta: Meta) -> None:
         if row.is_sold(meta.position):
             row.sales.append(meta.position)
+        if event.fee is not None:
+            row.fees.append([meta.position, str(event.fee.amount)])
+
+    @on(OrderReopened, key=account_of_order_alone)
+    def reopened(self, row: FinanceAccount, event: OrderReopened, meta: Meta) -> None:
+        row.fees.append([meta.position, "0"])
 
     @on(RefundFailed, key="account_id")
     def refund_failed(self, row: FinanceAccount, event: RefundFailed, meta: Meta) -> None:
@@ -193,28 +204,45 @@ class Journal(Projection[JournalEntry], name="journal", version=1, mode=ASYNC, u
         price = known(account).price
         return self._enter(row, event.order_id, meta, account, Transfer(price, debit=CUSTOMERS, credit=REVENUE))
 
-    @on(OrderCancelled, key=both_sides, look_up=(FinanceAccount, account_of_order))
+    @on(OrderCancelled, key=both_sides_twice, look_up=(FinanceAccount, account_of_order))
     def cancelled(
         self, row: JournalEntry, event: OrderCancelled, meta: Meta, account: FinanceAccount | None
     ) -> Outcome | None:
-        """What was earned by an order that had been confirmed is owed again."""
+        """What was earned by an order that had been confirmed is owed again, but for what is kept of it."""
         order = known(account)
-        if not order.is_sold(meta.position):
-            return DELETE
-        return self._enter(row, event.order_id, meta, account, Transfer(order.price, debit=REVENUE, credit=CUSTOMERS))
+        nothing = order.price * 0
+        earned = order.price if order.is_sold(meta.position) else nothing
+        return self._enter(
+            row,
+            event.order_id,
+            meta,
+            account,
+            Transfer(earned, debit=REVENUE, credit=CUSTOMERS),
+            Transfer(event.fee or nothing, debit=CUSTOMERS, credit=FEES),
+        )
+
+    @on(OrderReopened, key=both_sides, look_up=(FinanceAccount, account_of_order))
+    def reopened(
+        self, row: JournalEntry, event: OrderReopened, meta: Meta, account: FinanceAccount | None
+    ) -> Outcome | None:
+        """What was kept counts for the order again."""
+        kept = known(account).fee_before(meta.position)
+        return self._enter(row, event.order_id, meta, account, Transfer(kept, debit=FEES, credit=CUSTOMERS))
 
     def _enter(
-        self, row: JournalEntry, order_id: UUID | None, meta: Meta, account: FinanceAccount | None, transfer: Transfer
+        self, row: JournalEntry, order_id: UUID | None, meta: Meta, account: FinanceAccount | None, *transfers: Transfer
     ) -> Outcome | None:
         """Fill the row with the side of the transfer that its number means."""
         if order_id is not None:
             row.order_id, row.conference_id = order_id, known(account).conference_id
+        which, credited = divmod(row.number % MOST, 2)
+        transfer = transfers[which]
         amount = transfer.amount
         if not amount.amount:
             return DELETE
         row.position, row.event, row.recorded_at = meta.position, meta.type, meta.recorded_at
         row.currency = amount.currency
-        if row.number % MOST:
+        if credited:
             (row.account, row.provider), row.credit = transfer.credit, amount.amount
         else:
             (row.account, row.provider), row.debit = transfer.debit, amount.amount

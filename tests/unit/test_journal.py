@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from eventstore.aggregates import Aggregate, Command
-from eventstore.errors import DomainError, StreamNotFound
+from eventstore.errors import DomainError
 from eventstore.events import Event
 from eventstore.testing import given, when
 from ordering.domain.finance import (
@@ -42,7 +42,9 @@ from ordering.domain.order import (
     Order,
     OrderCancelled,
     OrderConfirmed,
+    OrderExpired,
     OrderPlaced,
+    OrderReopened,
     Status,
     TakeUpOrder,
 )
@@ -137,6 +139,18 @@ def test_what_a_cancelled_order_had_earned_is_owed_again_until_it_has_gone_back(
     assert in_euros(PLACED, RECEIVED, CANCELLED) == {A.PROVIDER: 398, A.CUSTOMERS: -398}
 
 
+def test_what_is_kept_of_a_cancelled_order_is_a_fee_until_it_is_reopened():
+    kept = msgspec.structs.replace(CANCELLED, fee=euros("20.00"))
+    cancelled = (PLACED, RECEIVED, CONFIRMED, kept)
+    assert in_euros(*cancelled) == {A.PROVIDER: 398, A.CUSTOMERS: -378, A.FEES: -20}
+    reopened = OrderReopened(
+        order_id=ORDER, reason="By mistake.", due=euros("378.00"), expires_at=PLACED.expires_at, grace=0
+    )
+    assert in_euros(*cancelled, reopened) == {A.PROVIDER: 398, A.CUSTOMERS: -398}
+    expired = OrderExpired(order_id=ORDER)
+    assert in_euros(*cancelled, reopened, expired, reopened) == {A.PROVIDER: 398, A.CUSTOMERS: -398}
+
+
 def test_a_refund_that_failed_is_owed_again_and_can_be_made_by_hand_or_asked_for_again():
     failed = (PLACED, RECEIVED, REQUESTED, FAILED)
     again = msgspec.structs.replace(REQUESTED, attempt=2)
@@ -193,7 +207,7 @@ class Business:
         """What is refused changes nothing."""
         try:
             recorded = when(to, command)
-        except (DomainError, StreamNotFound):
+        except DomainError:
             return []
         self._record(type(to), to.id, recorded)
         return recorded
@@ -227,6 +241,9 @@ class Business:
                 amount=out.amount,
             )
             self._credit(order_id, self.send(self.account(order_id), command))
+
+    def cancel(self, order_id: UUID, keep: Money) -> None:
+        self.send(self.order(order_id), CancelOrder(order_id=order_id, keep=keep))
 
     def ask_back(self, owner: UUID, amount: Money) -> None:
         for receipt in self.account(owner).receipts.values():
@@ -273,7 +290,8 @@ ACTS = st.one_of(
         st.sampled_from([SettleRefund, FailRefund, RetryRefund, MarkRefundMade]),
     ),
     st.tuples(st.just("move"), st.sampled_from(ORDERS)),
-    st.tuples(st.just("order"), st.sampled_from(ORDERS), st.sampled_from([CancelOrder, ExpireOrder, TakeUpOrder])),
+    st.tuples(st.just("cancel"), st.sampled_from(ORDERS), st.sampled_from([euros("0.00"), euros("20.00")])),
+    st.tuples(st.just("order"), st.sampled_from(ORDERS), st.sampled_from([ExpireOrder, TakeUpOrder])),
 )
 
 
@@ -309,6 +327,7 @@ def test_whatever_happens_the_books_say_what_the_aggregates_say(acts):
     entries = journal(*business.log)
     found: Balances = defaultdict(Decimal, balances(entries))
     sold = [each for each in map(business.order, ORDERS) if each.status is Status.CONFIRMED]
+    kept = sum(each.fee.amount for each in map(business.order, ORDERS))
     for currency in ("EUR", "CHF"):
         assert found[A.PROVIDER, currency] == left(business, OWNERS, currency) + under_way(business, OWNERS, currency)
         assert found[A.REFUNDS, currency] == -under_way(business, OWNERS, currency)
@@ -316,7 +335,9 @@ def test_whatever_happens_the_books_say_what_the_aggregates_say(acts):
         assert found[A.MOVING, currency] == 0
         earned = sum((each.total.amount for each in sold if each.total.currency == currency), Decimal(0))
         assert found[A.REVENUE, currency] == -earned
-        assert found[A.CUSTOMERS, currency] == earned - left(business, ORDERS, currency)
+        fees = kept if currency == PRICE.currency else 0
+        assert found[A.FEES, currency] == -fees
+        assert found[A.CUSTOMERS, currency] == earned + fees - left(business, ORDERS, currency)
     for order in sold:
         theirs = balances([each for each in entries if each.order_id == order.id])
         assert sum(theirs.get((side, "EUR"), 0) for side in (A.CUSTOMERS, A.REFUNDS)) == order.due.amount
