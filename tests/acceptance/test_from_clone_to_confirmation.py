@@ -108,12 +108,13 @@ def test_a_newcomer_sells_a_seat_and_staff_see_it(installation: Installation, br
     assert paid.status == 202
     eventually(lambda: http.get(f"{V1}/orders/{placed['id']}")["status"] == "confirmed")
 
-    eventually(lambda: len(installation.mails_to(http.email)) >= 2)
+    eventually(lambda: len(installation.mails_to(http.email)) >= 3)
     time.sleep(2)
     mails = installation.mails_to(http.email)
-    assert len(mails) == 2
+    assert len(mails) == 3
     assert sum("elcome" in subject for subject in mails) == 1
-    assert sum(placed["number"] in subject for subject in mails) == 1
+    assert sum(f"{placed['number']}: 79.00 EUR to pay" in subject for subject in mails) == 1
+    assert sum(f"{placed['number']} is confirmed" in subject for subject in mails) == 1
 
     page = browser.new_page(base_url=installation.site)
     page.goto("/admin/")

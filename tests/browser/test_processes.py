@@ -69,6 +69,7 @@ def test_staff_move_a_timer_and_the_order_expires(page, log_in):
 
 
 def test_staff_have_all_mails_of_one_error_sent_and_look_at_what_became_of_them(page, mails, log_in):
+    eventually(lambda: not Delivery.objects.exclude(status="done").exists(), 60, "no other mail is under way")
     mails.replies["RCPT"] = "550 No such user"
     rows = Delivery.objects.filter(effect=WELCOME, position__gt=store.head())
     customers = [shop.customer() for _ in range(2)]

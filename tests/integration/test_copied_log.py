@@ -60,16 +60,20 @@ def expected(settings):
     return {_message_id(delivery) for delivery in Delivery.objects.all()}
 
 
-def _message_id(delivery):
+def _message_id(delivery, using="default"):
     effect = registry[delivery.effect]
     assert isinstance(effect, Effect)
-    return f"<{effect.idempotency_key(store.read_one(delivery.position))}@{settings.MAIL_DOMAIN}>"
+    return f"<{effect.idempotency_key(store.read_one(delivery.position, using=using))}@{settings.MAIL_DOMAIN}>"
+
+
+FOLLOWING = {"mail.payment-requested", "mail.order-expired"}
+"""What the copy sends besides: the order that waits for its seats gets them, and the other one expires."""
 
 
 WAITING = {
     "commands": [("seats.reserve", "pending", 0)],
     "timers": ["waiting", "waiting"],
-    "attempts at mails": [0, 0, 0],
+    "attempts at mails": [0, 0, 0, 0],
     "notices": [(0, None)],
     "carried out": 8,
     "events": 9,
@@ -132,17 +136,24 @@ def test_a_copy_sends_nothing_until_it_is_confirmed_and_then_everything_once(exp
 
             told = manage(copy, "log", "confirm", "--reason=the other one is gone")
             assert "acts from here" in told
-            eventually(lambda: not Delivery.objects.using(COPY).exclude(status="done").exists(), 60)
             eventually(lambda: statuses() == {"awaiting_payment", "expired"}, 60)
+            eventually(lambda: delivered() == len(expected) + len(FOLLOWING), 60)
             eventually(lambda: to_staff(server), 60)
             time.sleep(2.5)  # for the clock to look at everything twice
-        assert Counter(mail["Message-ID"] for mail in server.received if mail["To"] != STAFF) == Counter(expected)
+            sent = {_message_id(delivery, COPY) for delivery in Delivery.objects.using(COPY)}
+        assert Counter(mail["Message-ID"] for mail in server.received if mail["To"] != STAFF) == Counter(sent)
+        assert expected <= sent
+        assert {*Delivery.objects.using(COPY).values_list("effect", flat=True)} >= FOLLOWING
         assert len(to_staff(server)) == 1
         assert not log_status(using=COPY).fenced
         assert Counter(Timer.objects.using(COPY).values_list("status", flat=True)) == {"fired": 1, "waiting": 1}
     # The one that it was taken of has heard nothing of all this.
     assert waiting() == WAITING
     assert not identity.identity().is_fenced
+
+
+def delivered():
+    return Delivery.objects.using(COPY).filter(status="done").count()
 
 
 def read_models_have_gone_on():

@@ -250,6 +250,7 @@ def test_a_saga_that_the_code_no_longer_has_is_retired(sold):
     assert answer("retire", "gone", *WHY) == {"operation": "retire", "target": "gone", "outcome": "retired"}
     assert list(SubscriberRow.objects.filter(rank=Rank.SAGA).values_list("name", flat=True).order_by("name")) == [
         "booking",
+        "conference-cancellation",
         "sale",
     ]
     assert actions() == [
@@ -263,6 +264,7 @@ def test_a_saga_is_paused_and_shown_so(sold):
     assert SubscriberRow.objects.get(name="sale").status == "paused"
     assert [(each["name"], each["state"]) for each in answer("status")] == [
         ("booking", "running"),
+        ("conference-cancellation", "running"),
         ("sale", "paused"),
     ]
 

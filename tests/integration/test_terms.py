@@ -16,6 +16,7 @@ from ordering.domain.payment import AcceptPayment, AwaitPayment, DeclinePayment,
 from ordering.domain.terms import CancellationRule, PaymentTerms, Unit
 from ordering.domain.values import Money, payment_id_of
 from ordering.models import ConferenceSummary, OrderSummary
+from ordering.processes.sale import PAYMENT_TIMER
 from sagas.models import Timer
 from sagas.operations import MoveTimer
 from sagas.testing import bring_to_rest, let_pass
@@ -43,7 +44,7 @@ def order(conference):
 
 def deadline_of(order):
     """Until when it is to be paid, as the order, what people read and the one timer that waits have it."""
-    timer = Timer.objects.get(key=order, status="waiting")
+    timer = Timer.objects.get(key=order, status="waiting", name=PAYMENT_TIMER)
     known = {
         repository.get(Order, order).expires_at,
         OrderSummary.objects.get(pk=order).expires_at,
@@ -77,7 +78,7 @@ def test_the_deadline_is_the_same_everywhere_whoever_moves_it(order):
     first = deadline_of(order)
     dispatch(ExtendOrder(order_id=order, expires_at=first + timedelta(days=7), reason="She was ill."))
     assert deadline_of(order) == first + timedelta(days=7)
-    timer = Timer.objects.get(status="waiting")
+    timer = Timer.objects.get(status="waiting", name=PAYMENT_TIMER)
     perform(MoveTimer(target="sale", timer=timer.pk, due_at=NEXT_YEAR), by="ada", reason="She was ill.")
     bring_to_rest(deliver=False)
     assert deadline_of(order) == NEXT_YEAR - GRACE

@@ -40,7 +40,7 @@ def paid_order():
 
 
 def test_an_async_read_model_is_fed_by_another_process():
-    with worker():
+    with worker(queues="live"):
         paid_order()
         eventually(DailySales.objects.exists)
         eventually(lambda: row("sales-by-day").checkpoint == store.head())

@@ -87,7 +87,7 @@ def test_metrics_say_how_far_everybody_has_got(get):
         'boxoffice_subscriber_gap{subscriber="sale",why="pending"}': 0,
         'boxoffice_outbox_commands{status="pending"}': 0,
         'boxoffice_outbox_commands{status="parked"}': 0,
-        'boxoffice_deliveries{status="pending"}': 1,
+        'boxoffice_deliveries{status="pending"}': 2,
         "boxoffice_timers_waiting": 1,
     }
     assert {name: float(found[name]) for name in expected} == expected
