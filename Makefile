@@ -23,7 +23,7 @@ PRODUCTION = HTTPS=true ALLOWED_HOSTS=boxoffice.example ADMINS=staff@boxoffice.e
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-machine check
+.PHONY: help install run test test-long test-machine check
 
 help:  ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
@@ -38,13 +38,16 @@ stamp:
 run: install  ## Run Boxoffice with servers of its own (make run PORT=9000; HOST, DATABASE_URL, REDIS_URL, ...)
 	@$(PYTHON_IN) -m config.run --with-parent
 
-test: install  ## Check, then run all tests; make test ARGS="tests/unit -k seats" runs just these
+test: install  ## Check, then run the tests; make test ARGS="tests/unit -k seats" runs just these
 ifdef ARGS
 	@$(PYTHON_IN) -m pytest $(ARGS)
 else
 	@$(MAKE) check
-	@$(PYTHON_IN) -m pytest -n 3 $(BY_FILE)
+	@$(PYTHON_IN) -m pytest -n 3 $(BY_FILE) -m "not long"
 endif
+
+test-long: install  ## Run the tests that take longest: the benchmarks, a soak, a crowd for the last seats
+	@ROUNDS=20 $(PYTHON_IN) -m pytest -m long
 
 test-machine: install  ## Run the integration tests on this machine's own PostgreSQL and Redis, if it has them
 	@if $(PYTHON_IN) -m tests.servers; then \

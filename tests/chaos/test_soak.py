@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.processes import BASE_DIR
 
-pytestmark = [pytest.mark.bundled, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.bundled, pytest.mark.timeout(900)]
 
 
 def test_a_short_soak_ends_with_a_verdict(tmp_path):

@@ -29,6 +29,7 @@ def test_without_a_name_the_benchmarks_are_listed():
     assert "timers" in answer.stdout
 
 
+@pytest.mark.long
 @pytest.mark.bundled
 def test_the_append_benchmark_answers_one_json_object():
     answer = run("append", "--json", "--rounds", "1", "--seconds", "0.2")
@@ -44,6 +45,7 @@ def test_the_append_benchmark_answers_one_json_object():
     assert "fsync on, synchronous_commit on" in found["measured"]["PostgreSQL"]
 
 
+@pytest.mark.long
 @pytest.mark.bundled
 @pytest.mark.timeout(900)  # eight clients, perhaps on a machine that has other work
 def test_the_command_benchmark_answers_one_json_object():
@@ -67,6 +69,7 @@ def test_the_command_benchmark_answers_one_json_object():
     assert "fsync on, synchronous_commit on" in found["measured"]["PostgreSQL"]
 
 
+@pytest.mark.long
 @pytest.mark.bundled
 @pytest.mark.timeout(900)  # thirty-two clients, perhaps on a machine that has other work
 def test_the_hot_benchmark_answers_one_json_object():
@@ -82,6 +85,7 @@ def test_the_hot_benchmark_answers_one_json_object():
     assert found["measured"]["orders"] == 50
 
 
+@pytest.mark.long
 @pytest.mark.bundled
 def test_the_idle_benchmark_says_where_cpu_and_memory_go():
     answer = run("idle", "--json", "--seconds", "2", "--settle", "0")
@@ -98,6 +102,7 @@ def test_the_idle_benchmark_says_where_cpu_and_memory_go():
     assert found["measured"]["processes"] > len(programs)
 
 
+@pytest.mark.long
 @pytest.mark.bundled
 def test_the_lag_benchmark_answers_one_json_object():
     answer = run("lag", "--json", "--rounds", "1", "--seconds", "0.5")
@@ -112,6 +117,7 @@ def test_the_lag_benchmark_answers_one_json_object():
     assert "ms" in found["measured"]["looked every"]
 
 
+@pytest.mark.long
 @pytest.mark.bundled
 def test_the_rebuild_benchmark_answers_one_json_object():
     answer = run("rebuild", "--json", "--rounds", "1", "--events", "1000", "2000", "--peer-events", "500")
@@ -126,6 +132,7 @@ def test_the_rebuild_benchmark_answers_one_json_object():
     assert found["measured"]["positions_apart"] == {"adjacent": 0, "scattered": 10_000}
 
 
+@pytest.mark.long
 @pytest.mark.bundled
 @pytest.mark.timeout(900)  # eight clients and two installations, perhaps on a machine that has other work
 def test_the_sale_benchmark_answers_one_json_object():
@@ -144,6 +151,7 @@ def test_the_sale_benchmark_answers_one_json_object():
     assert "fsync on, synchronous_commit on" in found["measured"]["PostgreSQL"]
 
 
+@pytest.mark.long
 @pytest.mark.bundled
 def test_the_sale_benchmark_says_where_the_time_of_a_sale_goes():
     answer = run("sale", "--profile", "--sales", "2")
@@ -153,6 +161,7 @@ def test_the_sale_benchmark_says_where_the_time_of_a_sale_goes():
     assert "INSERT plain_order" in answer.stdout
 
 
+@pytest.mark.long
 @pytest.mark.bundled
 def test_the_drill_keeps_its_promises():
     answer = run("drill", "--json", "--events", "5000", "--seconds", "1")
@@ -167,6 +176,7 @@ def test_the_drill_keeps_its_promises():
     assert {"catch_up_950_s", "writes", "reads"} <= found["measured"]["meaning"].keys()
 
 
+@pytest.mark.long
 @pytest.mark.bundled
 def test_the_timers_benchmark_answers_one_json_object():
     answer = run("timers", "--json", "--rounds", "1", "--timers", "20", "--seconds", "1")

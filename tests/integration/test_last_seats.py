@@ -1,6 +1,6 @@
 """Sixty-four people want the last fifty seats at the same moment, and pay as soon as they have one.
 
-ROUNDS is how often (1). `ROUNDS=20 make test ARGS=tests/integration/test_last_seats.py` takes a few minutes.
+ROUNDS is how often (1); `make test-long` does it twenty times.
 """
 
 import json
@@ -25,7 +25,12 @@ CLIENTS, SEATS = 64, 50
 ROUNDS = int(os.environ.get("ROUNDS", "1"))
 SETTLED = ("awaiting_payment", "refused")
 
-pytestmark = [pytest.mark.bundled, pytest.mark.timeout(300 + 60 * ROUNDS), pytest.mark.usefixtures("clean")]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.bundled,
+    pytest.mark.timeout(300 + 60 * ROUNDS),
+    pytest.mark.usefixtures("clean"),
+]
 
 
 @pytest.fixture
