@@ -47,7 +47,7 @@ else
 endif
 
 test-long: install  ## Run the tests that take longest: the benchmarks, a soak, a crowd for the last seats
-	@ROUNDS=20 $(PYTHON_IN) -m pytest -m long
+	@ROUNDS=20 $(PYTHON_IN) -m pytest -n 2 $(BY_FILE) -m long
 
 test-machine: install  ## Run the integration tests on this machine's own PostgreSQL and Redis, if it has them
 	@if $(PYTHON_IN) -m tests.servers; then \

@@ -4,6 +4,8 @@ import pytest
 from playwright.sync_api import expect
 
 from eventstore.commands import dispatch
+from eventstore.models import StoredEvent
+from ordering.domain.finance import account_id_of
 from ordering.domain.order import CancelOrder
 from ordering.domain.payment import AcceptPayment, KeepUnmatched, unmatched_payment_id
 from ordering.domain.values import payment_id_of
@@ -48,6 +50,8 @@ def test_a_transfer_is_marked_as_paid_by_whoever_finds_the_order_by_a_mistyped_n
     expect(page.get_by_role("alert")).to_contain_text("This field is required.")
     page.get_by_label("Reference").fill("RF12 3456")
     page.get_by_role("button", name="Record a payment").click()
+    eventually(StoredEvent.objects.filter(type="seats.sold", data__order_id=str(order.pk)).exists)
+    page.goto(page_of(order))
     expect(balance).to_have_text(["Still owes", "0.00 EUR"])
     arrived = timeline.locator("li").filter(has_text="199.00 EUR arrived by bank transfer, RF12 3456.")
     expect(arrived).to_contain_text(user.username)
@@ -56,6 +60,7 @@ def test_a_transfer_is_marked_as_paid_by_whoever_finds_the_order_by_a_mistyped_n
 
 def test_one_of_two_seats_is_refunded(page, log_in, order, balance):
     shop.pay(order.pk, 2, reference="PAID")
+    eventually(lambda: OrderSummary.objects.get(pk=order.pk).received)
     log_in(VIEW, "ordering.refund_payment")
     page.goto(page_of(order))
     page.locator("[data-receipt=PAID]").get_by_role("link", name="Refund").click()
@@ -81,7 +86,8 @@ def test_a_refund_that_failed_is_tried_again_and_marked_as_made(page, log_in, or
     expect(refund).to_contain_text("The sandbox gives nothing back of this.")
     refund.get_by_role("link", name="Try again").click()
     page.get_by_role("button", name="Try the refund again").click()
-    eventually(lambda: FailedRefund.objects.filter(order_id=order.pk).exists())
+    failed = StoredEvent.objects.filter(type="refund.failed", stream_id=account_id_of(order.pk))
+    eventually(lambda: failed.count() == 2)
     page.goto(page_of(order))
     expect(page.locator("#timeline")).to_contain_text("go back for the 2nd time")
     refund.get_by_role("link", name="Made by hand").click()
@@ -89,6 +95,8 @@ def test_a_refund_that_failed_is_tried_again_and_marked_as_made(page, log_in, or
     page.get_by_role("button", name="Mark the refund as made").click()
     expect(refund).to_contain_text("settled")
     expect(refund.get_by_role("link")).to_have_count(0)
+    eventually(lambda: OrderSummary.objects.get(pk=order.pk).returned)
+    page.reload()
     expect(balance).to_have_text(["Still holds", "0.00 EUR"])
 
 
@@ -113,6 +121,7 @@ def test_money_that_nobody_knows_is_assigned(page, log_in, order, balance):
 
 def test_without_the_permissions_there_is_no_button(page, log_in, order):
     shop.pay(order.pk, 2)
+    eventually(lambda: OrderSummary.objects.get(pk=order.pk).status == "confirmed")
     log_in(VIEW)
     page.goto(page_of(order))
     expect(page.locator("#timeline")).to_contain_text("The order is confirmed.")
