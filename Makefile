@@ -46,7 +46,7 @@ else
 	@$(PYTHON_IN) -m pytest -n 3 $(BY_FILE) -m "not long"
 endif
 
-test-long: install  ## Run the tests that take longest: the benchmarks, a soak, a crowd for the last seats
+test-long: install  ## Run the tests that take longest: benchmarks, soaks, kills, a crowd for the last seats
 	@ROUNDS=20 $(PYTHON_IN) -m pytest -n 2 $(BY_FILE) -m long
 
 test-machine: install  ## Run the integration tests on this machine's own PostgreSQL and Redis, if it has them

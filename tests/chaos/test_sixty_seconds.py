@@ -52,7 +52,7 @@ PATIENT_FOR = 120.0
 
 SPLIT = "customer-profiles"
 
-pytestmark = [pytest.mark.bundled, pytest.mark.timeout(SECONDS + 5 * PATIENT_FOR)]
+pytestmark = [pytest.mark.long, pytest.mark.bundled, pytest.mark.timeout(SECONDS + 5 * PATIENT_FOR)]
 
 
 class Aftermath(NamedTuple):

@@ -54,7 +54,7 @@ REGISTERED = "customer.registered"
 FINAL = {"confirmed", "refused", "expired", "cancelled", "refunded"}
 WAITING = "awaiting_payment"
 
-pytestmark = [pytest.mark.bundled, pytest.mark.timeout(300 + ORDERS + 5 * PATIENT_FOR)]
+pytestmark = [pytest.mark.long, pytest.mark.bundled, pytest.mark.timeout(300 + ORDERS + 5 * PATIENT_FOR)]
 
 
 class Aftermath(NamedTuple):

@@ -30,7 +30,7 @@ from tests.crash.sales import ENDS, SEATS, Sales
 from tests.integration.eventstore.probes import registered
 from tests.integration.processes import ALONE, MailServer, Program, eventually, mail_server, program, worker
 
-pytestmark = pytest.mark.usefixtures("clean")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("clean")]
 
 APP, DYING = "tests.crash.app", "tests.crash.dying"
 PAUSE = 0.2
