@@ -90,7 +90,7 @@ class Cancel(OrderAct):
 
     def facts(self) -> Iterable[tuple[str, Any]]:
         yield from super().facts()
-        yield "Has of its money", shown(self.aggregate.held)
+        yield "Holds", shown(self.aggregate.held)
 
     def known(self) -> Mapping[str, Any]:
         order, rule = self.aggregate, self.conference.cancellation_of_orders()

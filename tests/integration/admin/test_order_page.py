@@ -294,7 +294,7 @@ def test_an_order_is_cancelled_for_a_reason_and_says_before_what_goes_back(clien
     bring_to_rest()
     url = address(order, "cancel")
     facts = dict(client.get(url).context["form"].facts())
-    assert (facts["Order"], facts["Has of its money"]) == ("2 × standard, confirmed", "199.00 EUR")
+    assert (facts["Order"], facts["Holds"]) == ("2 × standard, confirmed", "199.00 EUR")
     assert do(client, url).context["form"].errors["reason"]
     do(client, url, reason="She is ill.")
     assert (newest("order.cancelled").data["reason"], status(order)) == ("She is ill.", "refunded")
