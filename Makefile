@@ -23,7 +23,7 @@ PRODUCTION = HTTPS=true ALLOWED_HOSTS=boxoffice.example ADMINS=staff@boxoffice.e
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long test-machine check
+.PHONY: help install run test test-long test-machine check pictures
 
 help:  ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
@@ -43,10 +43,10 @@ ifdef ARGS
 	@$(PYTHON_IN) -m pytest $(ARGS)
 else
 	@$(MAKE) check
-	@$(PYTHON_IN) -m pytest -n 3 $(BY_FILE) -m "not long"
+	@$(PYTHON_IN) -m pytest -n 4 $(BY_FILE) -m "not long"
 endif
 
-test-long: install  ## Run the tests that take longest: benchmarks, soaks, kills, a crowd for the last seats
+test-long: install  ## Run the tests that take longest: benchmarks, soaks, a crowd for the last seats
 	@ROUNDS=20 $(PYTHON_IN) -m pytest -n 2 $(BY_FILE) -m long
 
 test-machine: install  ## Run the integration tests on this machine's own PostgreSQL and Redis, if it has them
@@ -55,6 +55,9 @@ test-machine: install  ## Run the integration tests on this machine's own Postgr
 	else \
 	    echo "This machine has no PostgreSQL and Redis of its own to test on."; \
 	fi
+
+pictures: install  ## Take the pictures of the docs anew
+	@PICTURES=docs/images $(PYTHON_IN) -m pytest tests/browser/test_pictures.py tests/browser/test_selling_a_conference.py
 
 check: install  ## Formatting, linting, types, architecture, Django's own checks
 	@$(VENV)/bin/ruff format --check --quiet .

@@ -17,10 +17,11 @@ from eventstore.commands import Receipt, dispatch
 from eventstore.context import acting, new_id
 from eventstore.errors import StreamExists
 from eventstore.transient_errors import is_infrastructure
-from ordering.domain.conference import Line, ScheduleConference, SeatType
 from ordering.domain.customer import RegisterCustomer
 from ordering.domain.order import PlaceOrder
 from ordering.domain.payment import AcceptPayment
+from ordering.domain.scheduling import ScheduleConference
+from ordering.domain.seats import Line, SeatType
 from ordering.domain.values import Money, payment_id_of
 from ordering.models import OrderSummary
 

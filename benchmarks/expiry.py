@@ -18,9 +18,9 @@ from benchmarks.site import Site, select, until
 from eventstore.commands import dispatch
 from eventstore.context import new_id
 from ordering import simulation
-from ordering.domain.conference import Line
 from ordering.domain.customer import RegisterCustomer
 from ordering.domain.order import PlaceOrder
+from ordering.domain.seats import Line
 
 AHEAD = 5.0
 """Seconds until the first is due: what workers were called for before is over by then."""

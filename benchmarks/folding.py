@@ -1,4 +1,5 @@
-"""What the measured processes of the rebuild benchmark do: each folds one log once, reports, and ends.
+"""What the measured processes of the benchmarks `rebuild` and `events_verify` do: each goes through one log once,
+reports, and ends.
 
 Started as `python -m benchmarks.folding CONTENDER SCHEMA INDEX COUNT`; says a line when it is ready, begins at a line
 of input, and answers with one JSON object.
@@ -208,10 +209,23 @@ def as_peer(schema: str) -> int:
     return peer_view.fold(os.environ["DATABASE_OWNER_URL"], schema)
 
 
+def verify() -> int:
+    """What `manage.py events verify` does."""
+    from eventstore import store
+    from eventstore.event_types import verification
+
+    read = 0
+    for progress in verification.verify(upto=store.horizon()):
+        assert not progress.unreadable
+        read = progress.read
+    return read
+
+
 CONTENDERS: dict[str, Callable[[str, int, int], Callable[[], int]]] = {
     "rebuild": Rebuild,
     "loop": lambda schema, index, count: partial(by_hand, schema),
     "peer": lambda schema, index, count: partial(as_peer, schema),
+    "verify": lambda schema, index, count: verify,
 }
 
 

@@ -15,9 +15,9 @@ import psycopg
 from eventstore.codec import encoder
 from eventstore.context import new_id
 from eventstore.events import Event
-from ordering.domain.conference import PricedLine, total
 from ordering.domain.order import OrderCancelled, OrderConfirmed, OrderPlaced, OrderStatusMailRequested
 from ordering.domain.payment import PaymentAccepted, PaymentRequested
+from ordering.domain.seats import PricedLine, total
 from ordering.domain.values import Money, order_number
 
 EVENTS_AN_ORDER = 5

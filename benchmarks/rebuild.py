@@ -91,11 +91,12 @@ def run(options: argparse.Namespace) -> Report:
             peer_events=options.peer_events,
             positions_apart=LAYOUTS,
         )
-        results = _play(runs, options.rounds)
+        results = play(runs, options.rounds)
     return _report(results, measured | {"meaning": MEANING})
 
 
-def _play(runs: list[Run], rounds: int) -> dict[str, list[Came]]:
+def play(runs: list[Run], rounds: int) -> dict[str, list[Came]]:
+    """All runs, once a round."""
     results: dict[str, list[Came]] = {run.figure: [] for run in runs}
     for number in range(1, rounds + 1):
         for run in runs:

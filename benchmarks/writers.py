@@ -21,9 +21,9 @@ from eventstore.commands import dispatch
 from eventstore.subscriptions import feeding, read_your_writes
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Mode
-from ordering.domain.conference import PricedLine
 from ordering.domain.customer import ChangeCustomer, CustomerRegistered, RegisterCustomer
 from ordering.domain.order import OrderPlaced
+from ordering.domain.seats import PricedLine
 from ordering.domain.values import Money, order_number
 
 TWIN = "benchmark_insert"

@@ -4,7 +4,13 @@ its tools nor look for garbage in what they load.
 
 import argparse
 import gc
+import os
 import sys
+import threading
+from typing import Any
+
+GRACE = 10.0
+"""Seconds after which a worker that has failed ends, whatever it waits for: while it is there nobody starts another."""
 
 
 def main() -> int:
@@ -29,8 +35,14 @@ def work(options: argparse.Namespace) -> int:
 
     from config.celery import app
 
+    class Worker(app.Worker):  # type: ignore[misc, name-defined]  # made for the app
+        def stop(self, in_sighandler: bool = False, exitcode: int | None = None) -> Any:
+            if exitcode:
+                end_after(GRACE, exitcode)
+            return super().stop(in_sighandler, exitcode)
+
     idle = options.idle_processes
-    worker = app.Worker(
+    worker = Worker(
         hostname=host_format(default_nodename(f"{options.name}@%h")),
         queues=options.queues,
         pool=options.pool,
@@ -55,6 +67,13 @@ def tick(options: argparse.Namespace) -> int:
     _keep_what_is_loaded()
     beat.run()
     return 0
+
+
+def end_after(seconds: float, exitcode: int) -> None:
+    """End this process then, if it is still there."""
+    timer = threading.Timer(seconds, os._exit, [exitcode])
+    timer.daemon = True
+    timer.start()
 
 
 def _keep_what_is_loaded() -> None:

@@ -8,9 +8,11 @@ import gc
 import logging.config
 import os
 import socket
+from contextlib import suppress
 from typing import Any
 
 from celery import Celery
+from celery.app.amqp import AMQP
 from celery.signals import (
     setup_logging,
     task_postrun,
@@ -42,8 +44,25 @@ LISTENER = {
 }
 
 
+class ForgivingConnection(Connection):
+    """One whose broker may die while messages are unacknowledged: a channel that is closed for the second time then
+    looks for an address that was let go of the first time, and the error ended the worker. What it would give back is
+    rung for again.
+    """
+
+    def maybe_close_channel(self, channel: Any) -> None:
+        with suppress(AttributeError):
+            super().maybe_close_channel(channel)
+
+
+class Messaging(AMQP):
+    Connection = ForgivingConnection
+
+
 class Doorbell(Celery):
     """Celery, with one set of limits for who rings (the setting) and another for who listens."""
+
+    amqp_cls = "config.celery:Messaging"
 
     def connection_for_read(self, url: str | None = None, **kwargs: Any) -> Connection:
         if (url or self.conf.broker_read_url).startswith("redis"):

@@ -109,6 +109,8 @@ DATABASES = {
 if DATABASE_POOL := env.int("DATABASE_POOL", default=0):
     DATABASES = {alias: _pooled(database, DATABASE_POOL) for alias, database in DATABASES.items()}
 EVENTSTORE_OWNER_ALIAS = "owner"
+EVENTSTORE_LOCK = BASE_DIR / "ordering" / "events.lock"
+EVENTSTORE_EXAMPLES = BASE_DIR / "tests" / "contract" / "stored_events.json"
 PROJECTIONS_LOCK = BASE_DIR / "ordering" / "projections.lock"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -153,6 +155,13 @@ if VERIFY_HOURS := env.float("VERIFY_HOURS", default=24.0):
     CELERY_BEAT_SCHEDULE["projections-verify"] = {
         "task": "projections.tasks.verify_samples",
         "schedule": timedelta(hours=VERIFY_HOURS),
+    }
+
+# Of those that are installed, Stripe alone can be asked what became of a payment.
+if env.str("STRIPE_SECRET_KEY", default=""):
+    CELERY_BEAT_SCHEDULE["ask-providers"] = {
+        "task": "ordering.tasks.ask_providers",
+        "schedule": timedelta(minutes=1),
     }
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -251,6 +260,7 @@ BANK_TRANSFER_IBAN = env.str("BANK_TRANSFER_IBAN", default="")
 BANK_TRANSFER_BIC = env.str("BANK_TRANSFER_BIC", default="")
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
 STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")
+STRIPE_API_URL = env.str("STRIPE_API_URL", default="") or "https://api.stripe.com"
 STRIPE_RETURN_URL = env.str("STRIPE_RETURN_URL", default="") or BASE_URL
 PAYMENT_EXCESS = env.dict("PAYMENT_EXCESS", default={})  # by provider: `at once` or `staff`
 PAYMENT_PENDING_HOURS = env.float("PAYMENT_PENDING_HOURS", default=72.0)
@@ -287,6 +297,7 @@ RENAMED_VARIABLES = {
     if old in os.environ
 }
 """Variables of the environment that are set under the name that they had; a system check says the new one."""
+EVENTSTORE_IMPORTS_KEPT_DAYS = env.float("IMPORTS_KEPT_DAYS", default=30.0)
 SAGAS_BEGIN_AFTER = env.dict("SAGAS_BEGIN_AFTER", default={})
 SAGAS_OVERDUE_AFTER_SECONDS = env.float("OVERDUE_AFTER_SECONDS", default=30.0)
 EFFECTS_LEASE_SECONDS = env.float("EFFECTS_LEASE_SECONDS", default=60.0)

@@ -3,12 +3,13 @@
 from celery import shared_task
 
 from eventstore import doorbell
+from eventstore.imports.tasks import tick as imports_tick
 from eventstore.tasks import tick as log_tick
 from eventstore.transient_errors import OUTAGES
 from projections.tasks import tick as projections_tick
 from sagas.tasks import tick as sagas_tick
 
-TICKS = (log_tick, projections_tick, sagas_tick)
+TICKS = (log_tick, imports_tick, projections_tick, sagas_tick)
 
 
 @shared_task(base=doorbell.Tick, name="config.tasks.tick")

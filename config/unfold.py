@@ -28,6 +28,18 @@ def _is_journal(request: HttpRequest) -> bool:
     return request.path.startswith(journal) and request.path != balance
 
 
+def _is_unmatched(request: HttpRequest) -> bool:
+    """Bank statements, whose address begins alike, are marked by themselves."""
+    unmatched, statement = reverse("admin:ordering_unmatchedmoney_changelist"), reverse("admin:ordering_statement")
+    return request.path.startswith(unmatched) and not request.path.startswith(statement)
+
+
+def _is_event(request: HttpRequest) -> bool:
+    """The types of events, whose address begins alike, are marked by themselves."""
+    events, types = reverse("admin:eventstore_storedevent_changelist"), reverse("admin:eventstore_event_types")
+    return request.path.startswith(events) and not request.path.startswith(types)
+
+
 def _group(title: str, *items: dict[str, Any]) -> dict[str, Any]:
     return {"title": title, "separator": True, "items": list(items)}
 
@@ -87,7 +99,13 @@ UNFOLD: dict[str, Any] = {
             ),
             _group(
                 "Money to look at",
-                _list("Unmatched payments", "help", "ordering", "unmatchedmoney"),
+                {**_list("Unmatched payments", "help", "ordering", "unmatchedmoney"), "active": _is_unmatched},
+                {
+                    "title": "Bank statements",
+                    "icon": "upload_file",
+                    "link": reverse_lazy("admin:ordering_statement"),
+                    "permission": _may("ordering.book_statement"),
+                },
                 _list("Excess", "savings", "ordering", "excess"),
                 _list("Failed refunds", "money_off", "ordering", "failedrefund"),
             ),
@@ -97,7 +115,13 @@ UNFOLD: dict[str, Any] = {
             ),
             _group(
                 "Log",
-                _list("Events", "history", "eventstore", "storedevent"),
+                {**_list("Events", "history", "eventstore", "storedevent"), "active": _is_event},
+                {
+                    "title": "Event types",
+                    "icon": "schema",
+                    "link": reverse_lazy("admin:eventstore_event_types"),
+                    "permission": _may("eventstore.view_storedevent"),
+                },
                 _list("Subscribers", "rss_feed", "eventstore", "subscriberrow"),
                 _list("Parked events", "local_parking", "eventstore", "parkedevent"),
                 _list("Discarded events", "block", "eventstore", "discardedevent"),

@@ -24,7 +24,7 @@ STREAM = 20038
 
 COMMAND = 20039
 """Held by who carries out a command, so that a repeat waits for the first and then finds it carried out. Taken in
-`sql/load_v1.sql`.
+`sql/load_v1.sql`, and for many commands at once by `queries.LOCK_COMMANDS`.
 """
 
 CLAIM = 20040
@@ -43,7 +43,12 @@ EFFECT_SLOT = 20044
 """Held by who carries out an effect: as many slots as may act at once, in all processes together."""
 
 FEEDER = 20045
-"""Held by who feeds the sync subscribers, taken in `sql/acquire_v1.sql`; who waits for it takes it shared."""
+"""Held by who feeds the sync subscribers, taken in `sql/acquire_v1.sql`; who waits for it takes it shared, in
+`sql/take_turn_v1.sql` and `sql/await_feeder_v1.sql`. The second of its kind is held by who of them is the next to feed.
+"""
+
+IMPORT = 20046
+"""Held by the one process that imports a file."""
 
 
 @contextmanager

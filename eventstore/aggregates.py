@@ -50,8 +50,12 @@ class Facts(Protocol):
     @property
     def now(self) -> datetime: ...
 
-    def look_up(self, kind: type[A], stream_id: UUID) -> A:
-        """Another aggregate, to read. Raises `StreamNotFound`; nothing guards it against changing at this moment."""
+    def look_up(self, kind: type[A], stream_id: UUID, *, guarded: bool = False) -> A:
+        """Another aggregate, to read. Raises `StreamNotFound`.
+
+        Where it is `guarded`, it is decided again if this stream has moved on before the decision is appended; also if
+        there was none, unless what is decided begins a stream itself. Otherwise nothing keeps it from changing.
+        """
         ...
 
     def random_bits(self, bits: int) -> int:
@@ -81,8 +85,9 @@ class Handler(msgspec.Struct, frozen=True):
 class Aggregate:
     """A consistency boundary: one stream of events, folded into the state that decisions need.
 
-    State is declared as annotated attributes, so that a snapshot can be taken of it. A `hot` aggregate is locked before
-    it is loaded, so that many writers queue instead of conflicting.
+    State is declared as annotated attributes, so that a snapshot can be taken of it: one in so many versions as
+    `snapshot_every` says, fewer in a long stream; none at 0. A `hot` aggregate is locked before it is loaded, so that
+    many writers queue instead of conflicting.
     """
 
     category: ClassVar[str] = ""

@@ -9,7 +9,8 @@ class EventstoreConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from eventstore import checks, handler_guard, tasks  # noqa: F401 - checks register themselves
+        from eventstore import checks, handler_guard, signals, tasks  # noqa: F401 - checks register themselves
+        from eventstore.imports import tasks as import_tasks  # noqa: F401 - Celery finds it then
         from eventstore.monitoring import incidents, polling
         from eventstore.monitoring.health import sources
         from eventstore.operations import (  # noqa: F401 - they register what they declare
@@ -17,9 +18,11 @@ class EventstoreConfig(AppConfig):
             retirement,
             subscribers,
         )
+        from eventstore.operations import incidents as incident_operations  # noqa: F401 - the same
         from eventstore.roles import grant_to_application
 
         post_migrate.connect(grant_to_application, sender=self)
         connection_created.connect(handler_guard.guard_connection)
         polling.register(tasks.feed_stalled, every=1.0)
+        signals.resolved.connect(incidents.on_resolved)
         sources.register(incidents.log_and_worker_issues, **incidents.ADVICE)

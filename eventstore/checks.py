@@ -12,8 +12,11 @@ from django.utils.module_loading import import_string
 from msgspec import inspect
 
 from eventstore import conf, database, queries, repository, store
-from eventstore.codec import missing_upcasters
+from eventstore.codec import formers, missing_upcasters
 from eventstore.commands import routes
+from eventstore.errors import UnreadableFile
+from eventstore.event_types import changes, lockfile
+from eventstore.event_types.changes import Change
 from eventstore.events import catalogue
 from eventstore.monitoring.notifications import active_notifiers, notifiers
 from eventstore.roles import owner_alias
@@ -61,6 +64,20 @@ def notifying(**_: Any) -> list[CheckMessage]:
         for notifier in notifiers()
         if not _exists(notifier)
     ]
+
+
+@register()
+def locked(**_: Any) -> list[CheckMessage]:
+    """Whatever is stored, and whatever will be, can be read by whoever has to."""
+    file = lockfile.path()
+    if file is None:
+        return []
+    try:
+        now = lockfile.declared()
+        found = [_difference(each, file.name) for each in changes.compare(lockfile.read(), now)]
+        return found + [Error(fault, id="eventstore.E028") for fault in changes.faults(now)]
+    except UnreadableFile as error:
+        return [Error(str(error), hint="Restore it from version control.", id="eventstore.E029")]
 
 
 @register(deploy=True)
@@ -112,16 +129,29 @@ def sequence(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMess
     return found
 
 
+def _difference(change: Change, file: str) -> CheckMessage:
+    if change.is_refused:
+        return Error(f"{change.name} {change.change}. {change.told}".strip(), hint=change.advice, id="eventstore.E026")
+    hint = f"Run `manage.py events lock` and commit {file}."
+    return Error(f"{change.name} {change.change}.", hint=hint, id="eventstore.E027")
+
+
 def _events() -> Iterable[CheckMessage]:
     for name, count in Counter(declared.stored for declared in catalogue).items():
         if count > 1:
             yield Error(f"{count} events are stored as {name!r}.", id="eventstore.E001")
+    known = {declared.stored for declared in catalogue} | {past.name for past in formers()}
     taken = Counter(event for kind in routes.aggregates for event, _ in kind.declared_evolvers())
     for declared in catalogue:
         if not taken[declared] and not declared.standalone:
             yield Error(f"{declared.__name__} is taken by no handler of an aggregate.", id="eventstore.E002")
         if taken[declared] > 1:
             yield Error(f"{declared.__name__} is taken by {taken[declared]} handlers.", id="eventstore.E003")
+    for past in formers():
+        if past.name in catalogue:
+            yield Error(f"{past.name!r} is declared, and as a former name as well.", id="eventstore.E030")
+        for name in sorted(past.into.keys() - known):
+            yield Error(f"{past.name!r} is read as {name!r}, which no event is stored as.", id="eventstore.E031")
     for name, version in missing_upcasters():
         yield Error(f"{name!r} has no upcaster from schema version {version}.", id="eventstore.E004")
 
@@ -184,9 +214,10 @@ def _subscribers() -> Iterable[CheckMessage]:
     for name, count in names.items():
         if count > 1:
             yield Error(f"{count} subscribers are called {name!r}.", id="eventstore.E014")
+    former = {each.name for each in formers()}
     for subscriber in registry:
         for stored in sorted(subscriber.types):
-            if stored not in catalogue:
+            if stored not in catalogue and stored not in former:
                 yield Error(f"{subscriber.name} wants {stored!r}, which no event is stored as.", id="eventstore.E015")
         for used in subscriber.uses:
             if used not in names:

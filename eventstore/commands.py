@@ -5,7 +5,7 @@ from it is given the chance to come to rest before the caller is answered.
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ from eventstore.subscriptions.parking import describe
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Mode
 from eventstore.tasks import ASYNC_BELL, SYNC_BELL, follow, follow_sync
-from eventstore.transient_errors import is_infrastructure
+from eventstore.transient_errors import OUTAGES, is_infrastructure
 
 log = structlog.get_logger(__name__)
 
@@ -113,10 +113,21 @@ class CommandContext:
     def __init__(self, using: str, now: datetime | None = None) -> None:
         self._using = using
         self._seen: list[Aggregate] = []
+        self._guarded: dict[UUID, Changes] = {}
         self.now = now or database.clock(using)
 
-    def look_up(self, kind: type[A], stream_id: UUID) -> A:
-        aggregate = repository.get(kind, stream_id, using=self._using)
+    @property
+    def guards(self) -> Collection[Changes]:
+        """Nothing to record, onto the version of each guarded stream that was seen: for the append to check."""
+        return self._guarded.values()
+
+    def look_up(self, kind: type[A], stream_id: UUID, *, guarded: bool = False) -> A:
+        aggregate = repository.load(kind, stream_id, using=self._using)
+        if guarded:
+            seen = Changes(stream_id=stream_id, category=kind.category, expected=aggregate.version, events=())
+            self._guarded[stream_id] = seen
+        if not aggregate.exists:
+            raise StreamNotFound
         self._seen.append(aggregate)
         return aggregate
 
@@ -152,7 +163,7 @@ def dispatch(
     log.debug("request_committed", command=command.stored)
     if receipt.position is None:
         return msgspec.structs.replace(receipt, settled=True)
-    return msgspec.structs.replace(receipt, settled=_settle(root, receipt.position, using))
+    return msgspec.structs.replace(receipt, settled=settle(root, receipt.position, using=using))
 
 
 class Decision:
@@ -232,6 +243,7 @@ def decide(
             claimed=aggregate.claimed,
             released=aggregate.released,
         ),
+        *facts.guards,
         command_id=command_id,
     )
     aggregate.last_event_id = append.last_event_id or aggregate.last_event_id
@@ -247,8 +259,11 @@ def decide(
 
 
 def _keep(aggregate: Aggregate, loaded: int, using: str) -> None:
-    """What was committed need not be folded again the next time."""
-    repository.snapshot_if_due(aggregate, loaded, using=using)
+    """What was committed need not be folded again the next time, unless the database goes away just then."""
+    try:
+        repository.snapshot_if_due(aggregate, loaded, using=using)
+    except OUTAGES as error:
+        log.warning("snapshot_failed", stream_id=str(aggregate.id), error=describe(error))
     repository.aggregate_cache.give(aggregate, using)
 
 
@@ -276,13 +291,16 @@ def _repeated(command: Command, command_id: UUID, done: store.Appended, using: s
         stream_id=command.stream_id,
         position=done.last,
         version=recorded[-1].version if recorded else 0,
-        recorded=tuple(each.event for each in recorded),
+        recorded=tuple(part.event for each in recorded for part in each.parts),
         repeated=True,
     )
 
 
-def _settle(root: UUID, position: int, using: str) -> bool:
-    """The command is committed, so it is acknowledged whatever becomes of this: workers finish what is left."""
+def settle(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
+    """Wait, within a bound, until all that began with this command is at rest; it appended at this position.
+
+    The command is committed, so it is acknowledged whatever becomes of this: workers finish what is left.
+    """
     try:
         settled = read_your_writes.settle(root, position, using=using)
         if registry.of(Mode.ASYNC):

@@ -5,6 +5,7 @@ The other apps declare theirs in the same way. Whoever wants a value asks for it
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from django.conf import settings
@@ -58,9 +59,14 @@ def is_mapping(value: Any) -> bool:
     return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
 
 
-def seconds(name: str, default: float, meaning: str) -> Setting[float]:
+def duration(name: str, default: float, meaning: str, *, unit: str = "seconds") -> Setting[float]:
     """A setting that is a length of time."""
-    return Setting(name, default, meaning, "a number of seconds above 0", is_duration)
+    return Setting(name, default, meaning, f"a number of {unit} above 0", is_duration)
+
+
+def file(name: str, meaning: str) -> Setting[str | Path | None]:
+    """A setting that names a file, or none."""
+    return Setting(name, None, meaning, "a path or None", lambda value: value is None or isinstance(value, str | Path))
 
 
 OWNER_ALIAS = Setting(
@@ -112,36 +118,46 @@ ADMIN_URL = Setting(
     "an address",
     is_text,
 )
-HEALTH_CHECK_SECONDS = seconds(
+HEALTH_CHECK_SECONDS = duration(
     "EVENTSTORE_HEALTH_CHECK_SECONDS", 5.0, "Between two looks at the health of everything, by whatever process."
 )
-HEARTBEAT_TIMEOUT_SECONDS = seconds(
+HEARTBEAT_TIMEOUT_SECONDS = duration(
     "EVENTSTORE_HEARTBEAT_TIMEOUT_SECONDS", 15.0, "Without a heartbeat, after which a worker or beat counts as gone."
 )
-STUCK_AFTER_SECONDS = seconds(
+STUCK_AFTER_SECONDS = duration(
     "EVENTSTORE_STUCK_AFTER_SECONDS", 120.0, "For a task, after which the process that is at it counts as stuck."
 )
-FORGET_AFTER_SECONDS = seconds(
+FORGET_AFTER_SECONDS = duration(
     "EVENTSTORE_FORGET_AFTER_SECONDS",
     600.0,
     "After which a worker that is gone is no longer missed, if others serve its queues.",
 )
-STALLED_AFTER_SECONDS = seconds(
+STALLED_AFTER_SECONDS = duration(
     "EVENTSTORE_STALLED_AFTER_SECONDS", 30.0, "Without a step of a subscriber that has something to do."
 )
-RAISE_AFTER_SECONDS = seconds(
+RAISE_AFTER_SECONDS = duration(
     "EVENTSTORE_RAISE_AFTER_SECONDS", 10.0, "That a health issue must last until it is raised as an incident."
 )
-RESOLVE_AFTER_SECONDS = seconds(
+RESOLVE_AFTER_SECONDS = duration(
     "EVENTSTORE_RESOLVE_AFTER_SECONDS",
     60.0,
     "Without its health issue, after which an incident is over; back before, it is the same one.",
 )
-MAX_CLOCK_SKEW_SECONDS = seconds(
+MAX_CLOCK_SKEW_SECONDS = duration(
     "EVENTSTORE_MAX_CLOCK_SKEW_SECONDS",
     2.0,
     "By which the clock of a process may be off the database's before that is a health issue.",
 )
+IMPORTS_KEPT_DAYS = duration(
+    "EVENTSTORE_IMPORTS_KEPT_DAYS",
+    30.0,
+    "For which it is told what became of an imported file: lines that were refused hold what they say of people.",
+    unit="days",
+)
+LOCK = file(
+    "EVENTSTORE_LOCK", "The lock file of events, which keeps what each said when it was committed; None for no lock."
+)
+EXAMPLES = file("EVENTSTORE_EXAMPLES", "The file with a stored example of each version of each event; None for none.")
 
 SETTINGS: Sequence[Setting[Any]] = (
     OWNER_ALIAS,
@@ -159,6 +175,9 @@ SETTINGS: Sequence[Setting[Any]] = (
     RAISE_AFTER_SECONDS,
     RESOLVE_AFTER_SECONDS,
     MAX_CLOCK_SKEW_SECONDS,
+    IMPORTS_KEPT_DAYS,
+    LOCK,
+    EXAMPLES,
 )
 
 RENAMED: Mapping[str, str] = {

@@ -35,19 +35,51 @@ class Statement(NamedTuple):
 BEGIN, COMMIT = Statement("BEGIN"), Statement("COMMIT")
 
 
+class Question:
+    """A statement that waits to be sent, and the rows that it is answered with."""
+
+    def __init__(self, statement: Statement) -> None:
+        self.statement = statement
+        self.rows: list[Any] | None = None
+
+
 class Cursor(psycopg.Cursor[Any]):
     """A cursor of psycopg, which binds on the server, and can put off what nobody waits for."""
 
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        super().__init__(connection)
+        self._ahead: list[Question] = []
+
     def ask(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
         """The rows of a prepared statement."""
-        return _ask(self.connection, [Statement(query, parameters)])[0]
+        statement = Statement(query, parameters)
+        for question in self._ahead:
+            if question.statement == statement:
+                self._ahead.remove(question)
+                return self._answer(question)
+        return _ask(self.connection, [statement])[0]
+
+    def _answer(self, question: Question) -> list[Any]:
+        if question.rows is None:
+            self.send()
+        assert question.rows is not None
+        return question.rows
+
+    def ask_ahead(self, statements: Iterable[Statement]) -> None:
+        """Ask what will be asked soon, so that it travels with whatever is sent next. The answers are kept until then;
+        they know nothing of what is written in between. Does nothing outside of `transaction`.
+        """
+        if self.connection in _open:
+            questions = [Question(statement) for statement in statements]
+            self._ahead += questions
+            _open[self.connection] += questions
 
     def put_off(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> None:
         """Execute a prepared statement whose answer nobody needs: within `transaction` together with whatever comes
         next, at the latest with the COMMIT, and it may be there that it fails; elsewhere at once.
         """
         if self.connection in _open:
-            _open[self.connection].append(Statement(query, parameters))
+            _open[self.connection].append(Question(Statement(query, parameters)))
         else:
             self.ask(query, parameters)
 
@@ -128,7 +160,7 @@ def transaction(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
             yield
             return
         raw.autocommit = True  # so that BEGIN is left to us; Django sets it itself when its block is over
-        _open[raw] = [BEGIN]
+        _open[raw] = [Question(BEGIN)]
         try:
             yield
             commit(using=using)
@@ -141,8 +173,9 @@ def commit(*last: Statement, then: Sequence[Statement] = (), using: str = DEFAUL
     the rows of the last ones and of what is asked `then`. What else its block does is in no transaction.
     """
     raw = session(using)
-    waiting = _open.pop(raw, None)
-    if waiting is None or (waiting == [BEGIN] and not last):
+    unsent = _open.pop(raw, None)
+    waiting = [question.statement for question in unsent or ()]
+    if unsent is None or (waiting == [BEGIN] and not last):
         return _run(raw, [*last, *then])
     found = _run(raw, [*waiting, *last, COMMIT, *then])[len(waiting) :]
     del found[len(last)]
@@ -154,7 +187,7 @@ def pipeline(*statements: Statement, using: str = DEFAULT_DB_ALIAS) -> list[list
     return _ask(session(using), statements)
 
 
-_open: WeakKeyDictionary[psycopg.Connection[Any], list[Statement]] = WeakKeyDictionary()
+_open: WeakKeyDictionary[psycopg.Connection[Any], list[Question]] = WeakKeyDictionary()
 """The connections in a `transaction`, each with what it has yet to send: BEGIN at first, later what was put off."""
 
 _cursors: WeakKeyDictionary[psycopg.Connection[Any], dict[str, psycopg.Cursor[Any]]] = WeakKeyDictionary()
@@ -170,7 +203,10 @@ def _ask(raw: psycopg.Connection[Any], statements: Sequence[Statement]) -> list[
         return _run(raw, statements)
     sent = [*waiting]
     waiting.clear()
-    return _run(raw, [*sent, *statements])[len(sent) :]
+    found = _run(raw, [*(question.statement for question in sent), *statements])
+    for question, rows in zip(sent, found, strict=False):
+        question.rows = rows
+    return found[len(sent) :]
 
 
 def _run(raw: psycopg.Connection[Any], statements: Sequence[Statement]) -> list[list[Any]]:

@@ -105,6 +105,12 @@ class UnreadableCode(EventstoreError):
     code = "unreadable-code"
 
 
+class UnreadableFile(EventstoreError):
+    """A file that a setting names can't be read."""
+
+    code = "unreadable-file"
+
+
 class UnsafeTransaction(EventstoreError):
     """The log is written at READ COMMITTED and with synchronous_commit on or stronger, and nothing else."""
 

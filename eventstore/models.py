@@ -5,6 +5,8 @@ from django.db import models
 from django.db.models import Q, Value
 from django.db.models.functions import Cast, Concat, Now
 
+from eventstore.context import new_id
+
 
 class ClockTimestamp(models.Func):
     """The moment itself, where `Now` is the moment the transaction began."""
@@ -360,3 +362,59 @@ class Notification(models.Model):
 
     def __str__(self) -> str:
         return f"{self.incident} by {self.notifier}"
+
+
+class ImportRun(models.Model):
+    """A file that is imported: how far that is, and what came of its lines. The same file has one run, however often it
+    is fed.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    importer = models.TextField(help_text="what the lines are")
+    digest = models.TextField(help_text="SHA-256 of the file")
+    name = models.TextField(help_text="of the file")
+    written = models.JSONField(help_text="how the file is written")
+    options = models.JSONField(default=dict, help_text="what is to be made of its lines")
+    header = models.JSONField(default=list, help_text="the columns of a CSV file")
+    delimiter = models.TextField(blank=True, default="", help_text="between its cells")
+    content = models.BinaryField(null=True, help_text="the file itself, for workers, until they have read it")
+    size = models.BigIntegerField(help_text="bytes of the file")
+    read = models.BigIntegerField(default=0, help_text="bytes of it that were read")
+    reached = models.BigIntegerField(default=0, help_text="the last line of which is known what became of it")
+    carried_out = models.IntegerField(default=0, help_text="lines that were imported")
+    repeated = models.IntegerField(default=0, help_text="lines that had been imported before")
+    refused = models.IntegerField(default=0, help_text="lines that were not")
+    fault = models.TextField(blank=True, default="", help_text="why the file can't be read")
+    by = models.TextField()
+    began_at = models.DateTimeField(db_default=ClockTimestamp())
+    moved_at = models.DateTimeField(db_default=ClockTimestamp())
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "import"
+        ordering = ["-began_at", "-id"]
+        permissions = [("run_import", "Can import files")]
+        constraints = [models.UniqueConstraint(fields=["importer", "digest"], name="eventstore_import_once")]
+        indexes = [models.Index(fields=["-began_at", "-id"], name="eventstore_import_newest")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RefusedLine(models.Model):
+    """A line of a file that was not imported, and all that is wrong with it. Both are JSON, kept as text: it may have
+    what JSON of PostgreSQL has not.
+    """
+
+    run = models.ForeignKey(ImportRun, on_delete=models.CASCADE, related_name="refused_lines")
+    number = models.BigIntegerField(help_text="of the line that it begins in, from 1")
+    content = models.TextField()
+    faults = models.TextField()
+
+    class Meta:
+        verbose_name = "refused line"
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["run", "number"], name="eventstore_refused_line_once")]
+
+    def __str__(self) -> str:
+        return f"line {self.number}"

@@ -26,6 +26,33 @@ LOAD = "SELECT eventstore_load_v1(%s, %s, %s, %s, %s)"
 the events of its stream above a version.
 """
 
+BE_PATIENT = (
+    "SELECT set_config('lock_timeout', %s, true), set_config('idle_in_transaction_session_timeout', '5s', true)"
+)
+"""Bounds how long this transaction waits for a lock, and how long it may be idle, as `LOAD` does."""
+
+LOCK_COMMANDS = """SELECT count(pg_advisory_xact_lock(%s, hash))
+    FROM (SELECT DISTINCT hashtext(id::text) AS hash FROM unnest(%s::uuid[]) AS id ORDER BY 1) AS sorted"""
+"""Locks the ids of many commands, in an order that is the same for all."""
+
+CARRIED_OUT = "SELECT id FROM eventstore_command WHERE id = ANY(%s::uuid[])"
+"""Which of these commands were carried out before."""
+
+BEGUN = "SELECT stream_id FROM eventstore_event WHERE stream_id = ANY(%s::uuid[]) AND version = 1"
+"""Which of these streams have events."""
+
+CLOCK = "SELECT clock_timestamp()"
+"""The time by the database's clock."""
+
+HELD = "SELECT hash FROM eventstore_claim WHERE hash = ANY(%s::text[])"
+"""Which of these values are claimed."""
+
+RECORD_COMMANDS = """INSERT INTO eventstore_command (id, first_position, last_position, recorded_at)
+    SELECT command.id, min(position), max(position), clock_timestamp()
+    FROM unnest(%s::uuid[], %s::uuid[]) AS command(id, stream_id) LEFT JOIN eventstore_event USING (stream_id)
+    GROUP BY command.id"""
+"""Notes that commands were carried out, each by all that its stream has: they have begun these."""
+
 EVENT_COLUMNS = """position, stream_id, category, version, type, schema_version, data::text AS data, event_id,
     correlation_id, causation_id, actor, recorded_at, metadata::text AS metadata"""
 """What is read of an event, in the order in which `store` takes it apart."""
@@ -57,6 +84,12 @@ READ_CAUSED = f"""SELECT {EVENT_COLUMNS} FROM eventstore_event
 STREAM_EVENTS = f"""SELECT {EVENT_COLUMNS} FROM eventstore_event
     WHERE position > %s AND position <= %s AND type = ANY(%s) AND ({{only}}) ORDER BY position LIMIT %s"""
 """What `READ_EVENTS` gives, for which a condition holds that is put in."""
+
+STREAM_STORED = """SELECT position, stream_id, category, version, type, schema_version, data::text FROM eventstore_event
+    WHERE position > %s AND position <= %s AND (%s::timestamptz IS NULL OR recorded_at >= %s) ORDER BY position"""
+"""The events between two positions, whatever their type, or those of them that were recorded since a time: as much of
+each as it takes to read it.
+"""
 
 HEAD = "SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq"
 """The last position that was handed out, whether or not it was committed."""
@@ -133,6 +166,16 @@ or since before the clock was set back, and whether something of it is to be tri
 
 LOG_TABLE = "SELECT to_regclass('eventstore_event')"
 """Null before the log's table is made."""
+
+# imports.runs
+
+KEEP_REFUSED = """INSERT INTO eventstore_refusedline (run_id, number, content, faults)
+    SELECT %s, * FROM unnest(%s::bigint[], %s::text[], %s::text[]) ON CONFLICT DO NOTHING"""
+"""Keeps the lines of a file that were refused, each once."""
+
+MOVE_IMPORT = """UPDATE eventstore_importrun SET read = %s, reached = %s, carried_out = %s, repeated = %s, refused = %s,
+    moved_at = clock_timestamp() WHERE id = %s"""
+"""Notes how far the import of a file is."""
 
 # roles
 

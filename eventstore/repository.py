@@ -14,7 +14,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from eventstore import store
 from eventstore.aggregates import Aggregate
-from eventstore.codec import Recorded
+from eventstore.codec import Recorded, stored_names
 from eventstore.errors import StreamNotFound, UnreadableCode
 from eventstore.events import Event
 from eventstore.fingerprint.name_resolution import Project
@@ -58,8 +58,10 @@ def evolve(aggregate: A, events: Sequence[Recorded], *, using: str = DEFAULT_DB_
     for recorded in events:
         if recorded.category != aggregate.category:
             return type(aggregate)(aggregate.id)
-        aggregate.evolve(recorded.event)
-        aggregate.last_event_id = recorded.event_id
+        for part in recorded.parts:  # all of them are its one version
+            aggregate.version = recorded.version - 1
+            aggregate.evolve(part.event)
+        aggregate.version, aggregate.last_event_id = recorded.version, recorded.event_id
     return aggregate
 
 
@@ -89,7 +91,7 @@ def get_before(
     `only` tell. Raises `StreamNotFound` where there was none before.
     """
     if only:
-        recorded = store.read_types(stream_id, [event.stored for event in only], using=using)
+        recorded = store.read_types(stream_id, frozenset().union(*map(stored_names, only)), using=using)
     else:
         recorded = store.read_stream(stream_id, using=using)
     events = takewhile(lambda each: not later(each), recorded)
@@ -100,8 +102,8 @@ def get_before(
 
 
 def snapshot_if_due(aggregate: Aggregate, before: int, *, using: str = DEFAULT_DB_ALIAS) -> None:
-    """Keep the state once in every `snapshot_every` versions. `before` is the version that was loaded."""
-    every = type(aggregate).snapshot_every
+    """Keep the state once in every `snapshot_interval` versions. `before` is the version that was loaded."""
+    every = snapshot_interval(type(aggregate), aggregate.version)
     if not every or before // every == aggregate.version // every:
         return
     types, fingerprint = shape(type(aggregate))
@@ -122,6 +124,14 @@ def snapshot_if_due(aggregate: Aggregate, before: int, *, using: str = DEFAULT_D
         unique_fields=["stream_id"],
         update_fields=["version", "last_event_id", "fingerprint", "state"],
     )
+
+
+def snapshot_interval(kind: type[Aggregate], version: int) -> int:
+    """The versions from one snapshot to the next: `snapshot_every`, doubled again and again while that is less than a
+    tenth of the stream. State mostly grows with its stream, and so each event costs the same, in a long one too.
+    """
+    tenths = version // (10 * kind.snapshot_every) if kind.snapshot_every else 0
+    return kind.snapshot_every << max(0, tenths.bit_length() - 1)
 
 
 class AggregateCache:

@@ -11,9 +11,9 @@ import psycopg
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.crypto import salted_hmac
-from psycopg.rows import RowMaker
+from psycopg.rows import RowFactory, RowMaker
 
-from eventstore import conf, context, handler_guard, queries
+from eventstore import advisory_locks, conf, context, handler_guard, queries
 from eventstore.aggregates import Claim
 from eventstore.codec import Recorded, encode, encoder
 from eventstore.database import Statement, array, pipeline, session_of
@@ -28,7 +28,8 @@ PATIENCE = 10.0
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
     """What one stream is to record: its events, onto the version it is expected to have (0: it must be new).
 
-    `claimed` values must be held by no other stream, `released` ones (scope, value) are given back.
+    `claimed` values must be held by no other stream, `released` ones (scope, value) are given back. `command_id` is
+    of the command that says so, where several are carried out by one append.
     """
 
     stream_id: UUID
@@ -37,6 +38,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     events: Sequence[Event]
     claimed: Sequence[Claim] = ()
     released: Sequence[tuple[str, str]] = ()
+    command_id: UUID | None = None
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -109,8 +111,6 @@ def append(*changes: Changes, command_id: UUID | None = None, using: str = DEFAU
 
 def _rows(changes: Sequence[Changes], command_id: UUID | None) -> list[NewEvent]:
     tracing = context.current()
-    causation = command_id or tracing.causation_id
-    origin = Origin(root=tracing.root or command_id, hops=tracing.hops)
     return [
         NewEvent(
             stream_id=change.stream_id,
@@ -121,13 +121,54 @@ def _rows(changes: Sequence[Changes], command_id: UUID | None) -> list[NewEvent]
             data=msgspec.Raw(encode(event)),
             event_id=context.new_id(),
             correlation_id=tracing.correlation_id,
-            causation_id=causation,
+            causation_id=causation or tracing.causation_id,
             actor=tracing.actor,
             metadata=origin,
         )
         for change in changes
+        for causation in [change.command_id or command_id]
+        for origin in [Origin(root=tracing.root or causation, hops=tracing.hops)]
         for version, event in enumerate(change.events, change.expected + 1)
     ]
+
+
+class Standing(NamedTuple):
+    """How things stand for many commands: which were carried out before, which streams have begun, and the time by the
+    database's clock once all locks were had.
+    """
+
+    done: frozenset[UUID]
+    begun: frozenset[UUID]
+    now: datetime
+
+
+def lock_and_look(commands: Sequence[UUID], streams: Sequence[UUID], *, using: str = DEFAULT_DB_ALIAS) -> Standing:
+    """Take the locks of many command ids until this transaction ends, as `lock_and_load` takes one, and then look."""
+    ids = array(commands)
+    _, _, done, begun, ((now,),) = pipeline(
+        Statement(queries.BE_PATIENT, [f"{1000 * PATIENCE:.0f}ms"]),
+        Statement(queries.LOCK_COMMANDS, [advisory_locks.COMMAND, ids]),
+        Statement(queries.CARRIED_OUT, [ids]),
+        Statement(queries.BEGUN, [array(streams)]),
+        Statement(queries.CLOCK),
+        using=using,
+    )
+    return Standing(frozenset(found for (found,) in done), frozenset(found for (found,) in begun), now)
+
+
+def held(claims: Iterable[Claim], *, using: str = DEFAULT_DB_ALIAS) -> set[tuple[str, str]]:
+    """Which of these values, as scope and value, some stream holds at this moment."""
+    hashes = {_hash(claim.scope, claim.value): (claim.scope, claim.value) for claim in claims}
+    if not hashes:
+        return set()
+    (found,) = pipeline(Statement(queries.HELD, [array(hashes)]), using=using)
+    return {hashes[each] for (each,) in found}
+
+
+def record_carried_out(changes: Sequence[Changes]) -> Statement:
+    """What notes, right after these changes were appended, that the command of each was carried out."""
+    commands = array(change.command_id for change in changes if change.command_id)
+    return Statement(queries.RECORD_COMMANDS, [commands, array(change.stream_id for change in changes)])
 
 
 def read(after: int, upto: int, types: Iterable[str], limit: int, *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
@@ -142,20 +183,34 @@ def stream(
 
     `only` is SQL about the columns of the log, true of those to give. Memory holds a few hundred events at a time.
     """
-    connection = connections[using].copy()
-    try:
-        raw = session_of(connection)
-        raw.execute(queries.BY_INDEX)
-        with psycopg.Cursor(raw, row_factory=_recorded_row) as cursor:
-            parameters = [after, upto, list(types), limit]
-            yield from cursor.stream(stream_query(only), parameters, binary=True, size=CHUNK)
-    finally:
-        connection.close()
+    parameters = [after, upto, list(types), limit]
+    yield from _streamed(stream_query(only), parameters, _recorded_row, using)
 
 
 def stream_query(only: str = "true") -> str:
     """The query of `stream`: after, upto, types and limit are its parameters, and `only` has none."""
     return queries.STREAM_EVENTS.format(only=only.replace("%", "%%"))
+
+
+class StoredData(NamedTuple):
+    """As much of a stored event as it takes to read it."""
+
+    position: int
+    stream_id: UUID
+    category: str
+    version: int
+    type: str
+    schema_version: int
+    data: str
+
+
+def stream_stored(
+    after: int, upto: int, *, since: datetime | None = None, using: str = DEFAULT_DB_ALIAS
+) -> Generator[StoredData]:
+    """All events with `after < position <= upto`, or those of them that were recorded `since` a time, whether or not
+    this code knows their types; one by one, as `stream` gives them.
+    """
+    yield from _streamed(queries.STREAM_STORED, [after, upto, since, since], _stored_row, using)
 
 
 def read_stream(stream_id: UUID, after: int = 0, *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
@@ -261,6 +316,21 @@ def lock_and_load(
     ((found,),) = pipeline(asked, using=using)[0]
     loaded = _decode_loaded(found)
     return (Appended(*loaded.done) if loaded.done else None), loaded.events or (), loaded.now
+
+
+def _streamed(query: str, parameters: Sequence[Any], rows: RowFactory[Any], using: str) -> Generator[Any]:
+    connection = connections[using].copy()
+    try:
+        raw = session_of(connection)
+        raw.execute(queries.BY_INDEX)
+        with psycopg.Cursor(raw, row_factory=rows) as cursor:
+            yield from cursor.stream(query, parameters, binary=True, size=CHUNK)
+    finally:
+        connection.close()
+
+
+def _stored_row(_: psycopg.Cursor[Any]) -> RowMaker[StoredData]:
+    return StoredData._make
 
 
 def _recorded_row(_: psycopg.Cursor[Any]) -> RowMaker[Recorded]:

@@ -10,6 +10,7 @@ from eventstore import database, doorbell, queries, store
 from eventstore.errors import UnknownSubscriber
 from eventstore.models import SubscriberRow
 from eventstore.subscriptions import feeding
+from eventstore.subscriptions.feed_state import NEAR
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.retry import retry_due
 from eventstore.subscriptions.subscriber import Mode, Subscriber
@@ -19,7 +20,7 @@ LINGER = 1.0
 POLL = 0.005
 LONGEST = 3.0
 # Seconds. What comes meanwhile is fed together: under steady load half of the time is left to whoever makes the load.
-SHORTEST_BREATH, LONGEST_BREATH = 0.005, 0.05
+SHORTEST_BREATH, LONGEST_BREATH = 0.02, 0.05
 # Seconds. Under load somebody is behind at any moment: only who has not moved for so long needs to be called for, and
 # who is being fed must not find its row taken by others who merely looked.
 STILL = 0.5
@@ -40,8 +41,9 @@ def tick() -> None:
 def follow() -> None:
     """Feed the async subscribers until they have been quiet for a second, then wait for the bell again.
 
-    One task for all of them: with one for each, those that found no free process would stand still for seconds. Each is
-    fed in a transaction of its own, and one that another process feeds is passed over.
+    One task for all of them: with one for each, those that found no free process would stand still for seconds. Those
+    that are near the log's end are fed together, from one read of it. The others, and shards, are fed each in a
+    transaction of its own, so that several processes may. What another process feeds is passed over.
     """
     registry.make_rows()
     if doorbell.answer(ASYNC_BELL) and linger(_Round().feed):
@@ -72,24 +74,27 @@ def follow_sync() -> None:
 
 
 class _Round:
-    """Feeding the async subscribers again and again: those that are near, as of a moment ago."""
+    """Feeding the async subscribers again and again, but for those that are far behind, as of a moment ago."""
 
     def __init__(self) -> None:
-        self._near: list[Subscriber] = []
+        self._batches: list[list[Subscriber]] = []
         self._refreshed = -REFRESH
         self._reached = -1
 
     def feed(self) -> bool | None:
         healed = False
         if time.monotonic() - self._refreshed >= REFRESH:
-            self._near = [registry[row.name] for row in _rows() if row.mode == Mode.ASYNC and not row.far]
-            healed = retry_due(self._near)
+            rows = [row for row in _rows() if row.mode == Mode.ASYNC and not row.far]
+            together = [registry[row.name] for row in rows if row.near and not row.shard]
+            apart = [registry[row.name] for row in rows if not row.near or row.shard]
+            self._batches = [each for each in (together, *([alone] for alone in apart)) if each]
+            healed = retry_due([*together, *apart])
             self._refreshed = time.monotonic()
         head = store.head()
         if head == self._reached:
             return healed
         begin = time.monotonic()
-        fed = [feeding.feed([subscriber]) for subscriber in self._near]
+        fed = [feeding.feed(batch) for batch in self._batches]
         moved = any(each.moved for each in fed)
         if moved and not any(each.full for each in fed):
             _breathe(begin)
@@ -171,6 +176,14 @@ class _Row(NamedTuple):
     @property
     def behind(self) -> bool:
         return self.checkpoint < self.head
+
+    @property
+    def shard(self) -> bool:
+        return registry[self.name].declared != self.name
+
+    @property
+    def near(self) -> bool:
+        return self.head - self.checkpoint <= NEAR
 
     @property
     def far(self) -> bool:

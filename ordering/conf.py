@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from eventstore.conf import Setting, is_count, is_duration, is_mapping
+from eventstore.conf import Setting, duration, is_count, is_mapping
 
 AT_ONCE, STAFF = "at once", "staff"
 
@@ -16,12 +16,11 @@ EXCESS: Setting[Mapping[str, str]] = Setting(
     "names of providers, each with `at once` or `staff`",
     lambda value: is_mapping(value) and set(value.values()) <= {AT_ONCE, STAFF},
 )
-PENDING_HOURS = Setting(
+PENDING_HOURS = duration(
     "PAYMENT_PENDING_HOURS",
     72.0,
     "For which an order is kept at most while its payment is pending at the provider.",
-    "a number of hours above 0",
-    is_duration,
+    unit="hours",
 )
 CANCELLATION_RATE = Setting(
     "CANCELLED_ORDERS_PER_MINUTE",
@@ -30,13 +29,12 @@ CANCELLATION_RATE = Setting(
     "a whole number above 0",
     is_count,
 )
-REMINDER_HOURS = Setting(
+REMINDER_HOURS = duration(
     "PAYMENT_REMINDER_HOURS",
     24.0,
     "By which a reminder of an order that is not paid comes before its deadline. There is none where the order had "
     "less than twice as long to be paid.",
-    "a number of hours above 0",
-    is_duration,
+    unit="hours",
 )
 
 SETTINGS: Sequence[Setting[Any]] = (EXCESS, PENDING_HOURS, REMINDER_HOURS, CANCELLATION_RATE)

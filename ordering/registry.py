@@ -1,18 +1,12 @@
-"""The table of contents: every aggregate with its commands, every projection, saga and side effect. Start reading
-here.
+"""The table of contents: every aggregate with its commands, every projection, saga, side effect, watch and importer.
+Start reading here.
 """
 
 from eventstore import commands
+from eventstore.imports.importer import importers
 from eventstore.subscriptions import registry
 from ordering.domain import upcasters  # noqa: F401 - declares them
-from ordering.domain.conference import (
-    AddSeats,
-    ConferenceSeats,
-    ReleaseSeats,
-    ReserveSeats,
-    ScheduleConference,
-    SellSeats,
-)
+from ordering.domain.conference import ConferenceSeats
 from ordering.domain.conference_changes import (
     AddPool,
     AssignPools,
@@ -23,6 +17,7 @@ from ordering.domain.conference_changes import (
     ChangeMailNote,
     ChangePaymentTerms,
     ChangePool,
+    ChangeProviders,
     ChangeSalesWindow,
     ChangeSeatType,
     CloseSales,
@@ -43,6 +38,7 @@ from ordering.domain.finance import (
     MarkRefundMade,
     MovePaymentIn,
     MovePaymentOut,
+    ReportRefund,
     RequestRefund,
     RetryRefund,
     ReturnEverything,
@@ -50,6 +46,7 @@ from ordering.domain.finance import (
 )
 from ordering.domain.order import (
     CancelOrder,
+    ChooseProvider,
     ConfirmOrder,
     CreditPayment,
     DebitRefund,
@@ -58,12 +55,15 @@ from ordering.domain.order import (
     FollowPayment,
     Order,
     PlaceOrder,
+    RecreditRefund,
     RefuseOrder,
     ReopenOrder,
     RequestReminder,
     RequestStatusMail,
+    ReviewPayment,
     TakeUpOrder,
 )
+from ordering.domain.order_changes import ChangeQuantities, ConcludeChange, TakeUpChange
 from ordering.domain.payment import (
     AcceptPayment,
     AssignPayment,
@@ -73,36 +73,55 @@ from ordering.domain.payment import (
     Payment,
     RefundPayment,
     RequestPayment,
-    UnmatchedPayment,
 )
+from ordering.domain.scheduling import ScheduleConference
+from ordering.domain.seats import AddSeats, ChangeSeats, ReleaseSeats, ReserveSeats, SellSeats
+from ordering.domain.unmatched_payment import UnmatchedPayment
 from ordering.effects.customer import send_welcome
 from ordering.effects.order import (
     send_cancellation,
+    send_change,
+    send_change_refusal,
     send_confirmation,
     send_expiry,
+    send_lapse,
     send_refusal,
     send_reminder,
     send_request,
     send_status,
 )
-from ordering.effects.refund import ask_provider, send_refund_made, send_refund_request
+from ordering.effects.refund import ask_provider, send_refund_made, send_refund_request, send_refund_reversed
+from ordering.imports.customers import Customers
 from ordering.processes.booking import Booking
 from ordering.processes.cancellation import Cancellation
 from ordering.processes.sale import Sale
 from ordering.projections.conference import SeatAvailability
 from ordering.projections.customer import CustomerProfiles
+from ordering.projections.demographics import Demographics
 from ordering.projections.finance import ExcessOfOrders, FailedRefunds, UnmatchedPayments
 from ordering.projections.journal import FinanceAccounts, Journal
 from ordering.projections.order import OrderSummaries
 from ordering.projections.payment import SalesByConference, SalesByDay
+from ordering.watches.books import Books
+from ordering.watches.seats import SeatsWithinCapacity
 
 COMMANDS = {
     Customer: (RegisterCustomer, ChangeCustomer),
     ConferenceSeats: (
         *(ScheduleConference, RenameConference, MoveConference, ChangeSalesWindow, CloseSales, ReopenSales),
         *(CancelConference, CallOffOrders, ChangeMailNote, ChangePaymentTerms, ChangeCancellationRule),
-        *(LimitCustomers, AddSeats, RepriceSeats, ChangeSeatType, ChangeCapacity, AddPool, ChangePool, AssignPools),
-        *(HoldSeats, ReleaseHold, ReserveSeats, SellSeats, ReleaseSeats),
+        *(
+            LimitCustomers,
+            ChangeProviders,
+            AddSeats,
+            RepriceSeats,
+            ChangeSeatType,
+            ChangeCapacity,
+            AddPool,
+            ChangePool,
+            AssignPools,
+        ),
+        *(HoldSeats, ReleaseHold, ReserveSeats, SellSeats, ChangeSeats, ReleaseSeats),
     ),
     Order: (
         PlaceOrder,
@@ -111,11 +130,17 @@ COMMANDS = {
         ExpireOrder,
         ExtendOrder,
         FollowPayment,
+        ChooseProvider,
         ReopenOrder,
         TakeUpOrder,
         CancelOrder,
+        ChangeQuantities,
+        ConcludeChange,
+        TakeUpChange,
         CreditPayment,
         DebitRefund,
+        RecreditRefund,
+        ReviewPayment,
         RequestReminder,
         RequestStatusMail,
     ),
@@ -130,6 +155,7 @@ COMMANDS = {
         ReturnEverything,
         SettleRefund,
         FailRefund,
+        ReportRefund,
         RetryRefund,
         MarkRefundMade,
     ),
@@ -137,6 +163,7 @@ COMMANDS = {
 
 PROJECTIONS = (
     CustomerProfiles(),
+    Demographics(),
     SeatAvailability(),
     OrderSummaries(),
     SalesByDay(),
@@ -158,11 +185,20 @@ EFFECTS = (
     send_refusal,
     send_expiry,
     send_cancellation,
+    send_change,
+    send_change_refusal,
+    send_lapse,
     send_status,
     ask_provider,
     send_refund_request,
     send_refund_made,
+    send_refund_reversed,
 )
 
+WATCHES = (SeatsWithinCapacity(), Books())
+
+IMPORTERS = (Customers(),)
+
 commands.register(COMMANDS)
-registry.register(*PROJECTIONS, *SAGAS, *EFFECTS)
+registry.register(*PROJECTIONS, *SAGAS, *EFFECTS, *WATCHES)
+importers.register(*IMPORTERS)

@@ -17,10 +17,12 @@ from eventstore import repository
 from eventstore.commands import Receipt, dispatch
 from eventstore.context import acting, new_id
 from eventstore.errors import DomainError
-from ordering.domain.conference import ConferenceSeats, Line, ScheduleConference, SeatType
+from ordering.domain.conference import ConferenceSeats
 from ordering.domain.customer import RegisterCustomer
 from ordering.domain.order import CancelOrder, ExpireOrder, Order, PlaceOrder, Status
 from ordering.domain.payment import AcceptPayment, DeclinePayment
+from ordering.domain.scheduling import ScheduleConference
+from ordering.domain.seats import Line, SeatType
 from ordering.domain.values import Money, payment_id_of
 
 GIVEN_NAMES = [

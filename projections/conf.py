@@ -1,17 +1,12 @@
 """Every setting of projections."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from eventstore.conf import Setting, is_name
+from eventstore.conf import Setting, file, is_name
 
-LOCK: Setting[str | Path | None] = Setting(
-    "PROJECTIONS_LOCK",
-    None,
-    "The lock file, which keeps the code of each version of a projection; None for no lock.",
-    "a path or None",
-    lambda value: value is None or isinstance(value, str | Path),
+LOCK = file(
+    "PROJECTIONS_LOCK", "The lock file, which keeps the code of each version of a projection; None for no lock."
 )
 VERIFY_SAMPLE = Setting(
     "PROJECTIONS_VERIFY_SAMPLE",

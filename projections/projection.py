@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from enum import Enum
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, overload
 
-from eventstore.codec import Recorded
-from eventstore.database import Cursor
+from eventstore.codec import Recorded, stored_names
+from eventstore.database import Cursor, Statement
 from eventstore.errors import UnreadableCode
 from eventstore.events import Event, Meta
 from eventstore.subscriptions.subscriber import Mode, Rank, Subscriber, Work
@@ -99,12 +100,26 @@ class Projection(Subscriber, Generic[R]):
         """By stored name of the event: the handler, and the function that names the keys."""
         return {stored: (self._fold[stored], self._keys[stored]) for stored in self.handlers}
 
-    @property
+    @cached_property
     def types(self) -> frozenset[str]:
-        return frozenset(self.handlers)
+        """Those that it has handlers for, and former ones that are read as these."""
+        return frozenset().union(*(stored_names(handler.event) for handler in self.handlers.values()))
 
     def keys(self, recorded: Recorded) -> Iterable[Hashable]:
-        return self._keys[recorded.type](recorded.event, recorded)
+        if recorded.type in self._keys:
+            return self._keys[recorded.type](recorded.event, recorded)
+        return dict.fromkeys(key for part in self.parts(recorded) for key in self._keys[part.type](part.event, part))
+
+    def parts(self, recorded: Recorded) -> Sequence[Recorded]:
+        """What an event is read as, as far as there are handlers for it."""
+        if recorded.type in self._fold:
+            return (recorded,)
+        return [each for each in recorded.parts if each.type in self._fold]
+
+    def _parts_of(self, key: Hashable, recorded: Recorded) -> Sequence[Recorded]:
+        """The same, as far as it concerns one row."""
+        parts = self.parts(recorded)
+        return parts if len(parts) == 1 else [each for each in parts if key in self._keys[each.type](each.event, each)]
 
     @property
     def fingerprint(self) -> str:
@@ -129,6 +144,9 @@ class Projection(Subscriber, Generic[R]):
     def apply(self, cursor: Cursor, work: Sequence[Work]) -> None:
         self.fold(cursor, self.live, work)
 
+    def reads(self, work: Sequence[Work]) -> Sequence[Statement]:
+        return [self.live.loading(_keys_of(work))]
+
     @property
     def looks_up(self) -> bool:
         """Whether some handler needs rows of another read model."""
@@ -146,10 +164,11 @@ class Projection(Subscriber, Generic[R]):
 
         `others` gives the tables in which rows of other read models are looked up.
         """
-        rows = table.load(cursor, {each.key for each in work})
+        rows = table.load(cursor, _keys_of(work))
         found = self._look_up(cursor, work, others) if self._needs else {}
         gone: set[Hashable] = set()
-        for key, recorded in cursor.awake(work):
+        parts = ((key, part) for key, recorded in cursor.awake(work) for part in self._parts_of(key, recorded))
+        for key, recorded in parts:
             row = rows.get(key)
             if row is None:
                 row = rows[key] = table.new(key)
@@ -173,8 +192,9 @@ class Projection(Subscriber, Generic[R]):
         """The live rows of other read models that these events need, one query a model."""
         wanted: dict[type[ReadModel], set[Hashable]] = {}
         for _, recorded in work:
-            for model, key in self._needed(recorded):
-                wanted.setdefault(model, set()).add(key)
+            for part in self.parts(recorded):
+                for model, key in self._needed(part):
+                    wanted.setdefault(model, set()).add(key)
         return {
             (model, key): row for model, keys in wanted.items() for key, row in others(model).load(cursor, keys).items()
         }
@@ -208,6 +228,10 @@ def on(event: type[Event], /, *, key: Any, look_up: tuple[type[ReadModel], Any] 
         return method
 
     return mark
+
+
+def _keys_of(work: Sequence[Work]) -> list[Hashable]:
+    return list(dict.fromkeys(each.key for each in work))
 
 
 def _one_key(key: Any) -> Callable[[Event, Meta], Hashable]:

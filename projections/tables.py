@@ -12,7 +12,7 @@ from django.db import connection, models
 from django.db.models.base import ModelState
 from psycopg import sql
 
-from eventstore.database import Cursor
+from eventstore.database import Cursor, Statement
 from projections import conf, queries
 from projections.copy_csv import Lines
 from projections.models import ReadModel
@@ -66,9 +66,14 @@ class Table(Generic[R]):
 
     def load(self, cursor: Cursor, keys: Collection[Hashable]) -> dict[Hashable, R]:
         """The rows that exist of these keys."""
-        found = cursor.ask(self._load, [list(keys)])
+        asked = self.loading(keys)
+        found = cursor.ask(asked.query, asked.parameters)
         rows = (self._row(dict(zip(self._names, values, strict=True))) for values in found)
         return {getattr(row, self.key): row for row in rows}
+
+    def loading(self, keys: Collection[Hashable]) -> Statement:
+        """What `load` asks."""
+        return Statement(self._load, [list(keys)])
 
     def new(self, key: Hashable) -> R:
         """A row that does not exist yet, with the defaults of its fields."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import available_timezones
 
-from eventstore.conf import Setting, is_mapping, seconds
+from eventstore.conf import Setting, duration, is_mapping
 
 BEGIN_AFTER: Setting[Mapping[str, int]] = Setting(
     "SAGAS_BEGIN_AFTER",
@@ -13,10 +13,10 @@ BEGIN_AFTER: Setting[Mapping[str, int]] = Setting(
     "names of sagas, each with a position",
     is_mapping,
 )
-LEASE_SECONDS = seconds(
+LEASE_SECONDS = duration(
     "EFFECTS_LEASE_SECONDS", 60.0, "For which a worker may act on a delivery, longer than any provider's timeout."
 )
-OVERDUE_AFTER_SECONDS = seconds(
+OVERDUE_AFTER_SECONDS = duration(
     "SAGAS_OVERDUE_AFTER_SECONDS", 30.0, "That a command, a timer or a delivery may be due without being taken up."
 )
 QUEUES: Setting[Mapping[str, str]] = Setting(

@@ -68,6 +68,9 @@ LOAD_INSTANCES = """SELECT saga, key, state, version, ended, position, history_b
 already. There are none, and its history is not looked at, where it stands before the batch, as nearly all do.
 """
 
+KNOWN_INSTANCES = "SELECT key FROM sagas_instance WHERE saga = %s AND key = ANY(%s)"
+"""Those of some keys that have an instance, ended or not."""
+
 SAVE_BATCH = """WITH instance AS (
         INSERT INTO sagas_instance (saga, key, state, version, ended, position)
         SELECT saga, key, state, version, ended, position FROM jsonb_to_recordset(%(instances)s::jsonb)

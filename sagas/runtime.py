@@ -5,6 +5,7 @@ Everything that one batch decides is written by one statement, where the subscri
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from itertools import dropwhile
 from typing import Any, Protocol
 from uuid import uuid5
 
@@ -13,7 +14,7 @@ import structlog
 
 from eventstore.aggregates import Command
 from eventstore.codec import Recorded, encoder
-from eventstore.database import Cursor
+from eventstore.database import Cursor, Statement
 from eventstore.error_texts import misfit
 from eventstore.subscriptions.subscriber import Work
 from sagas import queries
@@ -48,8 +49,8 @@ class Rules(Protocol):
     version: int
     state: type[Any]
 
-    def starts(self, recorded: Recorded) -> bool:
-        """Whether an event begins a new instance."""
+    def begins(self, key: str, recorded: Recorded) -> bool:
+        """Whether one of the events that a stored one is read as begins this instance."""
 
     def rules(self, version: int) -> "Rules":
         """Those under which an instance goes on that was last moved by this version."""
@@ -59,6 +60,18 @@ class Rules(Protocol):
 
     def react(self, state: Any, recorded: Recorded) -> Iterable[Step]:
         """What follows from an event in this state, which changes on the way."""
+
+
+def loading(saga: Rules, work: Sequence[Work]) -> Statement:
+    """What a `Batch` asks: the instances that these events concern, each with what it has heard of them."""
+    positions = [each.recorded.position for each in work]
+    asked = {
+        "saga": saga.name,
+        "keys": list(dict.fromkeys(str(each.key) for each in work)),
+        "first": min(positions, default=0),
+        "last": max(positions, default=0),
+    }
+    return Statement(queries.LOAD_INSTANCES, asked)
 
 
 class Batch:
@@ -72,15 +85,8 @@ class Batch:
         self.saga, self.cursor = saga, cursor
         self.rows: dict[str, InstanceRow] = {}
         self.heard: set[tuple[str, int]] = set()
-        positions = [each.recorded.position for each in work]
-        asked = {
-            "saga": saga.name,
-            "keys": list({str(each.key) for each in work}),
-            "first": min(positions, default=0),
-            "last": max(positions, default=0),
-        }
-        found = cursor.ask(queries.LOAD_INSTANCES, asked)
-        for name, key, state, version, *rest, heard in found:
+        asked = loading(saga, work)
+        for name, key, state, version, *rest, heard in cursor.ask(asked.query, asked.parameters):
             self.rows[key] = InstanceRow(name, key, self._read(state, version), version, *rest)
             self.heard.update((key, position) for position in heard)
         self.touched: set[str] = set()
@@ -95,9 +101,16 @@ class Batch:
         if row is None or row.ended or self._has_heard(row, recorded.position):
             return
         rules = self.saga.rules(row.version)
-        if rules.key(recorded) != key:
+        parts = [part for part in recorded.parts if rules.key(part) == key]
+        if not row.position:
+            parts = list(dropwhile(lambda part: not self.saga.begins(key, part), parts))
+        if not parts:
             return
-        steps = [self._take(row, step, recorded, index) for index, step in enumerate(rules.react(row.state, recorded))]
+        steps: list[dict[str, Any]] = []
+        for part in parts:
+            if not row.ended:
+                for step in rules.react(row.state, part):
+                    steps.append(self._take(row, step, recorded, len(steps)))
         row.position, row.version = max(row.position, recorded.position), rules.version
         self.heard.add((key, recorded.position))
         self.touched.add(key)
@@ -143,7 +156,7 @@ class Batch:
         return position <= row.history_begins_after or (row.key, position) in self.heard
 
     def _row(self, key: str, recorded: Recorded) -> InstanceRow | None:
-        if key not in self.rows and self.saga.starts(recorded):
+        if key not in self.rows and self.saga.begins(key, recorded):
             self.rows[key] = InstanceRow(
                 self.saga.name, key, self.saga.state(), self.saga.version, ended=False, position=0
             )

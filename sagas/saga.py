@@ -4,23 +4,24 @@ State, outgoing commands and timers are rows, saved where the subscriber's check
 here. (The *process manager* of Hohpe and Woolf.)
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from datetime import datetime
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from eventstore.aggregates import Command
-from eventstore.codec import Recorded
-from eventstore.database import Cursor
+from eventstore.codec import Recorded, stored_names
+from eventstore.database import Cursor, Statement
 from eventstore.events import Event, Meta
 from eventstore.models import SubscriberRow
 from eventstore.subscriptions.subscriber import Mode, Rank, Subscriber, Work
-from sagas import conf
+from sagas import conf, queries
 from sagas.outbox import SagaOutbox
 from sagas.refusal import CommandRefused
-from sagas.runtime import Batch
+from sagas.runtime import Batch, loading
 from sagas.steps import At, Step
 
 E = TypeVar("E", bound=Event)
@@ -86,14 +87,21 @@ class Saga(Subscriber, Generic[S]):
         self._react = {stored: getattr(self, handler.method) for stored, handler in self.handlers.items()}
         self._rules: dict[int, Saga[Any]] = {kind.version: kind() for kind in self.former} | {self.version: self}
 
-    @property
+    @cached_property
     def types(self) -> frozenset[str]:
-        return frozenset().union(*(rules.handlers for rules in self._rules.values()))
+        """Those that it has handlers for under any of its rules, and former ones that are read as these."""
+        wanted = {handler.event for rules in self._rules.values() for handler in rules.handlers.values()}
+        return frozenset().union(*map(stored_names, wanted))
 
-    def starts(self, recorded: Recorded) -> bool:
-        """Whether an event begins a new instance."""
-        handler = self.handlers.get(recorded.type)
-        return handler is not None and handler.starts
+    @property
+    def records(self) -> Collection[type[Event]]:
+        """Whoever sends its commands records what was refused."""
+        return (CommandRefused,)
+
+    def begins(self, key: str, recorded: Recorded) -> bool:
+        """Whether one of the events that a stored one is read as begins this instance."""
+        starts = (part for part in recorded.parts if part.type in self.handlers and self.handlers[part.type].starts)
+        return any(self.key(part) == key for part in starts)
 
     def rules(self, version: int) -> "Saga[Any]":
         """Those under which an instance goes on that was last moved by this version."""
@@ -109,7 +117,7 @@ class Saga(Subscriber, Generic[S]):
         return None if key is None else str(key)
 
     def keys(self, recorded: Recorded) -> Iterable[Hashable]:
-        named = (rules.key(recorded) for rules in self._rules.values())
+        named = (rules.key(part) for part in recorded.parts for rules in self._rules.values())
         return dict.fromkeys(key for key in named if key is not None)
 
     def begins_at(self, head: int) -> int:
@@ -129,6 +137,15 @@ class Saga(Subscriber, Generic[S]):
         why. Nothing, unless a saga says otherwise.
         """
         return None
+
+    def reads(self, work: Sequence[Work]) -> Sequence[Statement]:
+        return [loading(self, work)]
+
+    def unbegun(self, cursor: Cursor, work: Sequence[Work]) -> set[Hashable]:
+        first = {each.key: each.recorded for each in reversed(work)}
+        asked = {key for key, recorded in first.items() if not self.begins(str(key), recorded)}
+        known = cursor.ask(queries.KNOWN_INSTANCES, [self.name, list(asked)])
+        return asked.difference(key for (key,) in known)
 
     def apply(self, cursor: Cursor, work: Sequence[Work]) -> None:
         batch = Batch(self, cursor, work)

@@ -69,6 +69,7 @@ def keep_time() -> float | None:
 
 def send_overdue() -> None:
     """Send what is overdue, as it is with the broker away."""
+    registry.make_rows()
     while outbox.is_overdue() and _go_on():
         pass
 

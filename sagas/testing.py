@@ -51,11 +51,13 @@ def tell(saga: type[Saga[S]], *events: Event | Recorded) -> Told[S]:
     one, state, steps = saga(), saga.state(), list[list[Step]]()
     begun = ended = False
     for recorded in as_recorded(*events):
-        handler = one.handlers.get(recorded.type) if one.key(recorded) is not None else None
-        begun = begun or (handler is not None and handler.starts)
-        with applying():
-            steps.append(list(one.react(state, recorded)) if handler and begun and not ended else [])
-        ended = ended or any(isinstance(step, End) for step in steps[-1])
+        steps.append([])
+        for part in recorded.parts:
+            handler = one.handlers.get(part.type) if one.key(part) is not None else None
+            begun = begun or (handler is not None and handler.starts)
+            with applying():
+                steps[-1] += one.react(state, part) if handler and begun and not ended else []
+            ended = ended or any(isinstance(step, End) for step in steps[-1])
     return Told(state, steps)
 
 

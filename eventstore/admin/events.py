@@ -1,17 +1,23 @@
 """The log, newest first."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from eventstore.admin.lists import KeysetAdmin, SimpleListFilter, pretty
+from eventstore.admin import people
+from eventstore.admin.lists import KeysetAdmin, SimpleListFilter, pretty, prose
+from eventstore.codec import formers, stored_names
 from eventstore.commands import routes
+from eventstore.event_types import description
 from eventstore.events import catalogue
 from eventstore.models import StoredEvent
 
@@ -30,7 +36,8 @@ class CategoryFilter(SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         kinds = [kind for kind, _ in routes.listed if kind.category == self.value()]
-        return queryset.filter(type__in={event.stored for event in kinds[0].evolvers}) if kinds else queryset
+        names = frozenset().union(*map(stored_names, kinds[0].evolvers)) if kinds else frozenset[str]()
+        return queryset.filter(type__in=names) if kinds else queryset
 
 
 class TypeFilter(SimpleListFilter):
@@ -40,7 +47,8 @@ class TypeFilter(SimpleListFilter):
     parameter_name = "type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in sorted({event.stored for event in catalogue})]
+        names = {event.stored for event in catalogue} | {former.name for former in formers()}
+        return [(name, name) for name in sorted(names)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(type=self.value()) if self.value() else queryset
@@ -51,22 +59,76 @@ class StoredEventAdmin(KeysetAdmin):
     """The log, newest first."""
 
     keyset = "position"
+    change_list_template = "eventstore/admin/event_list.html"
     when_empty = "Nothing has happened yet: the log is empty."
-    list_display = ["position", "type", "stream", "version", "recorded_at", "actor"]
+    list_display = ["position", "type", "stream", "version", "recorded_at", "who"]
     list_filter = [TypeFilter, CategoryFilter]
     search_fields = ["position"]
     search_help_text = "a position, or the id of a stream"
     fieldsets = [
-        (None, {"fields": [("type", "schema_version", "recorded_at", "actor"), ("position", "stream", "version")]}),
+        (
+            None,
+            {"fields": [("event_type", "schema_version", "recorded_at", "who"), ("position", "stream", "version")]},
+        ),
         ("Data", {"fields": ["pretty_data", "personal"]}),
         ("Tracing", {"fields": ["correlation", ("event_id", "causation_id"), "pretty_metadata"]}),
     ]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("types/", view(self.types_view), name="eventstore_event_types"),
+            path("types/<str:name>/", view(self.type_view), name="eventstore_event_type"),
+            *super().get_urls(),
+        ]
+
+    def types_view(self, request: HttpRequest) -> HttpResponse:
+        """Every event that the code declares."""
+        return self._page(request, "event_types.html", title="Event types", types=description.describe())
+
+    def type_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        """One of them, with the values that it says."""
+        shown = next((each for each in description.describe() if each.name == name), None)
+        if shown is None:
+            raise Http404(f"No event is declared as {name!r}.")
+        context = {
+            "title": name,
+            "type": shown,
+            "meaning": prose(shown.meaning),
+            "fields": [(field, prose(field.meaning)) for field in shown.fields],
+            "meanings": any(field.meaning for field in shown.fields),
+            "versions": [
+                (version, prose(version.says), [pretty(data) for data in version.examples])
+                for version in reversed(shown.versions)
+            ],
+        }
+        return self._page(request, "event_type.html", **context)
+
+    def _page(self, request: HttpRequest, template: str, **shown: Any) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {**self.admin_site.each_context(request), "opts": self.opts, **shown}
+        return TemplateResponse(request, f"eventstore/admin/{template}", context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer("sealed")
 
     def matching(self, term: str) -> Q:
         return Q(position=int(term)) if term.isdecimal() and len(term) < 19 else Q(stream_id=_uuid(term))
+
+    @admin.display(description="type")
+    def event_type(self, event: StoredEvent) -> SafeString | str:
+        """With what the code says of it, if that knows it."""
+        if event.type not in catalogue and event.type not in {former.name for former in formers()}:
+            return event.type
+        return format_html('<a href="{}">{}</a>', reverse("admin:eventstore_event_type", args=[event.type]), event.type)
+
+    def prepare(self, rows: Sequence[Any]) -> None:
+        people.prepare(rows, "actor")
+
+    @admin.display(description="actor")
+    def who(self, event: StoredEvent) -> str:
+        return people.name_of(event, "actor")
 
     @admin.display(description="stream")
     def stream(self, event: StoredEvent) -> SafeString:

@@ -1,6 +1,7 @@
 """What every read-only list of a growing table needs."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.text import slugify
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 else:
     ModelAdmin = admin.ModelAdmin
     SimpleListFilter = admin.SimpleListFilter
+
+
+CODE = re.compile("`([^`]+)`")
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -83,6 +87,7 @@ class KeysetList(ChangeList):
             self.older = self.get_query_string({self.bound: self.place(shown[-1])})
         if self.bound in self.params or self.bound in self.filter_params:
             self.newest = self.get_query_string(remove=[self.bound])
+        self.model_admin.prepare(shown)
         self.result_list, self.result_count = shown, len(shown)
         self.full_result_count = len(shown)
         self.show_full_result_count = self.can_show_all = self.multi_page = False
@@ -95,6 +100,9 @@ class KeysetAdmin(ReadOnlyAdmin):
 
     keyset = "id"
     change_list_template = "eventstore/admin/keyset_list.html"
+
+    def prepare(self, rows: Sequence[Any]) -> None:
+        """Add to the rows of a page what is read for all of them at once."""
 
     def get_ordering(self, request: HttpRequest) -> Any:
         return [f"-{self.keyset}"]
@@ -122,6 +130,11 @@ def pretty(value: object) -> SafeString:
     return format_html(
         '<pre class="data">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
     )
+
+
+def prose(text: str) -> SafeString:
+    """A text of the code to be read by people: what is between backticks is set as code."""
+    return SafeString(CODE.sub(r"<code>\1</code>", conditional_escape(text)))
 
 
 def tag(word: str) -> SafeString:

@@ -4,24 +4,39 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import F, Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from eventstore.admin.lists import KeysetAdmin, ModelAdmin, ReadOnlyAdmin
+from eventstore.admin.bulk_actions import BulkActionsAdmin
+from eventstore.admin.lists import ModelAdmin, ReadOnlyAdmin
 from eventstore.models import ClockTimestamp, Incident, WorkerHeartbeat
 from eventstore.monitoring import clock_skew
+from eventstore.monitoring.health import sources
 from eventstore.monitoring.workers import worker_state
+from eventstore.operations.incidents import Resolve
 
 
 @admin.register(Incident)
-class IncidentAdmin(KeysetAdmin):
-    """What was wrong, from when to when, and who was told."""
+class IncidentAdmin(BulkActionsAdmin):
+    """What was wrong, from when to when, and who was told. What somebody has found is over when staff resolve it, if it
+    is not set right before.
+    """
 
+    actions = ("resolve_selected",)
+    none_left = "None of these is for staff to resolve: they are over, or will be when what they say is."
     when_empty = "Nothing has been wrong yet for longer than a moment."
     list_display = ["id", "kind", "about", "text", "began_at", "ended_at"]
     list_filter = [("ended_at", admin.EmptyFieldListFilter)]
     fields = [("kind", "about"), "text", ("began_at", "raised_at"), ("seen_at", "ended_at"), "notified"]
+
+    def has_resolve_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(Resolve.permission)
+
+    @admin.action(description="Resolve the selected", permissions=["resolve"])
+    def resolve_selected(self, request: HttpRequest, queryset: QuerySet[Incident]) -> HttpResponse | None:
+        found = queryset.filter(ended_at=None, kind__in=sources.findings).order_by("id").values_list("pk", flat=True)
+        return self.perform_each(request, [Resolve(target=str(pk)) for pk in found])
 
     @admin.display(description="notified")
     def notified(self, incident: Incident) -> SafeString | str:

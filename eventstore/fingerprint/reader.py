@@ -15,7 +15,7 @@ import msgspec
 from django.db import models
 from msgspec import NODEFAULT, UnsetType, inspect
 
-from eventstore.codec import upcasters_of
+from eventstore.codec import Former, formers, steps_of, stored_names, upcasters_of
 from eventstore.errors import UnreadableCode
 from eventstore.events import Event
 from eventstore.fingerprint.name_resolution import External, Found, Global, Imported, Project, Source
@@ -189,7 +189,15 @@ class Reader:
         if issubclass(declared, Event):
             steps = [[version, self.value(step)] for version, step in upcasters_of(declared).items()]
             stored = [declared.stored, declared.schema, steps]
+            names = stored_names(declared) - {declared.stored}
+            if names:
+                stored.append([self._former(each) for each in formers() if each.name in names])
         return ["struct", stored, self._parts(info, besides={"cls"}), special]
+
+    def _former(self, past: Former) -> Form:
+        """A name that an event was once stored under, and how what is stored there is read."""
+        steps = [[version, self.value(step)] for version, step in steps_of(past).items()]
+        return [past.name, past.version, sorted(past.into.items()), steps, self.value(past.reading)]
 
     def _model(self, declared: type[models.Model]) -> Form:
         """A table's concrete fields. Of what else its class has, that counts which is used."""

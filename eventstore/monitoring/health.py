@@ -32,10 +32,18 @@ class Sources:
     def __init__(self) -> None:
         self._sources: list[Source] = []
         self.advice: dict[str, str] = {}
+        self.findings: set[str] = set()
 
     def register(self, source: Source, **advice: str) -> None:
         """Look at these health issues too. Those with a kind become incidents, with the advice for that kind."""
         self._sources.append(source)
+        self.advice.update(advice)
+
+    def register_findings(self, **advice: str) -> None:
+        """Incidents of these kinds are not seen again at every look: somebody finds them once, as `incidents.find` has
+        it. With what staff are advised to do about each kind.
+        """
+        self.findings.update(advice)
         self.advice.update(advice)
 
     def unregister(self, source: Source) -> None:

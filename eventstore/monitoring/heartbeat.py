@@ -166,7 +166,7 @@ class Scheduler(PersistentScheduler):
             connections.close_all()  # what rings a bell needs the database, and the next time a new connection
             if not isinstance(error.__context__, OUTAGES):
                 raise
-            log.warning("call_failed", error=str(error))
+            log.warning("call_failed", error=describe(error.__context__))
             return None
         self._sent_at = time.monotonic()
         return sent

@@ -1,5 +1,6 @@
-"""Health issues that last become incidents. All workers and beat look at the health of everything, one of them every
-few seconds; staff are told of an incident once when it begins and once when it is over.
+"""Health issues that last become incidents, and so does what somebody has found. All workers and beat look at the
+health of everything, one of them every few seconds; staff are told of an incident once when it begins and once when it
+is over.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,9 @@ from eventstore.transient_errors import raise_if_lost
 
 log = structlog.get_logger(__name__)
 
+MOST_SHOWN = 10
+"""Incidents of what was found that a page about everything shows."""
+
 TURN = 0.9
 """The share of the pause between two looks that has to pass until somebody may look again."""
 
@@ -38,6 +42,43 @@ def check_health() -> None:
         if begun := _our_turn():
             _keep(*_found(), now=begun)
             forget_replaced(worker_statuses())
+
+
+def find(kind: str, about: str, text: str, *, since: datetime | None = None) -> None:
+    """Raise an incident at once, in the caller's transaction if there is one, unless one of this kind and about this
+    stands: what was found first stays told. It began `since` then, or now. It is over when it is `settle`d, or staff
+    resolve it.
+
+    The kind is one of `sources.register_findings`; neither `about` nor `text` may hold a person's data.
+    """
+    with transaction.atomic():
+        now = database.clock()
+        begun = {"text": text, "began_at": since or now, "seen_at": now, "raised_at": now}
+        incident, is_new = Incident.objects.get_or_create(kind=kind, about=about, ended_at=None, defaults=begun)
+        if is_new:
+            log.error("incident_found", kind=kind, about=about, text=text)
+            notifications.enqueue([incident], ended=False)
+
+
+def settle(kind: str, about: str) -> None:
+    """What was found about this is right again, if anything was."""
+    with transaction.atomic():
+        now = database.clock()
+        for standing in Incident.objects.select_for_update().filter(kind=kind, about=about, ended_at=None):
+            standing.seen_at = standing.ended_at = now
+            standing.save()
+            notifications.enqueue([standing], ended=True)
+
+
+def found_issues() -> Iterator[HealthIssue]:
+    """What was found, and is neither set right nor resolved, for pages that show the health of everything."""
+    for standing in Incident.objects.filter(ended_at=None, kind__in=sources.findings).order_by("id")[:MOST_SHOWN]:
+        yield HealthIssue(standing.about, standing.text)
+
+
+def on_resolved(incident: Incident, **_: object) -> None:
+    """Tell that it is over, now that staff have resolved it."""
+    notifications.enqueue([incident], ended=True)
 
 
 def log_and_worker_issues() -> Iterator[HealthIssue]:
@@ -102,7 +143,10 @@ def _keep(found: Sequence[HealthIssue], complete: bool, *, now: datetime) -> Non
     """Begin what is new, raise what lasts, drop what did not last, and end what has not been seen for a while."""
     raise_after = timedelta(seconds=conf.RAISE_AFTER_SECONDS.get())
     resolve_after = timedelta(seconds=conf.RESOLVE_AFTER_SECONDS.get())
-    standing = {(each.kind, each.about): each for each in Incident.objects.filter(ended_at=None)}
+    standing = {
+        (each.kind, each.about): each
+        for each in Incident.objects.filter(ended_at=None).exclude(kind__in=sources.findings)
+    }
     for each in standing.values():
         if each.seen_at > now:  # before the clock was set back: it counts from now, or would not be over for long
             each.began_at, each.seen_at = min(each.began_at, now), now

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from django.db import DEFAULT_DB_ALIAS
@@ -208,12 +207,6 @@ def unstarted(known: list[SubscriberStatus]) -> list[str]:
     """Subscribers of this code that have no row yet: they get one when a process first appends or follows."""
     names = {status.name for status in known}
     return [subscriber.name for subscriber in registry if subscriber.name not in names]
-
-
-def stream_history(stream_id: UUID, most: int = 100) -> list[StoredEvent]:
-    """The last events of a stream, in order."""
-    newest = StoredEvent.objects.filter(stream_id=stream_id).defer("sealed").order_by("-version")[:most]
-    return list(newest)[::-1]
 
 
 def _status(

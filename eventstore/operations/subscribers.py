@@ -108,7 +108,7 @@ class Skip(Operation, frozen=True, kw_only=True):
 class Rewind(Operation, frozen=True, kw_only=True):
     """Move the checkpoint back and apply what follows once more. Only for those declared idempotent."""
 
-    ranks = frozenset({Rank.PROJECTION})
+    ranks = frozenset({Rank.PROJECTION, Rank.WATCH})
 
     to: Annotated[int, Meta(title="back to position", description="Everything after it is applied once more.")]
 
@@ -134,7 +134,7 @@ class Rewind(Operation, frozen=True, kw_only=True):
 
     def _judge(self, held: list[LockedRow]) -> None:
         subscriber = registry[self.target]
-        if subscriber.rank is not Rank.PROJECTION:
+        if subscriber.rank not in self.ranks:
             raise Refused(f"{self.target} acts on the world: what it did once is not done again.")
         if not subscriber.idempotent:
             raise Refused(f"{self.target} is not declared idempotent: applying events twice would falsify it. Rebuild.")

@@ -1,8 +1,9 @@
 """Where subscribers stand before a batch: who of them is ours to feed, and what each has yet to apply."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -12,6 +13,18 @@ from eventstore.subscriptions import queries
 from eventstore.subscriptions.subscriber import Subscriber
 
 NEAR = 500
+PATIENCE = 100
+"""Milliseconds for which somebody waits for a feeder, which may have frozen."""
+
+
+class Awaited(NamedTuple):
+    """The position, in SQL, as far as somebody waits for the sync subscribers to be fed; the values that it names; and
+    for how many seconds at most.
+    """
+
+    position: str
+    values: Mapping[str, Any]
+    seconds: float
 
 
 def identities(known: Sequence[Subscriber]) -> str:
@@ -77,7 +90,29 @@ def acquire(known: Sequence[Subscriber], *, sync: bool, most: int, durable: bool
     With `sync` only where no other process feeds the sync subscribers. Reads `most` events at the most. Where it isn't
     `durable`, the transaction need not wait for the disk.
     """
-    types = _array(frozenset[str]().union(*(subscriber.types for subscriber in known)))
-    asked = Statement(queries.ACQUIRE, [sync, identities(known), types, NEAR, most, durable])
-    ((found,),) = database.pipeline(asked, using=using)[0]
+    return _ask(Statement(queries.ACQUIRE, [sync, identities(known), _types(known), NEAR, most, durable]), using)
+
+
+def take_turn(known: Sequence[Subscriber], awaited: Awaited, *, most: int, using: str) -> FeedState:
+    """The same for the sync subscribers, as soon as no other process feeds them, and without waiting for the disk;
+    unless others feed them as far as is awaited, or for too long.
+    """
+    asked = {
+        **awaited.values,
+        "patience": PATIENCE,
+        "bound": round(1000 * awaited.seconds),
+        "known": identities(known),
+        "types": _types(known),
+        "near": NEAR,
+        "most": most,
+    }
+    return _ask(Statement(queries.TAKE_TURN.format(awaited=awaited.position), asked), using)
+
+
+def _types(known: Sequence[Subscriber]) -> str:
+    return _array(frozenset[str]().union(*(subscriber.types for subscriber in known)))
+
+
+def _ask(statement: Statement, using: str) -> FeedState:
+    ((found,),) = database.pipeline(statement, using=using)[0]
     return _decode(found)

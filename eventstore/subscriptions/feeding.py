@@ -8,17 +8,16 @@ from collections.abc import Hashable, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
-import psycopg
 import structlog
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from eventstore import advisory_locks, database, handler_guard
+from eventstore import database, handler_guard
 from eventstore.codec import Recorded
 from eventstore.context import process_name
 from eventstore.database import Statement, array
 from eventstore.errors import NewerSchema, TooManyFailures
 from eventstore.subscriptions import parking, queries
-from eventstore.subscriptions.feed_state import FeedState, acquire
+from eventstore.subscriptions.feed_state import Awaited, FeedState, acquire, take_turn
 from eventstore.subscriptions.pace import BATCH, TRIES, pace
 from eventstore.subscriptions.parking import Parking
 from eventstore.subscriptions.registry import registry
@@ -67,12 +66,14 @@ def feed_sync(*, using: str = DEFAULT_DB_ALIAS) -> Fed:
 
     The rows' own locks keep feeders apart. The feeder's lock tells in one look that there is one, and when it ends.
     """
-    return feed_sync_and_ask(using=using)[0]
+    return _feed(registry.of(Mode.SYNC), sync=True, using=using)[0]
 
 
-def feed_sync_and_ask(*asked: Statement, using: str = DEFAULT_DB_ALIAS) -> tuple[Fed, list[list[Any]]]:
-    """The same, and then ask something: as soon as that is done, whoever does it."""
-    return _feed(registry.of(Mode.SYNC), *asked, sync=True, using=using)
+def feed_sync_and_ask(
+    *asked: Statement, awaited: Awaited, using: str = DEFAULT_DB_ALIAS
+) -> tuple[Fed, list[list[Any]]]:
+    """The same as soon as one may, and then ask something; or as soon as others have fed what is awaited."""
+    return _feed(registry.of(Mode.SYNC), *asked, sync=True, awaited=awaited, using=using)
 
 
 def feed_within(known: Sequence[Subscriber], *, using: str = DEFAULT_DB_ALIAS) -> Fed:
@@ -82,7 +83,9 @@ def feed_within(known: Sequence[Subscriber], *, using: str = DEFAULT_DB_ALIAS) -
         return _Batch(cursor, known, state, BATCH).apply_one_by_one(using)
 
 
-def _feed(known: Sequence[Subscriber], *asked: Statement, sync: bool, using: str) -> tuple[Fed, list[list[Any]]]:
+def _feed(
+    known: Sequence[Subscriber], *asked: Statement, sync: bool, awaited: Awaited | None = None, using: str
+) -> tuple[Fed, list[list[Any]]]:
     """All together; and once more, one by one, where one of them fails."""
     if pace.is_slow:
         fed = _feed_each(known, sync=sync, using=using)
@@ -92,15 +95,18 @@ def _feed(known: Sequence[Subscriber], *asked: Statement, sync: bool, using: str
         state: FeedState | None = None
         try:
             with database.transaction(using), database.cursor(using) as cursor:
-                state = acquire(known, sync=sync, most=BATCH, durable=False, using=using)
+                if awaited:
+                    state = take_turn(known, awaited, most=BATCH, using=using)
+                else:
+                    state = acquire(known, sync=sync, most=BATCH, durable=False, using=using)
                 if state.elsewhere:
-                    return ELSEWHERE, _after_feeder(*asked, using=using)
+                    return ELSEWHERE, database.commit(then=asked, using=using)
                 return _Batch(cursor, known, state, BATCH).apply_together(*asked, using=using)
         except Exception as error:
             raise_if_lost(error)
-            if state is None or (state.elsewhere and not isinstance(error, psycopg.errors.LockNotAvailable)):
+            if state is None or state.elsewhere:
                 raise
-            fed = ELSEWHERE if state.elsewhere else _feed_one_by_one(known, BATCH, sync=sync, using=using)
+            fed = _feed_one_by_one(known, BATCH, sync=sync, using=using)
             return fed, database.pipeline(*asked, using=using)
 
 
@@ -136,20 +142,13 @@ def ask_after_feeder(*statements: Statement, using: str = DEFAULT_DB_ALIAS) -> l
 
     All who wait go on together, so there is no queue of feeders: each of them would only find what the first has done.
     """
-    try:
-        with database.transaction(using):
-            return _after_feeder(*statements, using=using)
-    except psycopg.errors.LockNotAvailable:
-        return database.pipeline(*statements, using=using)
+    with database.transaction(using):
+        return _after_feeder(*statements, using=using)
 
 
 def _after_feeder(*statements: Statement, using: str) -> list[list[Any]]:
-    """The same, which ends a transaction: the lock is given back before anything is asked, so that whoever asks keeps
-    nobody from feeding. Raises `LockNotAvailable`.
-    """
-    # Not a lock of the session: one that is granted just as the patience ends would never be given back.
-    limit, wait = Statement(queries.LIMIT_AWAITING), Statement(queries.AWAIT_FEEDER, [advisory_locks.FEEDER])
-    return database.commit(limit, wait, then=statements, using=using)[2:]
+    """The same, which ends a transaction."""
+    return database.commit(Statement(queries.AWAIT_FEEDER), then=statements, using=using)[1:]
 
 
 def catch_up(known: Sequence[Subscriber], *, using: str = DEFAULT_DB_ALIAS) -> None:
@@ -165,6 +164,7 @@ class _Batch:
         self.cursor, self.state = cursor, state
         self.near = [subscriber for subscriber in known if subscriber.name in (state.near or ())]
         self.events: Sequence[Recorded] = state.events or []
+        self.types = {recorded.type for recorded in self.events}
         self.full = len(self.events) == most
         self.reached = self.events[-1].position if self.full else state.horizon
         self.moved: dict[str, tuple[int, int]] = {}
@@ -173,8 +173,13 @@ class _Batch:
         """Apply it to all, move the checkpoints, ask something, and commit; what is written goes out together. Raises
         whatever any of them raises.
         """
-        for subscriber in self.near:
-            self._plainly(subscriber)
+        with handler_guard.applying():
+            members = [self._moving(self._member(subscriber)) for subscriber in self.near]
+            for member in members:
+                if member.work:
+                    self.cursor.ask_ahead(member.subscriber.reads(member.work))
+        for member in members:
+            self._carry_out(member)
         if self.moved:
             log.debug("batch_applied", events=len(self.events), upto=self.reached)
         moves = self._moves()
@@ -246,9 +251,13 @@ class _Batch:
     def _plainly(self, subscriber: Subscriber) -> None:
         with handler_guard.applying():
             member = self._member(subscriber)
+        self._carry_out(member)
+        self._moving(member)
+
+    def _carry_out(self, member: Member) -> None:
         if member.work:
-            self._apply(subscriber, member.work)
-        self._note(member)
+            self._apply(member.subscriber, member.work)
+        self._park(member)
 
     def _cautiously(self, subscriber: Subscriber, using: str) -> None:
         member = self._member(subscriber, cautious=True)
@@ -262,7 +271,8 @@ class _Batch:
             )
         )
         self._check_failures(subscriber, member.queued)
-        self._note(member)
+        self._park(member)
+        self._moving(member)
 
     def _apply(self, subscriber: Subscriber, work: Sequence[Work]) -> None:
         if not subscriber.by_cursor:
@@ -280,17 +290,23 @@ class _Batch:
         keys = {parked.key for parked in failed}.union(key for (key,) in before)
         parking.refuse_too_many(len(keys), f"failed within a minute, the last with {failed[-1].error}")
 
-    def _note(self, member: Member) -> None:
-        subscriber = member.subscriber
-        retry_in = parking.retry_in(1) if subscriber.mode is Mode.ASYNC else None
-        parking.park(self.cursor, subscriber.declared, member.queued, retry_in=retry_in)
-        if member.upto > self.state.by_row[subscriber.name]:
-            self.moved[subscriber.name] = (member.upto, len(member.work))
+    def _park(self, member: Member) -> None:
+        if member.queued:
+            retry_in = parking.retry_in(1) if member.subscriber.mode is Mode.ASYNC else None
+            parking.park(self.cursor, member.subscriber.declared, member.queued, retry_in=retry_in)
+
+    def _moving(self, member: Member) -> Member:
+        """Note how far this one gets, for those that use it and for its checkpoint."""
+        if member.upto > self.state.by_row[member.subscriber.name]:
+            self.moved[member.subscriber.name] = (member.upto, len(member.work))
+        return member
 
     def _member(self, subscriber: Subscriber, *, cautious: bool = False) -> Member:
         """What is new to this one, up to the slowest that it uses; events of parked keys queue behind them."""
         used = [self.moved[name][0] if name in self.moved else self.state.slowest[name] for name in subscriber.uses]
         upto = min([self.reached, *used])
+        if subscriber.types.isdisjoint(self.types):
+            return Member(subscriber, upto, [], [])
         parked = dict(self.state.held_back[subscriber.declared])
         work: list[Work] = []
         queued: list[Parking] = []
@@ -323,7 +339,15 @@ class _Batch:
                     queued.extend(parking.behind([one]))
                 else:
                     work.append(one)
-        return Member(subscriber, upto, work, queued)
+        member = Member(subscriber, upto, work, queued)
+        return self._without_unbegun(member) if any(map(parking.is_stream, parked)) else member
+
+    def _without_unbegun(self, member: Member) -> Member:
+        """A stream is held back: what would come to nothing without its events queues behind it."""
+        unbegun = member.subscriber.unbegun(self.cursor, member.work)
+        waiting = parking.behind(each for each in member.work if each.key in unbegun)
+        work = [each for each in member.work if each.key not in unbegun]
+        return member._replace(work=work, queued=[*member.queued, *waiting])
 
     def _keys(self, subscriber: Subscriber, recorded: Recorded, parked: dict[str, int]) -> list[Hashable]:
         """An event whose key couldn't be told holds back the rest of its stream, but not what a shard that stands

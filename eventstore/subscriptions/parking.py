@@ -28,7 +28,7 @@ READABLE = 100
 
 
 class Parking(NamedTuple):
-    """One event of one key; without an error it only waits behind another."""
+    """One event of one key; without an error it only waits behind another, of its key or of a stream."""
 
     key: str
     position: int
@@ -89,6 +89,11 @@ def text(key: Hashable) -> str:
 def stream_key(recorded: Recorded) -> str:
     """Stands for the key of an event whose key can't be told: it holds back the rest of its stream."""
     return f"{STREAM}{recorded.stream_id}"
+
+
+def is_stream(key: str) -> bool:
+    """Whether a key that is parked stands for a stream."""
+    return key.startswith(STREAM)
 
 
 def _storable(told: str) -> str:

@@ -10,6 +10,12 @@ HOLDS = """md5(key) COLLATE "C" >= lower AND (upper IS NULL OR md5(key) COLLATE 
 ACQUIRE = "SELECT eventstore_acquire_v1(%s, %s, %s, %s, %s, %s)"
 """Locks the rows that may be fed now and that nobody else holds, and tells all that is to be known before."""
 
+TAKE_TURN = """SELECT eventstore_take_turn_v1(
+    {awaited}, %(patience)s, %(bound)s, %(known)s, %(types)s, %(near)s, %(most)s)"""
+"""Waits for one's turn to feed the sync subscribers, and then does the same; or until they have been fed as far as the
+position that is put in.
+"""
+
 # savepoints
 
 SAVEPOINT = "SAVEPOINT feeding"
@@ -43,11 +49,8 @@ PARK = """INSERT INTO eventstore_parked (subscriber, key, position, error, trace
 
 # feeding
 
-LIMIT_AWAITING = "SELECT set_config('lock_timeout', '100ms', true)"
-"""Limits the wait for a feeder, which may have frozen."""
-
-AWAIT_FEEDER = "SELECT pg_advisory_xact_lock_shared(%s, 0)"
-"""Waits until nobody feeds; shared, so that all who wait go on together."""
+AWAIT_FEEDER = "SELECT eventstore_await_feeder_v1('100ms')"
+"""Waits until nobody feeds, for a feeder may have frozen no longer than this."""
 
 MOVE_CHECKPOINTS = """UPDATE eventstore_subscriber AS row
     SET checkpoint = greatest(row.checkpoint, new.checkpoint), processed = row.processed + new.processed, failures = 0,
@@ -115,6 +118,13 @@ NOTE_RETRY = """UPDATE eventstore_parked SET error = %s, traceback = %s, attempt
         retry_at = clock_timestamp() + %s::float8 * interval '1 second'
     WHERE subscriber = %s AND key = %s AND position = %s"""
 """Notes why an event still can't be applied, and when it is tried next, if ever."""
+
+STREAM_PARKED = "SELECT EXISTS (SELECT FROM eventstore_parked WHERE subscriber = %s AND starts_with(key, %s))"
+"""Whether a key of a subscriber is parked that begins like this."""
+
+WAITING_KEYS = """SELECT key FROM eventstore_parked WHERE subscriber = %s
+    GROUP BY key HAVING bool_and(error = '') ORDER BY min(position)"""
+"""The keys of which nothing failed: they wait for a stream, one of whose events may begin what they are about."""
 
 PARKED_AMONG = "SELECT DISTINCT key FROM eventstore_parked WHERE subscriber = %s AND key = ANY(%s)"
 """Those of some keys that have something parked."""

@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from eventstore.database import Statement
 from eventstore.subscriptions import feed_state, feeding, queries
+from eventstore.subscriptions.feed_state import Awaited
 from eventstore.subscriptions.feeding import Fed
 from eventstore.subscriptions.outbox import Outbox
 from eventstore.subscriptions.registry import registry
@@ -63,9 +65,9 @@ class Turn:
         self._fed = Fed(held=False, moved=False)
         self._nap = self.SHORTEST
 
-    def feed_and_ask(self, *statements: Statement) -> list[list[Any]]:
-        """Feed, unless another process does, and ask when that is done."""
-        self._fed, answers = feeding.feed_sync_and_ask(*statements, using=self.using)
+    def feed_and_ask(self, awaited: Awaited, *statements: Statement) -> list[list[Any]]:
+        """Feed, unless other processes feed as far as is awaited, and ask when that is done."""
+        self._fed, answers = feeding.feed_sync_and_ask(*statements, awaited=awaited, using=self.using)
         return answers
 
     def wait(self) -> None:
@@ -103,8 +105,9 @@ def settle(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
     """
     outboxes = registry.outboxes()
     turn = Turn(using)
+    awaited = partial(Awaited, f"greatest({_positions(outboxes)})", _values(root, position, outboxes))
     for left in bound.moments():
-        state, due = chain(root, position, turn.feed_and_ask, outboxes)
+        state, due = chain(root, position, partial(turn.feed_and_ask, awaited(left)), outboxes)
         if state is ChainState.AT_REST:
             return True
         if state is ChainState.FAR_BEHIND:
@@ -119,6 +122,25 @@ def settle(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
 
 def chain(root: UUID, position: int, ask: Callable[..., Sequence[Sequence[Any]]], outboxes: Sequence[Outbox]) -> Chain:
     """Where the chain stands that began with this root and appended at this position; asked in this way."""
+    asked = Statement(_state_of(outboxes), _values(root, position, outboxes))
+    ((unfinished, behind, far_behind, *due),) = ask(asked)[0]
+    found = {ChainState.UNFINISHED: unfinished, ChainState.BEHIND: behind, ChainState.FAR_BEHIND: far_behind}
+    state = next((state for state, is_so in found.items() if is_so), ChainState.AT_REST)
+    return Chain(state, [(outbox, rows or ()) for outbox, rows in zip(outboxes, due, strict=False)])
+
+
+def _state_of(outboxes: Sequence[Outbox]) -> str:
+    unfinished = " OR ".join(f"({outbox.unfinished})" for outbox in outboxes) or "false"
+    due = ", ".join(f"({outbox.due})" for outbox in outboxes) or "NULL"
+    return queries.CHAIN_STATE.format(unfinished=unfinished, positions=_positions(outboxes), due=due)
+
+
+def _positions(outboxes: Sequence[Outbox]) -> str:
+    """Of what was appended in the chain."""
+    return ", ".join(["%(position)s", *(f"({outbox.result})" for outbox in outboxes)])
+
+
+def _values(root: UUID, position: int, outboxes: Sequence[Outbox]) -> dict[str, Any]:
     values = {
         "root": root,
         "position": position,
@@ -127,14 +149,4 @@ def chain(root: UUID, position: int, ask: Callable[..., Sequence[Sequence[Any]]]
     }
     for outbox in outboxes:
         values |= outbox.parameters()
-    ((unfinished, behind, far_behind, *due),) = ask(Statement(_state_of(outboxes), values))[0]
-    found = {ChainState.UNFINISHED: unfinished, ChainState.BEHIND: behind, ChainState.FAR_BEHIND: far_behind}
-    state = next((state for state, is_so in found.items() if is_so), ChainState.AT_REST)
-    return Chain(state, [(outbox, rows or ()) for outbox, rows in zip(outboxes, due, strict=False)])
-
-
-def _state_of(outboxes: Sequence[Outbox]) -> str:
-    unfinished = " OR ".join(f"({outbox.unfinished})" for outbox in outboxes) or "false"
-    positions = ", ".join(["%(position)s", *(f"({outbox.result})" for outbox in outboxes)])
-    due = ", ".join(f"({outbox.due})" for outbox in outboxes) or "NULL"
-    return queries.CHAIN_STATE.format(unfinished=unfinished, positions=positions, due=due)
+    return values

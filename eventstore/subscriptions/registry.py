@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
+from weakref import WeakSet
 
+import psycopg
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from eventstore import conf, store
+from eventstore import conf, database, store
 from eventstore.errors import UnknownSubscriber
 from eventstore.models import SubscriberRow
 from eventstore.subscriptions.outbox import Outbox
@@ -17,7 +20,8 @@ class Registry:
 
     def __init__(self) -> None:
         self._declared: list[Subscriber] = []
-        self._ready: set[str] = set()
+        self._ready: WeakSet[psycopg.Connection[Any]] = WeakSet()
+        self._adopted: set[str] = set()
 
     def register(self, *subscribers: Subscriber) -> None:
         """Let these follow the log too, after those of a lower rank."""
@@ -56,27 +60,35 @@ class Registry:
 
     def of(self, mode: Mode) -> list[Subscriber]:
         """Those that this process runs and that are fed in this way."""
-        return [subscriber for subscriber in self.here() if subscriber.mode is mode]
+        configured = conf.MODES.get()
+        return [subscriber for subscriber in self.here() if subscriber.mode_in(configured) is mode]
 
     def outboxes(self) -> list[Outbox]:
         """Those in which some subscriber keeps what it wants sent."""
         return list(dict.fromkeys(each.outbox for each in self._declared if each.outbox is not None))
 
     def make_rows(self, *, using: str = DEFAULT_DB_ALIAS) -> None:
-        """See to it that every subscriber has its row, before this process appends anything; once a process.
+        """See to it that every subscriber has its row, before anything is appended over this connection; once each,
+        for the next one may lead to a standby that was promoted and lacks some. The rows that are there follow the code
+        once a process: whoever connects anew takes nothing back from those that started later.
 
         Made on first use, a new saga would miss the very event that it was deployed for. Raises `SequenceSetBack`.
         """
-        if using in self._ready:
+        raw = database.session(using)
+        if raw in self._ready:
             return
         store.refuse_set_back(using=using)
         with transaction.atomic(using):
             self._make_rows(using)
-        self._ready.add(using)
+            if using not in self._adopted:
+                self._adopt_rows(using)
+        self._adopted.add(using)
+        self._ready.add(raw)
 
     def forget_rows(self) -> None:
-        """The rows are gone, as after a test emptied the tables."""
+        """The rows may be gone, as after a test emptied the tables."""
         self._ready.clear()
+        self._adopted.clear()
 
     def _make_rows(self, using: str) -> None:
         head = store.head(using=using)
@@ -100,6 +112,8 @@ class Registry:
             ],
             ignore_conflicts=True,
         )
+
+    def _adopt_rows(self, using: str) -> None:
         for row in SubscriberRow.objects.using(using).filter(subscriber__in=[each.name for each in self]):
             self._adopt(row, using)
 

@@ -5,6 +5,7 @@ that still can't be applied.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
@@ -59,7 +60,7 @@ def retry_keys(name: str, keys: Sequence[str], *, using: str = DEFAULT_DB_ALIAS)
     refused: Busy | None = None
     for key in keys:
         try:
-            healed.append(_retry(name, key, using))
+            healed.append(_retry(name, parking.text(key), using))
         except Busy as error:
             refused = error
             if not isinstance(error, _NotYet):
@@ -71,7 +72,7 @@ def retry_keys(name: str, keys: Sequence[str], *, using: str = DEFAULT_DB_ALIAS)
 
 def _retry(name: str, key: str, using: str) -> tuple[int, bool]:
     with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
-        return _heal(cursor, registry[name], parking.text(key), using)
+        return _heal_and_release(cursor, registry[name], key, using)
 
 
 def retry_keys_later(name: str, keys: Sequence[str], *, using: str = DEFAULT_DB_ALIAS) -> None:
@@ -122,7 +123,7 @@ def discard(
         gone = cursor.execute(queries.DISCARD, [name, key, wanted, reason, by]).fetchone()
         if not wanted or gone != (len(wanted),):
             raise NothingParked
-        healed = _heal(cursor, registry[name], key, using)
+        healed = _heal_and_release(cursor, registry[name], key, using)
     return _told(name, [healed])
 
 
@@ -136,6 +137,16 @@ def _told(name: str, healed: Sequence[tuple[int, bool]]) -> RetryResult:
     if told.keys or told.events:
         signals.moved.send(sender=Subscriber, subscriber=name)
     return told
+
+
+def _heal_and_release(cursor: Cursor, subscriber: Subscriber, key: str, using: str) -> tuple[int, bool]:
+    """The same as `_heal`, with what waits for a stream, where it is one and something of it could be applied."""
+    applied, done = _heal(cursor, subscriber, key, using)
+    if parking.is_stream(key) and (applied or done):
+        for (waiting,) in cursor.execute(queries.WAITING_KEYS, [subscriber.declared]).fetchall():
+            with suppress(_NotYet):
+                applied += _heal(cursor, subscriber, waiting, using)[0]
+    return applied, done
 
 
 def _heal(cursor: Cursor, subscriber: Subscriber, key: str, using: str) -> tuple[int, bool]:
@@ -160,7 +171,17 @@ def _queue(cursor: Cursor, subscriber: Subscriber, key: str, reached: int, using
         raise _NotYet(f"Not all shards of {subscriber.declared} have come as far as {key}.")
     if any(recorded.is_newer for recorded in queue):
         raise _NotYet(f"An event of {key} can only be read by newer code than runs here.")
+    if queue and _waits_for_stream(cursor, subscriber, key, queue):
+        raise _NotYet(f"What {key} is about may begin with an event of a stream that is parked: retry that first.")
     return queue
+
+
+def _waits_for_stream(cursor: Cursor, subscriber: Subscriber, key: str, queue: Sequence[Recorded]) -> bool:
+    """Whether these events would come to nothing, and one that can't be read may be the reason."""
+    if parking.is_stream(key):
+        return False
+    ((held_up,),) = cursor.execute(queries.STREAM_PARKED, [subscriber.declared, parking.STREAM]).fetchall()
+    return held_up and bool(subscriber.unbegun(cursor, [Work(key, recorded) for recorded in queue]))
 
 
 def _apply(cursor: Cursor, subscriber: Subscriber, key: str, queue: Sequence[Recorded], using: str) -> int:

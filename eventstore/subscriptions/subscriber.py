@@ -3,7 +3,7 @@ that applies events to tables of its own. Projections, sagas and side effects ar
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from enum import IntEnum, StrEnum
 from functools import cache
 from hashlib import sha256
@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from eventstore import conf
 from eventstore.codec import Recorded
-from eventstore.database import Cursor
+from eventstore.database import Cursor, Statement
+from eventstore.events import Event
 from eventstore.models import SubscriberRow
 from eventstore.subscriptions import hash_ranges
 from eventstore.subscriptions.hash_ranges import HashRange
@@ -31,6 +32,7 @@ class Rank(IntEnum):
     PROJECTION = 1
     SAGA = 2
     EFFECT = 3
+    WATCH = 4
 
 
 class Work(NamedTuple):
@@ -63,6 +65,11 @@ class Subscriber(ABC):
     def types(self) -> frozenset[str]:
         """The stored names of the events that it wants."""
 
+    @property
+    def records(self) -> Collection[type[Event]]:
+        """The events that are recorded in its name, as far as its declaration tells."""
+        return ()
+
     @abstractmethod
     def keys(self, recorded: Recorded) -> Iterable[Hashable]:
         """The keys of an event; an event without one does not concern this subscriber."""
@@ -70,6 +77,16 @@ class Subscriber(ABC):
     @abstractmethod
     def apply(self, cursor: Cursor, work: Sequence[Work]) -> None:
         """Apply events, in order, to tables of its own. Whatever it raises is rolled back."""
+
+    def reads(self, work: Sequence[Work]) -> Sequence[Statement]:
+        """What `apply` will ask first, of tables of its own: all who are fed together have it asked together."""
+        return ()
+
+    def unbegun(self, cursor: Cursor, work: Sequence[Work]) -> set[Hashable]:
+        """The keys of which nothing has begun yet, and the first of these events begins nothing: applied now, they come
+        to nothing. They wait while there is an event whose key can't be told, for it may be the one that begins them.
+        """
+        return set()
 
     @abstractmethod
     def begins_at(self, head: int) -> int:
@@ -110,7 +127,10 @@ class Subscriber(ABC):
     @property
     def mode(self) -> Mode:
         """As declared, unless the configuration says otherwise; the checkpoint is the same in both."""
-        configured = conf.MODES.get()
+        return self.mode_in(conf.MODES.get())
+
+    def mode_in(self, configured: Mapping[str, str]) -> Mode:
+        """The same, by a value of `EVENTSTORE_MODES` that was read before."""
         return Mode(configured[self.name]) if self.name in configured else self.declared_mode
 
     @property
@@ -148,6 +168,12 @@ class Shard(Subscriber):
 
     def apply(self, cursor: Cursor, work: Sequence[Work]) -> None:
         self.whole.apply(cursor, work)
+
+    def reads(self, work: Sequence[Work]) -> Sequence[Statement]:
+        return self.whole.reads(work)
+
+    def unbegun(self, cursor: Cursor, work: Sequence[Work]) -> set[Hashable]:
+        return self.whole.unbegun(cursor, work)
 
     def begins_at(self, head: int) -> int:
         return self.whole.begins_at(head)

@@ -25,7 +25,7 @@ class StandIn:
         self._drawn = drawn
         self._others = {(type(other), other.id): other for other in others}
 
-    def look_up(self, kind: type[A], stream_id: UUID) -> A:
+    def look_up(self, kind: type[A], stream_id: UUID, *, guarded: bool = False) -> A:
         found = self._others.get((kind, stream_id))
         if not isinstance(found, kind):
             raise StreamNotFound
@@ -117,9 +117,7 @@ def reset() -> None:
 
     using = owner_alias()
     kept = {"django_content_type", "auth_permission", "eventstore_identity"}
-    tables = [
-        name for name in connections[using].introspection.django_table_names(only_existing=True) if name not in kept
-    ]
+    tables = [name for name in connections[using].introspection.django_table_names() if name not in kept]
     with transaction.atomic(using), connections[using].cursor() as cursor:
         cursor.execute("SELECT nspname FROM pg_namespace WHERE nspname ~ '(^|_)generation_[0-9]+$'")
         for (schema,) in cursor.fetchall():
@@ -127,7 +125,7 @@ def reset() -> None:
         # Those that were written to have a size: to empty all of them takes several times as long. What refers to one
         # of them is emptied with it.
         cursor.execute(
-            "SELECT name FROM unnest(%s::text[]) AS name WHERE pg_relation_size(quote_ident(name)::regclass) > 0",
+            "SELECT name FROM unnest(%s::text[]) AS name WHERE pg_relation_size(to_regclass(quote_ident(name))) > 0",
             [tables],
         )
         written = {name for (name,) in cursor.fetchall()} | {"eventstore_event"}

@@ -165,7 +165,7 @@ class ActsAdmin(ReadOnlyAdmin):
         form = self._form(row_id, word, key, data)
         changes: Sequence[str] = ()
         if form is not None and form.is_valid():
-            if self._acted(request, form):
+            if self.acted(request, form):
                 return self.after(form)
             if form.has_error(NON_FIELD_ERRORS, form.stale.code):
                 changes, form = form.changes(), self._asked_again(row_id, word, key, request.POST)
@@ -238,7 +238,8 @@ class ActsAdmin(ReadOnlyAdmin):
         except KeyError:
             return None
 
-    def _acted(self, request: HttpRequest, form: Act) -> bool:
+    def acted(self, request: HttpRequest, form: Act) -> bool:
+        """Do it; False where it was refused, which the form says."""
         return self.carry_out(
             request,
             form,

@@ -4,6 +4,7 @@ import time
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -14,12 +15,13 @@ from django.utils.safestring import SafeString
 from eventstore.admin import tag
 from eventstore.context import new_id
 from eventstore.errors import StreamExists
-from eventstore.monitoring.status import stream_history
+from ordering.admin import conference_story, timeline
 from ordering.admin.acts import ActsAdmin, as_id
 from ordering.admin.conference_acts import ACTS, CANCEL_CONFERENCE, ConferenceAct
 from ordering.admin.formatting import cancellation_rule, in_zone, money, payment_terms, seats
 from ordering.admin.schedule import ConferenceForm, SeatTypes
 from ordering.admin.seating import Seating
+from ordering.admin.words import via
 from ordering.domain.conference_changes import time_zones
 from ordering.models import ConferenceSales, ConferenceSummary, FailedRefund, OrderSummary
 
@@ -46,7 +48,8 @@ class ConferenceAdmin(ActsAdmin):
         ("name", "shown_status"),
         ("starts", "place"),
         ("sales_open", "sales_close"),
-        ("to_be_paid", "cancellable", "customer_limit"),
+        ("to_be_paid", "paid_by"),
+        ("cancellable", "customer_limit"),
         "sales",
         "conference_id",
     ]
@@ -70,6 +73,10 @@ class ConferenceAdmin(ActsAdmin):
     @admin.display(description="orders are to be paid")
     def to_be_paid(self, conference: ConferenceSummary) -> str:
         return payment_terms(conference.terms_of_payment)
+
+    @admin.display(description="orders are paid by")
+    def paid_by(self, conference: ConferenceSummary) -> str:
+        return ", ".join(map(via, conference.providers or [settings.PAYMENT_PROVIDER]))
 
     @admin.display(description="customers may cancel")
     def cancellable(self, conference: ConferenceSummary) -> str:
@@ -136,11 +143,12 @@ class ConferenceAdmin(ActsAdmin):
         context = {
             "orders": OrderSummary.objects.filter(conference_id=conference_id)[:SHOWN],
             "orders_of": f"conference_id={conference_id}",
-            "history": stream_history(conference_id, SHOWN),
             "may_act": self.may_act(request) and conference and conference.status != CANCELLED,
             "may_cancel": request.user.has_perm(CANCEL_CONFERENCE) and conference and conference.status != CANCELLED,
             **(Seating(conference).shown() if conference else {}),
         }
+        if (told := timeline.readable(request, conference_story.read, conference_id)) is not None:
+            context |= timeline.shown(told)
         if conference and conference.status == CANCELLED:
             context["cancellation"] = cancellation(conference)
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})

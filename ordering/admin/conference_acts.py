@@ -11,13 +11,15 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from django import forms
+from django.conf import settings
 
 from eventstore import repository
 from ordering.admin.acts import REASON, Act
 from ordering.admin.formatting import cancellation_rule, in_zone, money, payment_terms
 from ordering.admin.schedule import DayInput, MomentField, PriceField, SeatTypeForm, TimeZoneField
 from ordering.admin.seating import Seating
-from ordering.domain.conference import AddSeats, ConferenceSeats
+from ordering.admin.words import via
+from ordering.domain.conference import ConferenceSeats
 from ordering.domain.conference_changes import (
     MAIL_NOTE_LIMIT,
     AddPool,
@@ -28,6 +30,7 @@ from ordering.domain.conference_changes import (
     ChangeMailNote,
     ChangePaymentTerms,
     ChangePool,
+    ChangeProviders,
     ChangeSalesWindow,
     ChangeSeatType,
     CloseSales,
@@ -42,10 +45,12 @@ from ordering.domain.conference_changes import (
     RepriceSeats,
 )
 from ordering.domain.errors import ConferenceChanged
+from ordering.domain.seats import AddSeats
 from ordering.domain.terms import CancellableUntil, CancellationRule, PaymentTerms, Unit
 from ordering.domain.values import Money
 from ordering.models import ConferenceSummary, OrderSummary
 from ordering.models.conference import counted
+from ordering.providers.registry import installed
 
 MOST = 1_000_000
 CANCEL_CONFERENCE = "ordering.cancel_conference"
@@ -224,6 +229,42 @@ class Cancellation(ConferenceAct):
     def _money(self, amount: Decimal | None) -> Money | None:
         """Nothing is no fee."""
         return Money(amount, next(iter(self.conference.seat_types.values()))["price"]["currency"]) if amount else None
+
+
+class Providers(ConferenceAct):
+    verb, done = "Choose payment providers", "New orders are paid by other providers."
+    warning = "Orders that are placed keep the provider that they have, until their customers choose another one."
+
+    providers = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="None for the usual one of this site.",
+    )
+    usual = forms.ChoiceField(required=False, help_text="By which orders are paid that name no provider.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [(name, via(name)) for name in dict.fromkeys([*installed(), *self.conference.providers])]
+        self.fields["providers"].choices = choices  # type: ignore[attr-defined]
+        self.fields["usual"].choices = [("", "the first of them"), *choices]  # type: ignore[attr-defined]
+
+    def known(self) -> Mapping[str, Any]:
+        chosen = self.conference.providers
+        return {"providers": chosen, "usual": chosen[0] if chosen else ""}
+
+    def facts(self) -> Iterable[tuple[str, Any]]:
+        yield "Usual one of this site", via(settings.PAYMENT_PROVIDER)
+
+    def clean(self) -> None:
+        super().clean()
+        usual, chosen = self.cleaned_data.get("usual"), self.cleaned_data.get("providers", [])
+        if usual and usual not in chosen:
+            self.add_error("usual", "It is one of those that are chosen.")
+
+    def command(self) -> ConferenceChange:
+        usual, chosen = self.cleaned_data["usual"], self.cleaned_data["providers"]
+        providers = sorted(chosen, key=lambda name: name != usual)
+        return ChangeProviders(**self.about_it(), providers=tuple(providers))
 
 
 class CustomerLimit(ConferenceAct):
@@ -505,6 +546,7 @@ ACTS: Mapping[str, type[ConferenceAct]] = {
     "sales-window": SalesWindow,
     "payment-terms": TermsOfPayment,
     "cancellation": Cancellation,
+    "providers": Providers,
     "limit-customers": CustomerLimit,
     "close-sales": Close,
     "open-sales": Reopen,

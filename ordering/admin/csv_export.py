@@ -21,6 +21,7 @@ from django.urls import URLPattern, path, reverse
 from eventstore.admin import KeysetAdmin
 
 PAGE = 1000
+"""Rows that are in memory together."""
 
 Columns = Mapping[str, Callable[[Any], object]]
 """By heading: what the cell of a row says."""
@@ -72,7 +73,7 @@ class ExportedAdmin(KeysetAdmin):
             action_flag=CHANGE,
             change_message="Exported as CSV.",
         )
-        parts = pages(self.columns, rows, keyset=self.keyset)
+        parts = pages(self.columns, rows, keyset=self.keyset, size=PAGE)
         return StreamingHttpResponse(
             pages_async(parts) if isinstance(request, ASGIRequest) else parts,
             content_type="text/csv; charset=utf-8",
@@ -80,7 +81,7 @@ class ExportedAdmin(KeysetAdmin):
         )
 
 
-def pages(columns: Columns, rows: QuerySet[Any], *, keyset: str, size: int = PAGE) -> Iterator[str]:
+def pages(columns: Columns, rows: QuerySet[Any], *, keyset: str, size: int) -> Iterator[str]:
     """The lines of the file, those of a page of `size` rows together, in descending order of a field that has an index
     together with the primary key.
     """

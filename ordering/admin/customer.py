@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 
 from eventstore.admin import KeysetAdmin
-from eventstore.monitoring.status import stream_history
+from ordering.admin import customer_story, timeline
 from ordering.admin.acts import as_id
 from ordering.models import CustomerProfile, OrderSummary
 
@@ -32,7 +32,9 @@ class CustomerAdmin(KeysetAdmin):
     ) -> HttpResponse:
         customer_id = as_id(object_id)
         orders = OrderSummary.objects.filter(customer_id=customer_id)[:SHOWN]
-        context = {"orders": orders, "history": stream_history(customer_id), "orders_of": f"customer_id={customer_id}"}
+        context: dict[str, Any] = {"orders": orders, "orders_of": f"customer_id={customer_id}"}
+        if (told := timeline.readable(request, customer_story.read, customer_id)) is not None:
+            context |= timeline.shown(told)
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     @admin.display(description="address")

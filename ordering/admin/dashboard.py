@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from eventstore.admin import polled
 from eventstore.monitoring.health import HealthIssue
+from eventstore.monitoring.incidents import found_issues
 from eventstore.monitoring.status import log_status, subscriber_statuses, unstarted
 from eventstore.monitoring.workers import clock_issues, worker_issues, worker_statuses
 from ordering.models import DailySales, OrderSummary
@@ -75,6 +76,7 @@ def status() -> dict[str, Any]:
             (issue for subscriber in subscribers for issue in subscriber.health_issues()),
             lambda name: reverse("admin:eventstore_subscriber", args=[name]),
         ),
+        *_found(found_issues(), lambda _: f"{reverse('admin:eventstore_incident_changelist')}?ended_at__isempty=1"),
         *_found(rebuild_issues(), lambda _: reverse("admin:projections_generation_changelist")),
     ]
     return {

@@ -17,8 +17,9 @@ from ordering.admin import order_search
 from ordering.admin.acts import Act, ActsAdmin, as_id
 from ordering.admin.formatting import link, money
 from ordering.admin.order_acts import OF_FAILED, OF_UNMATCHED, Assign, SendBack
+from ordering.admin.statement import StatementsAdmin
 from ordering.domain.finance import Account, account_id_of
-from ordering.domain.payment import UnmatchedPayment
+from ordering.domain.unmatched_payment import UnmatchedPayment
 from ordering.models import CustomerProfile, Excess, FailedRefund, OrderSummary, UnmatchedMoney
 
 FOUND = 10
@@ -38,7 +39,7 @@ class OfOrderAdmin(KeysetAdmin):
 
 
 @admin.register(UnmatchedMoney)
-class UnmatchedMoneyAdmin(ActsAdmin, KeysetAdmin):
+class UnmatchedMoneyAdmin(StatementsAdmin, KeysetAdmin):
     acts = OF_UNMATCHED
     keyset = "received_at"
     when_empty = "No money has come in that nobody knows. Such money is listed here until it is assigned to an order."
@@ -96,7 +97,8 @@ class FailedRefundAdmin(ActsAdmin, OfOrderAdmin):
     acts = OF_FAILED
     keyset = "failed_at"
     when_empty = (
-        "No refund has failed. One that a provider refuses is listed here until it is tried again or made by hand."
+        "No refund has failed. One that a provider refuses, or that only staff can make, is listed here until it is "
+        "tried again or made by hand."
     )
     list_display = ["failed_at", "order", "shown_amount", "provider", "reason"]
     change_form_template = "admin/ordering/acting.html"

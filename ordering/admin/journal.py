@@ -1,6 +1,7 @@
 """The books: the entries of the journal, the trial balance at any day or position, and the days of a conference."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
@@ -17,16 +18,21 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
+from eventstore import store
 from eventstore.admin import event_link
+from eventstore.errors import UnknownHere
+from eventstore.models import ParkedEvent
 from ordering.admin.acts import as_id
 from ordering.admin.csv_export import ExportedAdmin, moment
 from ordering.admin.formatting import link, money
 from ordering.admin.order import ConferenceFilter
 from ordering.admin.schedule import TimeZoneField
+from ordering.admin.words import sentence
 from ordering.domain.conference_changes import time_zones
 from ordering.domain.values import in_decimals_of
 from ordering.models import ConferenceSummary, DailySales, JournalEntry
 from ordering.models.journal import Entries
+from ordering.watches.books import Books
 
 POSITION_DIGITS = 19
 """A number of so many digits is no position."""
@@ -110,7 +116,7 @@ class JournalAdmin(ExportedAdmin):
     list_display = [
         "recorded_at",
         "shown_position",
-        "event",
+        "what",
         "shown_account",
         "shown_debit",
         "shown_credit",
@@ -120,7 +126,7 @@ class JournalAdmin(ExportedAdmin):
     search_fields = ["position"]
     search_help_text = "a position of the log, or the id of an order"
     fields = [
-        ("recorded_at", "event", "shown_position"),
+        ("recorded_at", "what", "shown_position"),
         ("shown_account", "shown_debit", "shown_credit"),
         ("order", "conference"),
     ]
@@ -143,6 +149,11 @@ class JournalAdmin(ExportedAdmin):
         by_position = term.isdecimal() and len(term) < POSITION_DIGITS
         return Q(position=int(term)) if by_position else Q(order_id=as_id(term))
 
+    def prepare(self, rows: Sequence[Any]) -> None:
+        said = happened(rows)
+        for entry in rows:
+            entry.happened = said[entry.position]
+
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
@@ -160,6 +171,7 @@ class JournalAdmin(ExportedAdmin):
             "form": form,
             "currencies": [Currency(code, list(rows)) for code, rows in groupby(balances, itemgetter("currency"))],
             "time_zones": sorted(time_zones()),
+            "held_back": ParkedEvent.objects.filter(subscriber__in=Books.uses).values("position").distinct().count(),
         }
         return self._page(request, "admin/ordering/trial_balance.html", context)
 
@@ -177,6 +189,11 @@ class JournalAdmin(ExportedAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         return TemplateResponse(request, template, {**self.admin_site.each_context(request), **context})
+
+    @admin.display(description="what happened")
+    def what(self, entry: JournalEntry) -> str:
+        told: str | None = getattr(entry, "happened", None)
+        return told or happened([entry])[entry.position]
 
     @admin.display(description="position")
     def shown_position(self, entry: JournalEntry) -> SafeString:
@@ -201,6 +218,15 @@ class JournalAdmin(ExportedAdmin):
     @admin.display(description="conference")
     def conference(self, entry: JournalEntry) -> SafeString | str:
         return link("conferencesummary", entry.conference_id, None) if entry.conference_id else "none"
+
+
+def happened(entries: Iterable[JournalEntry]) -> dict[int, str]:
+    """By position: what happened there, in words; by its name where only newer code can read it."""
+    said = {entry.position: entry.event for entry in entries}
+    for recorded in store.read_these(list(said)):
+        with suppress(UnknownHere):
+            said[recorded.position] = sentence(recorded)
+    return said
 
 
 def account_name(account: str, provider: str) -> str:

@@ -4,37 +4,30 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ERROR_FLAG
-from django.core.exceptions import PermissionDenied
-from django.core.handlers.asgi import ASGIRequest
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from eventstore.admin import KeysetAdmin, tag
+from eventstore.admin import tag
 from eventstore.admin.row_actions import RowAction
 from eventstore.aggregates import Aggregate
-from eventstore.errors import UnknownHere
-from ordering.admin import order_export, order_search, order_story
-from ordering.admin.acts import ActsAdmin, Offer, as_id
+from ordering.admin import order_search, order_story, timeline
+from ordering.admin.acts import Act, ActsAdmin, Offer, as_id
+from ordering.admin.csv_export import ExportedAdmin, moment
 from ordering.admin.formatting import link, money
-from ordering.admin.order_acts import ACTS
+from ordering.admin.order_acts import ACTS, AskProvider
 from ordering.admin.order_story import Story
 from ordering.admin.words import mail
-from ordering.domain.values import payment_id_of
+from ordering.domain.values import in_decimals_of, payment_id_of
 from ordering.models import ConferenceSummary, CustomerProfile, OrderSummary
+from ordering.providers.paying import ProviderUnavailable
 from sagas.admin.base import offered
 from sagas.admin.deliveries import DeliveryAdmin
 from sagas.admin.timers import TimerAdmin, said_of
 from sagas.models import Delivery, Timer
 
 LISTED = 50
-EXPORT_ORDERS = "ordering.export_orders"
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -63,7 +56,7 @@ class ConferenceFilter(admin.SimpleListFilter):
 
 
 @admin.register(OrderSummary)
-class OrderAdmin(ActsAdmin, KeysetAdmin):
+class OrderAdmin(ActsAdmin, ExportedAdmin):
     acts = ACTS
     keyset = "placed_at"
     when_empty = "Nobody has ordered anything yet."
@@ -71,13 +64,26 @@ class OrderAdmin(ActsAdmin, KeysetAdmin):
     list_filter = [StatusFilter, ConferenceFilter, ("placed_at", admin.DateFieldListFilter)]
     search_fields = ["number"]
     search_help_text = "a number, a name, an email address, the reference of a payment, or an id"
-    change_list_template = "admin/ordering/order_list.html"
     change_form_template = "admin/ordering/order.html"
     fields = [
         ("number", "shown_status", "placed_at", "expires_at"),
         ("customer", "conference", "shown_lines"),
         "order_id",
     ]
+    export_permission, file = "ordering.export_orders", "orders.csv"
+    columns = {
+        "Number": lambda order: order.number,
+        "Placed (UTC)": lambda order: moment(order.placed_at),
+        "Status": lambda order: order.get_status_display().lower(),
+        "Customer": lambda order: order.buyer,
+        "Conference": lambda order: order.conference_name,
+        "Seats": lambda order: ", ".join(f"{line['quantity']} x {line['seat_type']}" for line in order.lines),
+        "Total": lambda order: in_decimals_of(order.currency, order.total),
+        "Currency": lambda order: order.currency,
+        "Payment": lambda order: order.payment_status,
+        "Pay until (UTC)": lambda order: moment(order.expires_at),
+        "Order id": lambda order: order.pk,
+    }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OrderSummary]:
         conference = ConferenceSummary.objects.filter(pk=OuterRef("conference_id")).values("name")
@@ -90,47 +96,13 @@ class OrderAdmin(ActsAdmin, KeysetAdmin):
         """A number and a name may be written in several words, so the whole is looked for."""
         return queryset.filter(order_search.meant(search_term)) if search_term.strip() else queryset, False
 
-    def get_urls(self) -> list[URLPattern]:
-        export_url = path("export/", self.admin_site.admin_view(self.export_view), name="ordering_export_orders")
-        return [export_url, *super().get_urls()]
-
-    def may_export(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request) and request.user.has_perm(EXPORT_ORDERS)
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The export is of all that the list's filters and search select, whichever page of it is shown."""
-        context = {}
-        if self.may_export(request):
-            asked = request.GET.copy()
-            asked.pop(f"{self.keyset}__lt", None)
-            context["export_url"] = f"{reverse('admin:ordering_export_orders')}?{asked.urlencode()}"
-        return super().changelist_view(request, {**context, **(extra_context or {})})
-
-    def export_view(self, request: HttpRequest) -> HttpResponseBase:
-        if not self.may_export(request):
-            raise PermissionDenied
-        try:
-            orders = self.get_changelist_instance(request).queryset
-        except IncorrectLookupParameters:
-            return redirect(f"{reverse('admin:ordering_ordersummary_changelist')}?{ERROR_FLAG}=1")
-        self.log_change(request, OrderSummary(number="orders"), "Exported as CSV.")
-        return StreamingHttpResponse(
-            order_export.pages_async(orders) if isinstance(request, ASGIRequest) else order_export.pages(orders),
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": 'attachment; filename="orders.csv"'},
-        )
-
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """With its story, unless a newer version of this program has told some of it."""
-        order_id, context = as_id(object_id), {}
-        try:
-            story = order_story.read(order_id)
-        except UnknownHere:
-            messages.warning(request, "A newer version of this program has recorded what this one can't read.")
-        else:
-            context = self._told(request, order_id, story) if story.order.exists else {}
+        """With its story, if this program can read all of it."""
+        order_id = as_id(object_id)
+        story = timeline.readable(request, order_story.read, order_id)
+        context = self._told(request, order_id, story) if story and story.order.exists else {}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def _told(self, request: HttpRequest, order_id: UUID, story: Story) -> dict[str, Any]:
@@ -148,9 +120,25 @@ class OrderAdmin(ActsAdmin, KeysetAdmin):
             "refunds": [(each, offers(story.account, each["key"])) for each in order_story.refunds(story)],
             "mails": [(each, mail(each.effect), delivery_offers(request, each)) for each in story.mails],
             "timers": [(each, timer_offers(request, each)) for each in story.timers],
-            "timeline": order_story.timeline(story),
-            "left_out": max(0, len(story.events) - order_story.SHOWN),
+            "timeline": order_story.entries(story),
+            "left_out": max(0, len(story.events) - timeline.SHOWN),
         }
+
+    def acted(self, request: HttpRequest, form: Act) -> bool:
+        return self._asked(request, form) if isinstance(form, AskProvider) else super().acted(request, form)
+
+    def _asked(self, request: HttpRequest, form: AskProvider) -> bool:
+        try:
+            recorded = form.ask()
+        except ProviderUnavailable as error:
+            form.add_error(None, f"{error} ({error.code})")
+            return False
+        self.log_change(request, form.row, "Asked the payment provider.")
+        if recorded:
+            messages.success(request, form.done)
+        else:
+            messages.info(request, "The provider knows nothing new.")
+        return True
 
     @admin.display(description="status")
     def shown_status(self, order: OrderSummary) -> SafeString:

@@ -9,9 +9,13 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.conf import settings
+from django.http import QueryDict
+from django.utils import timezone
 
 from eventstore import repository
 from eventstore.aggregates import Command
+from eventstore.errors import DomainError
 from ordering.admin.acts import REASON, Act, StreamAct, as_id
 from ordering.admin.formatting import in_zone
 from ordering.admin.schedule import MomentField, PriceField
@@ -35,17 +39,19 @@ from ordering.domain.order import (
     Status,
     cancellation_fee,
 )
-from ordering.domain.payment import AcceptPayment, AssignPayment, Payment, UnmatchedPayment
+from ordering.domain.order_changes import ChangeQuantities
+from ordering.domain.payment import AcceptPayment, AssignPayment, Payment
+from ordering.domain.seats import Line, total
+from ordering.domain.unmatched_payment import UnmatchedPayment
 from ordering.domain.values import Money, payment_id_of
 from ordering.models import FailedRefund, OrderSummary
+from ordering.providers import inquiries, registry
+from ordering.providers.by_hand import BY_HAND
 
 EXTEND_ORDER = "ordering.extend_order"
 RECORD_PAYMENT = "ordering.record_payment"
 REFUND_PAYMENT = "ordering.refund_payment"
 ASSIGN_PAYMENT = "ordering.assign_payment"
-
-BY_HAND = {"bank-transfer": "Bank transfer", "by-hand": "Otherwise, such as in cash"}
-"""By which providers money comes that staff say has come."""
 
 AMOUNT = {"refund-too-high": "amount", "too-many-decimals": "amount", "amount-too-large": "amount"}
 
@@ -70,6 +76,8 @@ class OrderAct(StreamAct):
     def facts(self) -> Iterable[tuple[str, Any]]:
         yield "Order", f"{seats(self.aggregate.lines)}, {self.aggregate.status}"
         yield "Costs", shown(self.aggregate.total)
+        if change := self.aggregate.owed:
+            yield "Owes for a change", f"{shown(self.aggregate.due)} to have {seats(change.lines)}"
         yield "Received", shown(self.aggregate.received + self.aggregate.before_finance)
 
 
@@ -83,19 +91,43 @@ class Cancel(OrderAct):
         label="Kept of its money", help_text="What the conference's rule says for customers, unless you change it."
     )
     reason = forms.CharField(max_length=500, help_text=REASON)
+    agreed = forms.DecimalField(widget=forms.HiddenInput)
 
     @classmethod
     def fits(cls, about: Order, key: str) -> bool:
         return about.status in (Status.PLACED, Status.CONFIRMED)
 
+    def find(self) -> None:
+        super().find()
+        order, rule = self.aggregate, self.conference.cancellation_of_orders()
+        self.held = order.still_held(repository.load(Account, account_id_of(order.id)))
+        self.kept = (
+            cancellation_fee(rule, order.lines, self.held) if order.status is Status.CONFIRMED else order.total * 0
+        )
+
     def facts(self) -> Iterable[tuple[str, Any]]:
         yield from super().facts()
-        yield "Holds", shown(self.aggregate.held)
+        yield "Holds", shown(self.held)
+        yield "Is kept", shown(self.kept)
+        yield "Goes back", shown(self.held - self.kept)
 
     def known(self) -> Mapping[str, Any]:
-        order, rule = self.aggregate, self.conference.cancellation_of_orders()
-        fee = cancellation_fee(rule, order.lines, order.held) if order.status is Status.CONFIRMED else order.total * 0
-        return {"keep": fee.amount}
+        return {"keep": self.kept.amount, "agreed": self.kept.amount}
+
+    def clean(self) -> dict[str, Any]:
+        """Whoever keeps another sum than the page said is told first what goes back then."""
+        given = self.cleaned_data
+        keep, held = given.get("keep"), self.held
+        if keep is None or held.amount < keep:
+            return given
+        self.kept = Money(keep, held.currency)
+        if keep != given.get("agreed"):
+            self.data = dict(self.data.items()) | {"agreed": str(keep)}
+            kept, back = shown(self.kept), shown(held - self.kept)
+            raise forms.ValidationError(
+                f"Then {kept} of it is kept, and {back} goes back. Press again if that is meant."
+            )
+        return given
 
     def command(self) -> Command:
         given = self.cleaned_data
@@ -113,7 +145,7 @@ class Extend(OrderAct):
 
     @classmethod
     def fits(cls, about: Order, key: str) -> bool:
-        return about.status is Status.PLACED
+        return about.awaits_payment
 
     def known(self) -> Mapping[str, Any]:
         promised: datetime = self.aggregate.promised_until
@@ -126,6 +158,79 @@ class Extend(OrderAct):
     def command(self) -> Command:
         given = self.cleaned_data
         return ExtendOrder(order_id=self.row.pk, expires_at=given["expires_at"], reason=given["reason"])
+
+
+class Quantities(OrderAct):
+    """A field for each seat type of the conference. What comes of it is said before it is sent: `agreed` is the total
+    that whoever sends it has been shown.
+    """
+
+    verb, button, done = "Change the quantities", "Change", "The order changes as soon as the conference has the seats."
+    warning = (
+        "Seats that are given up are free at once. If a confirmed order comes to cost more, the difference is to be "
+        "paid first: it keeps its seats until then."
+    )
+    permission = "ordering.change_quantities"
+    blamed = {"reason-needed": "reason"}
+
+    reason = forms.CharField(max_length=500, help_text=REASON)
+    agreed = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, row: OrderSummary, key: str = "", data: QueryDict | None = None) -> None:
+        super().__init__(row, key, data)
+        had = {line.seat_type: line for line in self.aggregate.asked_for}
+        prices = self.aggregate.prices
+        for code, known in self.conference.seat_types.items():
+            price = prices.get(code, known.price)
+            self.fields[f"seats-{code}"] = forms.IntegerField(
+                label=known.name,
+                min_value=0,
+                max_value=1000,
+                initial=had[code].quantity if code in had else 0,
+                help_text=f"{shown(price)} each, {self.conference.available(code):,} free.",
+            )
+        self.order_fields([*(f"seats-{code}" for code in self.conference.seat_types), "reason"])
+
+    @classmethod
+    def fits(cls, about: Order, key: str) -> bool:
+        return about.status in (Status.PLACED, Status.CONFIRMED) and not about.wanted
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.errors:
+            return given
+        try:
+            priced = self.aggregate.instead(self.conference, self._lines(), timezone.now())
+        except DomainError as refusal:
+            raise forms.ValidationError(f"{refusal} ({refusal.code})", code=refusal.code) from None
+        cost = shown(total(priced))
+        if given["agreed"] != cost:
+            self.data = {**dict(self.data.items()), "agreed": cost}
+            raise forms.ValidationError(f"{self._consequence(total(priced))} Send it again to do so.", code="agree")
+        return given
+
+    def command(self) -> Command:
+        return ChangeQuantities(order_id=self.row.pk, lines=self._lines(), reason=self.cleaned_data["reason"])
+
+    def _lines(self) -> tuple[Line, ...]:
+        quantities = ((code, self.cleaned_data[f"seats-{code}"]) for code in self.conference.seat_types)
+        return tuple(Line(code, quantity) for code, quantity in quantities if quantity)
+
+    def _consequence(self, cost: Money) -> str:
+        order, said = self.aggregate, f"The order will cost {shown(cost)}"
+        held = order.still_held(repository.load(Account, account_id_of(order.id)))
+        excess = held - cost
+        if order.status is Status.CONFIRMED:
+            if order.total < cost:
+                more, owed = cost - order.total, cost - max(order.total, held)
+                if owed.amount <= 0:
+                    return f"{said}, which is {shown(more)} more than now: all of it is there."
+                return f"{said} once {shown(owed)} are paid, which is {shown(more)} more than now."
+            back = max(min(order.total - cost, excess), cost * 0)
+            return f"{said}: {shown(back)} go back."
+        return (
+            f"{said}: {shown(excess * -1)} will be owed." if excess.amount <= 0 else f"{said}: {shown(excess)} go back."
+        )
 
 
 class Reopen(OrderAct):
@@ -215,6 +320,23 @@ class RecordPayment(StreamAct):
         )
 
 
+class AskProvider(OrderAct):
+    """Not a command: what the provider says becomes some."""
+
+    verb, done = "Ask the provider", "The provider was asked, and what it says is recorded."
+    warning = "The provider is asked what has become of the payments of this order. Nothing is charged."
+    permission = RECORD_PAYMENT
+
+    @classmethod
+    def fits(cls, about: Order, key: str) -> bool:
+        provider = registry.provider(about.provider or settings.PAYMENT_PROVIDER)
+        return about.exists and provider is not None and provider.remote
+
+    def ask(self) -> int:
+        """How many events were recorded. Raises `ProviderUnavailable`."""
+        return inquiries.ask(dict.fromkeys(UUID(each["id"]) for each in self.row.payments))
+
+
 class AccountAct(StreamAct):
     """An act about the money of an order, or of nobody."""
 
@@ -229,7 +351,7 @@ class AccountAct(StreamAct):
 class Refund(AccountAct):
     """The key says which receipt of the account it is of, counted from 1."""
 
-    verb, done = "Refund", "The money is on its way back."
+    verb, done = "Refund", "The refund is asked for."
     warning = "The provider is asked to give it back. The order stays as it is."
     blamed = AMOUNT
 
@@ -251,6 +373,8 @@ class Refund(AccountAct):
     def facts(self) -> Iterable[tuple[str, Any]]:
         yield "Received", f"{shown(self.receipt.amount)} by {via(self.receipt.provider)}, {self.receipt.reference}"
         yield "Left of it", shown(self.left)
+        if self.receipt.provider in BY_HAND:
+            yield "Goes back", "by hand: no provider can be asked"
 
     def command(self) -> Command:
         amount = Money(self.cleaned_data["amount"], self.left.currency)
@@ -280,12 +404,16 @@ class RefundAct(AccountAct):
 
 
 class TryAgain(RefundAct):
+    """There is nobody to ask for what staff pay back by hand."""
+
     verb, button, done = "Try the refund again", "Try again", "The provider is asked once more."
     warning = "The provider is asked once more to give the money back."
 
     @classmethod
     def fits(cls, about: Account, key: str) -> bool:
-        return status_of(about, key) is RefundStatus.FAILED
+        if status_of(about, key) is not RefundStatus.FAILED:
+            return False
+        return about.receipts[about.refunds[as_id(key)].receipt].provider not in BY_HAND
 
     def command(self) -> Command:
         return RetryRefund(account_id=self.aggregate.id, refund_id=as_id(self.key))
@@ -364,7 +492,9 @@ class Assign(StreamAct):
 
 ACTS: Mapping[str, type[Act]] = {
     "record-payment": RecordPayment,
+    "ask-provider": AskProvider,
     "extend": Extend,
+    "quantities": Quantities,
     "reopen": Reopen,
     "cancel": Cancel,
     "status-mail": StatusMail,

@@ -9,36 +9,36 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from django.contrib.auth import get_user_model
 
 from eventstore import repository, store
 from eventstore.codec import Recorded
 from eventstore.models import StoredEvent
 from eventstore.subscriptions.registry import registry
+from ordering.admin import timeline
+from ordering.admin.timeline import Entry
 from ordering.admin.words import mail, sentence
-from ordering.domain.conference import SeatsRefused, SeatsReleased, SeatsReserved, SeatsSold
 from ordering.domain.finance import (
     Account,
     PaymentMovedIn,
     PaymentReceived,
     RefundFailed,
     RefundRequested,
+    RefundReversed,
     RefundSettled,
     RefundStatus,
     account_id_of,
     receipt_key,
 )
 from ordering.domain.order import Order, Status
+from ordering.domain.order_changes import OwedChange
 from ordering.domain.payment import Payment, PaymentAccepted, PaymentRefunded
+from ordering.domain.seats import SeatsRefused, SeatsReleased, SeatsReserved, SeatsSold
 from ordering.domain.values import Money, payment_id_of
 from ordering.processes.booking import Booking
 from ordering.processes.sale import Sale
 from sagas.effects.effect import Copy, Effect, delivering
 from sagas.models import Delivery, OutboxCommand, Timer, Transition
 from sagas.refusal import refusal_stream
-
-SHOWN = 200
-"""Entries that the timeline of an order shows: the last ones."""
 
 SEATS = {SeatsReserved: "reserved", SeatsRefused: "refused", SeatsReleased: "given back", SeatsSold: "sold"}
 NOT_THROUGH = [OutboxCommand.Status.PENDING, OutboxCommand.Status.PARKED]
@@ -79,6 +79,7 @@ class Sums(NamedTuple):
     under_way: Money
     failed: Money
     status: Status
+    change: OwedChange | None
 
     @property
     def holds(self) -> Money:
@@ -89,23 +90,13 @@ class Sums(NamedTuple):
         """What follows from them, as a name and an amount."""
         if self.status not in (Status.PLACED, Status.CONFIRMED):
             return "Still holds", self.holds
+        if self.change:
+            return "Still owes for a change", max(self.change.needs - self.received, self.costs * 0)
         if self.holds < self.costs:
             return ("Still owes" if self.status is Status.PLACED else "Less than it costs"), self.costs - self.holds
         return (
             ("Holds too much", self.holds - self.costs) if self.costs < self.holds else ("Still owes", self.costs * 0)
         )
-
-
-class Entry(NamedTuple):
-    """One thing that happened: an event, or a delivery that came to nothing, which has no event."""
-
-    words: str
-    at: datetime
-    who: str
-    type: str
-    position: int
-    steps: Sequence[str] = ()
-    delivery: int | None = None
 
 
 def read(order_id: UUID) -> Story:
@@ -157,10 +148,12 @@ def sums(story: Story) -> Sums:
                 received += _counted(amount, total)
             case PaymentRefunded(amount=amount) | RefundSettled(amount=amount):
                 returned += _counted(amount, total)
+            case RefundReversed(amount=amount):
+                returned -= _counted(amount, total)
     for refund in story.account.refunds.values():
         under_way += _counted(refund.amount, total) * (refund.status is RefundStatus.REQUESTED)
         failed += _counted(refund.amount, total) * (refund.status is RefundStatus.FAILED)
-    return Sums(total, received, returned, under_way, failed, story.order.status)
+    return Sums(total, received, returned, under_way, failed, story.order.status, story.order.owed)
 
 
 def receipts(story: Story) -> Iterator[dict[str, Any]]:
@@ -196,7 +189,7 @@ def refunds(story: Story) -> Iterator[dict[str, Any]]:
         match recorded.event:
             case RefundRequested(refund_id=refund_id):
                 asked[refund_id] = recorded
-            case RefundFailed(refund_id=refund_id, reason=reason):
+            case RefundFailed(refund_id=refund_id, reason=reason) | RefundReversed(refund_id=refund_id, reason=reason):
                 failures[refund_id] = reason
     errors = {each.position: each.error for each in story.deliveries}
     for refund_id, refund in story.account.refunds.items():
@@ -216,27 +209,27 @@ def refunds(story: Story) -> Iterator[dict[str, Any]]:
         }
 
 
-def timeline(story: Story) -> list[Entry]:
+def entries(story: Story) -> list[Entry]:
     """The last entries, the newest at the end. Who did it is told by name."""
-    events = story.events[-SHOWN:]
+    events = story.events[-timeline.SHOWN :]
     first = events[0].position if events else 0
-    names = _names(each.actor for each in events)
-    entries = [
+    who = timeline.names(each.actor for each in events)
+    told = [
         Entry(
             sentence(each),
             each.recorded_at,
-            names.get(each.actor) or each.actor,
+            who[each.actor],
             each.type,
             each.position,
             [_step(step) for step in story.steps.get(each.position, ())],
         )
         for each in events
     ]
-    entries += [
+    told += [
         Entry(
             f"The mail “{mail(each.effect)}” {each.status.replace('_', ' ')}: {each.error}",
             each.finished_at or each.created_at,
-            names.get(f"effect:{each.effect}") or "by itself",
+            "by itself",
             each.effect,
             each.position,
             delivery=each.pk,
@@ -244,7 +237,7 @@ def timeline(story: Story) -> list[Entry]:
         for each in story.mails
         if each.status in IN_VAIN and each.position >= first
     ]
-    return sorted(entries, key=lambda entry: (entry.position, entry.delivery or 0))
+    return sorted(told, key=lambda entry: (entry.position, entry.delivery or 0))
 
 
 def _events(streams: Collection[UUID], positions: Collection[int] = ()) -> dict[int, Recorded]:
@@ -314,23 +307,3 @@ def _step(step: Mapping[str, Any]) -> str:
         case "cancel":
             return f"the timer {step['timer']} is cancelled"
     return "the end"
-
-
-def _names(actors: Iterable[str]) -> dict[str, str]:
-    """What those are called who did something; one statement asks for the names of staff."""
-    seen = set(actors)
-    kinds = {actor: actor.partition(":")[::2] for actor in seen}
-    ids = {id_ for kind, id_ in kinds.values() if kind in ("staff", "user") and id_.isdecimal()}
-    users = dict(get_user_model()._default_manager.filter(pk__in=ids).values_list("pk", "username"))
-    names = {}
-    for actor, (kind, id_) in kinds.items():
-        match kind:
-            case "staff" | "user":
-                names[actor] = users.get(int(id_), actor) if id_.isdecimal() else actor
-            case "customer":
-                names[actor] = "the customer"
-            case "provider":
-                names[actor] = id_
-            case "saga" | "effect":
-                names[actor] = "by itself"
-    return names

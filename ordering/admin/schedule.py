@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.utils import timezone
 
-from ordering.domain.conference import ScheduleConference, SeatType
 from ordering.domain.conference_changes import time_zones
+from ordering.domain.scheduling import ScheduleConference
+from ordering.domain.seats import SeatType
 from ordering.domain.values import Money
 
 

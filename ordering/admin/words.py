@@ -5,7 +5,6 @@ from functools import singledispatch
 from eventstore.codec import Recorded
 from eventstore.events import Event
 from ordering.admin.formatting import in_zone, money
-from ordering.domain.conference import SeatsRefused, SeatsReleased, SeatsReserved, SeatsSold
 from ordering.domain.finance import (
     PaymentMovedIn,
     PaymentMovedOut,
@@ -13,6 +12,7 @@ from ordering.domain.finance import (
     RefundAnswered,
     RefundFailed,
     RefundRequested,
+    RefundReversed,
     RefundSettled,
 )
 from ordering.domain.mail import MailSent
@@ -30,7 +30,16 @@ from ordering.domain.order import (
     OrderTakenUp,
     OrderUnderpaid,
     PaymentCredited,
+    ProviderChosen,
     RefundDebited,
+    RefundRecredited,
+)
+from ordering.domain.order_changes import (
+    QuantitiesChanged,
+    QuantityChangeLapsed,
+    QuantityChangeOwed,
+    QuantityChangeRefused,
+    QuantityChangeRequested,
 )
 from ordering.domain.payment import (
     PaymentAccepted,
@@ -40,6 +49,14 @@ from ordering.domain.payment import (
     PaymentRefunded,
     PaymentRequested,
     PaymentUnmatched,
+)
+from ordering.domain.seats import (
+    SeatsChanged,
+    SeatsChangeRefused,
+    SeatsRefused,
+    SeatsReleased,
+    SeatsReserved,
+    SeatsSold,
 )
 from ordering.domain.values import Money
 from sagas.refusal import CommandRefused
@@ -120,8 +137,42 @@ def _(event: OrderReopened) -> str:
 
 
 @say.register
+def _(event: QuantityChangeRequested) -> str:
+    return f"The order is to have {seats(event.lines)}{because(event.reason)}"
+
+
+@say.register
+def _(event: QuantitiesChanged) -> str:
+    return f"The order has {seats(event.lines)} now: it costs {shown(event.total)} instead of {shown(event.before)}."
+
+
+@say.register
+def _(event: QuantityChangeRefused) -> str:
+    return f"The order stays as it was{because(event.reason)}"
+
+
+@say.register
+def _(event: QuantityChangeOwed) -> str:
+    until = in_zone(event.expires_at, "UTC")
+    return (
+        f"The order has {seats(event.lines)} as soon as {shown(event.due)} are paid, until {until}: it will cost "
+        f"{shown(event.total)} then."
+    )
+
+
+@say.register
+def _(event: QuantityChangeLapsed) -> str:
+    return f"The change was not paid in time: the order still has {seats(event.lines)}."
+
+
+@say.register
 def _(event: OrderTakenUp) -> str:
     return "The order was taken up again: it had expired, was paid late, and has got seats."
+
+
+@say.register
+def _(event: ProviderChosen) -> str:
+    return f"The order is to be paid by {via(event.provider)}."
 
 
 @say.register
@@ -153,6 +204,11 @@ def _(event: RefundDebited) -> str:
 
 
 @say.register
+def _(event: RefundRecredited) -> str:
+    return f"{shown(event.amount)} that came back were credited to the order again."
+
+
+@say.register
 def _(event: SeatsReserved) -> str:
     return f"The conference has reserved {seats(event.lines)}."
 
@@ -160,6 +216,16 @@ def _(event: SeatsReserved) -> str:
 @say.register
 def _(event: SeatsRefused) -> str:
     return f"The conference has no seats for the order{because(event.reason)}"
+
+
+@say.register
+def _(event: SeatsChanged) -> str:
+    return f"The conference has given the order {seats(event.lines)} instead of {seats(event.before)}."
+
+
+@say.register
+def _(event: SeatsChangeRefused) -> str:
+    return f"The conference could not give the order {seats(event.lines)} instead{because(event.reason)}"
 
 
 @say.register
@@ -225,6 +291,8 @@ def _(event: PaymentMovedOut) -> str:
 
 @say.register
 def _(event: RefundRequested) -> str:
+    if event.made_there:
+        return f"{shown(event.amount)} of {event.reference} went back at the provider."
     again = f" for the {ordinal(event.attempt)} time" if event.attempt > 1 else ""
     return f"{shown(event.amount)} of {event.reference} are to go back{again}{because(event.reason)}"
 
@@ -244,6 +312,14 @@ def _(event: RefundSettled) -> str:
 @say.register
 def _(event: RefundFailed) -> str:
     return f"The refund of {shown(event.amount)} of {event.reference} has failed{because(event.reason)}"
+
+
+@say.register
+def _(event: RefundReversed) -> str:
+    return (
+        f"{shown(event.amount)} of {event.reference} had gone back and came back to the provider: "
+        f"the refund has failed{because(event.reason)}"
+    )
 
 
 @say.register

@@ -19,6 +19,7 @@ from ordering.domain.terms import CancellableUntil, Unit
 from ordering.models import ConferenceSummary
 from ordering.models.conference import counted
 from ordering.projections.conference import SeatAvailability
+from ordering.providers.registry import offered
 
 
 class SalesShape(Shape):
@@ -61,8 +62,15 @@ class ConferenceShape(Shape):
     sales = SalesShape(source="*")
     payment_terms = PaymentTermsShape(source="terms_of_payment")
     cancellation = CancellationRuleShape(source="cancellation_of_orders")
+    providers = serializers.SerializerMethodField(
+        help_text="the payment providers that orders can name, the usual one first"
+    )
     max_per_customer = serializers.IntegerField(allow_null=True, help_text="seats, over all of a customer's orders")
     seat_types = serializers.SerializerMethodField()
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_providers(self, row: ConferenceSummary) -> list[str]:
+        return offered(row.providers)
 
     @extend_schema_field(SeatTypeShape(many=True))
     def get_seat_types(self, row: ConferenceSummary) -> Any:

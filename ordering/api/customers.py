@@ -1,6 +1,6 @@
 """Customers: registering, reading, changing."""
 
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
@@ -17,8 +17,9 @@ from eventstore.commands import Receipt
 from eventstore.context import new_id
 from ordering.api import log_reads, logins
 from ordering.api.access import RegistrationThrottle
+from ordering.api.customer_shapes import AddressShape, NewCustomerShape, typed
 from ordering.api.parsers import Json, MergePatch
-from ordering.api.serializers import Email, Identifier, PendingShape, Shape, Text, shaped
+from ordering.api.serializers import Email, PendingShape, Shape, Text, shaped
 from ordering.api.views import View
 from ordering.domain.customer import ChangeCustomer, Customer, RegisterCustomer
 from ordering.domain.values import Address
@@ -28,20 +29,8 @@ from ordering.projections.customer import CustomerProfiles
 PROFILES = CustomerProfiles()
 
 
-class AddressShape(Shape):
-    street = Text(max_length=200)
-    postal_code = Text(max_length=20)
-    city = Text(max_length=100)
-    country = serializers.RegexField("^[A-Z]{2}$", help_text="ISO 3166, two letters")
-
-
-class RegisterShape(Shape):
-    id = Identifier(required=False)
-    name = Text(max_length=200)
-    email = Email()
+class RegisterShape(NewCustomerShape):
     password = Text(required=False, max_length=256, trim_whitespace=False, write_only=True)
-    birth_date = serializers.DateField(required=False, allow_null=True)
-    address = AddressShape(required=False, allow_null=True)
 
     def validate_password(self, password: str) -> str:
         email = str(self.initial_data.get("email", ""))
@@ -80,7 +69,7 @@ class Customers(View):
         password = values.pop("password", None)
         customer_id = values.pop("id", None) or new_id()
         logins.must_be_free(values["email"], customer_id)
-        receipt = self.create(RegisterCustomer(customer_id=customer_id, **_typed(values)))
+        receipt = self.create(RegisterCustomer(customer_id=customer_id, **typed(values)))
         logins.open_for(customer_id, password)
         # As it was registered, even if it has changed since: a repeat is answered as the first time.
         events = store.read_stream(customer_id)
@@ -116,7 +105,7 @@ class OneCustomer(View):
         if "email" in values:
             logins.must_be_free(values["email"], customer_id)
         receipt = self.send(
-            ChangeCustomer(customer_id=customer_id, **_typed(values)),
+            ChangeCustomer(customer_id=customer_id, **typed(values)),
             # What was merged with is what the decision must be made on.
             if_version=customer.version if body is not request.data else None,
         )
@@ -139,8 +128,3 @@ def _with_merged_address(patch: Any, address: Address | None) -> Any:
     known = {name: getattr(address, name) for name in address.__struct_fields__}
     merged = {name: value for name, value in {**known, **patch["address"]}.items() if value is not None}
     return {**patch, "address": merged}
-
-
-def _typed(values: dict[str, Any]) -> dict[str, Any]:
-    address = cast("dict[str, str] | None", values.get("address"))
-    return {**values, "address": Address(**address)} if address else values

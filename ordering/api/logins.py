@@ -2,6 +2,7 @@
 by the same call again, or by whoever needs the name.
 """
 
+from collections.abc import Iterable
 from uuid import UUID
 
 import structlog
@@ -19,8 +20,14 @@ log = structlog.get_logger(__name__)
 
 def must_be_free(email: str, customer_id: UUID) -> None:
     """Raises `EmailTaken` if this address names a login that is no customer's; customers have claims."""
-    if User.objects.filter(username=normalized(email), customer=None).exists():
+    if not_free([email]):
         raise EmailTaken
+
+
+def not_free(emails: Iterable[str]) -> set[str]:
+    """Those of these addresses, normalized, that name logins which are no customer's."""
+    names = {normalized(email) for email in emails}
+    return set(User.objects.filter(username__in=names, customer=None).values_list("username", flat=True))
 
 
 def open_for(customer_id: UUID, password: str | None) -> None:

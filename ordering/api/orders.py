@@ -9,6 +9,7 @@ from django.conf import settings
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -20,19 +21,46 @@ from ordering.api import log_reads
 from ordering.api.pagination import page
 from ordering.api.serializers import Count, Identifier, MoneyShape, PageQuery, PendingShape, Shape, Text, shaped
 from ordering.api.views import View
-from ordering.domain.conference import Line, PricedLine
-from ordering.domain.errors import CustomerNotFound
+from ordering.domain.conference import not_offered
+from ordering.domain.errors import (
+    ConferenceIsCancelled,
+    CustomerLimitReached,
+    CustomerNotFound,
+    NotEnoughSeats,
+    OrderNotChangeable,
+    OrderNotPayable,
+)
 from ordering.domain.finance import account_id_of
-from ordering.domain.order import CancelOrder, Order, PlaceOrder, RequestStatusMail, cancellation_fee
+from ordering.domain.order import (
+    CancelOrder,
+    ChooseProvider,
+    Order,
+    PlaceOrder,
+    RequestStatusMail,
+    cancellation_fee,
+)
+from ordering.domain.order_changes import ChangeQuantities, QuantityChangeRefused
+from ordering.domain.payment import Payment
+from ordering.domain.seats import CANCELLED, CUSTOMER_LIMIT, SOLD_OUT, Line, PricedLine
 from ordering.domain.terms import BEGINNING
 from ordering.domain.values import Money, payment_id_of
 from ordering.models import ConferenceSummary, OrderSummary
 from ordering.projections.order import OPEN, OrderSummaries
-from ordering.providers.sandbox import SANDBOX
+from ordering.providers import paying, registry
+from ordering.providers.provider import Instructions
 
 SUMMARIES = OrderSummaries()
 MOST_LINES = 50
 PAYABLE = {"requested", "declined"}
+
+REFUSALS = {SOLD_OUT: NotEnoughSeats, CANCELLED: ConferenceIsCancelled, CUSTOMER_LIMIT: CustomerLimitReached}
+"""What a change of an order is refused with, by the reason that the conference gave."""
+
+
+class NotReachable(APIException):
+    status_code = 503
+    default_code = paying.ProviderUnavailable.code
+    default_detail = paying.ProviderUnavailable.__doc__
 
 
 class LineShape(Shape):
@@ -40,11 +68,36 @@ class LineShape(Shape):
     quantity = Count(min_value=1, max_value=1000)
 
 
+class ProviderName(Text):
+    """The name of a payment provider that is installed."""
+
+    def to_internal_value(self, data: Any) -> str:
+        name = super().to_internal_value(data)
+        if name not in (there := registry.installed()):
+            raise ValidationError(f"One of: {', '.join(there)}.", "unknown-provider")
+        return name
+
+
 class PlaceShape(Shape):
     id = Identifier(required=False)
     customer_id = Identifier()
     conference_id = Identifier()
     lines: Any = LineShape(many=True, allow_empty=False, max_length=MOST_LINES)  # type: ignore[call-arg]  # many=True makes a list
+    provider = ProviderName(required=False, help_text="by which it is paid, of those that the conference has")
+
+
+class PayShape(Shape):
+    provider = ProviderName(required=False, help_text="by which to pay, if not by that of the order")
+
+
+class QuantitiesShape(Shape):
+    lines: Any = LineShape(  # type: ignore[call-arg]  # many=True makes a list
+        many=True,
+        allow_empty=False,
+        max_length=MOST_LINES,
+        help_text="all that the order is to have; a seat type that is left out is given up",
+    )
+    reason = Text(required=False, allow_blank=True, max_length=500, default="")
 
 
 class CancelShape(Shape):
@@ -57,11 +110,26 @@ class PricedLineShape(Shape):
     unit_price = MoneyShape()
 
 
+class HowToPayShape(Shape):
+    provider = serializers.CharField()
+    pay_url = serializers.URLField(allow_null=True, help_text="the page where to pay, if there is one")
+    reference = serializers.CharField(help_text="what a transfer has to name; empty where there is a page")
+    text = serializers.CharField(help_text="how to pay, in words; empty where there is a page")
+
+
+class StartedShape(HowToPayShape):
+    payment_id = serializers.UUIDField()
+    amount = MoneyShape()
+
+
 class PaymentShape(Shape):
+    """`pay_url` is that of `how_to_pay`."""
+
     id = serializers.UUIDField()
     status = serializers.CharField()
     amount = MoneyShape()
     pay_url = serializers.URLField(allow_null=True, help_text="where to pay, while that is possible")
+    how_to_pay = HowToPayShape(allow_null=True, help_text="of the newest payment, while it can be paid")
 
 
 class RefundShape(Shape):
@@ -84,6 +152,13 @@ class BalanceShape(Shape):
     due = MoneyShape(help_text="what is still waited for")
 
 
+class OwedChangeShape(Shape):
+    """In force once `due` of the balance is paid, until `expires_at`; if it isn't, the order stays as it is."""
+
+    lines = PricedLineShape(many=True)
+    total = MoneyShape(help_text="what the order will cost")
+
+
 class CancellationShape(Shape):
     until = serializers.DateTimeField(allow_null=True, help_text="before which it can be cancelled; null: at any time")
     fee = MoneyShape(help_text="what would be kept")
@@ -99,7 +174,10 @@ class OrderShape(Shape):
     lines = PricedLineShape(many=True)
     total = serializers.SerializerMethodField()
     placed_at = serializers.DateTimeField()
-    expires_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(help_text="until when what is due is to be paid")
+    change = serializers.SerializerMethodField(
+        help_text="what a confirmed order is to have as soon as it is paid; null if there is no such change"
+    )
     cancellation = serializers.SerializerMethodField(
         help_text="what cancelling it would mean; null if its customer never can"
     )
@@ -112,9 +190,16 @@ class OrderShape(Shape):
     def get_total(self, row: OrderSummary) -> Any:
         return _money(row.total, row.currency)
 
+    @extend_schema_field(OwedChangeShape(allow_null=True))
+    def get_change(self, row: OrderSummary) -> Any:
+        if row.change is None:
+            return None
+        lines, total = row.change["lines"], Money(Decimal(row.change["total"]), row.currency)
+        return OwedChangeShape({"lines": lines, "total": total}).data
+
     @extend_schema_field(CancellationShape(allow_null=True))
     def get_cancellation(self, row: OrderSummary) -> Any:
-        held = Money(Decimal(row.received - row.returned), row.currency)
+        held = Money(Decimal(row.received - row.returned) - _under_way(row), row.currency)
         if row.status in OPEN:
             return CancellationShape({"until": None, "fee": held * 0, "to_be_returned": held}).data
         conference = self.context["conference_of"](row) if row.status == OrderSummary.Status.CONFIRMED else None
@@ -147,7 +232,7 @@ class OrderShape(Shape):
                 "refunds": [
                     {**refund, "amount": _money(refund["amount"], payment["currency"])} for refund in payment["refunds"]
                 ],
-                "pay_url": self._pay_url(row, UUID(payment["id"]), payment["status"]),
+                **self._how_to_pay(row, UUID(payment["id"]), payment["status"]),
             }
             for payment in row.payments
         ]
@@ -161,16 +246,20 @@ class OrderShape(Shape):
                 "id": row.payment_id,
                 "status": row.payment_status,
                 "amount": Money(row.payment_amount, row.payments[-1]["currency"] if row.payments else row.currency),
-                "pay_url": self._pay_url(row, row.payment_id, row.payment_status),
+                **self._how_to_pay(row, row.payment_id, row.payment_status),
             }
         ).data
 
-    def _pay_url(self, row: OrderSummary, payment_id: UUID, status: str) -> str | None:
-        payable = row.status == OrderSummary.Status.AWAITING_PAYMENT and status in PAYABLE
-        if not payable or settings.PAYMENT_PROVIDER != SANDBOX:
-            return None
-        request: Request = self.context["request"]
-        return request.build_absolute_uri(reverse("sandbox-payment", args=[payment_id]))
+    def _how_to_pay(self, row: OrderSummary, payment_id: UUID, status: str) -> dict[str, Any]:
+        """Nobody is asked over the network for it."""
+        payable = payment_id == row.payment_id and row.payment_amount is not None and _is_payable(row, status)
+        if not payable or row.payment_amount is None:
+            return {"pay_url": None, "how_to_pay": None}
+        provider = row.provider or settings.PAYMENT_PROVIDER
+        amount = Money(row.payment_amount, row.currency)
+        how = paying.told(provider, payment_id, order_number=row.number, amount=amount)
+        shown = how and {"provider": provider, **_instructions(how)}
+        return {"pay_url": how and how.pay_url, "how_to_pay": shown}
 
 
 class CancelledShape(OrderShape):
@@ -254,6 +343,8 @@ class Orders(OrderView):
             raise CustomerNotFound
         order_id = values.pop("id", None) or new_id()
         lines = tuple(Line(**line) for line in values.pop("lines"))
+        if "provider" in values:
+            check_offered(values["provider"], values["conference_id"])
         receipt = self.create(PlaceOrder(order_id=order_id, lines=lines, **values))
         location = request.build_absolute_uri(reverse("order", args=[order_id]))
         return self.as_it_stands(receipt, 201, location=location)
@@ -282,6 +373,44 @@ class Cancellation(OrderView):
         return self.as_it_stands(self.send(CancelOrder(order_id=order_id, **values)), 200)
 
 
+class Payments(OrderView):
+    @extend_schema(request=PayShape, responses={200: StartedShape, 202: PendingShape})
+    def post(self, request: Request, order_id: UUID) -> Response:
+        """How to pay what is due: the provider is asked for its page, which is the same however often this is called.
+        Another provider may be named that the conference has.
+        """
+        order = self.order(order_id, touch=True)
+        wanted = shaped(PayShape, request.data).get("provider", "")
+        if wanted and wanted != (order.provider or settings.PAYMENT_PROVIDER):
+            check_offered(wanted, order.conference_id)
+            self.send(ChooseProvider(order_id=order_id, provider=wanted))
+        row = OrderSummary.objects.filter(pk=order_id).first()
+        if row is None or row.status == OrderSummary.Status.PLACED:
+            return self.pending(order_id, SUMMARIES.name)
+        if row.payment_id is None or not _is_payable(row, row.payment_status):
+            raise OrderNotPayable
+        payment = repository.get(Payment, row.payment_id)
+        if wanted not in ("", payment.provider):
+            return self.pending(order_id, SUMMARIES.name)
+        return Response(_started(payment, order.number))
+
+
+class Quantities(OrderView):
+    @extend_schema(request=QuantitiesShape, responses=OrderShape)
+    def post(self, request: Request, order_id: UUID) -> Response:
+        """Answers the order as it stands after the conference has been asked for the seats: with other `lines`, or with
+        a `change` that is to be paid first. Refused as well where somebody else got the seats meanwhile.
+        """
+        self.order(order_id, touch=True)
+        values = shaped(QuantitiesShape, request.data)
+        lines = tuple(Line(**line) for line in values.pop("lines"))
+        receipt = self.send(ChangeQuantities(order_id=order_id, lines=lines, **values))
+        for recorded in store.read_stream(order_id, receipt.version):
+            if isinstance(recorded.event, QuantityChangeRefused):
+                raise REFUSALS.get(recorded.event.reason, OrderNotChangeable)
+        return self.as_it_stands(receipt, 200)
+
+
 class StatusMail(OrderView):
     @extend_schema(request=None, responses={202: OrderShape})
     def post(self, request: Request, order_id: UUID) -> Response:
@@ -297,6 +426,44 @@ class History(OrderView):
         """The events of the order, from the log itself."""
         self.order(order_id)
         return Response({"results": [_entry(recorded) for recorded in store.read_stream(order_id)]})
+
+
+def check_offered(provider: str, conference_id: UUID) -> None:
+    """Raises `ProviderNotOffered` where orders of the conference are not paid by this provider. One that can't be read
+    yet is left to the command.
+    """
+    conference = ConferenceSummary.objects.only("providers").filter(pk=conference_id).first()
+    if conference is not None and provider not in (names := registry.offered(conference.providers)):
+        raise not_offered(names)
+
+
+def _is_payable(row: OrderSummary, status: str) -> bool:
+    waits = row.status == OrderSummary.Status.AWAITING_PAYMENT or row.change is not None
+    return waits and status in PAYABLE
+
+
+def _started(payment: Payment, number: str) -> Any:
+    """Raises `NotReachable`, and `OrderNotPayable` where the provider is not installed any more."""
+    provider = registry.provider(payment.provider)
+    if provider is None:
+        raise OrderNotPayable
+    try:
+        how = paying.asked(provider, payment.id, order_number=number, amount=payment.amount)
+    except paying.ProviderUnavailable:
+        raise NotReachable from None
+    return StartedShape(
+        {"payment_id": payment.id, "provider": provider.name, "amount": payment.amount, **_instructions(how)}
+    ).data
+
+
+def _instructions(how: Instructions) -> dict[str, Any]:
+    return {"pay_url": how.pay_url, "reference": how.reference, "text": how.text}
+
+
+def _under_way(row: OrderSummary) -> Decimal:
+    """What is on its way back, in the currency of the order."""
+    refunds = (each for payment in row.payments if payment["currency"] == row.currency for each in payment["refunds"])
+    return sum((Decimal(each["amount"]) for each in refunds if each["status"] == "requested"), Decimal(0))
 
 
 def _money(amount: Decimal | str, currency: str) -> Any:

@@ -6,7 +6,7 @@ from ordering.api import docs
 from ordering.api.auth import Token
 from ordering.api.conferences import Conferences, OneConference
 from ordering.api.customers import Customers, OneCustomer
-from ordering.api.orders import Cancellation, History, OneOrder, Orders, StatusMail
+from ordering.api.orders import Cancellation, History, OneOrder, Orders, Payments, Quantities, StatusMail
 from ordering.api.payments import SandboxPayment, Webhook
 
 urlpatterns = [
@@ -18,6 +18,8 @@ urlpatterns = [
     path("orders", Orders.as_view()),
     path("orders/<uuid:order_id>", OneOrder.as_view(), name="order"),
     path("orders/<uuid:order_id>/cancel", Cancellation.as_view()),
+    path("orders/<uuid:order_id>/payments", Payments.as_view()),
+    path("orders/<uuid:order_id>/quantities", Quantities.as_view()),
     path("orders/<uuid:order_id>/status-mail", StatusMail.as_view()),
     path("orders/<uuid:order_id>/history", History.as_view()),
     path("webhooks/payments/<str:provider>", Webhook.as_view()),

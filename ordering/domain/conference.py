@@ -3,15 +3,13 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import reduce
-from operator import add
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from eventstore.aggregates import Aggregate, Command, Facts, command, handles, on
-from eventstore.events import Event, event
+from eventstore.aggregates import Aggregate, Facts, handles, on
+from eventstore.events import Event
 from ordering.domain.conference_changes import (
     MAIL_NOTE_LIMIT,
     AddPool,
@@ -24,6 +22,7 @@ from ordering.domain.conference_changes import (
     ChangeMailNote,
     ChangePaymentTerms,
     ChangePool,
+    ChangeProviders,
     ChangeSalesWindow,
     ChangeSeatType,
     CloseSales,
@@ -45,6 +44,7 @@ from ordering.domain.conference_changes import (
     PoolCapacityChanged,
     PoolRenamed,
     PoolsAssigned,
+    ProvidersChanged,
     ReleaseHold,
     RenameConference,
     ReopenSales,
@@ -71,6 +71,7 @@ from ordering.domain.errors import (
     HoldTooSmall,
     InvalidCustomerLimit,
     InvalidPool,
+    InvalidProviders,
     InvalidQuantity,
     InvalidSalesWindow,
     InvalidSeatType,
@@ -81,6 +82,7 @@ from ordering.domain.errors import (
     NotEnoughSeats,
     PaymentPeriodOver,
     PoolTooSmall,
+    ProviderNotOffered,
     ReasonNeeded,
     SalesWindowOver,
     SeatTypeDiffers,
@@ -91,139 +93,37 @@ from ordering.domain.errors import (
     UnknownSeatType,
     UnknownTimeZone,
 )
+from ordering.domain.scheduling import ConferenceScheduled, ScheduleConference
+from ordering.domain.seats import (
+    CANCELLED,
+    CUSTOMER_LIMIT,
+    NO_SEATS,
+    OF_ORDERS,
+    SOLD_OUT,
+    AddSeats,
+    ChangeSeats,
+    Line,
+    PricedLine,
+    ReleaseSeats,
+    ReserveSeats,
+    SeatsAdded,
+    SeatsChanged,
+    SeatsChangeRefused,
+    SeatsRefused,
+    SeatsReleased,
+    SeatsReserved,
+    SeatsSold,
+    SeatType,
+    SellSeats,
+    at_least,
+    difference,
+    merged,
+    total,
+)
 from ordering.domain.terms import AT_NO_COST, CancellationRule, PaymentTerms
-from ordering.domain.values import Moment, Money
+from ordering.domain.values import Money
 
-SOLD_OUT, CANCELLED, CUSTOMER_LIMIT = "sold-out", "conference-cancelled", "customer-limit"
 NEVER = datetime.max.replace(tzinfo=UTC)
-
-
-class SeatType(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Seats that are alike: how many there are, what one costs, and how many of them an order that has any may have."""
-
-    code: str
-    name: str
-    price: Money
-    capacity: int
-    max_per_order: int
-    min_per_order: int = 1
-
-
-class Line(msgspec.Struct, frozen=True):
-    """How many seats of the type with this code."""
-
-    seat_type: str
-    quantity: int
-
-
-class PricedLine(msgspec.Struct, frozen=True):
-    """The same, and what one seat costs."""
-
-    seat_type: str
-    quantity: int
-    unit_price: Money
-
-
-@event("conference.scheduled", version=3)
-class ConferenceScheduled(Event):
-    """Version 1 had no `closes_at`, version 2 no `time_zone` and no `place`."""
-
-    conference_id: UUID
-    name: str
-    starts_at: Moment
-    opens_at: Moment
-    closes_at: Moment
-    time_zone: str
-    place: str
-
-
-@event("seats.added")
-class SeatsAdded(Event):
-    """The capacity of `seat_type` is the number of seats added, whether or not there were some of that type before."""
-
-    conference_id: UUID
-    seat_type: SeatType
-
-
-@event("seats.reserved", version=2)
-class SeatsReserved(Event):
-    """Version 1 named no customer: these seats count for nobody."""
-
-    conference_id: UUID
-    order_id: UUID
-    lines: tuple[PricedLine, ...]
-    total: Money
-    customer_id: UUID | None = None
-
-
-@event("seats.refused")
-class SeatsRefused(Event):
-    conference_id: UUID
-    order_id: UUID
-    lines: tuple[Line, ...]
-    reason: str
-
-
-@event("seats.released")
-class SeatsReleased(Event):
-    conference_id: UUID
-    order_id: UUID
-    lines: tuple[Line, ...]
-
-
-@event("seats.sold")
-class SeatsSold(Event):
-    conference_id: UUID
-    order_id: UUID
-    lines: tuple[Line, ...]
-
-
-@command("conference.schedule", stream="conference_id")
-class ScheduleConference(Command):
-    conference_id: UUID
-    name: str
-    starts_at: Moment
-    opens_at: Moment
-    closes_at: Moment
-    seat_types: tuple[SeatType, ...]
-    time_zone: str = "UTC"
-    place: str = ""
-
-
-@command("seats.add", stream="conference_id")
-class AddSeats(ConferenceChange):
-    """A new seat type, or as many more seats of one that exists, on the terms it already has."""
-
-    seat_type: SeatType
-
-
-@command("seats.reserve", stream="conference_id")
-class ReserveSeats(Command):
-    """An order that was placed in time has its seats even if sales have closed since, and at the prices of then: what
-    one seat of each type costs. Without them, as commands were once, it is the price of now, and without a customer the
-    seats count for nobody.
-    """
-
-    conference_id: UUID
-    order_id: UUID
-    lines: tuple[Line, ...]
-    prices: dict[str, Money] = {}
-    customer_id: UUID | None = None
-
-
-@command("seats.release", stream="conference_id")
-class ReleaseSeats(Command):
-    conference_id: UUID
-    order_id: UUID
-
-
-@command("seats.sell", stream="conference_id")
-class SellSeats(Command):
-    conference_id: UUID
-    order_id: UUID
-
-
-OF_ORDERS = (SeatsReserved, SeatsRefused, SeatsReleased, SeatsSold)
 
 
 class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every=100):
@@ -256,6 +156,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     reserved: dict[UUID, tuple[Line, ...]]
     sold: dict[UUID, tuple[Line, ...]]
     called_off: set[UUID]
+    providers: tuple[str, ...]
     max_per_customer: int | None
     buyers: dict[UUID, UUID]
     seats_of_buyers: dict[UUID, int]
@@ -277,6 +178,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         self.reserved = {}
         self.sold = {}
         self.called_off = set()
+        self.providers = ()
         self.max_per_customer = None
         self.buyers, self.seats_of_buyers = {}, {}
 
@@ -292,21 +194,61 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         if not self.on_sale(now):
             raise ConferenceNotOnSale
         offered = self._priced(merged(lines), {})
-        for line in offered:
-            known = self.seat_types[line.seat_type]
-            if line.quantity > known.max_per_order:
-                most = known.max_per_order
-                raise TooManySeats(f"One order may have at most {most} seats of the type {line.seat_type!r}.")
-            if line.quantity < known.min_per_order:
-                least = known.min_per_order
-                raise TooFewSeats(f"One order has at least {least} seats of the type {line.seat_type!r}, or none.")
+        self._check_bounds(offered)
         return offered
+
+    def offer_instead(
+        self, lines: Iterable[Line], before: tuple[PricedLine, ...], prices: Mapping[str, Money], now: datetime
+    ) -> tuple[PricedLine, ...]:
+        """What an order costs that has these lines instead of those `before`, free seats or not, at the prices that it
+        has. The bounds of a type matter only where its quantity changes. Raises what `offer` does; seats are given up
+        whether or not the conference is on sale.
+        """
+        wanted = self._priced(merged(lines), prices)
+        changes = difference(before, wanted)
+        if any(change.quantity > 0 for change in changes) and not self.on_sale(now):
+            raise ConferenceNotOnSale
+        changed = {change.seat_type for change in changes}
+        self._check_bounds(line for line in wanted if line.seat_type in changed)
+        return wanted
+
+    def check_change(
+        self,
+        customer_id: UUID,
+        before: Iterable[Line | PricedLine],
+        lines: Iterable[Line | PricedLine],
+        kept: Iterable[Line | PricedLine],
+    ) -> None:
+        """Raises `NotEnoughSeats` or `CustomerLimitReached` where an order of this customer can't have these lines
+        instead of the seats `before`, or those that it keeps meanwhile beside them.
+        """
+        before, lines = tuple(before), tuple(lines)
+        changes = difference(before, at_least(kept, lines))
+        if not self.has_room(changes):
+            more = [change for change in changes if change.quantity > 0]
+            figures = (
+                f"{self.seat_types[each.seat_type].name}: {each.quantity} more, {self.available(each.seat_type)} free."
+                for each in more
+            )
+            raise NotEnoughSeats(" ".join(["So many seats are not free.", *figures]))
+        if _quantity(more_or_less := difference(before, lines)) > 0:
+            self.check_customer_limit(customer_id, more_or_less)
 
     def check_customer_limit(self, customer_id: UUID, lines: Iterable[Line | PricedLine]) -> None:
         """Raises `CustomerLimitReached` where this customer may not have these seats as well."""
         if not self._may_have(customer_id, lines):
             most = self.max_per_customer
             raise CustomerLimitReached(f"One customer may have at most {most} seats of this conference.")
+
+    def provider_for(self, wanted: str) -> str:
+        """Who collects the money of an order that names this payment provider, or, if it is empty, none; empty for that
+        of the site. Raises `ProviderNotOffered`.
+        """
+        if not self.providers:
+            return wanted
+        if wanted and wanted not in self.providers:
+            raise not_offered(self.providers)
+        return wanted or self.providers[0]
 
     def to_be_paid_by(self, since: datetime) -> datetime:
         """Until when an order is to be paid that begins to wait for its payment at this time. Raises
@@ -481,6 +423,14 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         if command.max_per_customer != self.max_per_customer:
             self.record(CustomerLimitChanged(conference_id=self.id, max_per_customer=command.max_per_customer))
 
+    @handles(ChangeProviders)
+    def change_providers(self, command: ChangeProviders, facts: Facts) -> None:
+        self._check(command)
+        if len(set(command.providers)) < len(command.providers) or not all(command.providers):
+            raise InvalidProviders
+        if command.providers != self.providers:
+            self.record(ProvidersChanged(conference_id=self.id, providers=command.providers))
+
     @handles(ChangeCapacity)
     def change_capacity(self, command: ChangeCapacity, facts: Facts) -> None:
         self._check(command)
@@ -600,6 +550,17 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
                 )
             )
 
+    @handles(ChangeSeats)
+    def change_seats(self, command: ChangeSeats, facts: Facts) -> None:
+        before, lines = self._held_by(command.order_id), merged(command.lines)
+        seats = at_least(command.kept, lines)
+        reason = self._refusal_of_change(command.order_id, before, lines, seats)
+        told: dict[str, Any] = {"order_id": command.order_id, "change": command.change, "lines": seats}
+        if reason is not None:
+            self.record(SeatsChangeRefused(conference_id=self.id, reason=reason, **told))
+        else:
+            self.record(SeatsChanged(conference_id=self.id, before=before, **told))
+
     @handles(ReleaseSeats)
     def release_seats(self, command: ReleaseSeats, facts: Facts) -> None:
         if lines := self._held_by(command.order_id):
@@ -682,6 +643,10 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     def _customer_limit_changed(self, event: CustomerLimitChanged) -> None:
         self.max_per_customer = event.max_per_customer
 
+    @on(ProvidersChanged)
+    def _providers_changed(self, event: ProvidersChanged) -> None:
+        self.providers = event.providers
+
     @on(SeatCapacityChanged)
     def _capacity_changed(self, event: SeatCapacityChanged) -> None:
         self._change_type(event.seat_type, capacity=event.capacity)
@@ -732,6 +697,18 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     def _refused(self, event: SeatsRefused) -> None:
         """Nothing was given out."""
 
+    @on(SeatsChanged)
+    def _seats_changed(self, event: SeatsChanged) -> None:
+        (self.reserved if event.order_id in self.reserved else self.sold)[event.order_id] = event.lines
+        for line in difference(event.before, event.lines):
+            self.taken[line.seat_type] += line.quantity
+        if customer_id := self.buyers.get(event.order_id):
+            self._count(customer_id, _quantity(event.lines) - _quantity(event.before))
+
+    @on(SeatsChangeRefused)
+    def _change_refused(self, event: SeatsChangeRefused) -> None:
+        """The order has what it had."""
+
     @on(SeatsReleased)
     def _released(self, event: SeatsReleased) -> None:
         self.reserved.pop(event.order_id, None)
@@ -768,6 +745,30 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         if customer_id is not None and not self._may_have(customer_id, lines):
             return CUSTOMER_LIMIT
         return None
+
+    def _refusal_of_change(
+        self, order_id: UUID, before: tuple[Line, ...], lines: tuple[Line, ...], seats: tuple[Line, ...]
+    ) -> str | None:
+        """What is kept meanwhile needs room, and doesn't count as more seats of the customer's."""
+        if not before:
+            return NO_SEATS
+        more = difference(before, lines)
+        buyer = self.buyers.get(order_id)
+        if (reason := self._refusal(difference(before, seats), None)) is not None:
+            return reason
+        if buyer is not None and _quantity(more) > 0 and not self._may_have(buyer, more):
+            return CUSTOMER_LIMIT
+        return None
+
+    def _check_bounds(self, lines: Iterable[PricedLine]) -> None:
+        for line in lines:
+            known = self.seat_types[line.seat_type]
+            if line.quantity > known.max_per_order:
+                most = known.max_per_order
+                raise TooManySeats(f"One order may have at most {most} seats of the type {line.seat_type!r}.")
+            if line.quantity < known.min_per_order:
+                least = known.min_per_order
+                raise TooFewSeats(f"One order has at least {least} seats of the type {line.seat_type!r}, or none.")
 
     def _may_have(self, customer_id: UUID, lines: Iterable[Line | PricedLine]) -> bool:
         if self.max_per_customer is None:
@@ -852,6 +853,11 @@ def _check_name(name: str) -> None:
         raise NameNeeded
 
 
+def not_offered(offered: Iterable[str]) -> ProviderNotOffered:
+    """The refusal of a payment provider, which says which ones there are instead."""
+    return ProviderNotOffered(f"Orders of this conference are paid by one of: {', '.join(offered)}.")
+
+
 def check_reason(reason: str) -> None:
     """Raises `ReasonNeeded`."""
     if not reason.strip():
@@ -864,20 +870,3 @@ def _seats_of(orders: Mapping[UUID, tuple[Line, ...]], seat_types: Collection[st
 
 def _quantity(lines: Iterable[Line | PricedLine]) -> int:
     return sum(line.quantity for line in lines)
-
-
-def merged(lines: Iterable[Line]) -> tuple[Line, ...]:
-    """One line for each seat type, in the order in which they are first named. Raises `InvalidQuantity`."""
-    quantities: dict[str, int] = {}
-    for line in lines:
-        if line.quantity < 1:
-            raise InvalidQuantity
-        quantities[line.seat_type] = quantities.get(line.seat_type, 0) + line.quantity
-    if not quantities:
-        raise InvalidQuantity
-    return tuple(Line(seat_type, quantity) for seat_type, quantity in quantities.items())
-
-
-def total(lines: Iterable[PricedLine]) -> Money:
-    """What the lines, at least one, cost together."""
-    return reduce(add, (line.unit_price * line.quantity for line in lines))

@@ -114,6 +114,14 @@ class CustomerLimitChanged(Event):
     max_per_customer: int | None
 
 
+@event("conference.providers-changed")
+class ProvidersChanged(Event):
+    """By which payment providers new orders are paid, the usual one first; by that of the site if there are none."""
+
+    conference_id: UUID
+    providers: tuple[str, ...]
+
+
 @event("seats.repriced")
 class SeatsRepriced(Event):
     """What orders cost that were placed before stays as it is."""
@@ -274,6 +282,13 @@ class LimitCustomers(ConferenceChange):
     """None for no limit. Who has more seats already keeps them."""
 
     max_per_customer: int | None
+
+
+@command("conference.change-providers", stream="conference_id")
+class ChangeProviders(ConferenceChange):
+    """Their names, the usual one first; none for that of the site."""
+
+    providers: tuple[str, ...]
 
 
 @command("seats.reprice", stream="conference_id")

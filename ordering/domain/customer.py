@@ -11,11 +11,14 @@ from ordering.domain.errors import EmailTaken
 from ordering.domain.values import Address
 
 
-@event("customer.registered")
+@event("customer.registered", version=2)
 class CustomerRegistered(Event):
+    """`welcome` says whether the customer is greeted with a mail: who is imported mostly isn't."""
+
     customer_id: UUID
     name: str
     email: str
+    welcome: bool = True
 
 
 @event("customer.renamed")
@@ -49,6 +52,7 @@ class RegisterCustomer(Command):
     email: str
     birth_date: date | None = None
     address: Address | None = None
+    welcome: bool = True
 
 
 @command("customer.change", stream="customer_id")
@@ -73,7 +77,8 @@ class Customer(Aggregate, category="customer"):
     @handles(RegisterCustomer, creates=True)
     def register(self, command: RegisterCustomer, facts: Facts) -> None:
         self.claim("email", normalized(command.email), EmailTaken())
-        self.record(CustomerRegistered(customer_id=self.id, name=command.name, email=command.email.strip()))
+        email = command.email.strip()
+        self.record(CustomerRegistered(customer_id=self.id, name=command.name, email=email, welcome=command.welcome))
         if command.birth_date is not None:
             self.record(CustomerBirthDateSet(customer_id=self.id, birth_date=command.birth_date))
         if command.address is not None:

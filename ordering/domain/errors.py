@@ -153,6 +153,18 @@ class TooFewSeats(DomainError):
     code = "too-few-seats"
 
 
+class ProviderNotOffered(DomainError):
+    """Orders of this conference are not paid by this payment provider."""
+
+    code = "provider-not-offered"
+
+
+class InvalidProviders(DomainError):
+    """Each payment provider has a name, and is named once."""
+
+    code = "invalid-providers"
+
+
 class CustomerLimitReached(DomainError):
     """One customer may not have so many seats of this conference."""
 
@@ -232,7 +244,7 @@ class CancellationClosed(DomainError):
 
 
 class FeeTooHigh(DomainError):
-    """No more can be kept of an order than is there of its money."""
+    """No more can be kept of an order than it costs, nor than is there of its money."""
 
     code = "fee-too-high"
 
@@ -295,6 +307,30 @@ class OrderNotCancellable(DomainError):
     """This order can't be cancelled any more."""
 
     code = "order-not-cancellable"
+
+
+class OrderNotChangeable(DomainError):
+    """Only an order that waits for its payment or is confirmed can have other seats."""
+
+    code = "order-not-changeable"
+
+
+class ChangeUnderWay(DomainError):
+    """Another change of this order is under way. Try again in a moment."""
+
+    code = "change-under-way"
+
+
+class QuantitiesUnchanged(DomainError):
+    """The order has these seats already."""
+
+    code = "quantities-unchanged"
+
+
+class ChangeNotTakenUp(DomainError):
+    """Only a change that has lapsed and is paid by now can be taken up again."""
+
+    code = "change-not-taken-up"
 
 
 class OrderNotTakenUp(DomainError):

@@ -2,6 +2,7 @@
 that nobody knows, until it is assigned.
 """
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID, uuid5
@@ -23,6 +24,8 @@ from ordering.domain.errors import (
 from ordering.domain.payment import Payment
 from ordering.domain.values import Money
 
+MADE_THERE = "It was made at the provider."
+
 
 class RefundStatus(StrEnum):
     REQUESTED = "requested"
@@ -40,13 +43,17 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Refund(msgspec.Struct, frozen=True):
-    """Money that is to go back, of one receipt; `attempt` counts how often the provider was asked."""
+    """Money that is to go back, of one receipt; `attempt` counts how often the provider was asked, `refund_reference`
+    is the provider's name for it once it is settled; `by_hand` says that somebody made it in another way.
+    """
 
     receipt: str
     amount: Money
     reason: str
     attempt: int
     status: RefundStatus
+    refund_reference: str = ""
+    by_hand: bool = False
 
 
 @event("finance.payment-received")
@@ -84,9 +91,11 @@ class PaymentMovedIn(Event):
     amount: Money
 
 
-@event("refund.requested")
+@event("refund.requested", version=2)
 class RefundRequested(Event):
-    """The provider is to be asked, for the first time or again."""
+    """The provider is to be asked, for the first time or again; or, if it was `made_there`, somebody has made it at
+    the provider, who is not to be asked. Version 1 had no `made_there`.
+    """
 
     account_id: UUID
     order_id: UUID | None
@@ -97,6 +106,7 @@ class RefundRequested(Event):
     amount: Money
     reason: str
     attempt: int
+    made_there: bool = False
 
 
 @event("refund.answered", standalone=True)
@@ -129,6 +139,20 @@ class RefundSettled(Event):
 
 @event("refund.failed")
 class RefundFailed(Event):
+    account_id: UUID
+    order_id: UUID | None
+    refund_id: UUID
+    payment_id: UUID
+    provider: str
+    reference: str
+    amount: Money
+    reason: str
+
+
+@event("refund.reversed")
+class RefundReversed(Event):
+    """The money had gone back, and didn't reach its receiver: the provider has it again. The refund has failed."""
+
     account_id: UUID
     order_id: UUID | None
     refund_id: UUID
@@ -176,22 +200,26 @@ class MovePaymentIn(Command):
 
 @command("refund.request", stream="account_id")
 class RequestRefund(Command):
-    """Give back part of a receipt, or all."""
+    """Give back part of a receipt, or all. With `at_most` it is what is left, where that is less."""
 
     account_id: UUID
     provider: str
     reference: str
     amount: Money
     reason: str
+    at_most: bool = False
 
 
 @command("refund.request-all", stream="account_id")
 class ReturnEverything(Command):
-    """Give back whatever is left, but for what is to be kept of it."""
+    """Give back whatever is left, but for what is to be kept of it; only of some receipts, where these are named as
+    `receipt_key` does.
+    """
 
     account_id: UUID
     reason: str
     keep: Money | None = None
+    only: tuple[str, ...] | None = None
 
 
 @command("refund.settle", stream="account_id")
@@ -206,6 +234,23 @@ class FailRefund(Command):
     account_id: UUID
     refund_id: UUID
     reason: str
+
+
+@command("refund.report", stream="account_id")
+class ReportRefund(Command):
+    """The provider says that money of a receipt has gone back, or has not, or has come back since. `refund_id` and
+    `attempt` are of the refund that we asked for; None and 0 for one that somebody made at the provider.
+    """
+
+    account_id: UUID
+    provider: str
+    reference: str
+    refund_id: UUID | None
+    attempt: int
+    refund_reference: str
+    amount: Money
+    settled: bool
+    reason: str = ""
 
 
 @command("refund.retry", stream="account_id")
@@ -225,18 +270,20 @@ class MarkRefundMade(Command):
 
 class Account(Aggregate, category="finance"):
     """What came in, by provider and reference, and the refunds of it. Nothing is kept that isn't a sum of these: never
-    more goes back of a receipt than was received, less what has gone back, is under way or was moved.
+    more goes back of a receipt than was received, less what has gone back, is under way or was moved. `settled_as` has
+    the refund that was settled under a name of the provider's, by receipt and that name.
     """
 
     order_id: UUID | None
     receipts: dict[str, Receipt]
     moved: dict[str, Money]
     refunds: dict[UUID, Refund]
+    settled_as: dict[tuple[str, str], UUID]
 
     def __init__(self, stream_id: UUID) -> None:
         super().__init__(stream_id)
         self.order_id = None
-        self.receipts, self.moved, self.refunds = {}, {}, {}
+        self.receipts, self.moved, self.refunds, self.settled_as = {}, {}, {}, {}
 
     def left(self, key: str) -> Money:
         """What of a receipt could still go back."""
@@ -245,6 +292,11 @@ class Account(Aggregate, category="finance"):
             if refund.receipt == key and refund.status is not RefundStatus.FAILED:
                 left += refund.amount * -1
         return left + self.moved[key] * -1 if key in self.moved else left
+
+    def left_in(self, currency: str) -> Money:
+        """What of all that came in this currency could still go back."""
+        left = (self.left(key) for key in self.receipts)
+        return sum((each for each in left if each.currency == currency), Money(Decimal(0), currency))
 
     @handles(BookPayment, creates=None)
     def book(self, command: BookPayment, facts: Facts) -> None:
@@ -285,13 +337,17 @@ class Account(Aggregate, category="finance"):
         key = receipt_key(command)
         if key not in self.receipts:
             raise PaymentNotReceived
-        self._ask_back(key, command.amount, command.reason)
+        amount = min(command.amount, self.left(key)) if command.at_most else command.amount
+        if amount.amount or not command.at_most:
+            self._ask_back(key, amount, command.reason)
 
     @handles(ReturnEverything)
     def return_everything(self, command: ReturnEverything, facts: Facts) -> None:
         """What is kept is kept of the receipts that came first."""
         keep = command.keep
         for key in self.receipts:
+            if command.only is not None and key not in command.only:
+                continue
             left = self.left(key)
             if keep is not None and left.currency == keep.currency:
                 kept = min(keep, left)
@@ -301,13 +357,19 @@ class Account(Aggregate, category="finance"):
 
     @handles(SettleRefund)
     def settle(self, command: SettleRefund, facts: Facts) -> None:
-        if self._refund(command.refund_id).status is not RefundStatus.REQUESTED:
+        """The provider may have reported it before it has answered, and that the money came back since."""
+        refund = self._refund(command.refund_id)
+        if self.settled_as.get((refund.receipt, command.refund_reference)) == command.refund_id:
+            return
+        if refund.status is not RefundStatus.REQUESTED:
             raise RefundNotUnderWay
         self._settle(command.refund_id, command.refund_reference, by_hand=False)
 
     @handles(FailRefund)
     def fail(self, command: FailRefund, facts: Facts) -> None:
         refund = self._refund(command.refund_id)
+        if refund.status is RefundStatus.FAILED:
+            return
         if refund.status is not RefundStatus.REQUESTED:
             raise RefundNotUnderWay
         self.record(
@@ -315,6 +377,14 @@ class Account(Aggregate, category="finance"):
                 **self._of(command.refund_id), **self._receipt(refund.receipt, refund.amount), reason=command.reason
             )
         )
+
+    @handles(ReportRefund)
+    def report(self, command: ReportRefund, facts: Facts) -> None:
+        """The same may be reported again, in any order, and beside the answer that the provider gave when asked."""
+        if command.refund_id is None:
+            self._made_there(command)
+        else:
+            self._reported(command.refund_id, command)
 
     @handles(RetryRefund)
     def retry(self, command: RetryRefund, facts: Facts) -> None:
@@ -354,10 +424,18 @@ class Account(Aggregate, category="finance"):
 
     @on(RefundSettled)
     def _refund_settled(self, event: RefundSettled) -> None:
+        named: dict[str, Any] = {"refund_reference": event.refund_reference, "by_hand": event.by_hand}
+        self.refunds[event.refund_id] = msgspec.structs.replace(self.refunds[event.refund_id], **named)
         self._now(event.refund_id, RefundStatus.SETTLED)
+        if event.refund_reference:
+            self.settled_as[receipt_key(event), event.refund_reference] = event.refund_id
 
     @on(RefundFailed)
     def _refund_failed(self, event: RefundFailed) -> None:
+        self._now(event.refund_id, RefundStatus.FAILED)
+
+    @on(RefundReversed)
+    def _refund_reversed(self, event: RefundReversed) -> None:
         self._now(event.refund_id, RefundStatus.FAILED)
 
     def _keep(self, event: PaymentReceived | PaymentMovedIn) -> None:
@@ -381,11 +459,62 @@ class Account(Aggregate, category="finance"):
                 )
             )
 
-    def _ask_back(self, key: str, amount: Money, reason: str, refund_id: UUID | None = None, attempt: int = 1) -> None:
+    def _reported(self, refund_id: UUID, command: ReportRefund) -> None:
+        """One that failed may have been settled before, and what was reported first may come last: it has failed. What
+        the provider says of one that was made in another way changes nothing.
+        """
+        refund = self._refund(refund_id)
+        if command.attempt < refund.attempt or refund.status is RefundStatus.FAILED:
+            return
+        if refund.status is RefundStatus.SETTLED:
+            if not command.settled and not refund.by_hand:
+                self._reverse(refund_id, command.reason)
+        elif command.settled:
+            self._settle(refund_id, command.refund_reference, by_hand=False)
+        else:
+            failed = {**self._of(refund_id), **self._receipt(refund.receipt, refund.amount)}
+            self.record(RefundFailed(**failed, reason=command.reason))
+
+    def _made_there(self, command: ReportRefund) -> None:
+        key = receipt_key(command)
+        if key not in self.receipts:
+            raise PaymentNotReceived
+        if (known := self.settled_as.get((key, command.refund_reference))) is not None:
+            refund = self.refunds[known]
+            stands = refund.status is RefundStatus.SETTLED and refund.refund_reference == command.refund_reference
+            if stands and not command.settled:
+                self._reverse(known, command.reason)
+        elif command.settled:
+            refund_id = uuid5(self.id, f"refund/{command.provider}/{command.refund_reference}")
+            self._ask_back(key, command.amount, MADE_THERE, refund_id, made_there=True)
+            self._settle(refund_id, command.refund_reference, by_hand=False)
+
+    def _reverse(self, refund_id: UUID, reason: str) -> None:
+        refund = self._refund(refund_id)
+        self.record(
+            RefundReversed(**self._of(refund_id), **self._receipt(refund.receipt, refund.amount), reason=reason)
+        )
+
+    def _ask_back(
+        self,
+        key: str,
+        amount: Money,
+        reason: str,
+        refund_id: UUID | None = None,
+        attempt: int = 1,
+        *,
+        made_there: bool = False,
+    ) -> None:
         self._must_be_left(key, amount)
         refund_id = refund_id or uuid5(self.id, f"refund/{len(self.refunds) + 1}")
         self.record(
-            RefundRequested(**self._of(refund_id), **self._receipt(key, amount), reason=reason, attempt=attempt)
+            RefundRequested(
+                **self._of(refund_id),
+                **self._receipt(key, amount),
+                reason=reason,
+                attempt=attempt,
+                made_there=made_there,
+            )
         )
 
     def _settle(self, refund_id: UUID, refund_reference: str, *, by_hand: bool) -> None:
@@ -438,7 +567,11 @@ class Referenced(Protocol):
 
 def receipt_key(named: Referenced) -> str:
     """A reference is unique with its provider."""
-    return f"{named.provider}/{named.reference}"
+    return receipt_key_of(named.provider, named.reference)
+
+
+def receipt_key_of(provider: str, reference: str) -> str:
+    return f"{provider}/{reference}"
 
 
 def account_id_of(owner_id: UUID) -> UUID:

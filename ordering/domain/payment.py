@@ -4,17 +4,12 @@ from enum import StrEnum
 from uuid import UUID, uuid5
 
 from eventstore.aggregates import Aggregate, Command, Facts, command, handles, on
-from eventstore.errors import StreamNotFound
 from eventstore.events import Event, event
 from ordering.domain.errors import (
-    MixedCurrencies,
-    OrderNotFound,
-    PaymentAlreadyAssigned,
     PaymentNotRefundable,
     PaymentReferenceDiffers,
     PaymentReferenceTaken,
 )
-from ordering.domain.order import Order
 from ordering.domain.values import Money
 
 UNMATCHED = UUID("b3c0a3c4-52a3-5d0c-8a4b-3c8f1f0f9a17")
@@ -245,57 +240,6 @@ class Payment(Aggregate, category="payment"):
     def _refunded(self, event: PaymentRefunded) -> None:
         self.unbooked = {}
         self.status = Status.REFUNDED
-
-
-class UnmatchedPayment(Aggregate, category="unmatched-payment"):
-    """Money that a provider has received for nothing that is known here, until somebody assigns it to an order."""
-
-    provider: str
-    reference: str
-    amount: Money
-    order_id: UUID | None
-
-    @handles(KeepUnmatched, creates=None)
-    def keep(self, command: KeepUnmatched, facts: Facts) -> None:
-        if self.exists:
-            if self.amount != command.amount:
-                raise PaymentReferenceDiffers
-            return
-        claim_reference(self, command.provider, command.reference)
-        self.record(
-            PaymentUnmatched(
-                payment_id=self.id, provider=command.provider, reference=command.reference, amount=command.amount
-            )
-        )
-
-    @handles(AssignPayment)
-    def assign(self, command: AssignPayment, facts: Facts) -> None:
-        if self.order_id is not None:
-            raise PaymentAlreadyAssigned
-        try:
-            order = facts.look_up(Order, command.order_id)
-        except StreamNotFound:
-            raise OrderNotFound from None
-        if order.total.currency != self.amount.currency:
-            raise MixedCurrencies
-        self.record(
-            PaymentAssigned(
-                payment_id=self.id,
-                order_id=command.order_id,
-                provider=self.provider,
-                reference=self.reference,
-                amount=self.amount,
-            )
-        )
-
-    @on(PaymentUnmatched)
-    def _unmatched(self, event: PaymentUnmatched) -> None:
-        self.provider, self.reference, self.amount = event.provider, event.reference, event.amount
-        self.order_id = None
-
-    @on(PaymentAssigned)
-    def _assigned(self, event: PaymentAssigned) -> None:
-        self.order_id = event.order_id
 
 
 def claim_reference(payment: Aggregate, provider: str, reference: str) -> None:

@@ -98,15 +98,15 @@ class CancellationRule(msgspec.Struct, frozen=True):
                 return BEGINNING
 
     def fee(self, total: Money, seats: int, held: Money) -> Money:
-        """What is kept of an order that costs `total`, with so many seats that cost something; never more than is
-        `held` of its money. A share is rounded to the decimals of the currency, half a unit up.
+        """What is kept of an order that costs `total`, with so many seats that cost something: never more than it
+        costs, nor than is `held` of its money. A share is rounded to the decimals of the currency, half a unit up.
         """
         fee = total.share(self.percent)
         if self.fixed is not None:
             fee += self.fixed
         if self.per_seat is not None:
             fee += self.per_seat * seats
-        return max(min(fee, held), total * 0)
+        return max(min(fee, held, total), total * 0)
 
 
 AT_NO_COST = CancellationRule(until=CancellableUntil.ALWAYS)

@@ -5,6 +5,12 @@ from typing import Any
 from eventstore.codec import upcaster
 
 
+@upcaster("customer.registered", 1)
+def all_customers_were_greeted(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 is from before customers were imported."""
+    return {**data, "welcome": True}
+
+
 @upcaster("conference.scheduled", 1)
 def sales_close_at_the_start(data: dict[str, Any]) -> dict[str, Any]:
     """Version 1 knew no end of sales: seats were sold until the conference began."""
@@ -35,10 +41,22 @@ def orders_had_no_grace(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "grace": 0}
 
 
+@upcaster("order.placed", 2)
+def orders_named_no_provider(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 is from before conferences had payment providers: all orders were paid by that of the site."""
+    return {**data, "provider": ""}
+
+
 @upcaster("order.cancelled", 1)
 def cancelling_cost_nothing(data: dict[str, Any]) -> dict[str, Any]:
     """Version 1 is from before conferences had rules of cancellation."""
     return {**data, "fee": None}
+
+
+@upcaster("refund.requested", 1)
+def all_refunds_were_asked_for(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 is from before refunds that are made at the provider were recorded."""
+    return {**data, "made_there": False}
 
 
 @upcaster("payment.accepted", 1)

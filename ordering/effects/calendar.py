@@ -5,7 +5,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from icalendar import Calendar, Event
 
 from ordering.domain.conference import ConferenceSeats
 
@@ -19,6 +18,9 @@ def conference_of_order(conference: ConferenceSeats, *, order_id: UUID, number: 
 
     `at` is when the file was asked for. A conference has no end that is known, so the entry has none.
     """
+    # It takes long to load, and most processes send no mail.
+    from icalendar import Calendar, Event
+
     entry = Event()
     entry.add("uid", f"{order_id}@{settings.MAIL_DOMAIN}")
     entry.add("dtstamp", at)

@@ -6,7 +6,13 @@ from ordering.pages.links import profile_url
 from sagas.effects.effect import AT_LEAST_ONCE, effect
 
 
-@effect("mail.welcome", on=CustomerRegistered, after=["customer-profiles"], delivery=AT_LEAST_ONCE, retries=8)
+def wanted(event: CustomerRegistered) -> bool:
+    return event.welcome
+
+
+@effect(
+    "mail.welcome", on=CustomerRegistered, when=wanted, after=["customer-profiles"], delivery=AT_LEAST_ONCE, retries=8
+)
 def send_welcome(event: CustomerRegistered, meta: Meta) -> MailSent:
     """Greet a new customer, once the profile that the mail speaks of can be read."""
     mail.send(

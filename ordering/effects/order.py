@@ -1,3 +1,5 @@
+from uuid import UUID
+
 from eventstore.events import Meta
 from ordering.domain.mail import MailSent
 from ordering.domain.order import (
@@ -10,10 +12,11 @@ from ordering.domain.order import (
     OrderStatusMailRequested,
     Status,
 )
+from ordering.domain.order_changes import QuantitiesChanged, QuantityChangeLapsed, QuantityChangeRefused
 from ordering.domain.payment import PaymentRequested
-from ordering.domain.values import payment_id_of
+from ordering.domain.values import Money
 from ordering.effects import calendar, mail, order_mail
-from ordering.providers import registry
+from ordering.providers import paying
 from ordering.providers.provider import Instructions
 from sagas.effects.effect import AT_LEAST_ONCE, effect
 from sagas.errors import PermanentFailure
@@ -21,27 +24,29 @@ from sagas.errors import PermanentFailure
 
 @effect("mail.payment-requested", on=PaymentRequested, delivery=AT_LEAST_ONCE, retries=8)
 def send_request(event: PaymentRequested, meta: Meta) -> MailSent | None:
-    """Tell the customer how to pay: that the order has arrived or, after a part of the money has, what is still due.
-    Nobody is asked to pay for an order that has ended by then.
+    """Tell the customer how to pay: that the order has arrived, that it was reopened or, where a part of the money is
+    there or the order was changed, what is still due. Nobody is asked to pay for what has ended by then.
     """
     order = send_request.look_up(Order, event.order_id, meta)
-    if order.status is not Status.PLACED:
+    if not order.awaits_payment:
         return None
     return order_mail.send(
         send_request,
         order,
         meta,
-        "order_received" if event.payment_id == payment_id_of(order.id) else "payment_due",
+        order_mail.asking(order, event.payment_id),
         due=event.amount,
-        how=_how_to_pay(event, order.number),
+        how=_how_to_pay(event.provider, event.payment_id, order.number, event.amount),
     )
 
 
 @effect("mail.payment-reminder", on=OrderReminderRequested, delivery=AT_LEAST_ONCE, retries=8)
 def send_reminder(event: OrderReminderRequested, meta: Meta) -> MailSent:
-    """Remind the customer of what is due, and until when."""
+    """Remind the customer of what is due, until when, and how to pay it, if a payment has been asked for."""
     order = send_reminder.look_up(Order, event.order_id, meta)
-    return order_mail.send(send_reminder, order, meta, "payment_reminder", due=order.due)
+    payment = order_mail.newest_payment(send_reminder, order, meta)
+    how = payment and _how_to_pay(payment.provider, payment.id, order.number, order.due)
+    return order_mail.send(send_reminder, order, meta, "payment_reminder", due=order.due, how=how)
 
 
 @effect("mail.order-confirmation", on=OrderConfirmed, delivery=AT_LEAST_ONCE, retries=8)
@@ -80,15 +85,44 @@ def send_cancellation(event: OrderCancelled, meta: Meta) -> MailSent:
     return order_mail.send(send_cancellation, order, meta, "order_cancelled", fee=order.fee, back=back)
 
 
+@effect("mail.order-changed", on=QuantitiesChanged, delivery=AT_LEAST_ONCE, retries=8)
+def send_change(event: QuantitiesChanged, meta: Meta) -> MailSent | None:
+    """Tell the customer which seats a confirmed order has now, and what goes back: what it costs less, or, where it
+    costs the same, what had come for a change before. Of one that waited for its payment tells the mail that asks for
+    what is due, or confirms it.
+    """
+    order = send_change.look_up(Order, event.order_id, meta)
+    if order.status is not Status.CONFIRMED:
+        return None
+    less, back = event.before - event.total, event.due * -1
+    if less.amount:
+        back = min(less, back)
+    return order_mail.send(send_change, order, meta, "order_changed", due=event.due, back=back)
+
+
+@effect("mail.order-change-refused", on=QuantityChangeRefused, delivery=AT_LEAST_ONCE, retries=8)
+def send_change_refusal(event: QuantityChangeRefused, meta: Meta) -> MailSent:
+    """Tell the customer that the seats of a change were gone, and that the order is as it was."""
+    order = send_change_refusal.look_up(Order, event.order_id, meta)
+    return order_mail.send(send_change_refusal, order, meta, "order_change_refused", reason=event.reason)
+
+
+@effect("mail.order-change-lapsed", on=QuantityChangeLapsed, delivery=AT_LEAST_ONCE, retries=8)
+def send_lapse(event: QuantityChangeLapsed, meta: Meta) -> MailSent:
+    """Tell the customer that the time to pay for a change is over, and that the order is as it was."""
+    order = send_lapse.look_up(Order, event.order_id, meta)
+    return order_mail.send(send_lapse, order, meta, "order_change_lapsed", due=event.due)
+
+
 @effect("mail.order-status", on=OrderStatusMailRequested, delivery=AT_LEAST_ONCE, retries=8)
 def send_status(event: OrderStatusMailRequested, meta: Meta) -> MailSent:
     """Tell the customer how the order stood when this was asked for."""
     order = send_status.look_up(Order, event.order_id, meta)
-    return order_mail.send(send_status, order, meta, "order_status")
+    return order_mail.send(send_status, order, meta, "order_status", due=order.due)
 
 
-def _how_to_pay(event: PaymentRequested, number: str) -> Instructions:
-    provider = registry.provider(event.provider)
-    if provider is None:
-        raise PermanentFailure(f"There is no provider by the name of {event.provider!r}.")
-    return provider.start(event.payment_id, order_number=number, amount=event.amount)
+def _how_to_pay(provider: str, payment_id: UUID, number: str, amount: Money) -> Instructions:
+    how = paying.told(provider, payment_id, order_number=number, amount=amount)
+    if how is None:
+        raise PermanentFailure(f"There is no provider by the name of {provider!r}.")
+    return how

@@ -4,15 +4,22 @@ All of it is read from the log, never from a read model, and as it was when the 
 sent again is the same.
 """
 
+from collections.abc import Iterable
+from itertools import count
 from typing import Any, NamedTuple
+from uuid import UUID
 
+from eventstore.errors import StreamNotFound
 from eventstore.events import Meta
-from ordering.domain.conference import ConferenceScheduled, ConferenceSeats, SeatsAdded
+from ordering.domain.conference import ConferenceSeats
 from ordering.domain.conference_changes import ConferenceMoved, ConferenceRenamed, MailNoteChanged, SeatsRenamed
 from ordering.domain.customer import Customer
 from ordering.domain.mail import MailSent
 from ordering.domain.order import Order
-from ordering.domain.values import Money
+from ordering.domain.payment import Payment, further_payment_id
+from ordering.domain.scheduling import ConferenceScheduled
+from ordering.domain.seats import PricedLine, SeatsAdded
+from ordering.domain.values import Money, payment_id_of
 from ordering.effects import mail
 from sagas.effects.effect import Effect
 
@@ -56,17 +63,48 @@ def send(
     return mail.sent(effect, meta)
 
 
+def asking(order: Order, payment_id: UUID) -> str:
+    """The template by which this payment is asked for. Any but the first one is for what is still due, after the order
+    was changed or a part of the money has come, or for all of it where the order was reopened.
+    """
+    if payment_id == payment_id_of(order.id):
+        return "order_received"
+    if order.changed:
+        return "order_change_owed" if order.owed else "order_changed"
+    return "payment_due" if order.held.amount else "order_reopened"
+
+
+def newest_payment(effect: Effect, order: Order, meta: Meta) -> Payment | None:
+    """That which the order was last asked to be paid by; None while none was asked for."""
+    newest = None
+    for number in count():
+        payment_id = further_payment_id(order.id, number) if number else payment_id_of(order.id)
+        try:
+            newest = effect.look_up(Payment, payment_id, meta)
+        except StreamNotFound:
+            # An order that cost nothing, or was paid already, at first has only further ones.
+            if number:
+                return newest
+    return newest
+
+
 def told(order: Order, conference: ConferenceSeats) -> dict[str, Any]:
-    """What the templates may say of any order. `paid` is what has come in and not gone back."""
+    """What the templates may say of any order. `paid` is what has come in and not gone back; `change` the lines and the
+    total of a change that it owes money for.
+    """
+    change = order.owed
     return {
         "number": order.number,
         "status": order.status,
         "expires_at": order.expires_at,
-        "lines": [
-            Seats(conference.seat_types[line.seat_type].name, line.quantity, line.unit_price) for line in order.lines
-        ],
+        "lines": _named(order.lines, conference),
         "total": order.total,
-        "paid": order.total - order.due,
+        "paid": order.held,
+        "change": change and {"lines": _named(change.lines, conference), "total": change.total},
         "conference": conference,
         "note": conference.mail_note,
     }
+
+
+def _named(lines: Iterable[PricedLine], conference: ConferenceSeats) -> list[Seats]:
+    return [Seats(conference.seat_types[line.seat_type].name, line.quantity, line.unit_price) for line in lines]

@@ -2,12 +2,16 @@
 
 from ordering.models.conference import ConferenceSummary
 from ordering.models.customer import CustomerAccount, CustomerProfile
+from ordering.models.demographics import BirthYear
 from ordering.models.finance import Excess, FailedRefund, UnmatchedMoney
+from ordering.models.inquiry import Inquiry
 from ordering.models.journal import FinanceAccount, JournalEntry
 from ordering.models.order import OrderSummary
 from ordering.models.payment import ConferenceSales, DailySales
+from ordering.models.statement import StatementFile
 
 __all__ = [
+    "BirthYear",
     "ConferenceSales",
     "ConferenceSummary",
     "CustomerAccount",
@@ -16,7 +20,9 @@ __all__ = [
     "Excess",
     "FailedRefund",
     "FinanceAccount",
+    "Inquiry",
     "JournalEntry",
     "OrderSummary",
+    "StatementFile",
     "UnmatchedMoney",
 ]

@@ -39,6 +39,12 @@ class ConferenceSummary(ReadModel):
         db_default={},
         help_text="until, hours, moment, fixed, percent, per_seat; empty like `payment_terms`",
     )
+    providers = models.JSONField(
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="the payment providers of its orders, the usual one first; empty for that of the site",
+    )
     max_per_customer = models.IntegerField(null=True, blank=True, help_text="seats, over all orders")
     seat_types = models.JSONField(
         default=dict, help_text="by code: name, price, capacity, its limits, pools, taken, held, available"

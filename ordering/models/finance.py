@@ -9,7 +9,7 @@ class UnmatchedMoney(ReadModel):
     payment_id = models.UUIDField(primary_key=True)
     provider = models.TextField()
     reference = models.TextField()
-    amount = models.DecimalField(max_digits=22, decimal_places=4)
+    amount = models.DecimalField(max_digits=22, decimal_places=4, default=0)
     currency = models.CharField(max_length=3)
     received_at = models.DateTimeField()
 
@@ -44,7 +44,7 @@ class Excess(ReadModel):
 
 
 class FailedRefund(ReadModel):
-    """A refund that the provider refused, until it is tried again or made by hand."""
+    """A refund that the provider refused or that only staff can make, until it is tried again or made by hand."""
 
     refund_id = models.UUIDField(primary_key=True)
     account_id = models.UUIDField()

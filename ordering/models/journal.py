@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q, Sum
 from django.db.models.functions import TruncDate
 
+from ordering.domain.finance import RefundReversed
 from ordering.domain.values import Money
 from projections.models import ReadModel
 
@@ -24,7 +25,10 @@ class FinanceAccount(ReadModel):
     account_id = models.UUIDField(primary_key=True)
     order_id = models.UUIDField(null=True, blank=True)
     conference_id = models.UUIDField(null=True, blank=True)
-    total = models.DecimalField(max_digits=22, decimal_places=4, default=0)
+    total = models.DecimalField(max_digits=22, decimal_places=4, default=0, help_text="what it cost when it was placed")
+    prices = models.JSONField(
+        default=list, db_default=[], help_text="position and amount: what the order costs since its seats were changed"
+    )
     currency = models.CharField(max_length=3, blank=True, default="")
     sales = models.JSONField(default=list, help_text="positions at which the order was confirmed, cancelled and so on")
     fees = models.JSONField(
@@ -41,10 +45,10 @@ class FinanceAccount(ReadModel):
     def __str__(self) -> str:
         return str(self.account_id)
 
-    @property
-    def price(self) -> Money:
-        """What the order costs."""
-        return Money(self.total, self.currency)
+    def price_before(self, position: int) -> Money:
+        """What the order cost before the event at this position."""
+        changed = [Decimal(amount) for at, amount in self.prices if at < position]
+        return Money(changed[-1] if changed else self.total, self.currency)
 
     def is_sold(self, position: int) -> bool:
         """Whether the order was confirmed, and not cancelled, before the event at this position."""
@@ -81,19 +85,24 @@ class Entries(models.QuerySet["JournalEntry"]):
         return sums.annotate(balance=F("debits") - F("credits"))
 
     def days(self, conference_id: UUID, time_zone: str) -> models.QuerySet["JournalEntry", Any]:
-        """By day of the zone and currency, the last day first: what came in and went back, what was earned, and how
-        often entries were made.
+        """By day of the zone and currency, the last day first: what came in and went back, what was earned, and what
+        was kept. Money that nobody knew came in on the day on which it was assigned to an order of the conference. What
+        had gone back and came back is less that went back.
         """
         account = JournalEntry.Account
         of_conference = self.filter(conference_id=conference_id)
         by_day = of_conference.annotate(day=TruncDate("recorded_at", tzinfo=ZoneInfo(time_zone)))
-        held, revenue, fees = (Q(account=each) for each in (account.PROVIDER, account.REVENUE, account.FEES))
+        held, moving, revenue, fees = (
+            Q(account=each) for each in (account.PROVIDER, account.MOVING, account.REVENUE, account.FEES)
+        )
+        again = Q(event=RefundReversed.stored)
+        assigned = Sum(F("debit") - F("credit"), filter=moving, default=0)
         return (
             by_day.order_by("-day", "currency")
             .values("day", "currency")
             .annotate(
-                received=Sum("debit", filter=held, default=0),
-                returned=Sum("credit", filter=held, default=0),
+                received=Sum("debit", filter=held & ~again, default=0) + assigned,
+                returned=Sum("credit", filter=held, default=0) - Sum("debit", filter=held & again, default=0),
                 earned=Sum(F("credit") - F("debit"), filter=revenue, default=0),
                 fees=Sum(F("credit") - F("debit"), filter=fees, default=0),
             )

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Count, Sum, Value
+from django.db.models import Count, Q, Sum, Value
 
 from projections.models import ReadModel
 
@@ -56,6 +56,11 @@ class OrderSummary(ReadModel):
     status = models.TextField(choices=Status)
     lines = models.JSONField()
     total = models.DecimalField(max_digits=22, decimal_places=4)
+    change = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="lines and total of a change that a confirmed order owes money for, and what has to come in",
+    )
     currency = models.CharField(max_length=3)
     placed_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -77,6 +82,12 @@ class OrderSummary(ReadModel):
         db_default=0,
         help_text="what is kept of its money, if it is cancelled",
     )
+    provider = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        help_text="the payment provider that it names; empty for that of the site",
+    )
     version = models.IntegerField(help_text="of the order's stream")
 
     objects = Orders()
@@ -88,6 +99,7 @@ class OrderSummary(ReadModel):
             ("request_status_mail", "Can ask for mails that say how an order stands"),
             ("export_orders", "Can export orders as CSV"),
             ("cancel_order", "Can cancel orders"),
+            ("change_quantities", "Can change the quantities of orders"),
             ("extend_order", "Can give orders more time, and reopen those that have ended"),
             ("record_payment", "Can record payments that arrived in another way"),
             ("refund_payment", "Can give payments back, and see to refunds that failed"),
@@ -98,6 +110,7 @@ class OrderSummary(ReadModel):
             models.Index(fields=["conference_id", "-placed_at", "-order_id"], name="ordering_order_conference"),
             models.Index(fields=["status", "-placed_at", "-order_id"], name="ordering_order_status"),
             models.Index(fields=["number"], name="ordering_order_number"),
+            models.Index(fields=["expires_at"], condition=Q(due__gt=0), name="ordering_order_owing"),
             GinIndex(fields=["payments"], opclasses=["jsonb_path_ops"], name="ordering_order_payments"),
         ]
 

@@ -10,6 +10,7 @@ from django.core.signing import Signer, TimestampSigner, b62_encode
 from django.urls import reverse
 
 SALT = "ordering.pages.profile"
+PAYMENT_SALT, SANDBOX_SALT = "ordering.pages.payment", "ordering.pages.sandbox"
 SEPARATOR = "."
 
 
@@ -27,9 +28,30 @@ def profile_token(customer_id: UUID, since: datetime | None = None) -> str:
 
     With a time `since` when it is good the token is the same whenever it is made.
     """
-    value = urlsafe_b64encode(customer_id.bytes).decode().rstrip("=")
+    value = _encoded(customer_id)
     moment = since.timestamp() if since else time.time()
     return Signer(salt=SALT, sep=SEPARATOR).sign(f"{value}{SEPARATOR}{b62_encode(int(moment))}")
+
+
+def payment_url(payment_id: UUID) -> str:
+    """The address of the page that says how a payment is made, or leads to where."""
+    path = reverse("payment", urlconf="ordering.pages.urls", args=[payment_token(payment_id)])
+    return f"{settings.BASE_URL}{path}"
+
+
+def payment_token(payment_id: UUID, salt: str = PAYMENT_SALT) -> str:
+    """It is good for as long as there is something to pay."""
+    return Signer(salt=salt, sep=SEPARATOR).sign(_encoded(payment_id))
+
+
+def payment_of(token: str, salt: str = PAYMENT_SALT) -> UUID:
+    """Raises `BadSignature`."""
+    return _decoded(Signer(salt=salt, sep=SEPARATOR).unsign(token))
+
+
+def sandbox_path(payment_id: UUID) -> str:
+    """The page of the sandbox where one plays the customer who makes this payment."""
+    return reverse("sandbox", urlconf="ordering.pages.urls", args=[payment_token(payment_id, SANDBOX_SALT)])
 
 
 def customer_of(token: str) -> UUID:
@@ -37,4 +59,12 @@ def customer_of(token: str) -> UUID:
     days = settings.PROFILE_LINK_DAYS
     signer = TimestampSigner(salt=SALT, sep=SEPARATOR)
     value = signer.unsign(token, max_age=timedelta(days=days) if days else None)
+    return _decoded(value)
+
+
+def _encoded(value: UUID) -> str:
+    return urlsafe_b64encode(value.bytes).decode().rstrip("=")
+
+
+def _decoded(value: str) -> UUID:
     return UUID(bytes=urlsafe_b64decode(f"{value}=="))

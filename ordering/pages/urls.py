@@ -2,8 +2,12 @@
 
 from django.urls import path
 
+from ordering.pages.payment import payment
 from ordering.pages.profile import profile
+from ordering.pages.sandbox import sandbox
 
 urlpatterns = [
+    path("pay/<str:token>", payment, name="payment"),
+    path("sandbox/<str:token>", sandbox, name="sandbox"),
     path("profile/<str:token>", profile, name="profile"),
 ]

@@ -6,15 +6,6 @@ from typing import Any
 import msgspec
 
 from eventstore.events import Meta
-from ordering.domain.conference import (
-    ConferenceScheduled,
-    Line,
-    PricedLine,
-    SeatsAdded,
-    SeatsReleased,
-    SeatsReserved,
-    SeatsSold,
-)
 from ordering.domain.conference_changes import (
     CancellationRuleChanged,
     ConferenceCancelled,
@@ -28,6 +19,7 @@ from ordering.domain.conference_changes import (
     PoolCapacityChanged,
     PoolRenamed,
     PoolsAssigned,
+    ProvidersChanged,
     SalesClosed,
     SalesReopened,
     SalesWindowChanged,
@@ -37,6 +29,17 @@ from ordering.domain.conference_changes import (
     SeatsRenamed,
     SeatsRepriced,
 )
+from ordering.domain.scheduling import ConferenceScheduled
+from ordering.domain.seats import (
+    Line,
+    PricedLine,
+    SeatsAdded,
+    SeatsChanged,
+    SeatsReleased,
+    SeatsReserved,
+    SeatsSold,
+    difference,
+)
 from ordering.models import ConferenceSummary
 from ordering.models.conference import COUNTS, counted
 from projections.projection import SYNC, Projection, on
@@ -44,7 +47,7 @@ from projections.projection import SYNC, Projection, on
 Status = ConferenceSummary.Status
 
 
-class SeatAvailability(Projection[ConferenceSummary], name="seat-availability", version=2, mode=SYNC):
+class SeatAvailability(Projection[ConferenceSummary], name="seat-availability", version=3, mode=SYNC):
     model = ConferenceSummary
 
     @on(ConferenceScheduled, key="conference_id")
@@ -128,6 +131,11 @@ class SeatAvailability(Projection[ConferenceSummary], name="seat-availability", 
         row.max_per_customer = event.max_per_customer
         self._terms_changed(row, meta)
 
+    @on(ProvidersChanged, key="conference_id")
+    def providers_changed(self, row: ConferenceSummary, event: ProvidersChanged, meta: Meta) -> None:
+        row.providers = list(event.providers)
+        self._terms_changed(row, meta)
+
     @on(SeatCapacityChanged, key="conference_id")
     def capacity_changed(self, row: ConferenceSummary, event: SeatCapacityChanged, meta: Meta) -> None:
         seat_type = counted(row.seat_types[event.seat_type])
@@ -187,6 +195,11 @@ class SeatAvailability(Projection[ConferenceSummary], name="seat-availability", 
     @on(SeatsReleased, key="conference_id")
     def released(self, row: ConferenceSummary, event: SeatsReleased, meta: Meta) -> None:
         self._count(row, event.lines, taken=-1)
+        row.version = meta.version
+
+    @on(SeatsChanged, key="conference_id")
+    def seats_changed(self, row: ConferenceSummary, event: SeatsChanged, meta: Meta) -> None:
+        self._count(row, difference(event.before, event.lines), taken=+1)
         row.version = meta.version
 
     def _terms_changed(self, row: ConferenceSummary, meta: Meta) -> None:

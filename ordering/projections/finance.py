@@ -4,14 +4,15 @@ from decimal import Decimal
 from uuid import UUID
 
 from eventstore.events import Meta
-from ordering.domain.finance import RefundFailed, RefundRequested, RefundSettled
-from ordering.domain.order import PaymentCredited, RefundDebited
+from ordering.domain.finance import RefundFailed, RefundRequested, RefundReversed, RefundSettled
+from ordering.domain.order import PaymentCredited, RefundDebited, RefundRecredited
+from ordering.domain.order_changes import QuantitiesChanged, QuantityChangeLapsed, QuantityChangeOwed
 from ordering.domain.payment import PaymentAssigned, PaymentUnmatched
 from ordering.models import Excess, FailedRefund, UnmatchedMoney
 from projections.projection import ASYNC, DELETE, Outcome, Projection, on
 
 
-def of_nobody(event: RefundSettled, meta: Meta) -> tuple[UUID, ...]:
+def of_nobody(event: RefundSettled | RefundReversed, meta: Meta) -> tuple[UUID, ...]:
     return (event.payment_id,) if event.order_id is None else ()
 
 
@@ -19,7 +20,7 @@ def order_of(event: RefundRequested | RefundFailed, meta: Meta) -> tuple[UUID, .
     return () if event.order_id is None else (event.order_id,)
 
 
-class UnmatchedPayments(Projection[UnmatchedMoney], name="unmatched-payments", version=1, mode=ASYNC):
+class UnmatchedPayments(Projection[UnmatchedMoney], name="unmatched-payments", version=2, mode=ASYNC):
     model = UnmatchedMoney
 
     @on(PaymentUnmatched, key="payment_id")
@@ -36,8 +37,14 @@ class UnmatchedPayments(Projection[UnmatchedMoney], name="unmatched-payments", v
         row.amount -= event.amount.amount
         return None if row.amount > 0 else DELETE
 
+    @on(RefundReversed, key=of_nobody)
+    def came_back(self, row: UnmatchedMoney, event: RefundReversed, meta: Meta) -> None:
+        row.provider, row.reference, row.currency = event.provider, event.reference, event.amount.currency
+        row.amount += event.amount.amount
+        row.received_at = meta.recorded_at
 
-class ExcessOfOrders(Projection[Excess], name="excess", version=1, mode=ASYNC):
+
+class ExcessOfOrders(Projection[Excess], name="excess", version=4, mode=ASYNC):
     """A row is there while something was paid above, or is under way; an ordinary order leaves none."""
 
     model = Excess
@@ -50,6 +57,26 @@ class ExcessOfOrders(Projection[Excess], name="excess", version=1, mode=ASYNC):
     @on(RefundDebited, key="order_id")
     def debited(self, row: Excess, event: RefundDebited, meta: Meta) -> Outcome | None:
         row.under_way.pop(str(event.refund_id), None)
+        row.paid_above, row.currency, row.since = -event.due.amount, event.due.currency, meta.recorded_at
+        return self._reckon(row)
+
+    @on(RefundRecredited, key="order_id")
+    def recredited(self, row: Excess, event: RefundRecredited, meta: Meta) -> Outcome | None:
+        row.paid_above, row.currency, row.since = -event.due.amount, event.due.currency, meta.recorded_at
+        return self._reckon(row)
+
+    @on(QuantitiesChanged, key="order_id")
+    def quantities_changed(self, row: Excess, event: QuantitiesChanged, meta: Meta) -> Outcome | None:
+        row.paid_above, row.currency, row.since = -event.due.amount, event.due.currency, meta.recorded_at
+        return self._reckon(row)
+
+    @on(QuantityChangeOwed, key="order_id")
+    def change_owed(self, row: Excess, event: QuantityChangeOwed, meta: Meta) -> Outcome | None:
+        row.paid_above, row.currency, row.since = -event.due.amount, event.due.currency, meta.recorded_at
+        return self._reckon(row)
+
+    @on(QuantityChangeLapsed, key="order_id")
+    def change_lapsed(self, row: Excess, event: QuantityChangeLapsed, meta: Meta) -> Outcome | None:
         row.paid_above, row.currency, row.since = -event.due.amount, event.due.currency, meta.recorded_at
         return self._reckon(row)
 
@@ -70,14 +97,16 @@ class ExcessOfOrders(Projection[Excess], name="excess", version=1, mode=ASYNC):
         return None if row.paid_above > 0 or row.under_way else DELETE
 
 
-class FailedRefunds(Projection[FailedRefund], name="failed-refunds", version=1, mode=ASYNC):
+class FailedRefunds(Projection[FailedRefund], name="failed-refunds", version=2, mode=ASYNC):
     model = FailedRefund
 
     @on(RefundFailed, key="refund_id")
     def failed(self, row: FailedRefund, event: RefundFailed, meta: Meta) -> None:
-        row.account_id, row.order_id, row.payment_id = event.account_id, event.order_id, event.payment_id
-        row.provider, row.reference, row.reason = event.provider, event.reference, event.reason
-        row.amount, row.currency, row.failed_at = event.amount.amount, event.amount.currency, meta.recorded_at
+        self._list(row, event, meta)
+
+    @on(RefundReversed, key="refund_id")
+    def reversed(self, row: FailedRefund, event: RefundReversed, meta: Meta) -> None:
+        self._list(row, event, meta)
 
     @on(RefundRequested, key="refund_id")
     def tried_again(self, row: FailedRefund, event: RefundRequested, meta: Meta) -> Outcome:
@@ -86,3 +115,8 @@ class FailedRefunds(Projection[FailedRefund], name="failed-refunds", version=1, 
     @on(RefundSettled, key="refund_id")
     def settled(self, row: FailedRefund, event: RefundSettled, meta: Meta) -> Outcome:
         return DELETE
+
+    def _list(self, row: FailedRefund, event: RefundFailed | RefundReversed, meta: Meta) -> None:
+        row.account_id, row.order_id, row.payment_id = event.account_id, event.order_id, event.payment_id
+        row.provider, row.reference, row.reason = event.provider, event.reference, event.reason
+        row.amount, row.currency, row.failed_at = event.amount.amount, event.amount.currency, meta.recorded_at

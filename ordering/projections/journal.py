@@ -18,10 +18,12 @@ from ordering.domain.finance import (
     PaymentReceived,
     RefundFailed,
     RefundRequested,
+    RefundReversed,
     RefundSettled,
     account_id_of,
 )
 from ordering.domain.order import OrderCancelled, OrderConfirmed, OrderPlaced, OrderReopened
+from ordering.domain.order_changes import QuantitiesChanged
 from ordering.domain.payment import PaymentAccepted, PaymentRefunded
 from ordering.domain.values import Money
 from ordering.models import FinanceAccount, JournalEntry
@@ -94,7 +96,7 @@ def sides_before_finance(event: PaymentAccepted, meta: Meta) -> tuple[int, ...]:
     return () if event.provider else both_sides(event, meta)
 
 
-class FinanceAccounts(Projection[FinanceAccount], name="finance-accounts", version=1, mode=ASYNC):
+class FinanceAccounts(Projection[FinanceAccount], name="finance-accounts", version=3, mode=ASYNC):
     """An account is there from its order on, and one of money that nobody knows as soon as a refund of it failed."""
 
     model = FinanceAccount
@@ -120,16 +122,27 @@ class FinanceAccounts(Projection[FinanceAccount], name="finance-accounts", versi
     def reopened(self, row: FinanceAccount, event: OrderReopened, meta: Meta) -> None:
         row.fees.append([meta.position, "0"])
 
+    @on(QuantitiesChanged, key=account_of_order_alone)
+    def quantities_changed(self, row: FinanceAccount, event: QuantitiesChanged, meta: Meta) -> None:
+        row.prices.append([meta.position, str(event.total.amount)])
+
     @on(RefundFailed, key="account_id")
     def refund_failed(self, row: FinanceAccount, event: RefundFailed, meta: Meta) -> None:
         row.failures.setdefault(str(event.refund_id), []).append(meta.position)
+
+    @on(RefundReversed, key="account_id")
+    def refund_reversed(self, row: FinanceAccount, event: RefundReversed, meta: Meta) -> None:
+        """One that was made by hand after it failed counts as failed already."""
+        failures = row.failures.setdefault(str(event.refund_id), [])
+        if not row.has_failed(event.refund_id, meta.position):
+            failures.append(meta.position)
 
     @on(RefundRequested, key=account_if_tried_again)
     def refund_tried_again(self, row: FinanceAccount, event: RefundRequested, meta: Meta) -> None:
         row.failures[str(event.refund_id)].append(meta.position)
 
 
-class Journal(Projection[JournalEntry], name="journal", version=1, mode=ASYNC, uses=["finance-accounts"]):
+class Journal(Projection[JournalEntry], name="journal", version=4, mode=ASYNC, uses=["finance-accounts"]):
     """Each handler says what is debited and what is credited. An event names as many entries as it can make; those that
     it doesn't make leave no row.
     """
@@ -197,11 +210,23 @@ class Journal(Projection[JournalEntry], name="journal", version=1, mode=ASYNC, u
             row, event.order_id, meta, account, Transfer(event.amount, debit=source, credit=held(event.provider))
         )
 
+    @on(RefundReversed, key=both_sides, look_up=(FinanceAccount, "account_id"))
+    def refund_reversed(
+        self, row: JournalEntry, event: RefundReversed, meta: Meta, account: FinanceAccount | None
+    ) -> Outcome | None:
+        return self._enter(
+            row,
+            event.order_id,
+            meta,
+            account,
+            Transfer(event.amount, debit=held(event.provider), credit=owed(event.order_id)),
+        )
+
     @on(OrderConfirmed, key=both_sides, look_up=(FinanceAccount, account_of_order))
     def confirmed(
         self, row: JournalEntry, event: OrderConfirmed, meta: Meta, account: FinanceAccount | None
     ) -> Outcome | None:
-        price = known(account).price
+        price = known(account).price_before(meta.position)
         return self._enter(row, event.order_id, meta, account, Transfer(price, debit=CUSTOMERS, credit=REVENUE))
 
     @on(OrderCancelled, key=both_sides_twice, look_up=(FinanceAccount, account_of_order))
@@ -210,8 +235,9 @@ class Journal(Projection[JournalEntry], name="journal", version=1, mode=ASYNC, u
     ) -> Outcome | None:
         """What was earned by an order that had been confirmed is owed again, but for what is kept of it."""
         order = known(account)
-        nothing = order.price * 0
-        earned = order.price if order.is_sold(meta.position) else nothing
+        price = order.price_before(meta.position)
+        nothing = price * 0
+        earned = price if order.is_sold(meta.position) else nothing
         return self._enter(
             row,
             event.order_id,
@@ -228,6 +254,21 @@ class Journal(Projection[JournalEntry], name="journal", version=1, mode=ASYNC, u
         """What was kept counts for the order again."""
         kept = known(account).fee_before(meta.position)
         return self._enter(row, event.order_id, meta, account, Transfer(kept, debit=FEES, credit=CUSTOMERS))
+
+    @on(QuantitiesChanged, key=both_sides, look_up=(FinanceAccount, account_of_order))
+    def quantities_changed(
+        self, row: JournalEntry, event: QuantitiesChanged, meta: Meta, account: FinanceAccount | None
+    ) -> Outcome | None:
+        """What a confirmed order no longer costs was not earned, and what it costs more is. One that isn't confirmed
+        has earned nothing yet.
+        """
+        more = event.total - event.before
+        if not known(account).is_sold(meta.position):
+            more *= 0
+        earned = Transfer(more, debit=CUSTOMERS, credit=REVENUE)
+        if more.amount < 0:
+            earned = Transfer(more * -1, debit=REVENUE, credit=CUSTOMERS)
+        return self._enter(row, event.order_id, meta, account, earned)
 
     def _enter(
         self, row: JournalEntry, order_id: UUID | None, meta: Meta, account: FinanceAccount | None, *transfers: Transfer

@@ -8,7 +8,14 @@ from uuid import UUID
 import msgspec
 
 from eventstore.events import Meta
-from ordering.domain.finance import PaymentMovedIn, PaymentReceived, RefundFailed, RefundRequested, RefundSettled
+from ordering.domain.finance import (
+    PaymentMovedIn,
+    PaymentReceived,
+    RefundFailed,
+    RefundRequested,
+    RefundReversed,
+    RefundSettled,
+)
 from ordering.domain.order import (
     DeadlineMoved,
     OrderCancelled,
@@ -22,7 +29,16 @@ from ordering.domain.order import (
     OrderTakenUp,
     OrderUnderpaid,
     PaymentCredited,
+    ProviderChosen,
     RefundDebited,
+    RefundRecredited,
+)
+from ordering.domain.order_changes import (
+    QuantitiesChanged,
+    QuantityChangeLapsed,
+    QuantityChangeOwed,
+    QuantityChangeRefused,
+    QuantityChangeRequested,
 )
 from ordering.domain.payment import (
     PaymentAccepted,
@@ -39,13 +55,15 @@ Status = OrderSummary.Status
 
 OPEN = {Status.PLACED, Status.AWAITING_PAYMENT}
 
+OfRefund = RefundRequested | RefundSettled | RefundFailed | RefundReversed
 
-def order_of(event: PaymentReceived | RefundRequested | RefundSettled | RefundFailed, meta: Meta) -> tuple[UUID, ...]:
+
+def order_of(event: PaymentReceived | OfRefund, meta: Meta) -> tuple[UUID, ...]:
     """None, where nobody knows it."""
     return () if event.order_id is None else (event.order_id,)
 
 
-class OrderSummaries(Projection[OrderSummary], name="order-summaries", version=2, mode=SYNC):
+class OrderSummaries(Projection[OrderSummary], name="order-summaries", version=5, mode=SYNC):
     """Money counts as finance books it; what came in before finance kept books, as the payment told it.
 
     A payment that was paid twice is there twice, under two references.
@@ -59,6 +77,7 @@ class OrderSummaries(Projection[OrderSummary], name="order-summaries", version=2
         row.lines = msgspec.to_builtins(event.lines)
         row.total, row.currency = event.total.amount, event.total.currency
         row.placed_at, row.expires_at = meta.recorded_at, event.expires_at
+        row.provider = event.provider
         row.status, row.version = Status.PLACED, meta.version
         self._reckon(row)
 
@@ -85,6 +104,10 @@ class OrderSummaries(Projection[OrderSummary], name="order-summaries", version=2
     def deadline_moved(self, row: OrderSummary, event: DeadlineMoved, meta: Meta) -> None:
         row.expires_at, row.version = event.expires_at, meta.version
 
+    @on(ProviderChosen, key="order_id")
+    def provider_chosen(self, row: OrderSummary, event: ProviderChosen, meta: Meta) -> None:
+        row.provider, row.version = event.provider, meta.version
+
     @on(OrderReopened, key="order_id")
     def reopened(self, row: OrderSummary, event: OrderReopened, meta: Meta) -> None:
         row.expires_at, row.version = event.expires_at, meta.version
@@ -94,8 +117,37 @@ class OrderSummaries(Projection[OrderSummary], name="order-summaries", version=2
     @on(OrderCancelled, key="order_id")
     def cancelled(self, row: OrderSummary, event: OrderCancelled, meta: Meta) -> None:
         row.status, row.version = Status.CANCELLED, meta.version
-        row.fee = event.fee.amount if event.fee else Decimal(0)
+        row.fee, row.change = event.fee.amount if event.fee else Decimal(0), None
         self._reckon(row)
+
+    @on(QuantityChangeRequested, key="order_id")
+    def change_requested(self, row: OrderSummary, event: QuantityChangeRequested, meta: Meta) -> None:
+        row.version = meta.version
+
+    @on(QuantitiesChanged, key="order_id")
+    def quantities_changed(self, row: OrderSummary, event: QuantitiesChanged, meta: Meta) -> None:
+        row.lines, row.total = msgspec.to_builtins(event.lines), event.total.amount
+        row.change, row.version = None, meta.version
+        self._reckon(row)
+
+    @on(QuantityChangeOwed, key="order_id")
+    def change_owed(self, row: OrderSummary, event: QuantityChangeOwed, meta: Meta) -> None:
+        row.change = {
+            "lines": msgspec.to_builtins(event.lines),
+            "total": str(event.total.amount),
+            "needs": str(event.needs.amount),
+        }
+        row.expires_at, row.version = event.expires_at, meta.version
+        self._reckon(row)
+
+    @on(QuantityChangeLapsed, key="order_id")
+    def change_lapsed(self, row: OrderSummary, event: QuantityChangeLapsed, meta: Meta) -> None:
+        row.change, row.version = None, meta.version
+        self._reckon(row)
+
+    @on(QuantityChangeRefused, key="order_id")
+    def change_refused(self, row: OrderSummary, event: QuantityChangeRefused, meta: Meta) -> None:
+        row.version = meta.version
 
     @on(OrderTakenUp, key="order_id")
     def taken_up(self, row: OrderSummary, event: OrderTakenUp, meta: Meta) -> None:
@@ -111,6 +163,10 @@ class OrderSummaries(Projection[OrderSummary], name="order-summaries", version=2
 
     @on(RefundDebited, key="order_id")
     def debited(self, row: OrderSummary, event: RefundDebited, meta: Meta) -> None:
+        row.version = meta.version
+
+    @on(RefundRecredited, key="order_id")
+    def recredited(self, row: OrderSummary, event: RefundRecredited, meta: Meta) -> None:
         row.version = meta.version
 
     @on(OrderStatusMailRequested, key="order_id")
@@ -170,15 +226,26 @@ class OrderSummaries(Projection[OrderSummary], name="order-summaries", version=2
     @on(RefundRequested, key=order_of)
     def refund_requested(self, row: OrderSummary, event: RefundRequested, meta: Meta) -> None:
         self._refund(row, event, "requested")
+        self._reckon(row)
 
     @on(RefundFailed, key=order_of)
     def refund_failed(self, row: OrderSummary, event: RefundFailed, meta: Meta) -> None:
         self._refund(row, event, "failed")
+        self._reckon(row)
 
     @on(RefundSettled, key=order_of)
     def refund_settled(self, row: OrderSummary, event: RefundSettled, meta: Meta) -> None:
         self._refund(row, event, "settled")
         self._return(row, event.amount)
+
+    @on(RefundReversed, key=order_of)
+    def refund_reversed(self, row: OrderSummary, event: RefundReversed, meta: Meta) -> None:
+        self._refund(row, event, "failed")
+        if event.amount.currency == row.currency:
+            row.returned -= event.amount.amount
+        if row.status == Status.REFUNDED and row.returned < row.received - row.fee:
+            row.status = Status.CANCELLED
+        self._reckon(row)
 
     def _receive(self, row: OrderSummary, amount: Money) -> None:
         if amount.currency == row.currency:
@@ -194,18 +261,24 @@ class OrderSummaries(Projection[OrderSummary], name="order-summaries", version=2
         self._reckon(row)
 
     def _reckon(self, row: OrderSummary) -> None:
-        """Only who is still waited for owes anything."""
-        owed = row.total - row.received + row.returned
-        row.due = max(owed, Decimal(0)) if row.status in OPEN else Decimal(0)
+        """Only who is still waited for owes anything: for the order, or for a change of it. What is on its way back
+        pays for nothing.
+        """
+        owed = Decimal(0)
+        if row.change:
+            owed = Decimal(row.change["needs"]) - row.received
+        elif row.status in OPEN:
+            owed = row.total - row.received + row.returned + _under_way(row)
+        row.due = max(owed, Decimal(0))
 
-    def _refund(self, row: OrderSummary, event: RefundRequested | RefundSettled | RefundFailed, status: str) -> None:
+    def _refund(self, row: OrderSummary, event: OfRefund, status: str) -> None:
         refund = {"id": str(event.refund_id), "amount": str(event.amount.amount), "status": status}
         for payment in row.payments:
             if (payment["id"], payment["reference"]) == (str(event.payment_id), event.reference):
                 others = [each for each in payment["refunds"] if each["id"] != refund["id"]]
                 payment["refunds"] = [*others, refund]
-                if _returned(payment) >= Decimal(payment["amount"]):
-                    payment["status"] = "refunded"
+                all_of_it = _returned(payment) >= Decimal(payment["amount"])
+                payment["status"] = "refunded" if all_of_it else "accepted"
         self._newest(row)
 
     def _newest(self, row: OrderSummary) -> None:
@@ -235,6 +308,11 @@ def _paid(event: PaymentAccepted | PaymentMovedIn, meta: Meta) -> dict[str, Any]
 
 def _unpaid(row: OrderSummary, payment_id: UUID) -> Iterator[dict[str, Any]]:
     return (each for each in row.payments if each["id"] == str(payment_id) and not each["reference"])
+
+
+def _under_way(row: OrderSummary) -> Decimal:
+    refunds = (each for payment in row.payments if payment["currency"] == row.currency for each in payment["refunds"])
+    return sum((Decimal(each["amount"]) for each in refunds if each["status"] == "requested"), Decimal(0))
 
 
 def _returned(payment: dict[str, Any]) -> Decimal:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from eventstore.events import Meta
-from ordering.domain.finance import PaymentMovedIn, PaymentReceived, RefundSettled
+from ordering.domain.finance import PaymentMovedIn, PaymentReceived, RefundReversed, RefundSettled
 from ordering.domain.payment import PaymentAccepted, PaymentRefunded
 from ordering.models import ConferenceSales, DailySales, OrderSummary
 from projections.errors import RowMissing
@@ -35,11 +35,11 @@ def payment_received(event: PaymentReceived, meta: Meta) -> tuple[UUID, ...]:
     return () if event.brought_forward or event.order_id is None else (event.payment_id,)
 
 
-def payment_returned(event: RefundSettled, meta: Meta) -> tuple[UUID, ...]:
+def payment_returned(event: RefundSettled | RefundReversed, meta: Meta) -> tuple[UUID, ...]:
     return () if event.order_id is None else (event.payment_id,)
 
 
-class SalesByDay(Projection[DailySales], name="sales-by-day", version=2, mode=ASYNC):
+class SalesByDay(Projection[DailySales], name="sales-by-day", version=3, mode=ASYNC):
     model = DailySales
 
     @on(PaymentAccepted, key=day_before_finance)
@@ -58,6 +58,13 @@ class SalesByDay(Projection[DailySales], name="sales-by-day", version=2, mode=AS
     def settled(self, row: DailySales, event: RefundSettled, meta: Meta) -> None:
         self._return(row, event, meta)
 
+    @on(RefundReversed, key=day_of)
+    def reversed(self, row: DailySales, event: RefundReversed, meta: Meta) -> None:
+        """What went back on another day counts less on this one."""
+        row.day, row.currency = meta.recorded_at.date(), event.amount.currency
+        row.refunds -= 1
+        row.refunded -= event.amount.amount
+
     def _receive(self, row: DailySales, event: PaymentAccepted | PaymentReceived, meta: Meta) -> None:
         row.day, row.currency = meta.recorded_at.date(), event.amount.currency
         row.payments += 1
@@ -70,7 +77,7 @@ class SalesByDay(Projection[DailySales], name="sales-by-day", version=2, mode=AS
 
 
 class SalesByConference(
-    Projection[ConferenceSales], name="sales-by-conference", version=2, mode=ASYNC, uses=["order-summaries"]
+    Projection[ConferenceSales], name="sales-by-conference", version=3, mode=ASYNC, uses=["order-summaries"]
 ):
     """A payment counts in the order's currency; what came in another one has no part in what a conference sells."""
 
@@ -95,6 +102,13 @@ class SalesByConference(
     @on(RefundSettled, key=payment_returned)
     def settled(self, row: ConferenceSales, event: RefundSettled, meta: Meta) -> None:
         self._return(row, event, meta)
+
+    @on(RefundReversed, key=payment_returned)
+    def reversed(self, row: ConferenceSales, event: RefundReversed, meta: Meta) -> None:
+        if event.amount.currency == row.currency:
+            row.refunded -= event.amount.amount
+            row.refunds -= 1
+            row.refunded_at = row.refunded_at if row.refunds else None
 
     def _receive(
         self,

@@ -8,11 +8,11 @@ import msgspec
 from django.conf import settings
 
 from ordering.domain.values import Money
+from ordering.providers import by_hand
 from ordering.providers.provider import (
     Instructions,
     InvalidSignature,
     RefundAnswer,
-    RefundOutcome,
     RefundReport,
     Report,
 )
@@ -36,6 +36,7 @@ class BankTransfer(msgspec.Struct, frozen=True, kw_only=True):
     iban: str
     bic: str
     name: str = "bank-transfer"
+    remote: bool = False
 
     @classmethod
     def configured(cls) -> "BankTransfer | None":
@@ -65,7 +66,8 @@ class BankTransfer(msgspec.Struct, frozen=True, kw_only=True):
         raise ValueError("A bank calls no webhook.")
 
     def refund(self, reference: str, amount: Money, *, key: UUID) -> RefundAnswer:
-        return RefundAnswer(outcome=RefundOutcome.PENDING, reason="Staff make the transfer by hand.")
+        """No bank is asked: staff make the transfer."""
+        return by_hand.TO_PAY_BACK
 
     def look_up(self, payment_id: UUID) -> Sequence[Report | RefundReport]:
         """Nothing: there is nobody to ask but the next statement."""

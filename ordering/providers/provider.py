@@ -81,6 +81,10 @@ class Provider(Protocol):
     def name(self) -> str:
         """What it is called in settings, in the address of its webhook, and with every payment, for good."""
 
+    @property
+    def remote(self) -> bool:
+        """Whether `start` asks over the network. Such a page is asked for when the customer wants to pay."""
+
     def start(self, payment_id: UUID, *, order_number: str, amount: Money) -> Instructions:
         """How the customer pays this; asked again, the same."""
 

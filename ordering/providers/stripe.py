@@ -46,6 +46,7 @@ class KeyRefused(Exception):
 
 class Stripe:
     name = "stripe"
+    remote = True
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class Stripe:
             secret_key=settings.STRIPE_SECRET_KEY,
             webhook_secret=settings.STRIPE_WEBHOOK_SECRET,
             return_url=settings.STRIPE_RETURN_URL,
+            api_url=settings.STRIPE_API_URL,
         )
 
     def start(self, payment_id: UUID, *, order_number: str, amount: Money) -> Instructions:

@@ -83,6 +83,8 @@ class Bulk(Generic[R]):
     ) -> None:
         self._table, self._part, self._capacity = table, part, capacity
         self._handlers = projection.compiled
+        self._projection = projection
+        self._reads_formers = projection.types != projection.handlers.keys()
         # To ask for `recorded.event` takes half as long again as decoding it.
         declared = {stored: handler.event for stored, handler in projection.handlers.items()}
         self._readers = {stored: (event.schema, decoder(event).decode) for stored, event in declared.items()}
@@ -124,6 +126,12 @@ class Bulk(Generic[R]):
 
     def fold(self, cursor: Cursor, events: Sequence[Recorded]) -> None:
         """Fold events into rows in memory. What a handler raises gets out."""
+        if self._reads_formers:
+            events = [part for recorded in events for part in self._projection.parts(recorded)]
+        self._fold(cursor, events)
+
+    def _fold(self, cursor: Cursor, events: Sequence[Recorded]) -> None:
+        """The same, of events that there are handlers for."""
         handlers, readers, by_number, new = self._handlers, self._readers, self._by_number, self._table.new
         held, changed, part, admits = self._held, self._changed, self._part, self.admits
         loaded = self._evicted is not None and not self._evicted

@@ -11,6 +11,7 @@ from uuid import UUID
 from msgspec.structs import FieldInfo, fields
 from psycopg import sql
 
+from eventstore.codec import stored_names
 from eventstore.subscriptions.hash_ranges import ALL, HashRange, holds
 from projections.projection import Handler, Projection
 from projections.rebuild import queries
@@ -22,8 +23,8 @@ def event_condition(
     """SQL that is true of the events which may concern the keys of a range, or the few `keys` that are asked for.
 
     It speaks of the keys that are plain fields, whose JSON is the text of the key. It lets pass the events of handlers
-    whose key is a function, and those of another schema version, whose fields an upcaster has yet to make: so what it
-    lets pass is for `Slice.holds` to judge again.
+    whose key is a function, and those of another schema version or under a former name, whose fields have yet to be
+    made: so what it lets pass is for `Slice.holds` to judge again.
     """
     if part == ALL and keys is None:
         return sql.SQL("true")
@@ -47,7 +48,10 @@ def is_exact(projection: Projection[Any]) -> bool:
     So it is when every handler's key is a plain field without a default, of an event that never had another schema.
     """
     return all(
-        handler.event.schema == 1 and (field := _field(handler)) is not None and field.required
+        handler.event.schema == 1
+        and stored_names(handler.event) == {handler.event.stored}
+        and (field := _field(handler)) is not None
+        and field.required
         for handler in projection.handlers.values()
     )
 

@@ -151,13 +151,21 @@ def _act(taken: Taken, effect: Effect, recorded: Recorded, using: str) -> None:
     copy = Copy(taken.copy, taken.created_at) if taken.copy else None
     with context.acting(actor=f"effect:{effect.name}", hops=origin.hops + 1, **tracing), delivering(copy):
         try:
-            done = effect.act(recorded.event, recorded)
+            done = _done(effect, recorded)
         except Exception as error:
             status = _note_failure(taken, effect, recorded, error, using)
         else:
             log.debug("effect_acted", effect=effect.name, position=recorded.position)
             status = _note_success(taken, effect, recorded, done, using)
     log.info("effect_ended", effect=effect.name, position=recorded.position, status=str(status))
+
+
+def _done(effect: Effect, recorded: Recorded) -> Done:
+    """What an effect answers to an event, as it is read today. Raises `PermanentFailure` where it is read as others."""
+    part = effect.part(recorded)
+    if part is None:
+        raise PermanentFailure(f"What was stored as {recorded.type} is read as no {effect.event.stored} any more.")
+    return effect.act(part.event, part)
 
 
 def _note_success(taken: Taken, effect: Effect, recorded: Recorded, done: Done, using: str) -> Status:

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeVar
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
 from uuid import UUID, uuid5
 
 from eventstore import doorbell, handler_guard, repository
 from eventstore.aggregates import Aggregate
-from eventstore.codec import Recorded
+from eventstore.codec import Recorded, stored_names
 from eventstore.database import Cursor
 from eventstore.events import Event, Meta
 from eventstore.models import SubscriberRow
@@ -63,8 +64,9 @@ class Effect(Subscriber):
         at_once: int,
         rate: float | None,
         version: int = 1,
+        when: Callable[[Any], bool] | None = None,
     ) -> None:
-        self.name, self.event, self._act, self.version = name, event, act, version
+        self.name, self.event, self._act, self.version, self._when = name, event, act, version, when
         self.after, self.delivery, self.retries = tuple(after), delivery, retries
         self._queue, self.at_once, self._rate = queue, at_once, rate
 
@@ -73,9 +75,17 @@ class Effect(Subscriber):
         handler_guard.refuse_to("carry out side effects")
         return self._act(event, meta)
 
-    @property
+    @cached_property
     def types(self) -> frozenset[str]:
-        return frozenset({self.event.stored})
+        """That of its event, and former ones that are read as it."""
+        return stored_names(self.event)
+
+    @property
+    def records(self) -> Collection[type[Event]]:
+        """What its function is annotated to answer."""
+        answer = get_type_hints(self._act).get("return")
+        parts = [answer, *get_args(answer)]
+        return [each for each in parts if isinstance(each, type) and issubclass(each, Event)]
 
     @property
     def queue(self) -> str | None:
@@ -93,7 +103,14 @@ class Effect(Subscriber):
         return f"effect {self.name}"
 
     def keys(self, recorded: Recorded) -> Iterable[Hashable]:
-        return (recorded.stream_id,)
+        """An event that asks for nothing makes no row in the ledger."""
+        part = self.part(recorded)
+        asked = part is not None and (self._when is None or self._when(part.event))
+        return (recorded.stream_id,) if asked else ()
+
+    def part(self, recorded: Recorded) -> Recorded | None:
+        """Its event as a stored one is read; None where one of a former name is read as others."""
+        return next((part for part in recorded.parts if part.type == self.event.stored), None)
 
     def begins_at(self, head: int) -> int:
         return head
@@ -152,14 +169,15 @@ def effect(
     at_once: int = 1,
     rate: float | None = None,
     version: int = 1,
+    when: Callable[[E], bool] | None = None,
 ) -> Callable[[Callable[[E, Meta], Done]], Effect]:
     """Declare a side effect of an event. It uses what the event says, never a read model's data.
 
     `after` names projections that must have the event first; `retries` bounds the attempts after the first, with
-    back-off, and counts those in which a process died; `version` is raised with a change of the event that it follows.
-    It raises `PermanentFailure` when trying again is no use, `TemporaryFailure` when it is and certainly nothing has
-    happened; of any other error nobody knows whether it has. Events that it answers are recorded once, with what became
-    of it.
+    back-off, and counts those in which a process died; `version` is raised with a change of the event that it follows;
+    `when` tells, from what an event says, whether it asks for the effect at all. It raises `PermanentFailure` when
+    trying again is no use, `TemporaryFailure` when it is and certainly nothing has happened; of any other error nobody
+    knows whether it has. Events that it answers are recorded once, with what became of it.
     """
 
     def declare(act: Callable[[E, Meta], Done]) -> Effect:
@@ -174,6 +192,7 @@ def effect(
             at_once=at_once,
             rate=rate,
             version=version,
+            when=when,
         )
 
     return declare

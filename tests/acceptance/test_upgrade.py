@@ -83,7 +83,7 @@ def ended(upgraded) -> Iterator[Ended]:
     with mail_server() as (mails, url), worker(beats=True, **{**upgraded, **PATIENCE, "EMAIL_URL": url}):
         for name in CHANGED:
             manage(upgraded, "projections", "rebuild", name, "--wait", "--by=ada", "--yes")
-        come_to_rest(30, using=COPY)
+        come_to_rest(120, using=COPY)
         yield Ended(acted, before, [str(mail["Message-ID"]) for mail in mails.received])
 
 

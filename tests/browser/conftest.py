@@ -1,8 +1,9 @@
 """A real browser before a real site with a real worker; nobody talks to any other machine."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,30 +23,46 @@ def mails() -> Iterator[MailServer]:
 
 
 @pytest.fixture(scope="module")
-def site(browser, mails, django_db_setup, django_db_blocker) -> Iterator[str]:
+def sold() -> Callable[[], None]:
+    """What is sold before anybody looks at the site."""
+    from tests.integration import shop
+
+    def sell() -> None:
+        ada, conference = shop.customer(), shop.conference_on_sale()
+        shop.pay(shop.order(ada, conference, 2), 2)
+        shop.order(ada, conference)
+
+    return sell
+
+
+@pytest.fixture(scope="module")
+def site(browser, mails, sold, django_db_setup, django_db_blocker) -> Iterator[str]:
     """The address of a site that sold a little, whose log a worker follows."""
     from django.db import connections
 
     from eventstore.testing import reset
-    from tests.integration import shop
 
     with django_db_blocker.unblock(), ExitStack() as running:
         reset()
         running.enter_context(worker())
         running.enter_context(clock())
-        ada, conference = shop.customer(), shop.conference_on_sale()
-        shop.pay(shop.order(ada, conference, 2), 2)
-        shop.order(ada, conference)
+        sold()
         yield running.enter_context(server())
         connections.close_all()
 
 
 @pytest.fixture
-def page(browser, site) -> Iterator[Page]:
+def looks() -> dict[str, Any]:
+    """How the browser differs from others."""
+    return {}
+
+
+@pytest.fixture
+def page(browser, site, looks) -> Iterator[Page]:
     """A new page. The test fails when it asks another machine for anything, or when a script complains."""
     faults: list[str] = []
     here = urlsplit(site).netloc
-    context = browser.new_context(base_url=site, viewport={"width": 1400, "height": 900})
+    context = browser.new_context(base_url=site, **{"viewport": {"width": 1400, "height": 900}, **looks})
     context.set_default_timeout(20_000)
     page = context.new_page()
 
@@ -65,10 +82,10 @@ def page(browser, site) -> Iterator[Page]:
 def log_in(page):
     """Somebody of the staff with these permissions, at the front page."""
 
-    def enter(*permissions: str, superuser: bool = False):
+    def enter(*permissions: str, superuser: bool = False, name: str = ""):
         from django.contrib.auth.models import Permission, User
 
-        name = f"staff-{os.urandom(4).hex()}"
+        name = name or f"staff-{os.urandom(4).hex()}"
         user = User.objects.create_user(name, password=PASSWORD, is_staff=True, is_superuser=superuser)
         for each in permissions:
             app, codename = each.split(".")

@@ -1,5 +1,6 @@
 """The admin as the people see it who run a site."""
 
+import re
 from contextlib import contextmanager
 
 import pytest
@@ -122,10 +123,18 @@ def test_a_conference_is_scheduled_and_listed(page, log_in):
     page.get_by_label("Sales close").fill("2030-05-01T09:00")
     page.get_by_role("button", name="Schedule").click()
     expect(page.get_by_text("20 of 20 left")).to_be_visible()
-    expect(page.locator("table.history")).to_contain_text("conference.scheduled")
+    expect(page.locator("#timeline")).to_contain_text("DjangoCon Lisbon was scheduled: it starts on 1 Jun 2030 09:00")
     page.goto("/admin/ordering/conferencesummary/")
     expect(page.locator("#result_list")).to_contain_text("DjangoCon Lisbon")
     expect(page.locator("#result_list")).to_contain_text("100 of 100 left")
+
+
+def test_a_long_address_stays_on_the_page_of_its_customer(page, log_in):
+    log_in("ordering.view_customerprofile")
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.goto(f"/admin/ordering/customerprofile/{OrderSummary.objects.all()[0].customer_id}/change/")
+    expect(page.locator("#timeline")).to_contain_text("was registered as")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_an_order_is_found_by_its_number_and_tells_its_story(page, log_in):
@@ -139,6 +148,18 @@ def test_an_order_is_found_by_its_number_and_tells_its_story(page, log_in):
     for told in ("was placed: 2 × standard for 199.00 EUR", "The order is confirmed", "has sold 2 × standard"):
         expect(page.locator("#timeline")).to_contain_text(told)
     expect(page.get_by_text("2 × standard at 99.50 EUR")).to_be_visible()
+
+
+def test_what_an_event_says_is_found_from_the_list_of_all_types(page, log_in):
+    log_in("eventstore.view_storedevent")
+    page.goto("/admin/eventstore/storedevent/")
+    page.get_by_role("link", name="Event types").first.click()
+    page.get_by_role("link", name="order.placed", exact=True).click()
+    expect(page.locator("[data-field=lines]")).to_contain_text("list of PricedLine")
+    expect(page.locator("#version-1")).to_contain_text("Version 1 is from before conferences had payment terms")
+    page.get_by_role("link", name="Those in the log").click()
+    expect(page).to_have_url(re.compile(r"type=order\.placed"))
+    expect(page.locator("#result_list")).to_contain_text("order.placed")
 
 
 def test_the_colours_of_unfold_and_of_the_business_win_over_those_of_the_apps(page, log_in):

@@ -1,14 +1,19 @@
-"""What staff do about a parked event, from the front page to the records."""
+"""What staff do about a parked event and about an incident, from the front page to the records."""
+
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import expect
 
 from eventstore.commands import dispatch
-from eventstore.models import DiscardedEvent, OperatorAction, ParkedEvent
+from eventstore.models import DiscardedEvent, Incident, OperatorAction, ParkedEvent
+from eventstore.testing.subscribers import given
 from ordering.domain.customer import ChangeCustomer
+from ordering.domain.seats import PricedLine, SeatsReserved
 from ordering.models import CustomerProfile
 from tests.integration import shop
 from tests.integration.poison import poisoned
+from tests.integration.processes import eventually
 
 NAME = "customer-profiles"
 
@@ -61,6 +66,26 @@ def test_staff_discard_a_parked_event_for_a_reason_that_is_kept(page, log_in, po
     assert DiscardedEvent.objects.get().by == user.username
     assert OperatorAction.objects.filter(operation="discard", by=user.username, refused=False).count() == 1
     assert CustomerProfile.objects.get(pk=customer).name == "Ada"
+
+
+def test_staff_see_on_the_front_page_which_event_oversold_a_conference_and_resolve_the_incident(page, log_in, site):
+    conference = shop.conference_on_sale(capacity=1)
+    lines = (PricedLine("standard", 2, shop.PRICE),)
+    reserved = SeatsReserved(conference_id=conference, order_id=uuid4(), lines=lines, total=shop.PRICE * 2)
+    (broke,) = given(conference, reserved, category="conference")
+    eventually(lambda: Incident.objects.filter(kind="oversold", ended_at=None).exists(), what="the watch finds it")
+    user = log_in(superuser=True)
+    verdict = page.locator("#verdict")
+    expect(verdict).to_contain_text(f"seats.reserved at position {broke.position}")
+    verdict.get_by_role("link", name=f"seat type standard of conference {conference}").click()
+    page.locator("input.action-select").first.check()
+    page.locator("select[name=action]").select_option(label="Resolve the selected")
+    page.get_by_title("Run the selected action").click()
+    page.get_by_label("Reason").fill("The hall has a gallery.")
+    page.get_by_role("button", name="Yes, resolve").click()
+    expect(page.get_by_text("resolved.")).to_be_visible()
+    assert not Incident.objects.filter(kind="oversold", ended_at=None).exists()
+    assert OperatorAction.objects.filter(operation="resolve-incident", by=user.username, refused=False).count() == 1
 
 
 def test_selected_parked_events_are_retried_from_their_list(page, log_in, poison):

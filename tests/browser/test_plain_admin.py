@@ -27,8 +27,8 @@ from django.utils import timezone
 for command in (["makemigrations", "library"], ["migrate"], ["lend"]):
     call_command(*command, verbosity=0)
 
-from eventstore.models import DiscardedEvent, HandlerWarning, Incident, OperatorAction, ParkedEvent, SkippedRange
-from eventstore.models import SubscriberRow, WorkerHeartbeat
+from eventstore.models import DiscardedEvent, HandlerWarning, ImportRun, Incident, OperatorAction, ParkedEvent
+from eventstore.models import RefusedLine, SkippedRange, SubscriberRow, WorkerHeartbeat
 from projections.models import Difference, Generation, Part
 from sagas.models import Delivery, Instance, OutboxCommand, Timer
 
@@ -43,6 +43,9 @@ HandlerWarning.objects.create(subscriber="shelves", position=1, text=ERROR)
 OperatorAction.objects.create(operation="retry", target="shelves", by="ada", outcome=ERROR, refused=True)
 Incident.objects.create(kind="parked", about="shelves", text=ERROR, began_at=now, seen_at=now)
 WorkerHeartbeat.objects.create(name="worker@library", kind="worker", queues=["live", "rebuild"], process="library 1")
+told = {"importer": "books", "name": "books.csv", "written": {"kind": "csv"}, "size": 9, "by": "ada"}
+imported = ImportRun.objects.create(**told, refused=1)
+RefusedLine.objects.create(run=imported, number=2, content="[]", faults=json.dumps([["title", ERROR]]))
 shelves = SubscriberRow.objects.get(name="shelves")
 SubscriberRow.objects.filter(name="shelves").update(last_error=ERROR, last_error_at=now, shards=2)
 shelves.name, shelves.shard, shelves.shards, shelves.status = "shelves/1", 1, 2, "halted"
@@ -67,6 +70,8 @@ pages = [
     reverse("admin:eventstore_operation", args=["verify", "shelves"]) + "?change",
     reverse("admin:eventstore_operation", args=["discard", "shelves"]) + f"?key={book}&positions=1",
     reverse("admin:sagas_history", args=[saga.saga, saga.key]),
+    reverse("admin:eventstore_event_types"),
+    reverse("admin:eventstore_event_type", args=["book.lent"]),
 ]
 for model in admin.site._registry:
     if model._meta.app_label in {"eventstore", "projections", "sagas"}:

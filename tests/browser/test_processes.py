@@ -54,7 +54,8 @@ def test_staff_move_a_timer_and_the_order_expires(page, log_in):
     log_in("sagas.view_timer", "sagas.view_instance", "sagas.resolve_timer")
     page.goto(f"{TIMERS}?q={order}")
     page.get_by_role("link", name="Move", exact=True).click()
-    expect(page.get_by_label("Due at")).to_have_value(f"{timer.due_at:%Y-%m-%dT%H:%M:%S}")
+    shown = f"{timer.due_at:%Y-%m-%dT%H:%M:%S}".removesuffix(":00")  # browsers leave out seconds that are zero
+    expect(page.get_by_label("Due at")).to_have_value(shown)
     page.get_by_label("Due at").fill("2020-02-29T12:00:00")
     page.get_by_role("button", name="Show what it will touch").click()
     expect(page.get_by_text("is sent at 2020-02-29 12:00:00 UTC and not at")).to_be_visible()

@@ -42,6 +42,7 @@ def contradictions(story: Story) -> Iterator[str]:
     promised = [UUID(step["command_id"]) for step in steps if step["step"] == "send"]
     armed = {UUID(step["command_id"]): step["timer"] for step in steps if step["step"] == "timer"}
     cancelled = {step["timer"] for step in steps if step["step"] == "cancel"}
+    ends = {step["timer"]: step["step"] for step in steps if step["step"] in ("timer", "cancel")}
     fired = [timer.command_id for timer in story.timers if timer.status == "fired"]
     sent = [command.command_id for command in story.sent]
     # What a timer fires while the instance reacts may get its number first and be seen later: no order lies between.
@@ -58,7 +59,7 @@ def contradictions(story: Story) -> Iterator[str]:
         "did not send one after the other": decided != sorted(decided),
         "set other timers": {timer.command_id for timer in story.timers} != armed.keys(),
         "waits for a timer that it cancelled": any(
-            timer.status == "waiting" and timer.name in cancelled for timer in story.timers
+            timer.status == "waiting" and ends.get(timer.name) == "cancel" for timer in story.timers
         ),
         "lost a timer": any(timer.status == "cancelled" and timer.name not in cancelled for timer in story.timers),
     }

@@ -33,10 +33,10 @@ from eventstore.commands import dispatch  # noqa: E402
 from eventstore.context import new_id  # noqa: E402
 from eventstore.errors import ConcurrencyConflict, DomainError  # noqa: E402
 from eventstore.transient_errors import is_infrastructure  # noqa: E402
-from ordering.domain.conference import Line  # noqa: E402
 from ordering.domain.customer import ChangeCustomer, RegisterCustomer  # noqa: E402
 from ordering.domain.order import CancelOrder, ExpireOrder, PlaceOrder, RequestStatusMail  # noqa: E402
 from ordering.domain.payment import AcceptPayment, DeclinePayment  # noqa: E402
+from ordering.domain.seats import Line  # noqa: E402
 from ordering.domain.values import Money, payment_id_of  # noqa: E402
 from sagas.models import Timer  # noqa: E402
 from tests.integration.shop import PRICE  # noqa: E402

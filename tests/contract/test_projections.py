@@ -41,11 +41,11 @@ RENAMED = CustomerRenamed(customer_id=ADA, name="Countess")
 @pytest.fixture
 def business(clean, settings):
     """Orders that were paid, twice even, cancelled and refunded or not, money that nobody knows, a customer who changed
-    her name, and everybody fed.
+    her name and told her birth date, and everybody fed.
     """
     settings.PAYMENT_EXCESS = {"sandbox": "staff"}
     conference, ada = shop.conference_on_sale(), shop.customer()
-    dispatch(ChangeCustomer(customer_id=ada, name="Countess"))
+    dispatch(ChangeCustomer(customer_id=ada, name="Countess", birth_date=NOON.date()))
     orders = [shop.order(ada, conference) for _ in range(4)]
     for order in orders[:3]:
         shop.pay(order)

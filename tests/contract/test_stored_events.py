@@ -10,8 +10,8 @@ import pytest
 from eventstore import codec
 from eventstore.errors import NewerSchema, UnknownEvent, UnreadableEvent
 from eventstore.events import catalogue
-from ordering.domain.conference import ConferenceScheduled
 from ordering.domain.payment import PaymentAccepted
+from ordering.domain.scheduling import ConferenceScheduled
 
 EXAMPLES = json.loads((Path(__file__).parent / "stored_events.json").read_text())
 

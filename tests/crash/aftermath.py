@@ -16,7 +16,9 @@ from eventstore.models import CommandRecord, ParkedEvent, StoredEvent, Subscribe
 from eventstore.subscriptions import gaps
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Rank
+from ordering.domain.finance import RefundRequested, RefundSettled
 from ordering.domain.order import Order, Status
+from ordering.domain.order_changes import QuantitiesChanged
 from ordering.domain.payment import PaymentRequested
 from sagas.effects.effect import Effect
 from sagas.models import Delivery, Instance, OutboxCommand, Timer, Transition
@@ -101,13 +103,23 @@ def told_of(told: set[tuple[str, int]], key: str) -> list[int]:
 
 
 def says_nothing(asked: Recorded) -> bool:
-    """Nobody is asked to pay for an order that had ended by then."""
-    if not isinstance(asked.event, PaymentRequested):
-        return False
-    return (
-        repository.get_before(Order, asked.event.order_id, lambda each: each.position > asked.position).status
-        is not Status.PLACED
-    )
+    """Nobody is asked to pay for an order, or a change of one, that had ended by then, and who waits to pay is not told
+    of a change beside. Of a refund is told once, and only to whom the money belongs.
+    """
+    match asked.event:
+        case PaymentRequested(order_id=order_id):
+            return not _order_then(order_id, asked).awaits_payment
+        case QuantitiesChanged(order_id=order_id):
+            return _order_then(order_id, asked).status is not Status.CONFIRMED
+        case RefundRequested() as refund:
+            return refund.order_id is None or refund.attempt > 1 or refund.made_there
+        case RefundSettled(order_id=None):
+            return True
+    return False
+
+
+def _order_then(order_id: UUID, asked: Recorded) -> Order:
+    return repository.get_before(Order, order_id, lambda each: each.position > asked.position)
 
 
 def mails_expected() -> dict[str, str]:

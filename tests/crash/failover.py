@@ -51,10 +51,11 @@ def play(servers: Servers, standby: StreamingStandby) -> dict[str, Any]:
     from eventstore import identity, repository
     from eventstore.commands import carry_out
     from eventstore.context import new_id
-    from eventstore.models import StoredEvent
+    from eventstore.models import StoredEvent, SubscriberRow
     from eventstore.subscriptions import feeding
     from eventstore.subscriptions.registry import registry
-    from ordering.domain.conference import ConferenceSeats, Line, ReserveSeats
+    from ordering.domain.conference import ConferenceSeats
+    from ordering.domain.seats import Line, ReserveSeats
     from ordering.models import ConferenceSummary
     from tests.chaos.accounts import Accounts
     from tests.crash import aftermath
@@ -75,13 +76,22 @@ def play(servers: Servers, standby: StreamingStandby) -> dict[str, Any]:
         """The free seats, as they are read."""
         return ConferenceSummary.objects.get(pk=conference_id).seat_types["standard"]["available"]
 
+    def without_row() -> list[str]:
+        """The subscribers that nobody would feed."""
+        rows = set(SubscriberRow.objects.values_list("subscriber", flat=True))
+        return [subscriber.name for subscriber in registry if subscriber.name not in rows]
+
     remembered: list[tuple[int, int]] = []
+    deployed_last = registry["mail.welcome"]
+    registry.unregister(deployed_last)
     ConferenceSeats.snapshot_every = 1
     customer_id = shop.customer()
     in_memory, in_snapshot = shop.conference_on_sale(SEATS), shop.conference_on_sale(SEATS)
     for conference_id in 4 * [in_memory, in_snapshot]:
         shop.order(customer_id, conference_id)
     standby.cut_off()
+    registry.register(deployed_last)
+    registry.forget_rows()
     for conference_id in (in_memory, in_memory, in_snapshot):
         shop.order(customer_id, conference_id)
     written = StoredEvent.objects.count() + 1
@@ -92,6 +102,9 @@ def play(servers: Servers, standby: StreamingStandby) -> dict[str, Any]:
         carry_out(ReserveSeats(conference_id=in_snapshot, order_id=new_id(), lines=lines), new_id(), using="default")
     lost, fenced = written - StoredEvent.objects.count(), identity.is_fenced()
     identity.confirm(by="staff")
+    missing = without_row()
+    registry.make_rows()
+    unfed = without_row()
     rival = [sys.executable, "-m", "tests.crash.rival", *map(str, (customer_id, in_memory, in_snapshot))]
     subprocess.run(rival, check=True)
 
@@ -104,6 +117,8 @@ def play(servers: Servers, standby: StreamingStandby) -> dict[str, Any]:
     return {
         "lost": lost,
         "fenced": fenced,
+        "missing": missing,
+        "unfed": unfed,
         "remembered": remembered,
         "refused": StoredEvent.objects.filter(type="seats.refused").count(),
         "available": [left(conference_id) for conference_id in (in_memory, in_snapshot)],

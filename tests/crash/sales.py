@@ -14,10 +14,11 @@ from eventstore import context
 from eventstore.aggregates import Command
 from eventstore.commands import carry_out, dispatch
 from eventstore.models import StoredEvent
-from ordering.domain.conference import Line, ScheduleConference, SeatType
 from ordering.domain.customer import RegisterCustomer
 from ordering.domain.order import CancelOrder, ExpireOrder, PlaceOrder
 from ordering.domain.payment import AcceptPayment
+from ordering.domain.scheduling import ScheduleConference
+from ordering.domain.seats import Line, SeatType
 from ordering.domain.values import payment_id_of
 from sagas.models import Timer
 from tests.integration.shop import PRICE

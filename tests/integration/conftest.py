@@ -1,8 +1,10 @@
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from tests.integration.poison import Poison, poisoned
+from tests.integration.stripe_server import SECRET_KEY, WEBHOOK_SECRET, StripeServer
 
 
 @pytest.fixture
@@ -27,3 +29,12 @@ def fence(clean: None) -> Iterator[Callable[[], None]]:
 def poison(clean: None) -> Iterator[Poison]:
     with poisoned() as poison:
         yield poison
+
+
+@pytest.fixture
+def stripe(settings: Any) -> Iterator[StripeServer]:
+    """Stripe is installed, and a server speaks as it does."""
+    with StripeServer().running() as server:
+        settings.STRIPE_SECRET_KEY, settings.STRIPE_WEBHOOK_SECRET = SECRET_KEY, WEBHOOK_SECRET
+        settings.STRIPE_API_URL = server.url
+        yield server

@@ -55,7 +55,16 @@ def wheel() -> Path:
 
 def install(folder: Path) -> None:
     """Put the three apps into a folder, from the wheel; what they need is the environment's."""
+    shutil.copytree(_installed(), folder, dirs_exist_ok=True)
+
+
+@cache
+def _installed() -> Path:
+    """A folder with nothing but the three apps, made once a process."""
+    folder = Path(tempfile.mkdtemp(prefix="boxoffice-installed-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     _pip("install", "--no-deps", "--no-index", "--target", str(folder), str(wheel()))
+    return folder
 
 
 @cache

@@ -9,22 +9,23 @@ from django.utils import timezone
 from eventstore import store
 from eventstore.commands import Receipt, dispatch
 from eventstore.context import new_id
-from ordering.domain.conference import Line, ScheduleConference, SeatType
 from ordering.domain.customer import RegisterCustomer
 from ordering.domain.order import PlaceOrder
 from ordering.domain.payment import AcceptPayment
+from ordering.domain.scheduling import ScheduleConference
+from ordering.domain.seats import Line, SeatType
 from ordering.domain.values import Money, payment_id_of
 from tests.integration.processes import eventually
 
 PRICE = Money(Decimal("99.50"), "EUR")
 
 
-def conference_on_sale(capacity: int = 100, *, price: Money = PRICE) -> UUID:
+def conference_on_sale(capacity: int = 100, *, name: str = "PyCon", price: Money = PRICE) -> UUID:
     conference_id, now = new_id(), timezone.now()
     dispatch(
         ScheduleConference(
             conference_id=conference_id,
-            name="PyCon",
+            name=name,
             starts_at=now + timedelta(days=30),
             opens_at=now - timedelta(days=1),
             closes_at=now + timedelta(days=29),

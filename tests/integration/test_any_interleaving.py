@@ -38,7 +38,7 @@ from eventstore.subscriptions.gaps import gaps
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.retry import retry_due
 from eventstore.testing import reset
-from ordering.domain.conference import Line, SeatsReleased, SeatsSold
+from ordering.domain.seats import Line, SeatsReleased, SeatsSold
 from projections.models import Difference, Generation, Part, ReadModel
 from projections.projection import ASYNC, DELETE, Outcome, Projection, on
 from projections.rebuild import builder, bulk, generations, swap

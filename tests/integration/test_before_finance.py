@@ -15,7 +15,6 @@ from eventstore.subscriptions import feeding
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Rank
 from eventstore.testing.subscribers import given
-from ordering.domain.conference import PricedLine, SeatsReserved, SeatsSold
 from ordering.domain.order import (
     CancelOrder,
     ExpireOrder,
@@ -25,6 +24,7 @@ from ordering.domain.order import (
     OrderPlaced,
 )
 from ordering.domain.payment import AcceptPayment, PaymentAccepted, PaymentRefunded, PaymentRequested
+from ordering.domain.seats import PricedLine, SeatsReserved, SeatsSold
 from ordering.domain.values import Money, order_number, payment_id_of
 from ordering.models import ConferenceSales, DailySales, OrderSummary
 from ordering.processes.sale import Sale

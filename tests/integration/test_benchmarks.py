@@ -104,6 +104,19 @@ def test_the_idle_benchmark_says_where_cpu_and_memory_go():
 
 @pytest.mark.long
 @pytest.mark.bundled
+def test_the_imports_benchmark_answers_one_json_object():
+    answer = run("imports", "--json", "--rounds", "1", "--customers", "500")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found.keys() == {"ratios", "figures", "measured"}
+    assert found["ratios"].keys() == {"vs_one_by_one", "vs_copy"}
+    assert found["figures"].keys() == {"customers_per_s", "one_by_one_per_s", "copy_per_s"}
+    assert all(figure > 0 for figure in found["figures"].values())
+    assert found["measured"]["customers"] == 500
+
+
+@pytest.mark.long
+@pytest.mark.bundled
 def test_the_lag_benchmark_answers_one_json_object():
     answer = run("lag", "--json", "--rounds", "1", "--seconds", "0.5")
     assert answer.returncode == 0, answer.stderr
@@ -130,6 +143,17 @@ def test_the_rebuild_benchmark_answers_one_json_object():
         assert {f"{name}_{log}" for name in ("rebuild", "loop", "vs_loop")} <= found["figures"].keys()
     assert all(figure > 0 for figure in found["figures"].values())
     assert found["measured"]["positions_apart"] == {"adjacent": 0, "scattered": 10_000}
+
+
+@pytest.mark.long
+@pytest.mark.bundled
+def test_the_benchmark_of_reading_a_log_answers_one_json_object():
+    answer = run("events_verify", "--json", "--rounds", "1", "--events", "1000")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found.keys() == {"ratios", "figures", "measured"}
+    assert found["figures"]["events_per_s"] > 0
+    assert found["measured"]["events"] == 1000
 
 
 @pytest.mark.long

@@ -639,12 +639,12 @@ def test_there_is_no_way_back_to_rows_of_other_code():
 def test_an_older_process_neither_folds_a_newer_generation_nor_feeds_its_rows():
     sell(1)
     generation = generations.rebuild(NAME)
-    Generation.objects.filter(pk=generation.pk).update(version=3)
+    Generation.objects.filter(pk=generation.pk).update(version=generation.version + 1)
     filler = Builder(generation.parts.get().pk)
     assert filler.step() is StepOutcome.ELSEWHERE
     filler.close()
     assert Part.objects.get(generation=generation).checkpoint == 0
-    SubscriberRow.objects.filter(pk=NAME).update(version=3)
+    SubscriberRow.objects.filter(pk=NAME).update(version=generation.version + 1)
     before = live().checkpoint
     sell(1)
     feeding.catch_up(registry.of(Mode.SYNC))

@@ -11,7 +11,7 @@ from eventstore import store
 from eventstore.commands import dispatch
 from eventstore.models import StoredEvent
 from ordering.domain.order import CancelOrder
-from ordering.domain.payment import KeepUnmatched, unmatched_payment_id
+from ordering.domain.payment import AssignPayment, KeepUnmatched, unmatched_payment_id
 from ordering.models import JournalEntry
 from sagas.testing import bring_to_rest
 from tests.integration import shop
@@ -82,6 +82,17 @@ def test_the_days_of_a_conference_say_what_came_in_went_back_and_was_earned(conf
 
     assert days("UTC") == {1: (3 * PRICE, PRICE, 2 * PRICE, 0), 2: (NOTHING, PRICE, -PRICE, 0)}
     assert days("Europe/Berlin").keys() == {2, 3}
+
+
+def test_money_that_nobody_knew_comes_in_when_it_is_assigned():
+    conference = shop.conference_on_sale()
+    order, payment = shop.order(shop.customer(), conference), unmatched_payment_id("bank", "tx-9")
+    dispatch(KeepUnmatched(payment_id=payment, provider="bank", reference="tx-9", amount=shop.PRICE))
+    bring_to_rest()
+    dispatch(AssignPayment(payment_id=payment, order_id=order))
+    bring_to_rest()
+    (day,) = JournalEntry.objects.days(conference, "UTC")
+    assert (day["received"], day["earned"]) == (PRICE, PRICE)
 
 
 def test_sums_and_lists_are_read_along_indexes(conference):

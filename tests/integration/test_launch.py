@@ -125,6 +125,7 @@ def test_one_command_brings_up_the_site_and_says_where_it_is(start: Callable[...
     assert running.processes() == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name)
 def test_whatever_ends_it_nothing_is_left_running(start: Callable[..., Running], number: signal.Signals) -> None:
     running = start()
@@ -155,6 +156,7 @@ def test_a_process_that_dies_is_started_again(start: Callable[..., Running]) -> 
     assert "clock ended by SIGKILL; it starts again in 1 s" in running.output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("server", ["postgres/data", "valkey"])
 def test_a_server_that_dies_is_started_again_and_all_goes_on(start: Callable[..., Running], server: str) -> None:
     running = start()
@@ -194,6 +196,7 @@ def test_a_closed_terminal_ends_it(home: bundled.Home) -> None:
     assert running.processes() == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seconds", [0.7, 1.2, 3])
 def test_ending_it_while_it_starts_leaves_nothing_either(seconds: float) -> None:
     with temporary_home() as fresh:

@@ -14,6 +14,7 @@ from kombu.exceptions import OperationalError
 
 from config import bundled
 from config.celery import Doorbell
+from tests.integration.processes import program
 from tests.servers import temporary_home
 
 LONG = 2.5
@@ -99,6 +100,19 @@ def test_a_worker_survives_a_broker_that_freezes_during_its_task(queue: Queue) -
     assert queue.arrives("before")
     assert queue.arrives("after")
     assert queue.worker.poll() is None
+
+
+def test_a_worker_that_has_failed_ends_though_a_task_of_it_goes_on() -> None:
+    """As long as its process is there, nobody starts another."""
+    with temporary_home() as home, bundled.servers(home, postgres=False) as servers:
+        publisher = Doorbell("publisher", set_as_current=False)
+        publisher.config_from_object(settings, namespace="CELERY")
+        publisher.conf.update(broker_url=servers.redis_url)
+        publisher.send_task("tests.forever", queue="live")
+        with program("-m", "tests.integration.failing_worker", REDIS_URL=servers.redis_url) as worker:
+            worker.wait_for("it goes on for ever")
+            servers.valkey.kill()
+            assert worker.process.wait(60) == 1
 
 
 def test_a_worker_survives_a_broker_that_dies_during_its_task(queue: Queue) -> None:

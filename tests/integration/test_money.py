@@ -17,9 +17,10 @@ from eventstore.context import new_id
 from eventstore.subscriptions import feeding
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Mode
-from ordering.domain.conference import Line, ScheduleConference, SeatType
 from ordering.domain.order import PlaceOrder
 from ordering.domain.payment import AcceptPayment
+from ordering.domain.scheduling import ScheduleConference
+from ordering.domain.seats import Line, SeatType
 from ordering.domain.values import Money, payment_id_of
 from ordering.effects import mail
 from ordering.effects.order_mail import Seats

@@ -15,10 +15,11 @@ from eventstore.operations.base import perform
 from eventstore.subscriptions.registry import registry
 from eventstore.testing import only_handlers
 from ordering.domain.conference_changes import ChangeMailNote, RenameConference
-from ordering.domain.order import CancelOrder, ExpireOrder, OrderReminderRequested, RequestReminder
-from ordering.domain.payment import RequestPayment
+from ordering.domain.order import CancelOrder, ExpireOrder, OrderReminderRequested, ReopenOrder, RequestReminder
+from ordering.domain.payment import RequestPayment, further_payment_id
 from ordering.domain.values import payment_id_of
 from ordering.effects.order import send_expiry, send_refusal, send_request
+from ordering.pages.links import sandbox_path
 from sagas.effects import delivery
 from sagas.models import Delivery
 from sagas.operations import SendCopy
@@ -66,7 +67,7 @@ def test_a_sale_that_goes_well_is_told_with_how_to_pay_and_then_with_a_calendar(
     bring_to_rest()
     assert about(mails) == ["199.00 EUR to pay", "is confirmed"]
     asked, confirmed = mails[1:]
-    assert f"/sandbox/payments/{payment_id_of(order)}" in text(asked)
+    assert sandbox_path(payment_id_of(order)) in text(asked)
     for mail in (asked, confirmed):
         assert "The doors open at 8." in text(mail)
         assert "2 x Standard" in text(mail)
@@ -94,6 +95,17 @@ def test_an_order_that_expires_is_told_to_have(mails):
     assert sorted(about(mails)) == sorted(said)
     (expired,) = (mail for mail in mails if "expired" in mail["Subject"])
     assert "What you have paid, 99.50 EUR, goes back to you." in text(expired)
+
+
+def test_an_order_that_was_reopened_unpaid_is_told_how_to_pay_and_of_no_money(mails):
+    order = shop.order(shop.customer(), shop.conference_on_sale())
+    dispatch(ExpireOrder(order_id=order))
+    dispatch(ReopenOrder(order_id=order, reason="The mail was lost."))
+    bring_to_rest()
+    assert about(mails).count("99.50 EUR to pay") == 2
+    (reopened,) = (mail for mail in mails if "is open again" in text(mail))
+    assert sandbox_path(further_payment_id(order, 1)) in text(reopened)
+    assert "arrived" not in text(reopened)
 
 
 def test_an_order_without_seats_is_told_so_and_nobody_is_asked_to_pay(mails):
@@ -136,6 +148,24 @@ def test_only_an_order_that_waits_for_money_is_reminded_of(mails):
     bring_to_rest()
     assert about(mails).count("99.50 EUR still to pay") == 1
     assert StoredEvent.objects.filter(type=OrderReminderRequested.stored).count() == 1
+
+
+def test_a_reminder_says_how_to_pay_as_the_mail_before_it_did(mails):
+    order = shop.order(shop.customer(), shop.conference_on_sale())
+    dispatch(RequestReminder(order_id=order))
+    bring_to_rest()
+    links = [line for mail in mails for line in text(mail).splitlines() if "/sandbox/" in line]
+    assert (len(mails), len(links), len(set(links))) == (3, 2, 1)
+
+
+def test_a_reminder_says_how_to_pay_what_was_asked_for_last(mails):
+    order = shop.order(shop.customer(), shop.conference_on_sale(), 2)
+    shop.pay(order, 1)
+    bring_to_rest()
+    dispatch(RequestReminder(order_id=order))
+    bring_to_rest()
+    reminder = text(next(mail for mail in mails if "still to pay" in mail["Subject"]))
+    assert sandbox_path(further_payment_id(order, 1)) in reminder
 
 
 def test_a_mail_that_is_sent_late_tells_the_names_of_then_and_a_copy_those_of_now(mails):

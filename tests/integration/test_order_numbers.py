@@ -11,8 +11,8 @@ from eventstore.commands import ATTEMPTS, dispatch
 from eventstore.context import new_id
 from eventstore.errors import ConcurrencyConflict
 from eventstore.models import StoredEvent
-from ordering.domain.conference import Line
 from ordering.domain.order import PlaceOrder
+from ordering.domain.seats import Line
 from ordering.domain.values import order_number
 from ordering.models import OrderSummary
 from tests.integration import shop

@@ -61,10 +61,10 @@ def parked(poison):
 class Terminal:
     """The command at a terminal of its own: what it shows, and somebody who types."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, command: str = "projections") -> None:
         self._ours, theirs = pty.openpty()
         self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "projections", *arguments],
+            [sys.executable, "manage.py", command, *arguments],
             cwd=BASE_DIR,
             env={**os.environ, "COLUMNS": "200", "TERM": "xterm"},
             stdin=theirs,

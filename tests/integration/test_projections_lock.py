@@ -1,15 +1,14 @@
 """The lock file of the projections, in a copied app whose code changes."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.integration.test_portable import manage, project, try_manage
-
-__all__ = ["project"]
+from tests.integration.test_portable import make_project, manage, try_manage
 
 CHANGES = {
     "handler": ("domain.py", "row.reminders += 1", "row.reminders += step()"),
@@ -42,9 +41,10 @@ class Book(""",
 )
 
 
-@pytest.fixture
-def locked(project: Path) -> Path:
+@pytest.fixture(scope="module")
+def locked_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bare project with a helper, a constant and an upcaster, locked."""
+    project = make_project(tmp_path_factory.mktemp("locked"))
     for old, new in DOMAIN:
         edit(project, "domain.py", old, new)
     with (project / "settings.py").open("a") as settings:
@@ -53,6 +53,12 @@ def locked(project: Path) -> Path:
     assert "shelves: added (1)" in manage(project, "projections", "lock")
     manage(project, "check")
     return project
+
+
+@pytest.fixture
+def locked(locked_once: Path, tmp_path: Path) -> Path:
+    """A copy of it, to edit."""
+    return shutil.copytree(locked_once, tmp_path, dirs_exist_ok=True)
 
 
 def edit(project: Path, name: str, old: str, new: str) -> None:

@@ -9,9 +9,12 @@ from django.db import ProgrammingError, connections
 
 from config.tasks import tick
 from eventstore import database, store
+from eventstore.commands import dispatch
 from eventstore.models import StoredEvent, SubscriberRow
+from eventstore.subscriptions.feed_state import NEAR
 from eventstore.tasks import follow
 from eventstore.transient_errors import OUTAGES
+from ordering.domain.customer import ChangeCustomer
 from ordering.models import DailySales, OrderSummary
 from projections import tasks
 from projections.models import Generation
@@ -55,6 +58,30 @@ def test_one_task_feeds_all_async_subscribers(settings):
     assert {row(name).checkpoint for name in ("customer-profiles", "sales-by-day")} == {0}
     follow()
     assert {row(name).checkpoint for name in ("customer-profiles", "sales-by-day")} == {store.head()}
+
+
+def transactions_of(*names):
+    """Those that moved the checkpoints of these rows last."""
+    return {found for (found,) in query("SELECT xmin::text FROM eventstore_subscriber WHERE name = ANY(%s)", [*names])}
+
+
+def test_async_subscribers_near_the_end_of_the_log_are_fed_together_and_others_each_alone():
+    near, behind = ("sales-by-day", "excess", "journal", "watch.books"), ("demographics", "failed-refunds")
+    paid_order()
+    follow()
+    assert len(transactions_of(*near, *behind)) == 1
+
+    many = NEAR - store.head() + 1
+    ada = shop.customer()
+    for number in range(max(0, many)):
+        dispatch(ChangeCustomer(customer_id=ada, name=f"Ada {number}"))
+    follow()
+    SubscriberRow.objects.filter(name__in=behind).update(checkpoint=0)
+    paid_order()
+    follow()
+    assert {row(name).checkpoint for name in (*near, *behind)} == {store.head()}
+    assert len(transactions_of(*near)) == 1
+    assert len(transactions_of(*near, *behind)) == 3
 
 
 def test_mails_are_sent_by_another_process_once_each():

@@ -5,9 +5,10 @@ from decimal import Decimal
 from uuid import UUID
 
 from eventstore.testing import NOON
-from ordering.domain.conference import ConferenceScheduled, PricedLine, SeatsAdded, SeatType
 from ordering.domain.customer import CustomerRegistered
 from ordering.domain.order import OrderPlaced
+from ordering.domain.scheduling import ConferenceScheduled
+from ordering.domain.seats import PricedLine, SeatsAdded, SeatType
 from ordering.domain.values import Money, order_number
 
 ADA = UUID("01890000-0000-7000-8000-00000000000a")

@@ -27,9 +27,10 @@ def test_asked_again_it_tells_the_same_and_the_reference_is_found_in_it() -> Non
     assert find_references(told.text) == [told.reference]
 
 
-def test_a_refund_waits_for_staff() -> None:
+def test_a_refund_is_left_to_staff() -> None:
     assert BANK.refund("any", euros("10"), key=PAYMENT) == RefundAnswer(
-        outcome=RefundOutcome.PENDING, reason="Staff make the transfer by hand."
+        outcome=RefundOutcome.FAILED,
+        reason="No provider gives this money back. Pay it back by hand, and mark the refund as made.",
     )
 
 

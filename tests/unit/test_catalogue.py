@@ -16,11 +16,13 @@ from eventstore.aggregates import Aggregate, Command
 from eventstore.errors import DomainError
 from eventstore.events import Event, catalogue
 from ordering.domain import errors
-from ordering.domain.conference import ConferenceScheduled, ConferenceSeats
+from ordering.domain.conference import ConferenceSeats
 from ordering.domain.customer import Customer
 from ordering.domain.finance import Account
 from ordering.domain.order import Order
-from ordering.domain.payment import Payment, UnmatchedPayment
+from ordering.domain.payment import Payment
+from ordering.domain.scheduling import ConferenceScheduled
+from ordering.domain.unmatched_payment import UnmatchedPayment
 from ordering.domain.values import Address, Money
 
 from .samples import SCHEDULED
@@ -92,6 +94,7 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "conference.payment-terms-changed",
         "conference.cancellation-rule-changed",
         "conference.customer-limit-changed",
+        "conference.providers-changed",
         "seats.added",
         "seats.repriced",
         "seats.renamed",
@@ -107,6 +110,8 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "seats.refused",
         "seats.released",
         "seats.sold",
+        "seats.changed",
+        "seats.change-refused",
         "order.placed",
         "order.refused",
         "order.confirmed",
@@ -115,12 +120,19 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "order.extended",
         "order.deadline-moved",
         "order.reopened",
+        "order.quantity-change-requested",
+        "order.quantities-changed",
+        "order.quantity-change-refused",
+        "order.quantity-change-owed",
+        "order.quantity-change-lapsed",
         "order.status-mail-requested",
         "order.payment-credited",
         "order.underpaid",
         "order.refund-debited",
+        "order.refund-recredited",
         "order.taken-up",
         "order.reminder-requested",
+        "order.provider-chosen",
         "payment.requested",
         "payment.accepted",
         "payment.pending",
@@ -135,9 +147,10 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "refund.answered",
         "refund.settled",
         "refund.failed",
+        "refund.reversed",
         "mail.sent",
     }
-    assert len(EVENTS) == 61
+    assert len(EVENTS) == 72
 
 
 def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregate() -> None:
@@ -147,7 +160,7 @@ def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregat
 
 
 def test_every_command_has_a_stored_name_of_its_own() -> None:
-    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 56
+    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 65
 
 
 def test_every_command_names_its_stream() -> None:

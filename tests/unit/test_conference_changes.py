@@ -17,21 +17,7 @@ from eventstore.aggregates import Command
 from eventstore.errors import DomainError
 from eventstore.events import Event
 from eventstore.testing import NOON, given, when
-from ordering.domain.conference import (
-    AddSeats,
-    ConferenceSeats,
-    Line,
-    PricedLine,
-    ReleaseSeats,
-    ReserveSeats,
-    ScheduleConference,
-    SeatsRefused,
-    SeatsReleased,
-    SeatsReserved,
-    SeatsSold,
-    SeatType,
-    SellSeats,
-)
+from ordering.domain.conference import ConferenceSeats
 from ordering.domain.conference_changes import (
     MAIL_NOTE_LIMIT,
     AddPool,
@@ -44,6 +30,7 @@ from ordering.domain.conference_changes import (
     ChangeMailNote,
     ChangePaymentTerms,
     ChangePool,
+    ChangeProviders,
     ChangeSalesWindow,
     ChangeSeatType,
     CloseSales,
@@ -64,6 +51,7 @@ from ordering.domain.conference_changes import (
     PoolCapacityChanged,
     PoolRenamed,
     PoolsAssigned,
+    ProvidersChanged,
     ReleaseHold,
     RenameConference,
     ReopenSales,
@@ -88,6 +76,7 @@ from ordering.domain.errors import (
     InvalidCustomerLimit,
     InvalidPaymentTerms,
     InvalidPool,
+    InvalidProviders,
     InvalidQuantity,
     InvalidSalesWindow,
     InvalidSeatType,
@@ -102,6 +91,20 @@ from ordering.domain.errors import (
     UnknownPool,
     UnknownSeatType,
     UnknownTimeZone,
+)
+from ordering.domain.scheduling import ScheduleConference
+from ordering.domain.seats import (
+    AddSeats,
+    Line,
+    PricedLine,
+    ReleaseSeats,
+    ReserveSeats,
+    SeatsRefused,
+    SeatsReleased,
+    SeatsReserved,
+    SeatsSold,
+    SeatType,
+    SellSeats,
 )
 from ordering.domain.terms import CancellationRule, PaymentTerms, Unit
 from ordering.domain.values import Money
@@ -685,6 +688,19 @@ def test_customers_are_limited_and_not_limited_any_more() -> None:
     assert when(on_sale(limited), limit(None)) == [msgspec.structs.replace(limited, max_per_customer=None)]
     with pytest.raises(InvalidCustomerLimit):
         when(on_sale(), limit(0))
+
+
+def test_orders_are_paid_by_providers_that_are_chosen() -> None:
+    def choose(*providers: str) -> ChangeProviders:
+        return ChangeProviders(conference_id=CONFERENCE, providers=providers)
+
+    chosen = ProvidersChanged(conference_id=CONFERENCE, providers=("stripe", "bank-transfer"))
+    assert when(on_sale(), choose("stripe", "bank-transfer")) == [chosen]
+    assert when(on_sale(chosen), choose("stripe", "bank-transfer")) == []
+    assert when(on_sale(chosen), choose()) == [msgspec.structs.replace(chosen, providers=())]
+    for wrong in (choose("stripe", "stripe"), choose("")):
+        with pytest.raises(InvalidProviders):
+            when(on_sale(), wrong)
 
 
 def test_the_least_for_an_order_is_no_more_than_the_most() -> None:

@@ -13,22 +13,7 @@ from eventstore.aggregates import Command
 from eventstore.errors import DomainError, StreamExists
 from eventstore.events import Event
 from eventstore.testing import NOON, given, when
-from ordering.domain.conference import (
-    AddSeats,
-    ConferenceSeats,
-    Line,
-    PricedLine,
-    ReleaseSeats,
-    ReserveSeats,
-    ScheduleConference,
-    SeatsAdded,
-    SeatsRefused,
-    SeatsReleased,
-    SeatsReserved,
-    SeatsSold,
-    SeatType,
-    SellSeats,
-)
+from ordering.domain.conference import ConferenceSeats
 from ordering.domain.conference_changes import CustomerLimitChanged
 from ordering.domain.errors import (
     ConferenceNotOnSale,
@@ -43,6 +28,21 @@ from ordering.domain.errors import (
     TooManySeats,
     UnknownCurrency,
     UnknownSeatType,
+)
+from ordering.domain.scheduling import ScheduleConference
+from ordering.domain.seats import (
+    AddSeats,
+    Line,
+    PricedLine,
+    ReleaseSeats,
+    ReserveSeats,
+    SeatsAdded,
+    SeatsRefused,
+    SeatsReleased,
+    SeatsReserved,
+    SeatsSold,
+    SeatType,
+    SellSeats,
 )
 from ordering.domain.values import Money
 

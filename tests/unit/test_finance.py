@@ -30,7 +30,9 @@ from ordering.domain.finance import (
     PaymentReceived,
     RefundFailed,
     RefundRequested,
+    RefundReversed,
     RefundSettled,
+    ReportRefund,
     RequestRefund,
     RetryRefund,
     ReturnEverything,
@@ -96,6 +98,10 @@ def failed(asked: RefundRequested) -> RefundFailed:
     )
 
 
+def reversed_(asked: RefundRequested) -> RefundReversed:
+    return RefundReversed(**{name: getattr(failed(asked), name) for name in RefundReversed.__struct_fields__})
+
+
 def test_what_was_received_is_booked_once() -> None:
     assert when(Account(ACCOUNT), BOOK) == [RECEIVED]
     assert when(given(Account, ACCOUNT, RECEIVED), BOOK) == []
@@ -134,6 +140,23 @@ def test_a_refund_is_of_money_that_was_received_and_in_its_currency() -> None:
         when(given(Account, ACCOUNT, RECEIVED), dollars)
     with pytest.raises(StreamNotFound):
         when(Account(ACCOUNT), ask_back("1.00"))
+
+
+def test_of_some_receipts_everything_goes_back_and_of_others_nothing() -> None:
+    other = msgspec.structs.replace(RECEIVED, reference="tx-2")
+    account = given(Account, ACCOUNT, RECEIVED, other)
+    (back,) = when(account, ReturnEverything(account_id=ACCOUNT, reason="", only=("sandbox/tx-2", "sandbox/tx-3")))
+    assert isinstance(back, RefundRequested)
+    assert (back.reference, back.amount) == ("tx-2", RECEIVED.amount)
+
+
+@pytest.mark.parametrize(("by_staff", "back"), [("0.01", ["397.99"]), ("300.00", ["98.00"]), ("398.00", [])])
+def test_of_an_excess_goes_back_what_staff_have_not_given_back_already(by_staff: str, back: list[str]) -> None:
+    account = given(Account, ACCOUNT, RECEIVED, requested(by_staff))
+    excess = msgspec.structs.replace(ask_back("398.00"), at_most=True)
+    assert [event.amount for event in when(account, excess) if isinstance(event, RefundRequested)] == [
+        euros(amount) for amount in back
+    ]
 
 
 def test_everything_that_is_left_of_each_payment_goes_back() -> None:
@@ -185,8 +208,111 @@ def test_a_refund_is_settled_once() -> None:
     asked = requested()
     settle = SettleRefund(account_id=ACCOUNT, refund_id=asked.refund_id, refund_reference="back-1")
     assert when(given(Account, ACCOUNT, RECEIVED, asked), settle) == [settled(asked)]
+    done = given(Account, ACCOUNT, RECEIVED, asked, settled(asked))
+    assert when(done, settle) == []
     with pytest.raises(RefundNotUnderWay):
-        when(given(Account, ACCOUNT, RECEIVED, asked, settled(asked)), settle)
+        when(done, msgspec.structs.replace(settle, refund_reference="back-2"))
+
+
+def reported(*, settled: bool = True, asked: RefundRequested | None = None, amount: str = "398.00") -> ReportRefund:
+    """Of our refund, or of one that was made at the provider."""
+    return ReportRefund(
+        account_id=ACCOUNT,
+        provider="sandbox",
+        reference="tx-1",
+        refund_id=asked.refund_id if asked else None,
+        attempt=asked.attempt if asked else 0,
+        refund_reference="back-1",
+        amount=euros(amount),
+        settled=settled,
+        reason="" if settled else "no",
+    )
+
+
+def test_a_refund_of_ours_is_settled_by_what_the_provider_reports_and_not_doubled() -> None:
+    asked = requested()
+    under_way, done = (RECEIVED, asked), (RECEIVED, asked, settled(asked))
+    assert when(given(Account, ACCOUNT, *under_way), reported(asked=asked)) == [settled(asked)]
+    assert when(given(Account, ACCOUNT, *done), reported(asked=asked)) == []
+    assert when(given(Account, ACCOUNT, *done), reported()) == []
+    assert when(given(Account, ACCOUNT, *under_way), reported(asked=asked, settled=False)) == [failed(asked)]
+
+
+def test_a_refund_that_failed_has_failed_in_whatever_order_it_is_reported() -> None:
+    asked = requested()
+    account = given(Account, ACCOUNT, RECEIVED, asked, failed(asked))
+    assert when(account, reported(asked=asked)) == []
+    assert when(account, reported(asked=asked, settled=False)) == []
+    assert when(account, FailRefund(account_id=ACCOUNT, refund_id=asked.refund_id, reason="no")) == []
+
+
+@pytest.mark.parametrize("by_key", [True, False])
+def test_a_refund_that_comes_back_after_it_was_settled_has_failed_once(by_key: bool) -> None:
+    asked = requested()
+    comes_back = reported(asked=asked if by_key else None, settled=False)
+    account = given(Account, ACCOUNT, RECEIVED, asked, settled(asked))
+    assert when(account, comes_back) == [reversed_(asked)]
+    account.forget_changes()
+    assert account.left("sandbox/tx-1") == PRICE
+    settle = SettleRefund(account_id=ACCOUNT, refund_id=asked.refund_id, refund_reference="back-1")
+    for told_again in (comes_back, reported(asked=asked), reported(), settle):
+        assert when(account, told_again) == []
+
+
+def test_a_refund_that_came_back_is_asked_for_once_more_or_made_by_hand() -> None:
+    asked = requested()
+    came_back = (RECEIVED, asked, settled(asked), reversed_(asked))
+    retry = RetryRefund(account_id=ACCOUNT, refund_id=asked.refund_id)
+    (again,) = when(given(Account, ACCOUNT, *came_back), retry)
+    assert again == msgspec.structs.replace(asked, attempt=2)
+    by_hand = MarkRefundMade(account_id=ACCOUNT, refund_id=asked.refund_id, refund_reference="cheque 7")
+    (made,) = when(given(Account, ACCOUNT, *came_back), by_hand)
+    assert made == msgspec.structs.replace(settled(asked, by_hand=True), refund_reference="cheque 7")
+    for then in (again, made):
+        account = given(Account, ACCOUNT, *came_back, then)
+        for told_again in (reported(asked=asked, settled=False), reported(settled=False), reported()):
+            assert when(account, told_again) == []
+
+
+def test_what_was_made_by_hand_does_not_come_back_to_the_provider() -> None:
+    asked = requested()
+    account = given(Account, ACCOUNT, RECEIVED, asked, settled(asked, by_hand=True))
+    assert when(account, reported(asked=asked, settled=False)) == []
+
+
+def test_a_refund_that_was_made_at_the_provider_may_come_back_too() -> None:
+    made, done = when(given(Account, ACCOUNT, RECEIVED), reported())
+    assert isinstance(made, RefundRequested)
+    assert when(given(Account, ACCOUNT, RECEIVED, made, done), reported(settled=False)) == [reversed_(made)]
+
+
+def test_a_report_of_an_attempt_that_was_followed_by_another_says_nothing() -> None:
+    asked = requested()
+    again = msgspec.structs.replace(asked, attempt=2)
+    account = given(Account, ACCOUNT, RECEIVED, asked, failed(asked), again)
+    assert when(account, reported(asked=asked, settled=False)) == []
+    assert when(account, reported(asked=again)) == [settled(asked)]
+
+
+def test_a_refund_that_was_made_at_the_provider_is_recorded_once_and_nobody_is_asked_for_it() -> None:
+    account = given(Account, ACCOUNT, RECEIVED)
+    made, done = when(account, reported(amount="100.00"))
+    assert isinstance(made, RefundRequested)
+    assert (made.made_there, made.amount) == (True, euros("100.00"))
+    assert done == msgspec.structs.replace(settled(made), amount=euros("100.00"))
+    account.forget_changes()
+    assert when(account, reported(amount="100.00")) == []
+    assert account.left("sandbox/tx-1") == euros("298.00")
+    assert when(given(Account, ACCOUNT, RECEIVED), reported(settled=False)) == []
+
+
+def test_never_more_is_reported_to_have_gone_back_than_was_received() -> None:
+    with pytest.raises(RefundTooHigh):
+        when(given(Account, ACCOUNT, RECEIVED), reported(amount="398.01"))
+    with pytest.raises(RefundTooHigh):
+        when(given(Account, ACCOUNT, RECEIVED, requested("300.00")), reported(amount="98.01"))
+    with pytest.raises(PaymentNotReceived):
+        when(given(Account, ACCOUNT, RECEIVED), msgspec.structs.replace(reported(), reference="tx-2"))
 
 
 def test_a_refund_that_failed_can_be_tried_again() -> None:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Hashable
 from decimal import Decimal
 from operator import attrgetter
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -16,6 +17,7 @@ from eventstore.aggregates import Aggregate, Command
 from eventstore.errors import DomainError
 from eventstore.events import Event
 from eventstore.testing import given, when
+from ordering.domain.conference import ConferenceSeats
 from ordering.domain.finance import (
     Account,
     BookPayment,
@@ -27,8 +29,10 @@ from ordering.domain.finance import (
     PaymentReceived,
     RefundFailed,
     RefundRequested,
+    RefundReversed,
     RefundSettled,
     RefundStatus,
+    ReportRefund,
     RequestRefund,
     RetryRefund,
     SettleRefund,
@@ -45,17 +49,20 @@ from ordering.domain.order import (
     OrderExpired,
     OrderPlaced,
     OrderReopened,
+    RecreditRefund,
     Status,
     TakeUpOrder,
 )
+from ordering.domain.order_changes import ChangeQuantities, ConcludeChange, QuantitiesChanged, QuantityChangeRequested
 from ordering.domain.payment import PaymentAccepted, PaymentRefunded, unmatched_payment_id
+from ordering.domain.seats import Line, PricedLine
 from ordering.domain.values import Money, payment_id_of
 from ordering.models import FinanceAccount, JournalEntry
 from ordering.projections.journal import FinanceAccounts, Journal
 from projections.errors import RowMissing
 from projections.testing import project
 
-from .samples import ANOTHER_ORDER, CONFERENCE, ORDER, PLACED, euros
+from .samples import ANOTHER_ORDER, CONFERENCE, ON_SALE, ORDER, PLACED, euros
 
 A = JournalEntry.Account
 ACCOUNT, PAYMENT, PRICE = account_id_of(ORDER), payment_id_of(ORDER), PLACED.total
@@ -80,11 +87,12 @@ REQUESTED = RefundRequested(
     attempt=1,
 )
 FAILED = RefundFailed(**{name: getattr(REQUESTED, name) for name in RefundFailed.__struct_fields__})
+REVERSED = RefundReversed(**{name: getattr(REQUESTED, name) for name in RefundReversed.__struct_fields__})
 SETTLED = RefundSettled(
     **{
         name: getattr(REQUESTED, name)
         for name in RefundRequested.__struct_fields__
-        if name not in ("reason", "attempt")
+        if name not in ("reason", "attempt", "made_there")
     },
     refund_reference="",
     by_hand=True,
@@ -161,6 +169,20 @@ def test_a_refund_that_failed_is_owed_again_and_can_be_made_by_hand_or_asked_for
     assert in_euros(*failed, again, FAILED, SETTLED) == {}
 
 
+def test_a_refund_that_comes_back_is_booked_back_and_can_be_made_by_hand_or_asked_for_again():
+    by_provider = msgspec.structs.replace(SETTLED, by_hand=False)
+    came_back = (PLACED, RECEIVED, REQUESTED, by_provider, REVERSED)
+    again = msgspec.structs.replace(REQUESTED, attempt=2)
+    assert in_euros(*came_back) == {A.PROVIDER: 398, A.CUSTOMERS: -398}
+    assert in_euros(*came_back, SETTLED) == {}
+    assert in_euros(*came_back, again) == {A.PROVIDER: 398, A.REFUNDS: -398}
+    assert in_euros(*came_back, again, by_provider) == {}
+    assert in_euros(*came_back, again, by_provider, REVERSED, SETTLED) == {}
+    made_after_it_failed = (PLACED, RECEIVED, REQUESTED, FAILED, SETTLED, REVERSED)
+    assert in_euros(*made_after_it_failed) == {A.PROVIDER: 398, A.CUSTOMERS: -398}
+    assert in_euros(*made_after_it_failed, SETTLED) == {}
+
+
 def test_an_order_that_costs_nothing_makes_no_entries():
     assert journal(msgspec.structs.replace(PLACED, total=euros("0.00")), CONFIRMED, CANCELLED) == []
 
@@ -203,10 +225,10 @@ class Business:
         account_id = account_id_of(owner)
         return given(Account, account_id, *self.streams[Account, account_id])
 
-    def send(self, to: Aggregate, command: Command) -> list[Event]:
+    def send(self, to: Aggregate, command: Command, *others: Aggregate) -> list[Event]:
         """What is refused changes nothing."""
         try:
-            recorded = when(to, command)
+            recorded = when(to, command, others=others)
         except DomainError:
             return []
         self._record(type(to), to.id, recorded)
@@ -245,9 +267,17 @@ class Business:
     def cancel(self, order_id: UUID, keep: Money) -> None:
         self.send(self.order(order_id), CancelOrder(order_id=order_id, keep=keep))
 
+    def change(self, order_id: UUID, quantity: int) -> None:
+        """What the order asks for the conference has."""
+        conference = given(ConferenceSeats, CONFERENCE, *ON_SALE)
+        wanted = ChangeQuantities(order_id=order_id, lines=(Line("standard", quantity),))
+        for asked in self.send(self.order(order_id), wanted, conference):
+            assert isinstance(asked, QuantityChangeRequested)
+            self.send(self.order(order_id), ConcludeChange(order_id=order_id, change=asked.change))
+
     def ask_back(self, owner: UUID, amount: Money) -> None:
         for receipt in self.account(owner).receipts.values():
-            named = {"provider": receipt.provider, "reference": receipt.reference}
+            named: dict[str, Any] = {"provider": receipt.provider, "reference": receipt.reference}
             command = RequestRefund(account_id=account_id_of(owner), amount=amount, reason="", **named)
             if self.send(self.account(owner), command):
                 return
@@ -263,6 +293,28 @@ class Business:
                     debit = DebitRefund(order_id=owner, refund_id=refund_id, amount=event.amount)
                     self.send(self.order(owner), debit)
             if recorded:
+                return
+
+    def come_back(self, owner: UUID) -> None:
+        """The first refund that the provider has made."""
+        account = self.account(owner)
+        for refund_id, refund in account.refunds.items():
+            receipt = account.receipts[refund.receipt]
+            told = ReportRefund(
+                account_id=account.id,
+                provider=receipt.provider,
+                reference=receipt.reference,
+                refund_id=refund_id,
+                attempt=refund.attempt,
+                refund_reference="",
+                amount=refund.amount,
+                settled=False,
+            )
+            for event in self.send(self.account(owner), told) if refund.status is RefundStatus.SETTLED else ():
+                if owner in ORDERS:
+                    again = RecreditRefund(order_id=owner, refund_id=refund_id, amount=refund.amount)
+                    self.send(self.order(owner), again)
+                assert isinstance(event, RefundReversed)
                 return
 
     def _credit(self, owner: UUID, booked: list[Event]) -> None:
@@ -289,8 +341,10 @@ ACTS = st.one_of(
         st.sampled_from(OWNERS),
         st.sampled_from([SettleRefund, FailRefund, RetryRefund, MarkRefundMade]),
     ),
+    st.tuples(st.just("come_back"), st.sampled_from(OWNERS)),
     st.tuples(st.just("move"), st.sampled_from(ORDERS)),
     st.tuples(st.just("cancel"), st.sampled_from(ORDERS), st.sampled_from([euros("0.00"), euros("20.00")])),
+    st.tuples(st.just("change"), st.sampled_from(ORDERS), st.integers(1, 4)),
     st.tuples(st.just("order"), st.sampled_from(ORDERS), st.sampled_from([ExpireOrder, TakeUpOrder])),
 )
 
@@ -355,8 +409,24 @@ def test_the_books_balance_at_every_position(acts):
     assert not any(at.values())
 
 
+def test_what_a_confirmed_order_no_longer_costs_is_owed_to_its_customer_again():
+    less = QuantitiesChanged(
+        order_id=ORDER,
+        change=1,
+        lines=(PricedLine("standard", 1, PRICE),),
+        before=PRICE,
+        total=euros("199.00"),
+        due=euros("-199.00"),
+        expires_at=PLACED.expires_at,
+    )
+    sold = balances(journal(PLACED, RECEIVED, CONFIRMED, less))
+    assert (sold[A.REVENUE, "EUR"], sold[A.CUSTOMERS, "EUR"]) == (Decimal(-199), Decimal(-199))
+    assert (A.REVENUE, "EUR") not in balances(journal(PLACED, RECEIVED, CONFIRMED, less, CANCELLED))
+    assert balances(journal(PLACED, less, CONFIRMED))[A.REVENUE, "EUR"] == Decimal(-199)
+
+
 def test_an_order_is_on_the_account_that_finance_keeps_for_it():
     (row,) = project(FinanceAccounts, PLACED, CONFIRMED).values()
     assert isinstance(PLACED, OrderPlaced)
-    assert (row.account_id, row.order_id, row.price) == (ACCOUNT, ORDER, PRICE)
+    assert (row.account_id, row.order_id, row.price_before(3)) == (ACCOUNT, ORDER, PRICE)
     assert [row.is_sold(position) for position in (2, 3)] == [False, True]

@@ -15,6 +15,9 @@ from eventstore.events import Event
 from ordering.domain.conference import ConferenceSeats
 from ordering.domain.conference_changes import ConferenceRenamed, MailNoteChanged, SeatsRenamed
 from ordering.domain.order import Order, PaymentCredited
+from ordering.domain.order_changes import QuantityChangeOwed
+from ordering.domain.seats import PricedLine
+from ordering.domain.values import payment_id_of
 from ordering.effects import calendar, mail, order_mail
 from ordering.providers.bank_transfer import BankTransfer
 from ordering.providers.provider import Instructions
@@ -42,15 +45,21 @@ PAGE = Instructions(pay_url="https://pay.example/?a=1&b=2")
 BANK = BankTransfer(holder="Logs Ltd", iban="DE02120300000000202051", bic="BYLADEM1001")
 VALUES: dict[str, dict[str, Any]] = {
     "order_received": {"due": euros("398.00"), "how": PAGE},
+    "order_reopened": {"due": euros("398.00"), "how": PAGE},
     "payment_due": {"due": euros("98.00"), "how": PAGE},
-    "payment_reminder": {"due": euros("398.00")},
+    "payment_reminder": {"due": euros("398.00"), "how": PAGE},
     "order_confirmation": {},
     "order_refused": {"reason": "sold-out"},
     "order_expired": {},
     "order_cancelled": {},
-    "order_status": {},
+    "order_changed": {"due": euros("0.00"), "back": euros("99.50")},
+    "order_change_owed": {"due": euros("199.00"), "how": PAGE},
+    "order_change_lapsed": {"due": euros("0.00")},
+    "order_change_refused": {"reason": "sold-out"},
+    "order_status": {"due": euros("0.00")},
     "refund_requested": {"amount": euros("12.00")},
     "refund_made": {"amount": euros("12.00")},
+    "refund_reversed": {"amount": euros("12.00")},
 }
 
 
@@ -125,12 +134,32 @@ def test_a_long_name_is_cut() -> None:
     assert f"Hello {'A' * 59}…," in made.body
 
 
-@pytest.mark.parametrize("template", ["order_received", "payment_due", "payment_reminder"])
+@pytest.mark.parametrize("template", ["order_received", "order_reopened", "payment_due", "payment_reminder"])
 def test_a_deadline_is_a_time_of_the_conferences_zone(template: str) -> None:
     made, html = composed(template)
     shown = f"{PLACED.expires_at.astimezone(ZoneInfo('Europe/Berlin')):%H:%M} Europe/Berlin"
     assert shown in made.body
     assert shown in html
+
+
+def test_a_payment_is_asked_for_by_what_has_come_before_it() -> None:
+    unpaid, paid_in_part = folded(Order(ORDER), PLACED), folded(Order(ORDER), PLACED, PAID_IN_PART)
+    assert order_mail.asking(unpaid, payment_id_of(ORDER)) == "order_received"
+    assert order_mail.asking(unpaid, KEY) == "order_reopened"
+    assert order_mail.asking(paid_in_part, KEY) == "payment_due"
+
+
+def test_who_was_reopened_is_not_told_that_money_has_arrived() -> None:
+    made, html = composed("order_reopened")
+    for text in (made.body, html):
+        assert "is open again" in text
+        assert "arrived" not in text
+
+
+def test_who_has_paid_in_part_is_told_how_much_has_arrived() -> None:
+    made, html = composed("payment_due", PAID_IN_PART)
+    for text in (made.body, html):
+        assert "300.00 EUR have arrived" in text
 
 
 def test_who_pays_at_a_page_is_led_there() -> None:
@@ -211,3 +240,58 @@ def test_a_name_can_add_nothing_to_a_calendar() -> None:
 
 def test_the_same_file_is_made_again() -> None:
     assert file() == file()
+
+
+OWED = QuantityChangeOwed(
+    order_id=ORDER,
+    change=1,
+    lines=(PricedLine("standard", 3, euros("199.00")),),
+    total=euros("597.00"),
+    needs=euros("597.00"),
+    due=euros("199.00"),
+    expires_at=PLACED.expires_at,
+    grace=0,
+)
+
+
+@pytest.mark.parametrize("template", ["order_change_owed", "payment_reminder", "order_status"])
+def test_who_owes_money_for_a_change_is_told_what_for_how_much_and_until_when(template: str) -> None:
+    made, html = composed(template, OWED, due=euros("199.00"))
+    until = f"{PLACED.expires_at.astimezone(ZoneInfo('Europe/Berlin')):%H:%M} Europe/Berlin"
+    for text in (made.body, html):
+        assert "199.00 EUR" in text
+        assert "Total: 597.00 EUR" in text or ">597.00 EUR<" in text
+        assert until in text
+    assert "3 x Standard" in made.body
+
+
+def test_who_has_paid_a_change_in_part_is_told_that_the_order_may_stay_as_it_was() -> None:
+    made, html = composed("payment_due", OWED)
+    for text in (made.body, html):
+        assert "For the change of your order" in text
+        assert "your order stays as it was" in text
+
+
+def test_who_has_not_paid_a_change_in_time_still_has_the_seats_from_before() -> None:
+    made, _ = composed("order_change_lapsed", OWED, due=euros("-50.00"))
+    assert "2 x Standard" in made.body
+    assert "goes back to you" in made.body
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("sold-out", "were gone"),
+        ("customer-limit", "than one customer may have"),
+        ("conference-cancelled", "cancelled"),
+    ],
+)
+def test_whose_change_could_not_be_had_is_told_why(reason: str, words: str) -> None:
+    made, html = composed("order_change_refused", reason=reason)
+    for text in (made.body, html):
+        assert words in text
+    assert "2 x Standard" in made.body
+
+
+def test_a_change_that_is_owed_is_asked_for_as_such() -> None:
+    assert order_mail.asking(folded(Order(ORDER), PLACED, OWED), KEY) == "order_change_owed"

@@ -9,12 +9,13 @@ from eventstore.aggregates import Aggregate
 from eventstore.errors import DomainError, StreamExists, StreamNotFound
 from eventstore.events import Event
 from eventstore.testing import NOON, given, when
-from ordering.domain.conference import ConferenceSeats, Line, PricedLine, SeatsAdded, SeatsReserved
+from ordering.domain.conference import ConferenceSeats
 from ordering.domain.conference_changes import (
     CancellationRuleChanged,
     ConferenceCancelled,
     CustomerLimitChanged,
     PaymentTermsChanged,
+    ProvidersChanged,
     SeatLimitChanged,
 )
 from ordering.domain.customer import Customer
@@ -40,13 +41,16 @@ from ordering.domain.errors import (
     OrderNotReopenable,
     OrderNotTakenUp,
     PaymentPeriodOver,
+    ProviderNotOffered,
     ReasonNeeded,
     TooFewSeats,
     TooManySeats,
     UnknownSeatType,
 )
+from ordering.domain.finance import Account, BookPayment, FailRefund, RequestRefund, account_id_of
 from ordering.domain.order import (
     CancelOrder,
+    ChooseProvider,
     ConfirmOrder,
     CreditPayment,
     DeadlineMoved,
@@ -68,14 +72,20 @@ from ordering.domain.order import (
     OrderUnderpaid,
     PaymentCredited,
     PlaceOrder,
+    ProviderChosen,
+    RecreditRefund,
     RefundDebited,
+    RefundRecredited,
     RefuseOrder,
     ReopenOrder,
     RequestReminder,
     RequestStatusMail,
+    ReviewPayment,
     Status,
     TakeUpOrder,
 )
+from ordering.domain.order_changes import ConcludeChange, QuantitiesChanged, QuantityChangeRequested
+from ordering.domain.seats import Line, PricedLine, SeatsAdded, SeatsReserved, total
 from ordering.domain.terms import CancellableUntil, CancellationRule, PaymentTerms, Unit
 from ordering.domain.values import Money, order_number, payment_id_of
 
@@ -110,7 +120,9 @@ REOPEN = ReopenOrder(order_id=ORDER, reason="By mistake.")
 Happened = tuple[OrderRefused | OrderConfirmed | OrderExpired | OrderCancelled, ...]
 
 
-def credit(amount: str, currency: str = "EUR", *, brought_forward: bool = False) -> CreditPayment:
+def credit(
+    amount: str, currency: str = "EUR", *, brought_forward: bool = False, reopened: int | None = None
+) -> CreditPayment:
     return CreditPayment(
         order_id=ORDER,
         payment_id=PAYMENT,
@@ -118,6 +130,7 @@ def credit(amount: str, currency: str = "EUR", *, brought_forward: bool = False)
         reference="tx-1",
         amount=Money(Decimal(amount), currency),
         brought_forward=brought_forward,
+        reopened=reopened,
     )
 
 
@@ -236,6 +249,44 @@ def test_a_customer_is_told_of_the_limit_when_an_order_is_placed_or_reopened() -
         when(Order(ORDER), place(Line("standard", 1), Line("balcony", 1)), others=[CUSTOMER, seats])
     with pytest.raises(CustomerLimitReached):
         when(given(Order, ORDER, PLACED, EXPIRED), REOPEN, others=[seats])
+
+
+CHOSEN = ProvidersChanged(conference_id=CONFERENCE, providers=("stripe", "bank-transfer"))
+TO_TRANSFER = ProviderChosen(order_id=ORDER, provider="bank-transfer", due=PLACED.total)
+
+
+@pytest.mark.parametrize(("named", "kept"), [("", "stripe"), ("bank-transfer", "bank-transfer")])
+def test_an_order_is_paid_by_the_provider_that_it_names_or_by_the_first(named: str, kept: str) -> None:
+    seats = given(ConferenceSeats, CONFERENCE, *ON_SALE, CHOSEN)
+    command = msgspec.structs.replace(place(Line("standard", 2)), provider=named)
+    (placed,) = when(Order(ORDER), command, others=[CUSTOMER, seats])
+    assert isinstance(placed, OrderPlaced)
+    assert placed.provider == kept
+
+
+def test_an_order_of_a_conference_that_names_no_provider_is_paid_by_that_of_the_site() -> None:
+    (placed,) = when(
+        Order(ORDER), place(Line("standard", 2)), others=[CUSTOMER, given(ConferenceSeats, CONFERENCE, *ON_SALE)]
+    )
+    assert isinstance(placed, OrderPlaced)
+    assert placed.provider == ""
+
+
+def test_an_order_is_not_paid_by_a_provider_that_the_conference_does_not_have() -> None:
+    seats = given(ConferenceSeats, CONFERENCE, *ON_SALE, CHOSEN)
+    with pytest.raises(ProviderNotOffered, match="one of: stripe, bank-transfer"):
+        when(Order(ORDER), msgspec.structs.replace(place(Line("standard", 2)), provider="x"), others=[CUSTOMER, seats])
+    with pytest.raises(ProviderNotOffered):
+        when(given(Order, ORDER, PLACED), ChooseProvider(order_id=ORDER, provider="x"), others=[seats])
+
+
+def test_another_provider_can_be_chosen_while_an_order_waits_for_its_payment() -> None:
+    seats = given(ConferenceSeats, CONFERENCE, *ON_SALE, CHOSEN)
+    choose = ChooseProvider(order_id=ORDER, provider="bank-transfer")
+    assert when(given(Order, ORDER, PLACED), choose, others=[seats]) == [TO_TRANSFER]
+    assert when(given(Order, ORDER, PLACED, TO_TRANSFER), choose, others=[seats]) == []
+    with pytest.raises(OrderNotPayable):
+        when(given(Order, ORDER, PLACED, EXPIRED), choose, others=[seats])
 
 
 def test_a_placed_order_is_refused() -> None:
@@ -418,6 +469,16 @@ def test_a_confirmed_order_that_is_cancelled_costs_what_the_rule_says_and_no_mor
     assert fee_of(when(given(Order, ORDER, PLACED, *PAID), CANCEL, others=ruled(**rule))) == euros(fee)
 
 
+@pytest.mark.parametrize("keep", [None, euros("398.01")])
+def test_of_an_order_that_was_paid_twice_no_more_is_kept_than_it_costs(keep: Money | None) -> None:
+    twice = given(Order, ORDER, PLACED, *PAID, credited("398.00", "-398.00"))
+    if keep is None:
+        assert fee_of(when(twice, CANCEL, others=ruled(fixed=euros("500.00")))) == euros("398.00")
+    else:
+        with pytest.raises(FeeTooHigh):
+            when(twice, msgspec.structs.replace(CANCEL, keep=keep), others=ruled())
+
+
 def test_seats_that_cost_nothing_cost_nothing_when_they_are_cancelled() -> None:
     one_is_free = msgspec.structs.replace(
         PLACED,
@@ -489,6 +550,61 @@ def test_staff_cancel_at_any_time_and_say_what_is_kept() -> None:
         keep("1.00", "USD")
 
 
+@pytest.mark.parametrize(("under_way", "fee"), [("0.00", "119.40"), ("300.00", "98.00"), ("398.00", "0.00")])
+def test_no_more_is_kept_than_is_held_and_not_on_its_way_back(under_way: str, fee: str) -> None:
+    account = Account(account_id_of(ORDER))
+    named: dict[str, Any] = {"account_id": account.id, "provider": "sandbox", "reference": "tx-1"}
+    booked = BookPayment(**named, order_id=ORDER, payment_id=PAYMENT, amount=PLACED.total)
+    when(account, booked)
+    if Decimal(under_way):
+        when(account, RequestRefund(**named, amount=euros(under_way), reason="As a favour."))
+    others = [*ruled(percent=30), account]
+    assert fee_of(when(given(Order, ORDER, PLACED, *PAID), CANCEL, others=others)) == euros(fee)
+    staff_keep = msgspec.structs.replace(CANCEL, keep=euros("398.00") - euros(under_way))
+    assert fee_of(when(given(Order, ORDER, PLACED, *PAID), staff_keep, others=others)) == staff_keep.keep
+    too_much = msgspec.structs.replace(CANCEL, keep=euros("398.01") - euros(under_way))
+    with pytest.raises(FeeTooHigh):
+        when(given(Order, ORDER, PLACED, *PAID), too_much, others=others)
+
+
+def refunding(came: str, under_way: str) -> Account:
+    """The account of the order, of which money is on its way back."""
+    account = Account(account_id_of(ORDER))
+    named: dict[str, Any] = {"account_id": account.id, "provider": "sandbox", "reference": "tx-1"}
+    when(account, BookPayment(**named, order_id=ORDER, payment_id=PAYMENT, amount=euros(came)))
+    when(account, RequestRefund(**named, amount=euros(under_way), reason="As a favour."))
+    return account
+
+
+def test_what_is_on_its_way_back_does_not_pay_for_an_unpaid_order() -> None:
+    part = credited("300.00", "98.00")
+    account = refunding("300.00", "300.00")
+    rest = CreditPayment(
+        order_id=ORDER, payment_id=PAYMENT, provider="sandbox", reference="tx-2", amount=euros("98.00")
+    )
+    named: dict[str, Any] = {"account_id": account.id, "provider": "sandbox", "reference": "tx-2"}
+    when(account, BookPayment(**named, order_id=ORDER, payment_id=PAYMENT, amount=euros("98.00")))
+    order = given(Order, ORDER, PLACED, part)
+    *_, underpaid = when(order, rest, others=[account])
+    assert underpaid == OrderUnderpaid(order_id=ORDER, due=euros("300.00"))
+    order.forget_changes()
+    assert when(order, ReviewPayment(order_id=ORDER), others=[account]) == []
+    (refund_id,) = account.refunds
+    when(account, FailRefund(account_id=account.id, refund_id=refund_id, reason="no"))
+    assert when(order, ReviewPayment(order_id=ORDER, reopened=1), others=[account]) == []
+    assert when(order, ReviewPayment(order_id=ORDER), others=[account]) == [CONFIRMED]
+
+
+def test_what_is_on_its_way_back_does_not_lessen_what_an_order_owes_that_comes_to_cost_more() -> None:
+    (line,) = (each for each in PLACED.lines if each.seat_type == "standard")
+    dearer = (msgspec.structs.replace(line, quantity=line.quantity + 2),)
+    asked = QuantityChangeRequested(order_id=ORDER, change=1, lines=dearer)
+    order = given(Order, ORDER, PLACED, credited("300.00", "98.00"), asked)
+    (changed,) = when(order, ConcludeChange(order_id=ORDER, change=1), others=[refunding("300.00", "250.00")])
+    assert isinstance(changed, QuantitiesChanged)
+    assert changed.due == total(dearer) - euros("50.00")
+
+
 def test_a_fee_that_was_kept_counts_when_the_order_is_reopened() -> None:
     kept = (*PAID, msgspec.structs.replace(CANCELLED, fee=euros("98.00")))
     with pytest.raises(MoneyGoingBack):
@@ -498,6 +614,18 @@ def test_a_fee_that_was_kept_counts_when_the_order_is_reopened() -> None:
     (reopened,) = when(order, REOPEN, others=[SEATS])
     assert isinstance(reopened, OrderReopened)
     assert (reopened.due, order.fee) == (euros("300.00"), euros("0.00"))
+
+
+def test_money_that_went_back_and_came_back_is_held_again() -> None:
+    back = RefundDebited(order_id=ORDER, refund_id=PAYMENT, amount=PLACED.total, due=euros("0.00"))
+    order = given(Order, ORDER, PLACED, *PAID, CANCELLED, back)
+    again = RecreditRefund(order_id=ORDER, refund_id=PAYMENT, amount=euros("300.00"))
+    assert when(order, again) == [
+        RefundRecredited(order_id=ORDER, refund_id=PAYMENT, amount=euros("300.00"), due=euros("98.00"))
+    ]
+    assert (order.held, order.due) == (euros("300.00"), euros("98.00"))
+    with pytest.raises(MoneyGoingBack):
+        when(order, REOPEN, others=[SEATS])
 
 
 @pytest.mark.parametrize(
@@ -543,6 +671,18 @@ def test_an_order_that_is_not_there_cannot_be_confirmed() -> None:
 @pytest.mark.parametrize(("amount", "due"), [("398.00", "0.00"), ("400.00", "-2.00")])
 def test_an_order_is_confirmed_in_the_decision_that_credits_all_it_costs(amount: str, due: str) -> None:
     assert when(given(Order, ORDER, PLACED), credit(amount)) == [credited(amount, due), CONFIRMED]
+
+
+def test_money_from_before_an_order_was_reopened_does_not_confirm_it_before_it_has_seats() -> None:
+    again = OrderReopened(order_id=ORDER, reason="By mistake.", due=PLACED.total, expires_at=PLACED.expires_at, grace=0)
+    happened = PLACED, CANCELLED, again
+    assert when(given(Order, ORDER, *happened), credit("398.00", reopened=0)) == [credited("398.00", "0.00")]
+    assert when(given(Order, ORDER, *happened), credit("100.00", reopened=0)) == [credited("100.00", "298.00")]
+    assert when(given(Order, ORDER, *happened), credit("398.00", reopened=1))[-1] == CONFIRMED
+    with pytest.raises(OrderNotPayable):
+        when(given(Order, ORDER, *happened), ConfirmOrder(order_id=ORDER, reopened=0))
+    for seen in (1, None):
+        assert when(given(Order, ORDER, *happened), ConfirmOrder(order_id=ORDER, reopened=seen)) == [CONFIRMED]
 
 
 def test_an_order_that_is_paid_in_part_says_what_is_still_due_until_it_is_paid() -> None:

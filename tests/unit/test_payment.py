@@ -28,9 +28,9 @@ from ordering.domain.payment import (
     RefundPayment,
     RequestPayment,
     Status,
-    UnmatchedPayment,
     unmatched_payment_id,
 )
+from ordering.domain.unmatched_payment import UnmatchedPayment
 from ordering.domain.values import Money, payment_id_of
 
 from .samples import ORDER, PLACED, euros

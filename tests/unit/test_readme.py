@@ -73,6 +73,13 @@ def test_links_lead_somewhere(path):
         assert not anchor or anchor in headings(target), link
 
 
+def test_every_picture_is_shown_by_a_page_and_taken_by_a_test():
+    kept = {path.stem for path in (BASE_DIR / "docs" / "images").glob("*.png")}
+    shown = {name for path in PAGES for name in re.findall(r"\]\([\w/]*images/([\w-]+)\.png\)", path.read_text())}
+    tests = "".join(path.read_text() for path in (BASE_DIR / "tests" / "browser").glob("test_*.py"))
+    assert kept == shown == set(re.findall(r'(?:camera\.take\(|picture=)"([\w-]+)"', tests))
+
+
 def test_every_variable_of_the_environment_is_explained():
     sources = "".join((BASE_DIR / "config" / name).read_text() for name in ("settings.py", "run.py", "prepare.py"))
     read = set(re.findall(r"""(?:env\.\w+|environ\.get|_database)\(\s*"([A-Z_]+)\"""", sources))

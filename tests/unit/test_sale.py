@@ -10,19 +10,11 @@ from django.conf import settings
 from eventstore.context import new_id
 from eventstore.events import Event
 from eventstore.testing import NOON, recorded
-from ordering.domain.conference import (
-    Line,
-    PricedLine,
-    ReleaseSeats,
-    ReserveSeats,
-    SeatsRefused,
-    SeatsReserved,
-    SellSeats,
-)
 from ordering.domain.finance import (
     BringForward,
     PaymentMovedIn,
     PaymentReceived,
+    RefundReversed,
     RefundSettled,
     RequestRefund,
     ReturnEverything,
@@ -45,6 +37,9 @@ from ordering.domain.order import (
     OrderTakenUp,
     OrderUnderpaid,
     PaymentCredited,
+    ProviderChosen,
+    RecreditRefund,
+    RefundRecredited,
     RefuseOrder,
     RequestReminder,
     TakeUpOrder,
@@ -56,6 +51,7 @@ from ordering.domain.payment import (
     RequestPayment,
     further_payment_id,
 )
+from ordering.domain.seats import Line, PricedLine, ReleaseSeats, ReserveSeats, SeatsRefused, SeatsReserved, SellSeats
 from ordering.domain.values import Money, payment_id_of
 from ordering.processes.sale import (
     CANCELLED as AS_CANCELLED,
@@ -129,7 +125,9 @@ def booked(amount: str = "398.00", reference: str = "REF", *, brought_forward: b
     )
 
 
-def credit(amount: str = "398.00", reference: str = "REF", *, brought_forward: bool = False) -> Send:
+def credit(
+    amount: str = "398.00", reference: str = "REF", *, brought_forward: bool = False, reopened: int | None = 0
+) -> Send:
     return Send(
         CreditPayment(
             order_id=ORDER,
@@ -138,6 +136,7 @@ def credit(amount: str = "398.00", reference: str = "REF", *, brought_forward: b
             reference=reference,
             amount=euros(amount),
             brought_forward=brought_forward,
+            reopened=reopened,
         )
     )
 
@@ -169,12 +168,13 @@ def some_back(amount: str, reference: str = "REF", currency: str = "EUR", reason
             reference=reference,
             amount=Money(Decimal(amount), currency),
             reason=reason,
+            at_most=True,
         )
     )
 
 
-def all_back(reason: str, keep: Money | None = None) -> Send:
-    return Send(ReturnEverything(account_id=ACCOUNT, reason=reason, keep=keep))
+def all_back(reason: str, keep: Money | None = None, *, only: tuple[str, ...] | None = None) -> Send:
+    return Send(ReturnEverything(account_id=ACCOUNT, reason=reason, keep=keep, only=only))
 
 
 def refusal(command: str, saga: str = "sale") -> CommandRefused:
@@ -207,10 +207,26 @@ def test_a_payment_is_asked_for_once_the_seats_are_reserved() -> None:
     assert tell(Sale, PLACED, RESERVED).last == [asked(PAYMENT, "398.00")]
 
 
+def test_the_payment_is_asked_for_by_the_provider_of_the_order() -> None:
+    by_stripe = Send(RequestPayment(payment_id=PAYMENT, order_id=ORDER, amount=PLACED.total, provider="stripe"))
+    assert tell(Sale, msgspec.structs.replace(PLACED, provider="stripe"), RESERVED).last == [by_stripe]
+
+
+def test_what_is_due_is_asked_for_by_another_provider_once_it_is_chosen() -> None:
+    chosen = ProviderChosen(order_id=ORDER, provider="bank-transfer", due=euros("98.00"))
+    further = RequestPayment(
+        payment_id=further_payment_id(ORDER, 1), order_id=ORDER, amount=euros("98.00"), provider="bank-transfer"
+    )
+    assert tell(Sale, PLACED, RESERVED, chosen).last == [Send(further)]
+    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, chosen).last == []
+    before = msgspec.structs.replace(further, payment_id=PAYMENT, amount=PLACED.total)
+    assert tell(Sale, PLACED, chosen, RESERVED).last == [Send(before)]
+
+
 def test_an_order_that_costs_nothing_is_confirmed_once_the_seats_are_reserved() -> None:
     nothing = euros("0.00")
     free = msgspec.structs.replace(PLACED, total=nothing), msgspec.structs.replace(RESERVED, total=nothing)
-    assert tell(Sale, *free).last == [Send(ConfirmOrder(order_id=ORDER))]
+    assert tell(Sale, *free).last == [Send(ConfirmOrder(order_id=ORDER, reopened=0))]
 
 
 @ENDED
@@ -271,9 +287,9 @@ def test_too_little_is_kept_and_the_rest_is_asked_for_each_time_anew() -> None:
 def test_what_was_not_all_of_it_goes_back_when_the_order_expires() -> None:
     part = credited("100.00", "298.00"), OrderUnderpaid(order_id=ORDER, due=euros("298.00"))
     told = tell(Sale, PLACED, RESERVED, *part, EXPIRED)
-    assert told.last == [NO_LONGER_WAITED_FOR, GIVE_SEATS_BACK, all_back(TOO_LITTLE)]
-    rest = tell(Sale, PLACED, RESERVED, *part, EXPIRED, credited("298.00", "0.00"))
-    assert rest.last == [all_back(AS_ENDED)]
+    assert told.last == [NO_LONGER_WAITED_FOR, GIVE_SEATS_BACK, all_back(TOO_LITTLE, only=("sandbox/REF",))]
+    rest = tell(Sale, PLACED, RESERVED, *part, EXPIRED, credited("298.00", "0.00", "REST"))
+    assert rest.last == [all_back(AS_ENDED, only=("sandbox/REF", "sandbox/REST"))]
 
 
 def test_what_is_too_much_goes_back_and_the_order_stays() -> None:
@@ -316,7 +332,7 @@ def test_an_order_that_is_taken_up_again_is_like_any_other() -> None:
 
 
 def test_a_late_payment_goes_back_where_there_are_no_seats_any_more() -> None:
-    assert tell(Sale, PLACED, RESERVED, EXPIRED, PAID, SOLD_OUT).last == [all_back(NO_SEATS)]
+    assert tell(Sale, PLACED, RESERVED, EXPIRED, PAID, SOLD_OUT).last == [all_back(NO_SEATS, only=("sandbox/REF",))]
 
 
 def test_a_late_payment_of_too_much_keeps_what_the_order_costs() -> None:
@@ -325,8 +341,17 @@ def test_a_late_payment_of_too_much_keeps_what_the_order_costs() -> None:
     assert late.state.kept == PLACED.total.amount
 
 
+def test_money_that_is_yet_to_be_credited_when_the_order_expires_may_take_it_up_and_stays() -> None:
+    part = booked(), credited("100.00", due="298.00")
+    assert all_back(TOO_LITTLE, only=("sandbox/REF",)) in tell(Sale, PLACED, RESERVED, *part, EXPIRED).last
+    late = *part, EXPIRED, credited("398.00", due="-100.00", reference="LATE")
+    assert tell(Sale, PLACED, RESERVED, *late).last == [RESERVE]
+
+
 def test_a_late_payment_of_too_little_goes_back() -> None:
-    assert tell(Sale, PLACED, RESERVED, EXPIRED, credited("397.99", "0.01")).last == [all_back(AS_ENDED)]
+    assert tell(Sale, PLACED, RESERVED, EXPIRED, credited("397.99", "0.01")).last == [
+        all_back(AS_ENDED, only=("sandbox/REF",))
+    ]
 
 
 def test_late_payments_that_come_together_reserve_once() -> None:
@@ -336,7 +361,7 @@ def test_late_payments_that_come_together_reserve_once() -> None:
 
 def test_seats_and_money_go_back_where_the_order_cannot_be_taken_up() -> None:
     told = tell(Sale, PLACED, RESERVED, EXPIRED, PAID, RESERVED, refusal(TakeUpOrder.stored))
-    assert told.last == [GIVE_SEATS_BACK, all_back(AS_ENDED)]
+    assert told.last == [GIVE_SEATS_BACK, all_back(AS_ENDED, only=("sandbox/REF",))]
 
 
 def test_a_payment_for_a_cancelled_or_refused_order_goes_back() -> None:
@@ -396,7 +421,9 @@ def test_a_reopened_order_reserves_its_seats_again_and_asks_for_what_is_due(ende
 
 def test_a_reopened_order_is_confirmed_if_nothing_is_due_and_refused_if_the_last_seats_are_gone() -> None:
     paid = msgspec.structs.replace(REOPENED, due=euros("0.00"))
-    assert tell(Sale, PLACED, RESERVED, EXPIRED, paid, RESERVED).last == [Send(ConfirmOrder(order_id=ORDER))]
+    assert tell(Sale, PLACED, RESERVED, EXPIRED, paid, RESERVED).last == [
+        Send(ConfirmOrder(order_id=ORDER, reopened=1))
+    ]
     assert tell(Sale, PLACED, RESERVED, EXPIRED, REOPENED, SOLD_OUT).last == [
         Send(RefuseOrder(order_id=ORDER, reason="sold-out"))
     ]
@@ -405,7 +432,32 @@ def test_a_reopened_order_is_confirmed_if_nothing_is_due_and_refused_if_the_last
 def test_money_for_a_reopened_order_waits_for_its_seats() -> None:
     reopened = PLACED, RESERVED, EXPIRED, REOPENED
     assert tell(Sale, *reopened, booked()).last == []
-    assert tell(Sale, *reopened, booked(), RESERVED).last == [asked(further_payment_id(ORDER, 1), "398.00"), credit()]
+    further = asked(further_payment_id(ORDER, 1), "398.00")
+    assert tell(Sale, *reopened, booked(), RESERVED).last == [further, credit(reopened=1)]
+
+
+def test_money_that_waited_before_an_order_was_reopened_is_for_the_seats_that_it_has_then() -> None:
+    waited = PLACED, booked(), CANCELLED, REOPENED
+    assert tell(Sale, *waited, RESERVED).last == []
+    assert tell(Sale, *waited, RESERVED, RESERVED).last == [
+        asked(further_payment_id(ORDER, 1), "398.00"),
+        credit(reopened=1),
+    ]
+
+
+@pytest.mark.parametrize("overtaken", [RESERVED, SOLD_OUT])
+def test_an_answer_about_the_seats_from_before_an_order_was_reopened_counts_for_nothing(overtaken: Event) -> None:
+    assert tell(Sale, PLACED, CANCELLED, REOPENED, overtaken).last == []
+    assert tell(Sale, PLACED, CANCELLED, REOPENED, overtaken, SOLD_OUT).last == [
+        Send(RefuseOrder(order_id=ORDER, reason="sold-out"))
+    ]
+
+
+def test_a_reopened_order_that_is_credited_what_was_paid_before_asks_for_the_rest_once_it_has_seats() -> None:
+    paid = PLACED, RESERVED, CANCELLED, REOPENED, credited("300.00", due="98.00")
+    assert tell(Sale, *paid, RESERVED).last == [asked(further_payment_id(ORDER, 1), "98.00")]
+    all_of_it = PLACED, RESERVED, CANCELLED, REOPENED, credited()
+    assert tell(Sale, *all_of_it, RESERVED).last == [Send(ConfirmOrder(order_id=ORDER, reopened=1))]
 
 
 @pytest.mark.parametrize("ended", [CONFIRMED, EXPIRED, CANCELLED])
@@ -468,6 +520,30 @@ def test_a_refund_that_is_settled_is_debited_to_the_order() -> None:
     assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, settled).last == [Send(debit)]
 
 
+def test_a_refund_that_comes_back_is_credited_to_the_order_again_and_may_be_all_that_it_lacks() -> None:
+    came_back = RefundReversed(
+        account_id=ACCOUNT,
+        order_id=ORDER,
+        refund_id=PAYMENT,
+        payment_id=PAYMENT,
+        provider="sandbox",
+        reference="REF",
+        amount=euros("2.00"),
+        reason="The account is closed.",
+    )
+    again = Send(RecreditRefund(order_id=ORDER, refund_id=PAYMENT, amount=euros("2.00")))
+    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, came_back).last == [again]
+    part, all_of_it = (
+        RefundRecredited(order_id=ORDER, refund_id=PAYMENT, amount=euros("2.00"), due=euros(due))
+        for due in ("0.01", "0.00")
+    )
+    assert tell(Sale, PLACED, RESERVED, part).last == []
+    assert tell(Sale, PLACED, RESERVED, all_of_it).last == [Send(ConfirmOrder(order_id=ORDER, reopened=0))]
+    assert tell(Sale, PLACED, RESERVED, EXPIRED, all_of_it).last == []
+    waiting = tell(Sale, PLACED, RESERVED, EXPIRED, REOPENED, all_of_it, RESERVED)
+    assert waiting.steps[-2:] == [[], [Send(ConfirmOrder(order_id=ORDER, reopened=1))]]
+
+
 def test_any_other_command_may_be_refused_without_consequences() -> None:
     assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, refusal(ExpireOrder.stored)).last == []
 
@@ -504,7 +580,7 @@ def test_money_of_before_finance_that_it_hears_of_is_brought_forward() -> None:
 def test_an_order_that_was_paid_under_version_1_gets_its_money_back_when_it_is_cancelled() -> None:
     state = as_version_1_left_it(paid=True)
     assert react(state, CANCELLED) == [NO_LONGER_WAITED_FOR, GIVE_SEATS_BACK, BRING_FORWARD]
-    assert react(state, booked(brought_forward=True)) == [credit(brought_forward=True)]
+    assert react(state, booked(brought_forward=True)) == [credit(brought_forward=True, reopened=None)]
     assert react(state, msgspec.structs.replace(PAID, brought_forward=True)) == [all_back(AS_ENDED)]
 
 
@@ -516,7 +592,7 @@ def test_an_order_that_expired_just_before_version_1_confirmed_it_is_paid_late()
 
 def test_an_order_that_version_1_asked_money_for_is_paid_under_version_2() -> None:
     state = as_version_1_left_it(paid=False)
-    assert react(state, booked()) == [credit()]
+    assert react(state, booked()) == [credit(reopened=None)]
     assert react(state, PAID) == []
     assert react(state, CONFIRMED) == [NO_LONGER_WAITED_FOR, SELL]
 

@@ -9,7 +9,7 @@ from eventstore.aggregates import Command
 from eventstore.errors import DomainError
 from eventstore.events import Event
 from eventstore.testing import given, when
-from ordering.domain.conference import ConferenceSeats, SeatsReleased
+from ordering.domain.conference import ConferenceSeats
 from ordering.domain.conference_changes import (
     ConferenceMoved,
     ConferenceRenamed,
@@ -21,6 +21,7 @@ from ordering.domain.conference_changes import (
     SeatsRenamed,
     SeatsRepriced,
 )
+from ordering.domain.seats import SeatsReleased
 from ordering.models import ConferenceSummary
 from ordering.models.conference import counted
 from ordering.projections.conference import SeatAvailability

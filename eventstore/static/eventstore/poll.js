@@ -1,6 +1,6 @@
 // Parts of a page that ask for themselves again: <section id="…" data-poll="address" data-every="seconds">.
 // Not while nobody looks, nor while something in them is pressed: the button would be gone before it is let go.
-// An answer with the header HX-Refresh has the whole page loaded anew.
+// An answer with the header HX-Refresh has the whole page loaded anew; a part without data-poll is asked for no more.
 {
   const wait = (part) => setTimeout(poll, 1000 * part.dataset.every, part);
 
@@ -15,7 +15,7 @@
         // The site is away; it is asked again.
       }
     }
-    wait(part);
+    if (part?.dataset.poll) wait(part);
   }
 
   // Whatever has the focus keeps it, if it has an id to be known by.

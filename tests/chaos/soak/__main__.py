@@ -4,6 +4,9 @@ Everything that `make run` runs, in a home of its own. Buyers register, order, p
 HTTP. Meanwhile programs, their children, sessions of PostgreSQL, all of PostgreSQL and the broker are killed with
 SIGKILL, or stopped for some seconds. At the end nothing that was answered may be lost, nothing done twice, and nothing
 left for a person to do or to read.
+
+With `--money` they pay in parts, twice, too much, late and for what nobody knows, change their seats and cancel for a
+fee, while staff give money back, see to refunds that failed and cancel whole conferences. Then the books are judged.
 """
 
 import argparse
@@ -40,6 +43,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=5.0, help="of killing (5)")
     parser.add_argument("--seed", default=secrets.token_hex(4), help="chooses what is killed (another one each time)")
     parser.add_argument("--buyers", type=int, default=BUYERS, help=f"who buy at the same time ({BUYERS})")
+    parser.add_argument("--money", action="store_true", help="do all that is done with money, and judge the books")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
     parser.add_argument("--log", type=Path, help="keep what all programs printed in this file")
     options = parser.parse_args()
@@ -59,27 +63,33 @@ def soak(site: Site, options: argparse.Namespace) -> dict[str, Any]:
     os.environ.update(site.environment | {"LOG_LEVEL": "WARNING"})
     django.setup()
     from tests.chaos.soak import verdict
-    from tests.chaos.soak.buyers import Buyers, Monitor, cookie_of_staff
+    from tests.chaos.soak.buyers import Buyer, Buyers, Monitor, cookie_of_staff
+    from tests.chaos.soak.money import Payer, Staff
     from tests.integration import shop
 
     secret = site.environment.get("PAYMENT_WEBHOOK_SECRET") or site.environment["SECRET_KEY"]
     buyers = Buyers(site.port, secret, [shop.conference_on_sale(capacity) for capacity in (100, 20_000)])
+    staff = Staff(buyers) if options.money else None
     reaper = Reaper(options.seed, site)
     monitor = Monitor(site.port, buyers.ending, cookie_of_staff())
     monitor.start()
-    buyers.start(options.seed, options.buyers)
+    buyers.start(Payer if staff else Buyer, options.seed, options.buyers)
+    if staff:
+        staff.start()
     say(f"killing for {options.minutes:g} minutes")
     reaper.reap(options.minutes * 60)
     left_alone = time.monotonic()
     buyers.stop(REST_WITHIN)
     say("left alone; coming to rest")
-    restless = until_at_rest(verdict.unrest, REST_WITHIN)
+    restless = until_at_rest(lambda: [*verdict.unrest(), *(staff.unrest() if staff else ())], REST_WITHIN)
+    if staff:
+        staff.stop()
     seconds = time.monotonic() - left_alone
     say("judging")
     wrong = {"it comes to rest": restless, "every call is answered": buyers.absurd}
     broken = (f"{times} × {what}" for what, times in monitor.statuses.items() if what.startswith("500"))
     wrong["no page is broken"] = list(broken)
-    wrong |= verdict.judge(buyers.notes, site.mails)
+    wrong |= verdict.judge(buyers.notes, site.mails, money=options.money)
     log = site.log.read_text(errors="replace")
     wrong["nobody has a traceback to read"] = [str(each) for each in printed.tracebacks(log)]
     moments = sorted(note.at for note in buyers.notes)
@@ -91,6 +101,7 @@ def soak(site: Site, options: argparse.Namespace) -> dict[str, Any]:
         "asked again": dict(buyers.repeated),
         "monitored": dict(sorted(monitor.statuses.items())),
         "mails": len(site.mails.received),
+        **({"staff": dict(staff.acts)} if staff else {}),
         "acts": dict(reaper.acts),
         "restarts": dict(printed.restarts(log)),
         "longest time without an answer, s": round(max((b - a for a, b in pairwise(moments)), default=0.0), 1),

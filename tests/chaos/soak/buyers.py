@@ -58,9 +58,9 @@ class Buyers:
         self.absurd: list[str] = []
         self._threads: list[threading.Thread] = []
 
-    def start(self, seed: str, number: int) -> None:
+    def start(self, kind: "type[Buyer]", seed: str, number: int) -> None:
         for each in range(number):
-            buyer = Buyer(self, f"{seed} {each}")
+            buyer = kind(self, f"{seed} {each}")
             self._threads.append(threading.Thread(target=buyer.buy, name=f"buyer {each}", daemon=True))
             self._threads[-1].start()
 
@@ -112,6 +112,19 @@ def cookie_of_staff() -> str:
 class Buyer:
     """One of them: registers now and then, orders, and does to each order what chance brings."""
 
+    fates: Mapping[tuple[str, ...], int] = {
+        ("pay",): 8,
+        ("pay", "pay"): 1,
+        ("decline", "pay"): 2,
+        ("pay", "mail"): 1,
+        ("cancel",): 2,
+        ("pay", "cancel"): 2,
+        ("run out",): 2,
+        ("run out", "pay"): 1,
+        (): 1,
+    }
+    """What is done to an order, one step after the other, and how often that is chosen."""
+
     def __init__(self, all_of_us: Buyers, seed: str) -> None:
         self._us = all_of_us
         self._random = random.Random(seed)
@@ -137,18 +150,7 @@ class Buyer:
             "lines": [{"seat_type": "standard", "quantity": self._random.randint(1, 4)}],
         }
         order = self._call("ordered", order_id, "POST", "/orders", asked)
-        fates = {
-            ("pay",): 8,
-            ("pay", "pay"): 1,
-            ("decline", "pay"): 2,
-            ("pay", "mail"): 1,
-            ("cancel",): 2,
-            ("pay", "cancel"): 2,
-            ("run out",): 2,
-            ("run out", "pay"): 1,
-            (): 1,
-        }
-        for step in self._random.choices(list(fates), list(fates.values()))[0]:
+        for step in self._random.choices(list(self.fates), list(self.fates.values()))[0]:
             self._us.ending.wait(self._random.uniform(0, 0.3))
             self._do(step, order_id, order["total"])
 

@@ -8,16 +8,17 @@ from uuid import UUID
 from django.conf import settings
 
 from eventstore import store
-from eventstore.models import DiscardedEvent, Incident, ParkedEvent, SkippedRange, SubscriberRow
+from eventstore.models import DiscardedEvent, Incident, ParkedEvent, SkippedRange, StoredEvent, SubscriberRow
 from eventstore.subscriptions import gaps
 from eventstore.subscriptions.registry import registry
-from ordering.models import ConferenceSummary, CustomerProfile, DailySales, OrderSummary
+from ordering.models import ConferenceSummary, CustomerProfile, DailySales, OrderSummary, UnmatchedMoney
 from ordering.processes.sale import Sale
 from projections.projection import Projection
 from projections.rebuild import builder, generations
 from sagas.models import Delivery, Instance, OutboxCommand
 from tests.chaos import rest
 from tests.chaos.accounts import Accounts
+from tests.chaos.soak import money_verdict
 from tests.chaos.soak.buyers import Note
 from tests.chaos.stories import contradictions, stories
 from tests.crash import aftermath
@@ -33,6 +34,8 @@ LEADS_TO = {
     "declined": "payment.declined",
     "cancelled": "order.cancelled",
     "mail": "order.status-mail-requested",
+    "unmatched": "payment.unmatched",
+    "quantities": "order.quantity-change-requested",
 }
 """An event that the stream must have, by what was answered."""
 
@@ -42,19 +45,17 @@ def unrest() -> list[str]:
     return [*rest.unrest(), *aftermath.unrest()]
 
 
-def judge(notes: Sequence[Note], mails: MailServer) -> dict[str, list[str]]:
+def judge(notes: Sequence[Note], mails: MailServer, *, money: bool) -> dict[str, list[str]]:
     """What is wrong, by what should hold."""
-    accounts = Accounts()
+    events = list(StoredEvent.objects.order_by("position"))
     judges: dict[str, Callable[[], Faults]] = {
-        "what was answered is in the log": lambda: answered(notes, accounts),
+        "what was answered is in the log": lambda: answered(notes, events),
         "what was answered can be read": lambda: readable(notes),
-        "streams have no holes": lambda: holes(accounts),
+        "streams have no holes": lambda: holes(events),
         "people bought": lambda: nothing_sold(notes),
-        "every order came to its end, and once": lambda: iter([*accounts.broken_promises(), *accounts.absurd]),
-        "seats sold are those of confirmed orders, and no more than there are": lambda: seats(accounts),
-        "read rows are a fold of the log": lambda: folds(accounts),
+        **(money_verdict.judges(events) if money else of_plain_sales()),
         "every command was carried out once": aftermath.done_otherwise_than_once,
-        "every saga tells its whole story": lambda: untold(accounts),
+        "every saga tells its whole story": lambda: untold(events),
         "every delivery is in the ledger, and told once": deliveries,
         "every mail arrived; one that came again has the same Message-ID": lambda: mailed(mails),
         "`projections verify` finds nothing": differences,
@@ -64,15 +65,25 @@ def judge(notes: Sequence[Note], mails: MailServer) -> dict[str, list[str]]:
     return {what: list(found()) for what, found in judges.items()}
 
 
+def of_plain_sales() -> dict[str, Callable[[], Faults]]:
+    """Of sales in which an order is paid in full or not at all, and keeps its seats until it ends."""
+    accounts = Accounts()
+    return {
+        "every order came to its end, and once": lambda: iter([*accounts.broken_promises(), *accounts.absurd]),
+        "seats sold are those of confirmed orders, and no more than there are": lambda: seats(accounts),
+        "read rows are a fold of the log": lambda: folds(accounts),
+    }
+
+
 def nothing_sold(notes: Sequence[Note]) -> Faults:
     if not any(note.what == "accepted" for note in notes):
         yield "nobody paid"
 
 
-def answered(notes: Sequence[Note], accounts: Accounts) -> Faults:
-    log = {event.position: event for event in accounts.events}
+def answered(notes: Sequence[Note], events: Sequence[StoredEvent]) -> Faults:
+    log = {event.position: event for event in events}
     kinds: dict[UUID, set[str]] = {}
-    for event in accounts.events:
+    for event in events:
         kinds.setdefault(event.stream_id, set()).add(event.type)
     for note in notes:
         found = log.get(note.position)
@@ -85,14 +96,16 @@ def answered(notes: Sequence[Note], accounts: Accounts) -> Faults:
 def readable(notes: Sequence[Note]) -> Faults:
     customers = set(CustomerProfile.objects.values_list("pk", flat=True))
     orders = set(OrderSummary.objects.values_list("pk", flat=True))
-    payments = set(OrderSummary.objects.values_list("payment_id", flat=True))
-    there = customers | orders | payments
+    of_orders = OrderSummary.objects.values_list("payments", flat=True)
+    payments = {UUID(each["id"]) for payments in of_orders for each in payments}
+    unmatched = set(UnmatchedMoney.objects.values_list("pk", flat=True))
+    there = customers | orders | payments | unmatched
     yield from (f"{note} can't be read" for note in notes if note.stream_id not in there)
 
 
-def holes(accounts: Accounts) -> Faults:
+def holes(events: Sequence[StoredEvent]) -> Faults:
     versions: dict[UUID, int] = {}
-    for event in accounts.events:
+    for event in events:
         if event.version != versions.get(event.stream_id, 0) + 1:
             yield f"{event} has version {event.version} after {versions.get(event.stream_id, 0)}"
         versions[event.stream_id] = event.version
@@ -136,10 +149,11 @@ def folds(accounts: Accounts) -> Faults:
                 yield f"{what} {key} is {rows.get(key)}, and the log says {folded.get(key)}"
 
 
-def untold(accounts: Accounts) -> Faults:
-    yield from (fault for story in stories(Sale(), accounts.events) for fault in contradictions(story))
+def untold(events: Sequence[StoredEvent]) -> Faults:
+    yield from (fault for story in stories(Sale(), events) for fault in contradictions(story))
     told = set(Instance.objects.filter(saga=Sale.name).values_list("key", flat=True))
-    yield from (f"order {order_id} has no sale" for order_id in accounts.orders if str(order_id) not in told)
+    orders = [event.stream_id for event in events if event.type == "order.placed"]
+    yield from (f"order {order_id} has no sale" for order_id in orders if str(order_id) not in told)
     for row in OutboxCommand.objects.exclude(status__in=["done", "refused"]):
         yield f"{row} is {row.status}: {row.error}"
 

@@ -2,18 +2,21 @@
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
-from eventstore import repository
+from eventstore import repository, store
 from eventstore.commands import dispatch
 from eventstore.context import new_id
 from eventstore.models import StoredEvent
 from ordering.admin.conference_acts import ACTS
-from ordering.domain.conference import ConferenceSeats, ScheduleConference, SeatType
-from ordering.domain.conference_changes import CancelConference, RenameConference
+from ordering.domain.conference import ConferenceSeats
+from ordering.domain.conference_changes import CancelConference, ConferenceRenamed, RenameConference
+from ordering.domain.scheduling import ScheduleConference
+from ordering.domain.seats import SeatType
 from ordering.models import ConferenceSummary, OrderSummary
 from sagas.testing import bring_to_rest
 from tests.integration import shop
@@ -170,6 +173,21 @@ def test_orders_are_cancelled_by_another_rule(client, may_change, conference):
     assert "until 48 hours before the start, at no cost" in text(client.get(page(conference)))
     do(client, url, until="never")
     assert "never" in text(client.get(page(conference)))
+
+
+def test_payment_providers_are_chosen_among_those_that_are_installed(client, may_change, conference, settings):
+    settings.BANK_TRANSFER_IBAN = "DE89370400440532013000"
+    url = address(conference, "providers")
+    assert "sandbox" in text(client.get(page(conference)))
+    form = client.get(url).context["form"]
+    assert [name for name, _ in form.fields["providers"].choices] == ["sandbox", "bank-transfer"]
+    refused = do(client, url, providers=["sandbox"], usual="bank-transfer")
+    assert refused.context["form"].errors["usual"]
+    do(client, url, providers=["sandbox", "bank-transfer"], usual="bank-transfer")
+    assert row(conference).providers == ["bank-transfer", "sandbox"]
+    assert "bank transfer, sandbox" in text(client.get(page(conference)))
+    do(client, url, providers=[], usual="")
+    assert row(conference).providers == []
 
 
 def test_seats_are_limited_by_order_and_by_customer(client, may_change, conference):
@@ -389,3 +407,41 @@ def test_the_page_of_a_cancelled_conference_says_what_is_left_to_do(client, staf
     shown = text(client.get(page(conference)))
     assert "1 of 2 orders still stand" in shown
     assert "1 refund failed" in shown
+
+
+def timeline(client, conference):
+    return client.get(page(conference)).context["timeline"]
+
+
+def test_the_page_tells_what_was_changed_by_whom_and_when_there(client, may_change, conference):
+    do(client, address(conference, "price", "standard"), price="89.50")
+    told = timeline(client, conference)
+    assert [entry.words for entry in told][1:] == [
+        "Standard was added: 100 seats at 99.50 EUR, 1 to 10 in an order.",
+        "Student was added: 20 seats at 99.50 EUR, 1 to 2 in an order.",
+        "Standard costs 89.50 EUR instead of 99.50 EUR.",
+    ]
+    assert told[-1].who == "ada"
+    there = f"{told[-1].at.astimezone(ZoneInfo('Europe/Berlin')):%H:%M:%S} Europe/Berlin"
+    assert there in text(client.get(page(conference)))
+
+
+def test_the_orders_of_a_conference_do_not_hide_its_changes(client, may_change, conference):
+    shop.order(shop.customer(), conference)
+    bring_to_rest()
+    assert StoredEvent.objects.filter(stream_id=conference, type="seats.reserved").exists()
+    assert "seats.reserved" not in {entry.type for entry in timeline(client, conference)}
+    assert "What orders took and gave back is told on their own pages" in text(client.get(page(conference)))
+
+
+def test_what_only_newer_code_can_read_of_it_is_no_fault_of_the_page(client, may_change, conference, monkeypatch):
+    version = store.version_of(conference)
+    with monkeypatch.context() as newer:
+        newer.setattr(ConferenceRenamed, "schema", ConferenceRenamed.schema + 1)
+        renamed = ConferenceRenamed(conference_id=conference, name="EuroPython")
+        store.append(store.Changes(stream_id=conference, category="conference", expected=version, events=[renamed]))
+    answer = client.get(page(conference))
+    assert (answer.status_code, said(answer)) == (
+        200,
+        ["A newer version of this program has recorded what this one can't read."],
+    )

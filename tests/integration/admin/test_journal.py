@@ -12,7 +12,7 @@ from django.urls import reverse
 from eventstore import store
 from eventstore.commands import dispatch
 from eventstore.models import StoredEvent
-from ordering.domain.order import CancelOrder
+from ordering.domain.order import CancelOrder, OrderConfirmed
 from ordering.models import ConferenceSales, JournalEntry
 from sagas.testing import bring_to_rest
 from tests.integration import shop
@@ -194,3 +194,18 @@ def test_what_a_spreadsheet_would_run_is_exported_as_text(client, staff, confere
     JournalEntry.objects.update(provider="=1+1")
     staff(*EXPORTS[f"{JOURNAL}export/"])
     assert {row["Provider"] for row in read(client.get(f"{JOURNAL}export/"))} == {"'=1+1"}
+
+
+def test_an_entry_says_what_happened_in_words(client, staff, conference):
+    staff(MAY_SEE)
+    page = text(client.get(JOURNAL))
+    assert "Finance has booked 99.50 EUR by sandbox" in page
+    assert "payment.received" not in page
+    entry = JournalEntry.objects.filter(event="order.confirmed")[0]
+    assert "The order is confirmed." in text(client.get(f"{JOURNAL}{entry.pk}/change/"))
+
+
+def test_an_entry_of_what_only_newer_code_can_read_is_called_by_its_name(client, staff, conference, monkeypatch):
+    staff(MAY_SEE)
+    monkeypatch.setattr(OrderConfirmed, "schema", 0)
+    assert "order.confirmed" in text(client.get(JOURNAL))

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from eventstore.commands import dispatch
-from ordering.admin import order_export
+from ordering.admin import csv_export
 from ordering.domain.customer import ChangeCustomer
 from ordering.models import OrderSummary
 from tests.integration import shop
@@ -96,7 +96,7 @@ def test_the_export_takes_its_own_permission_and_that_to_see_orders(client, staf
 
 
 def test_the_export_is_read_page_by_page_along_the_index(client, staff, sold, monkeypatch):
-    monkeypatch.setattr(order_export, "PAGE", 2)
+    monkeypatch.setattr(csv_export, "PAGE", 2)
     moment = OrderSummary.objects.get(pk=sold[0]).placed_at
     OrderSummary.objects.update(placed_at=moment)
     staff(MAY_SEE, MAY_EXPORT)
@@ -109,7 +109,7 @@ def test_the_export_is_read_page_by_page_along_the_index(client, staff, sold, mo
 
 
 def test_the_site_sends_the_export_while_it_is_read(client, staff, sold, monkeypatch):
-    monkeypatch.setattr(order_export, "PAGE", 2)
+    monkeypatch.setattr(csv_export, "PAGE", 2)
     user = staff(MAY_SEE, MAY_EXPORT)
 
     async def parts():
@@ -142,4 +142,4 @@ def test_a_name_is_exported_as_people_write_it(client, staff, sold):
 def test_the_link_is_below_the_list(client, staff, sold):
     staff(MAY_SEE, MAY_EXPORT)
     page = client.get(LIST, {"status": "placed"}).content.decode()
-    assert f'href="{reverse("admin:ordering_export_orders")}?status=placed"' in page
+    assert f'href="{reverse("admin:ordering_ordersummary_export")}?status=placed"' in page

@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -15,7 +16,7 @@ from eventstore.commands import dispatch
 from eventstore.context import new_id
 from eventstore.events import Event, catalogue, event
 from eventstore.models import StoredEvent
-from ordering.admin import order_story
+from ordering.admin import timeline
 from ordering.admin.acts import StreamAct
 from ordering.admin.conference_acts import ACTS as OF_CONFERENCE
 from ordering.admin.order_acts import ACTS, OF_FAILED, OF_UNMATCHED
@@ -26,13 +27,15 @@ from ordering.domain.terms import CancellableUntil, CancellationRule
 from ordering.domain.values import Money, payment_id_of
 from ordering.models import FailedRefund, OrderSummary, UnmatchedMoney
 from ordering.processes.sale import PAYMENT_TIMER
+from ordering.providers.by_hand import TO_PAY_BACK
 from sagas.models import Delivery, OutboxCommand, Timer
-from sagas.testing import bring_to_rest
+from sagas.testing import bring_to_rest, let_pass
 from tests.integration import shop
 from tests.integration.admin.reading import said, text
 
 pytestmark = pytest.mark.usefixtures("clean")
 
+APP = apps.get_app_config("ordering")
 VIEW = "ordering.view_ordersummary"
 CANCEL, EXTEND, RECORD, REFUND, ASSIGN = (
     f"ordering.{name}"
@@ -119,7 +122,7 @@ def test_the_page_tells_the_whole_story_in_words(client, staff, order):
         "The order was cancelled: She is ill.",
         "The conference has got 2 × standard back.",
         "199.00 EUR of RF12 3456 are to go back: The order was cancelled.",
-        "The refund of 199.00 EUR of RF12 3456 has failed: There is no provider by the name of 'bank-transfer'.",
+        f"The refund of 199.00 EUR of RF12 3456 has failed: {TO_PAY_BACK.reason}",
     ):
         assert told.count(each) == 1, each
     arrived, cancelled = (
@@ -288,6 +291,19 @@ def test_a_failed_refund_is_seen_to_on_its_own_page_too(client, staff, order):
     assert not FailedRefund.objects.exists()
 
 
+@pytest.mark.parametrize("provider", ["bank-transfer", "by-hand"])
+def test_what_staff_recorded_is_listed_at_once_to_be_paid_back_by_hand(client, staff, order, provider):
+    staff(VIEW, RECORD, REFUND)
+    do(client, address(order, "record-payment"), **TRANSFER | {"provider": provider})
+    url = address(order, "refund", "1")
+    assert dict(client.get(url).context["form"].facts())["Goes back"] == "by hand: no provider can be asked"
+    do(client, url, reason="She is ill.")
+    assert FailedRefund.objects.get(order_id=order).reason.startswith("No provider gives this money back.")
+    asked = Delivery.objects.get(effect="refund.ask-provider")
+    assert (asked.status, asked.attempts) == ("done", 1)
+    assert {"mark-refund-made"} == offered(client, order) & {"mark-refund-made", "retry-refund"}
+
+
 def test_an_order_is_cancelled_for_a_reason_and_says_before_what_goes_back(client, staff, order):
     staff(VIEW, CANCEL)
     shop.pay(order, 2, reference="PAID")
@@ -311,10 +327,91 @@ def test_staff_keep_what_the_rule_says_unless_they_say_otherwise(client, staff, 
     url = address(order, "cancel")
     assert Decimal(client.get(url).context["form"]["keep"].value()) == 20
     assert do(client, url, reason="She is ill.", keep="200").context["form"].errors["keep"]
-    do(client, url, reason="She is ill.", keep="5.00")
+    facts = dict(client.get(url).context["form"].facts())
+    assert (facts["Is kept"], facts["Goes back"]) == ("20.00 EUR", "179.00 EUR")
+    told = do(client, url, reason="She is ill.", keep="5.00").context["form"]
+    assert "5.00 EUR of it is kept, and 194.00 EUR goes back" in told.non_field_errors()[0]
+    assert dict(told.facts())["Goes back"] == "194.00 EUR"
+    assert not StoredEvent.objects.filter(type="order.cancelled").exists()
+    client.post(url, {name: told[name].value() for name in told.fields})
     bring_to_rest()
     shown = OrderSummary.objects.get(pk=order)
     assert (shown.status, shown.received - shown.returned) == ("refunded", Decimal(5))
+
+
+def test_the_quantities_of_an_order_are_changed_once_it_is_said_what_comes_of_it(client, staff, order):
+    staff(VIEW, "ordering.change_quantities")
+    shop.pay(order, 2, reference="PAID")
+    bring_to_rest()
+    assert "quantities" in offered(client, order)
+    url = address(order, "quantities")
+    given = fill_in(client, url, reason="She is ill.", **{"seats-standard": 1})
+    asked = client.post(url, given)
+    assert "The order will cost 99.50 EUR: 99.50 EUR go back." in text(asked)
+    assert not StoredEvent.objects.filter(type="order.quantity-change-requested").exists()
+    agreed = {**given, "agreed": asked.context["form"]["agreed"].value()}
+    client.post(url, agreed)
+    bring_to_rest()
+    row = OrderSummary.objects.get(pk=order)
+    assert (row.status, row.total, row.received - row.returned) == ("confirmed", Decimal("99.5"), Decimal("99.5"))
+    assert newest("order.quantity-change-requested").data["reason"] == "She is ill."
+    assert "The order has 1 × standard now: it costs 99.50 EUR instead of 199.00 EUR." in text(client.get(page(order)))
+
+
+def test_money_that_staff_kept_pays_for_a_part_of_a_change_or_for_all_of_it(client, staff, order, settings):
+    settings.PAYMENT_EXCESS = {"sandbox": "staff"}
+    staff(VIEW, "ordering.change_quantities")
+    shop.pay(order, 2, reference="PAID")
+    more = Money(Decimal("100.00"), "EUR")
+    dispatch(AcceptPayment(payment_id=payment_id_of(order), amount=more, reference="MORE"))
+    bring_to_rest()
+    url = address(order, "quantities")
+    all_there = client.post(url, fill_in(client, url, reason="More come.", **{"seats-standard": 3}))
+    said = "The order will cost 298.50 EUR, which is 99.50 EUR more than now: all of it is there."
+    assert said in text(all_there)
+    given = fill_in(client, url, reason="More come.", **{"seats-standard": 4})
+    asked = client.post(url, given)
+    assert "The order will cost 398.00 EUR once 99.00 EUR are paid, which is 199.00 EUR more than now." in text(asked)
+    client.post(url, {**given, "agreed": asked.context["form"]["agreed"].value()})
+    bring_to_rest()
+    assert OrderSummary.objects.get(pk=order).due == Decimal("99.00")
+
+
+def test_a_paid_order_that_comes_to_cost_more_owes_the_difference_and_is_given_more_time(client, staff, order):
+    staff(VIEW, EXTEND, "ordering.change_quantities")
+    shop.pay(order, 2, reference="PAID")
+    bring_to_rest()
+    assert "extend" not in offered(client, order)
+    url = address(order, "quantities")
+    given = fill_in(client, url, reason="More come.", **{"seats-standard": 3})
+    asked = client.post(url, given)
+    assert "The order will cost 298.50 EUR once 99.50 EUR are paid, which is 99.50 EUR more than now." in text(asked)
+    client.post(url, {**given, "agreed": asked.context["form"]["agreed"].value()})
+    bring_to_rest()
+    shown = text(client.get(page(order)))
+    assert "The order has 3 × standard as soon as 99.50 EUR are paid, until " in shown
+    assert client.get(page(order)).context["sums"].balance == ("Still owes for a change", shop.PRICE)
+    facts = dict(client.get(address(order, "extend")).context["form"].facts())
+    assert facts["Owes for a change"] == "99.50 EUR to have 3 × standard"
+    later = timezone.now().replace(microsecond=0, second=0) + timedelta(days=3)
+    do(client, address(order, "extend"), expires_at=later.strftime("%Y-%m-%dT%H:%M"), reason="She is ill.")
+    (timer,) = Timer.objects.filter(status="waiting", name=PAYMENT_TIMER)
+    assert timer.due_at == later
+    let_pass(timedelta(days=4))
+    bring_to_rest()
+    assert "The change was not paid in time: the order still has 2 × standard." in text(client.get(page(order)))
+
+
+def test_quantities_that_can_not_be_are_refused_at_the_form(client, staff, order):
+    staff(VIEW, "ordering.change_quantities")
+    url = address(order, "quantities")
+    for quantity, code in ((0, "invalid-quantity"), (2, "quantities-unchanged"), (11, "too-many-seats")):
+        given = fill_in(client, url, reason="She is ill.", **{"seats-standard": quantity})
+        answer = client.post(url, given)
+        given["agreed"] = answer.context["form"]["agreed"].value() or ""
+        assert code in text(client.post(url, given))
+    assert not StoredEvent.objects.filter(type="order.quantity-change-requested").exists()
+    assert client.post(url, fill_in(client, url, **{"seats-standard": 1})).context["form"].errors["reason"]
 
 
 def test_an_order_is_given_more_time(client, staff, order):
@@ -408,7 +505,7 @@ def test_a_mail_that_failed_is_part_of_the_story(client, staff, order):
 def test_of_a_long_story_the_last_entries_are_told(client, staff, order, monkeypatch):
     staff(VIEW)
     told = words(client, order)
-    monkeypatch.setattr(order_story, "SHOWN", 2)
+    monkeypatch.setattr(timeline, "SHOWN", 2)
     assert words(client, order) == told[-2:]
     assert f"{len(told) - 2} earlier events are left out" in text(client.get(page(order)))
 
@@ -470,4 +567,4 @@ def test_what_is_not_there_is_not_found(client, staff, order):
 def test_every_act_has_a_permission_of_its_own_kind(act):
     assert issubclass(act, StreamAct)
     assert act.permission not in {each.permission for each in OF_CONFERENCE.values()}
-    assert "change_" not in act.permission
+    assert act.permission not in {f"ordering.change_{model._meta.model_name}" for model in APP.get_models()}

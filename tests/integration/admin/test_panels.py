@@ -118,7 +118,7 @@ def test_counting_what_waits_ends_at_a_bound():
         ({"status": "halted", "last_error": "KeyError: 'x'"}, "has halted: KeyError: 'x'"),
         ({"status": "paused"}, "is paused"),
         ({"failures": 3, "last_error": "deadlock"}, "has failed 3 times in a row: deadlock"),
-        ({"version": 7}, "is at version 2 in the code and at 7 in the database"),
+        ({"version": 7}, "is at version {declared} in the code and at 7 in the database"),
         ({"types_hash": "others"}, "wants other events than it was fed"),
         ({"stale": "customer-profiles was rebuilt"}, "is stale: customer-profiles was rebuilt"),
         ({"fingerprint": "other"}, "is stale: its code has changed since its rows were made"),
@@ -127,7 +127,7 @@ def test_counting_what_waits_ends_at_a_bound():
 def test_what_is_wrong_with_a_subscriber_is_said_in_words(change, said):
     shop.customer()
     SubscriberRow.objects.filter(name="order-summaries").update(**change)
-    assert said_of("order-summaries") == [said]
+    assert said_of("order-summaries") == [said.format(declared=registry["order-summaries"].version)]
 
 
 def test_a_rebuild_shows_its_progress():

@@ -58,6 +58,8 @@ for row, actions in (
         page = client.post(listed, {"action": action, "_selected_action": [row.pk]})
         assert "Yes, " in page.content.decode(), action
 assert "Let this log act" not in client.get(reverse("admin:eventstore_logidentity_changelist")).content.decode()
+for page in (reverse("admin:eventstore_event_types"), reverse("admin:eventstore_event_type", args=["book.lent"])):
+    assert "book.lent" in client.get(page).content.decode(), page
 page = client.get(reverse("admin:projections_generation_changelist")).content.decode()
 for word in sys.argv[1:]:
     assert word in page, word

@@ -82,7 +82,7 @@ do_about_it("refund", "1", amount="5.00", reason="The seat was broken.")
 do_about_it("mark-refund-made", refund["key"], refund_reference="cheque 7")
 do_about_it("cancel", reason="She is ill.")
 shown = client.get(page).content.decode()
-assert "5.00 EUR of RF12 went back by hand, cheque 7." in shown and "Try again" in shown
+assert "5.00 EUR of RF12 went back by hand, cheque 7." in shown and "Made by hand" in shown
 print("visited")
 """
 

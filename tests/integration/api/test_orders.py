@@ -14,6 +14,7 @@ from ordering.domain.order import ExpireOrder
 from ordering.domain.terms import CancellableUntil, CancellationRule
 from ordering.domain.values import Money, payment_id_of
 from ordering.models import ConferenceSummary, OrderSummary
+from ordering.pages.links import sandbox_path
 from sagas.testing import bring_to_rest
 from tests.integration import shop
 from tests.integration.api import caller as callers
@@ -38,6 +39,7 @@ def test_an_order_is_answered_as_it_stands_after_the_sale_ran(conference, ada):
     assert answer.status_code == 201
     order = answer.json()
     payment_id = str(payment_id_of(UUID(order["id"])))
+    pay_url = f"http://localhost:8000{sandbox_path(UUID(payment_id))}"
     assert answer.headers["Location"] == f"http://testserver/api/v1/orders/{order['id']}"
     assert answer.headers["ETag"] == '"1"'
     assert int(answer.headers["Event-Position"]) == StoredEvent.objects.get(type="order.placed").position
@@ -58,7 +60,8 @@ def test_an_order_is_answered_as_it_stands_after_the_sale_ran(conference, ada):
             "id": payment_id,
             "status": "requested",
             "amount": {"amount": "199.00", "currency": "EUR"},
-            "pay_url": f"http://testserver/api/v1/sandbox/payments/{payment_id}",
+            "pay_url": pay_url,
+            "how_to_pay": {"provider": "sandbox", "pay_url": pay_url, "reference": "", "text": ""},
         },
     }
     read = caller.get(f"/orders/{order['id']}")
@@ -69,7 +72,7 @@ def test_an_order_is_answered_as_it_stands_after_the_sale_ran(conference, ada):
 def test_an_order_that_is_paid_in_the_sandbox_is_confirmed(conference, ada):
     customer, caller = ada
     order = caller.post("/orders", placing(customer, conference, 2)).json()
-    paid = caller.post(order["payment"]["pay_url"].removeprefix("http://testserver"), {"outcome": "accepted"})
+    paid = caller.post(played_at(order), {"outcome": "accepted"})
     assert paid.status_code == 202
     assert int(paid.headers["Event-Position"]) == StoredEvent.objects.get(type="payment.accepted").position
     order = caller.get(f"/orders/{order['id']}").json()
@@ -82,12 +85,17 @@ def test_an_order_that_is_paid_in_the_sandbox_is_confirmed(conference, ada):
 def test_a_declined_payment_can_be_tried_again(conference, ada):
     customer, caller = ada
     order = caller.post("/orders", placing(customer, conference)).json()
-    pay_url = order["payment"]["pay_url"].removeprefix("http://testserver")
+    pay_url = played_at(order)
     assert caller.post(pay_url, {"outcome": "declined"}).status_code == 202
     declined = caller.get(f"/orders/{order['id']}").json()
     assert (declined["status"], declined["payment"]["status"]) == ("awaiting_payment", "declined")
     assert caller.post(pay_url, {"outcome": "accepted"}).status_code == 202
     assert caller.get(f"/orders/{order['id']}").json()["status"] == "confirmed"
+
+
+def played_at(order):
+    """Where one plays the customer who pays."""
+    return f"/sandbox/payments/{order['payment']['id']}"
 
 
 def played(caller, order, **outcome):
@@ -116,7 +124,7 @@ def test_paying_in_part_twice_and_late_can_be_played(conference, ada):
     assert (asked["status"], asked["amount"], asked["received_at"]) == ("requested", euros("99.00"), None)
     assert asked["pay_url"] == part["payment"]["pay_url"]
     assert asked["id"] == part["payment"]["id"] != paid["id"]
-    caller.post(asked["pay_url"].removeprefix("http://testserver"), {"outcome": "accepted"})
+    caller.post(played_at(part), {"outcome": "accepted"})
     assert caller.get(f"/orders/{order}").json()["status"] == "confirmed"
     twice = played(caller, order, amount=euros("199.00"))
     assert twice["status"] == "confirmed"
@@ -178,7 +186,7 @@ def test_what_a_rule_refuses_is_refused_with_its_code(conference, ada, change, c
 def test_a_cancelled_order_gives_its_seats_and_its_money_back(conference, ada):
     customer, caller = ada
     order = caller.post("/orders", placing(customer, conference)).json()
-    caller.post(order["payment"]["pay_url"].removeprefix("http://testserver"), {"outcome": "accepted"})
+    caller.post(played_at(order), {"outcome": "accepted"})
     answer = caller.post(f"/orders/{order['id']}/cancel", {"reason": "ill"})
     assert answer.status_code == 200
     assert (answer.json()["status"], answer.json()["to_be_returned"]) == ("cancelled", euros("99.50"))
@@ -321,7 +329,7 @@ def test_conferences_are_for_anyone_to_read(conference):
     assert [each["id"] for each in listed["results"]] == [str(conference)]
     answer = Caller().get(f"/conferences/{conference}")
     assert answer.json() == listed["results"][0]
-    terms = {"sales", "payment_terms", "cancellation", "max_per_customer"}
+    terms = {"sales", "payment_terms", "cancellation", "max_per_customer", "providers"}
     assert set(answer.json()) == {"id", "name", "status", "starts_at", "time_zone", "place", "seat_types"} | terms
     assert set(answer.json()["sales"]) == {"opens_at", "closes_at"}
     assert answer.json()["payment_terms"] == {"within": 15, "unit": "minutes", "last_day": None}

@@ -6,10 +6,12 @@ from hashlib import sha256
 from uuid import UUID, uuid4
 
 import pytest
+from django.contrib.auth.models import User
 from structlog.testing import capture_logs
 
 from eventstore.commands import dispatch
-from eventstore.models import StoredEvent
+from eventstore.models import Incident, StoredEvent
+from eventstore.monitoring.incidents import check_health
 from ordering.domain.order import CancelOrder
 from ordering.domain.payment import AssignPayment
 from ordering.domain.values import payment_id_of
@@ -93,6 +95,38 @@ def test_a_report_that_comes_again_with_other_content_is_refused(order, report, 
         assert_problem(report(notice(order, **change)), 409, "report-differs")
     refused = {"event": "payment_report_refused", "log_level": "warning", "provider": "sandbox", "report": "evt-1"}
     assert {**refused, "code": "report-differs"} in told
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"amount": {"amount": "1.00", "currency": "EUR"}}, "report-differs"),
+        ({"outcome": "declined"}, "report-differs"),
+        ({"id": "evt-2", "amount": {"amount": "1.00", "currency": "EUR"}}, "payment-reference-differs"),
+    ],
+)
+def test_staff_see_a_report_that_contradicts_one_before_until_they_resolve_it(order, report, client, change, code):
+    report(notice(order))
+    contradicting = notice(order, **change)
+    for _ in range(2):
+        assert_problem(report(contradicting), 409, code)
+    incident = Incident.objects.get()
+    assert (incident.kind, incident.about) == ("payment report", f"sandbox report {contradicting['id']}")
+    assert incident.text.startswith(f"was refused, {code}: ")
+    client.force_login(User.objects.create_superuser("root"))
+    for page in ("", f"{incident.pk}/change/"):
+        assert incident.about in client.get(f"/admin/eventstore/incident/{page}").content.decode()
+    check_health()
+    assert Incident.objects.get().ended_at is None
+    chosen = {"action": "resolve_selected", "_selected_action": [incident.pk], "confirmed": "yes", "reason": "Cleared."}
+    client.post("/admin/eventstore/incident/", chosen)
+    assert Incident.objects.get().ended_at
+
+
+def test_the_same_report_again_is_no_incident(order, report):
+    for _ in range(2):
+        assert report(notice(order)).status_code == 200
+    assert not Incident.objects.exists()
 
 
 @pytest.mark.parametrize("amount", [{"amount": "198.99", "currency": "EUR"}, {"amount": "199.00", "currency": "USD"}])
@@ -179,6 +213,14 @@ def test_a_wrong_signature_leaves_no_trace(order, signature):
         ({"amount": {"amount": "-1.00", "currency": "EUR"}}, ["/amount/amount"]),
         ({"amount": {"amount": "1000000000000.00", "currency": "EUR"}}, ["/amount/amount"]),
         ({"amount": {"amount": "100.50", "currency": "JPY"}}, ["/amount/amount"]),
+        ({"amount": {"amount": "1.0005", "currency": "KWD"}}, ["/amount/amount"]),
+        ({"amount": {"amount": "9" * 5000, "currency": "EUR"}}, ["/amount/amount"]),
+        ({"amount": {"amount": "0.00", "currency": "EUR"}}, ["/amount/amount"]),
+        ({"amount": {"amount": "1.00", "currency": "XXX"}}, ["/amount/currency"]),
+        ({"amount": {"amount": "1.00", "currency": "eur"}}, ["/amount/currency"]),
+        ({"amount": {"amount": "1.00", "currency": None}}, ["/amount/currency"]),
+        ({"amount": {"amount": "1.00"}}, ["/amount/currency"]),
+        ({"amount": "1.00 EUR"}, ["/amount"]),
         ({"amount": {"amount": "1.00", "currency": "ABC"}}, ["/amount/currency"]),
         ({"amount": {"amount": "1.00", "currency": "XAU"}}, ["/amount/currency"]),
         *(

@@ -19,7 +19,8 @@ def stop(*_: object) -> None:
 def decide(conference_id: UUID) -> None:
     """Holds a conference, and is about to add seats."""
     from eventstore.commands import dispatch
-    from ordering.domain.conference import AddSeats, ConferenceSeats, SeatType
+    from ordering.domain.conference import ConferenceSeats
+    from ordering.domain.seats import AddSeats, SeatType
     from tests.integration.shop import PRICE
 
     ConferenceSeats.decide = stop  # type: ignore[method-assign, assignment]

@@ -1,6 +1,7 @@
 """Connections of one's own, to stand where another process would."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -9,16 +10,27 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from eventstore.context import new_id
 
 
+class Connection(psycopg.Connection[Any]):
+    """One that holds no lock any more once it is closed: else it would until the server has noticed."""
+
+    def close(self) -> None:
+        with suppress(psycopg.Error):
+            self.rollback()
+        super().close()
+
+
 def connect(alias: str = DEFAULT_DB_ALIAS, **options: Any) -> psycopg.Connection[Any]:
     """A second session of the same role."""
     parameters = connections[alias].get_connection_params()
     wanted = {name: parameters[name] for name in ("dbname", "user", "password", "host", "port") if name in parameters}
-    return psycopg.connect(**wanted, **options)
+    return Connection.connect(**wanted, **options)
 
 
-def append(connection: psycopg.Connection[Any]) -> int:
-    """One event onto a new stream, in the connection's transaction; answers its position."""
-    stream = str(new_id())
+def append(connection: psycopg.Connection[Any], **more: Any) -> int:
+    """One event, in the connection's transaction; answers its position. It is onto a new stream, unless `more`, which
+    are columns that are to be otherwise, says which one and the version.
+    """
+    stream, version = str(more.get("stream_id", new_id())), more.get("version", 1)
     event = {
         "stream_id": stream,
         "category": "test",
@@ -30,10 +42,11 @@ def append(connection: psycopg.Connection[Any]) -> int:
         "correlation_id": str(new_id()),
         "actor": "",
         "metadata": {},
+        **more,
     }
     row = connection.execute(
-        "SELECT last FROM eventstore_append_v2(ARRAY[%s]::uuid[], '{0}', %s, NULL, NULL)",
-        [stream, json.dumps([event])],
+        "SELECT last FROM eventstore_append_v2(ARRAY[%s]::uuid[], ARRAY[%s]::int[], %s, NULL, NULL)",
+        [stream, version - 1, json.dumps([event], default=str)],
     ).fetchone()
     assert row
     return int(row[0])

@@ -14,12 +14,14 @@ from eventstore.errors import ConcurrencyConflict, SequenceSetBack, StreamExists
 from eventstore.models import CommandRecord, Snapshot, StoredEvent, SubscriberRow
 from eventstore.subscriptions.registry import registry
 from eventstore.testing.subscribers import given
-from ordering.domain.conference import AddSeats, ConferenceSeats, SeatsAdded, SeatType
+from ordering.domain.conference import ConferenceSeats
 from ordering.domain.customer import ChangeCustomer, CustomerRenamed, RegisterCustomer
 from ordering.domain.errors import EmailTaken
 from ordering.domain.order import CancelOrder
+from ordering.domain.seats import AddSeats, SeatsAdded, SeatType
 from ordering.models import ConferenceSummary, OrderSummary
 from sagas.models import OutboxCommand
+from sagas.tasks import send_overdue
 from tests.integration import shop
 from tests.integration.eventstore import raw
 
@@ -50,18 +52,44 @@ def at_once(*works):
     return errors
 
 
-def test_a_snapshot_that_can_not_be_kept_fails_no_command():
-    conference, user = shop.conference_on_sale(), connections["default"].settings_dict["USER"]
-    more = SeatType("standard", "Standard", shop.PRICE, 1, 10)
-    given(conference, *[SeatsAdded(conference_id=conference, seat_type=more)] * 97, category="conference")
+MORE = SeatType("standard", "Standard", shop.PRICE, 1, 10)
+
+
+@pytest.fixture
+def nearly_due():
+    """A conference whose next event is followed by a snapshot."""
+    conference = shop.conference_on_sale()
+    given(conference, *[SeatsAdded(conference_id=conference, seat_type=MORE)] * 97, category="conference")
+    return conference
+
+
+def test_a_snapshot_that_can_not_be_kept_fails_no_command(nearly_due):
+    user = connections["default"].settings_dict["USER"]
     with closing(raw.connect("owner", autocommit=True)) as owner:
         owner.execute(f'REVOKE INSERT ON eventstore_snapshot FROM "{user}"')
         try:
-            receipt = dispatch(AddSeats(conference_id=conference, seat_type=more))
+            receipt = dispatch(AddSeats(conference_id=nearly_due, seat_type=MORE))
         finally:
             owner.execute(f'GRANT INSERT ON eventstore_snapshot TO "{user}"')
     assert (receipt.version, receipt.settled) == (100, True)
     assert not Snapshot.objects.exists()
+
+
+def test_a_database_that_goes_away_during_a_snapshot_is_told_of_in_one_line(nearly_due, caplog):
+    with closing(raw.connect("owner", autocommit=True)) as owner:
+        owner.execute(
+            """CREATE FUNCTION go_away() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$"""
+        )
+        owner.execute("CREATE TRIGGER go_away BEFORE INSERT ON eventstore_snapshot EXECUTE FUNCTION go_away()")
+        try:
+            receipt = dispatch(AddSeats(conference_id=nearly_due, seat_type=MORE))
+        finally:
+            owner.execute("DROP FUNCTION go_away CASCADE")
+    assert receipt.version == 100
+    (told,) = [record for record in caplog.records if "snapshot_failed" in record.getMessage()]
+    assert (told.levelname, told.exc_info) == ("WARNING", None)
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_a_repeated_command_is_answered_with_what_the_first_recorded():
@@ -225,6 +253,26 @@ def test_no_process_appends_where_the_log_was_passed_already(passed):
     with pytest.raises(SequenceSetBack, match="setval"):
         rename(customer, "Augusta Ada")
     assert StoredEvent.objects.count() == before
+
+
+@pytest.mark.parametrize("appends", ["a command", "a worker without its broker"])
+def test_who_is_led_to_another_server_makes_the_rows_that_are_missing_there(appends):
+    """As after a failover: the standby that was promoted lacked the transaction in which a row was made."""
+    customer = shop.customer()
+    lost = {each.name for each in registry}
+    SubscriberRow.objects.filter(subscriber__in=lost).delete()
+    connections.close_all()
+    rename(customer, "Augusta Ada") if appends == "a command" else send_overdue()
+    assert {row.subscriber for row in SubscriberRow.objects.all()} == lost
+
+
+def test_who_connects_anew_takes_nothing_back_from_a_process_that_started_later():
+    """As in a rolling deployment with another mode for a subscriber."""
+    customer = shop.customer()
+    SubscriberRow.objects.filter(name="demographics").update(mode="sync")
+    connections.close_all()
+    rename(customer, "Augusta Ada")
+    assert SubscriberRow.objects.get(pk="demographics").mode == "sync"
 
 
 def test_what_is_remembered_in_memory_follows_what_other_processes_append():

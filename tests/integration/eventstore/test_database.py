@@ -60,6 +60,27 @@ def written_by_now(cursor):
     return count
 
 
+def test_what_is_asked_ahead_travels_together_and_waits_until_it_is_asked():
+    count, sum_of = "SELECT count(*) FROM written", "SELECT sum(value) FROM written WHERE value < %s"
+    trips: list[Trip] = []
+    with traced(database.session(), trips), database.transaction(), database.cursor() as cursor:
+        cursor.ask_ahead([Statement(count), Statement(sum_of, [5])])
+        assert cursor.ask(sum_of, [5]) == [(None,)]
+        cursor.put_off(write(1).query, [1])
+        assert cursor.ask(count) == [(0,)], "as it was when it was sent"
+        assert cursor.ask(count) == [(1,)], "and it answers once"
+    assert [[statement.split()[0] for statement in trip.statements] for trip in trips][:2] == [
+        ["BEGIN", "SELECT", "SELECT"],
+        ["INSERT", "SELECT"],
+    ]
+
+
+def test_in_no_transaction_nothing_is_asked_ahead():
+    with database.cursor() as cursor:
+        cursor.ask_ahead([Statement("SELECT count(*) FROM nowhere")])
+        assert cursor.ask("SELECT count(*) FROM written") == [(0,)]
+
+
 def test_what_fails_takes_everything_with_it_also_what_was_put_off_and_what_is_done_on_commit():
     done = []
     with pytest.raises(ZeroDivisionError), database.transaction(), database.cursor() as cursor:

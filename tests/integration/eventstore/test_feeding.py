@@ -3,7 +3,8 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 
 import psycopg
 import pytest
@@ -227,6 +228,80 @@ def test_who_waits_for_a_feeder_in_vain_asks_all_the_same_and_keeps_nobody_from_
         feeder.rollback()
         assert feeding.ask_after_feeder(question) == [[(1,)]]
         assert feeder.execute("SELECT pg_try_advisory_lock(%s, 0)", [advisory_locks.FEEDER]).fetchone() == (True,)
+
+
+def test_a_crowd_that_was_woken_keeps_nobody_from_feeding(clean):
+    """Though none of it has ended its transaction yet."""
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(closing(raw.connect())) for _ in range(5)]
+        feeder = stack.enter_context(closing(raw.connect()))
+        feeder.execute("SELECT pg_advisory_xact_lock(%s, 0)", [advisory_locks.FEEDER])
+        waiting = [Beside(partial(each.execute, "SELECT eventstore_await_feeder_v1('30s')")) for each in crowd]
+        eventually(lambda: waiting_for("eventstore_await_feeder_v1", sessions=5))
+        feeder.rollback()
+        assert [each.outcome() for each in waiting] == [None] * 5
+        assert feeder.execute("SELECT pg_try_advisory_lock(%s, 0)", [advisory_locks.FEEDER]).fetchone() == (True,)
+
+
+class Waiting:
+    """A session that waits for its turn to feed a subscriber, or until others have fed it as far as a position."""
+
+    def __init__(self, probe, *, awaited, patience=30_000, bound=60_000):
+        self.session = raw.connect()
+        asked = [awaited, patience, bound, feed_state.identities([probe])]
+        self.answer = None
+        self._thread = Beside(partial(self._wait, asked))
+
+    def _wait(self, asked):
+        query = "SELECT eventstore_take_turn_v1(%s, %s, %s, %s, '{}', 500, 500)::jsonb ? 'elsewhere'"
+        ((self.answer,),) = self.session.execute(query, asked).fetchall()
+
+    def over(self):
+        """The answer: whether it is told that others did it."""
+        assert self._thread.outcome() is None
+        return self.answer
+
+
+@contextmanager
+def crowd(feeder, *waiting):
+    """Those who wait for the end of a feeder."""
+    with ExitStack() as stack:
+        feeder.execute("SELECT pg_advisory_xact_lock(%s, 0)", [advisory_locks.FEEDER])
+        made = [each() for each in waiting]
+        for each in made:
+            stack.callback(each.session.close)
+        eventually(lambda: waiting_for("eventstore_take_turn_v1", sessions=len(made)))
+        yield made
+
+
+def test_of_a_crowd_that_waits_for_a_feeder_one_feeds_next_and_the_others_wait_on(probe):
+    position = register("Ada").position
+    SubscriberRow.objects.filter(pk="probe").update(checkpoint=0)
+    with closing(raw.connect()) as feeder, crowd(feeder, *[partial(Waiting, probe, awaited=position)] * 4) as waiting:
+        feeder.rollback()
+        for left in (3, 2, 1, 0):
+            eventually(lambda: any(each.answer is not None for each in waiting))
+            eventually(partial(waiting_for, "eventstore_take_turn_v1", sessions=left))
+            (next_one,) = [each for each in waiting if each.answer is not None]
+            assert not next_one.over()
+            waiting.remove(next_one)
+            next_one.session.rollback()
+
+
+def test_who_has_got_what_it_waits_for_goes_on_as_soon_as_the_feeder_ends(probe):
+    position = register("Ada").position
+    with closing(raw.connect()) as feeder, crowd(feeder, *[partial(Waiting, probe, awaited=position)] * 3) as waiting:
+        feeder.rollback()
+        assert [each.over() for each in waiting] == [True, True, True]
+
+
+def test_who_waits_for_a_feeder_that_froze_asks_after_a_while_and_who_may_not_wait_at_once(probe):
+    for limits in ({"patience": 50}, {"bound": 0}):
+        with closing(raw.connect()) as frozen:
+            frozen.execute("SELECT pg_advisory_xact_lock(%s, 0)", [advisory_locks.FEEDER])
+            waiting = Waiting(probe, awaited=10, **limits)
+            assert waiting.over()
+            waiting.session.close()
 
 
 def test_who_is_cancelled_while_waiting_for_a_feeder_leaves_a_connection_that_works(clean):

@@ -12,8 +12,8 @@ from eventstore.subscriptions import feeding, pace
 from eventstore.subscriptions.registry import registry
 from eventstore.testing import only_handlers
 from eventstore.transient_errors import is_lost
-from ordering.domain.conference import AddSeats, SeatType
 from ordering.domain.customer import ChangeCustomer, CustomerRenamed
+from ordering.domain.seats import AddSeats, SeatType
 from ordering.models import CustomerProfile
 from ordering.projections.customer import CustomerProfiles
 from tests.integration import shop

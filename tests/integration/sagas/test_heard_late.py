@@ -7,23 +7,29 @@ from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from eventstore import codec, database, store
-from eventstore.errors import NothingParked
+from eventstore.context import new_id
+from eventstore.errors import Busy, NothingParked
 from eventstore.events import Event
 from eventstore.models import ParkedEvent, StoredEvent
 from eventstore.operations.base import perform
-from eventstore.operations.subscribers import Retry
+from eventstore.operations.subscribers import Discard, Retry
+from eventstore.subscriptions import feeding
 from eventstore.subscriptions.gaps import gaps
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Work
 from eventstore.testing import only_handlers
+from eventstore.testing.subscribers import given
 from ordering.domain.finance import PaymentReceived, account_id_of
 from ordering.models import OrderSummary
 from projections.rebuild import builder, generations
 from sagas.history import instance_history
 from sagas.models import Instance, OutboxCommand, Transition
+from sagas.saga import Saga
+from sagas.saga import on as reacts
 from sagas.testing import bring_to_rest, let_pass
 from tests.integration import shop
 from tests.integration.sagas.parcels import (
@@ -106,6 +112,90 @@ def shipping(parcels: None) -> Iterator[Shipping]:
     saga = Shipping()
     with following(saga):
         yield saga
+
+
+class TrackingState(msgspec.Struct):
+    labelled: bool = False
+
+
+class Tracking(Saga[TrackingState], name="tracking"):
+    """Follows a parcel from the moment it is packed."""
+
+    state = TrackingState
+
+    @reacts(Packed, key="parcel_id", starts=True)
+    def packed(self, state, event, meta): ...
+
+    @reacts(Labelled, key="parcel_id")
+    def labelled(self, state, event, meta):
+        state.labelled = True
+
+
+@pytest.fixture
+def tracking(parcels: None) -> Iterator[Tracking]:
+    saga = Tracking()
+    with following(saga):
+        yield saga
+
+
+def label(box: UUID) -> None:
+    """Somebody else notes that a parcel has its label: the event is of another stream."""
+    given(new_id(), Labelled(parcel_id=box), category="label")
+
+
+def labelled() -> dict[str, bool]:
+    return {each.key: each.state["labelled"] for each in Instance.objects.all()}
+
+
+def test_what_comes_while_the_beginning_cannot_be_read_waits_for_it(tracking):
+    box = parcel(Packed)
+    with unreadable(Packed):
+        feeding.catch_up([tracking])
+        label(box)
+        feeding.catch_up([tracking])
+        assert set(ParkedEvent.objects.values_list("key", "error")) >= {(str(box), "")}
+        with pytest.raises(Busy, match="may begin with an event of a stream that is parked"):
+            perform(Retry(target="tracking", key=str(box)), by=WHO)
+        assert "0 of 2 keys are live again" in perform(Retry(target="tracking"), by=WHO)
+    stream = ParkedEvent.objects.exclude(error="").get().key
+    perform(Retry(target="tracking", key=stream), by=WHO)
+    assert (labelled(), gaps("tracking").count) == ({str(box): True}, 0)
+
+
+def test_what_comes_in_one_batch_with_a_beginning_that_cannot_be_read_waits_for_it(tracking):
+    box = parcel(Packed)
+    label(box)
+    label(box)
+    with unreadable(Packed):
+        feeding.catch_up([tracking])
+    assert ParkedEvent.objects.filter(key=str(box)).count() == 2
+    perform(Retry(target="tracking"), by=WHO)
+    assert (labelled(), gaps("tracking").count) == ({str(box): True}, 0)
+
+
+def test_who_has_begun_does_not_wait_for_a_stream_that_cannot_be_read(tracking):
+    box = parcel(Packed)
+    feeding.catch_up([tracking])
+    parcel(Packed)
+    label(box)
+    with unreadable(Packed):
+        feeding.catch_up([tracking])
+    assert labelled() == {str(box): True}
+    assert not ParkedEvent.objects.filter(key=str(box)).exists()
+
+
+def test_what_nothing_ever_began_comes_to_nothing_once_all_can_be_read(tracking):
+    box = parcel(Packed)
+    label(strange := new_id())
+    with unreadable(Packed):
+        feeding.catch_up([tracking])
+    assert ParkedEvent.objects.filter(key=str(strange)).exists()
+    stream = ParkedEvent.objects.exclude(error="").get()
+    perform(Discard(target="tracking", key=stream.key, positions=(stream.position,)), by=WHO, reason="a trial")
+    assert (labelled(), gaps("tracking").count) == ({}, 0)
+    label(box)
+    feeding.catch_up([tracking])
+    assert not ParkedEvent.objects.exists()
 
 
 def hear(saga, key, *events):

@@ -17,9 +17,9 @@ from eventstore.operations.base import perform
 from eventstore.subscriptions import feeding
 from eventstore.subscriptions.retry import retry_keys
 from eventstore.testing import only_handlers
-from ordering.domain.conference import Line
 from ordering.domain.customer import CustomerRenamed
 from ordering.domain.order import PlaceOrder
+from ordering.domain.seats import Line
 from ordering.models import OrderSummary
 from sagas import tasks
 from sagas.effects import preconditions

@@ -8,6 +8,8 @@ from eventstore import commands
 from eventstore.aggregates import Aggregate, Command, command, handles, on
 from eventstore.errors import DomainError
 from eventstore.events import Event, event
+from eventstore.imports.importer import Importer, LineRefused, importers
+from eventstore.imports.lines import Fault
 from eventstore.subscriptions import registry
 from library.models import Shelf
 from projections import projection
@@ -124,5 +126,15 @@ def send_note(event, meta):
     sent.append(event.book_id)
 
 
+class Books(Importer):
+    name, columns, needed = "books", {"title": "title"}, ("title",)
+
+    def command(self, stream_id, values, options):
+        if not values.get("title"):
+            raise LineRefused([Fault("title", "A book has a title.")])
+        return Buy(book_id=stream_id, title=values["title"])
+
+
 commands.register(Book)
+importers.register(Books())
 registry.register(Shelves(), Reminders(), send_note)

@@ -1,0 +1,25 @@
+"""What all pages for customers share."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+AGAIN = 2
+"""Seconds until a page that can't show everything yet asks again."""
+
+# Whoever knows the address sees the page: it is told to nobody, and what it shows is kept by nobody.
+SECRET = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none';"
+    " form-action 'none'; frame-ancestors 'none'",
+}
+
+
+def page(name: str, status: int, *, request: HttpRequest | None = None, **shown: Any) -> HttpResponse:
+    """A page by the name of its template; one that is not ready yet, 202, asks again by itself."""
+    again = {"Refresh": str(AGAIN), "Retry-After": str(AGAIN)} if status == 202 else {}
+    content = render_to_string(f"pages/{name}.html", {**shown, "again": AGAIN if again else None}, request)
+    return HttpResponse(content, status=status, headers=SECRET | again)
