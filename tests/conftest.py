@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, sync_playwright
 from pytest_django import DjangoDbBlocker
 from redis import Redis
 
+from config.bundled import valkey
 from tests.servers import ServersPlugin
 
 TESTS = Path(__file__).parent
@@ -24,6 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell lets what it runs in the background ignore Ctrl-C, and with it every program that a test starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput"):
+        take_ports(int(config.workerinput["workerid"].removeprefix("gw")))
         read_settings(config.workerinput["environment"])
         return
     plugin = ServersPlugin()
@@ -44,6 +46,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((number for number, begin in enumerate(LONGEST) if path.startswith(begin)), len(LONGEST))
 
     items.sort(key=turn)
+
+
+def take_ports(number: int) -> None:
+    """What one process of tests keeps for later, such as the port of a mail server that is down, no other is given."""
+    valkey.PORTS = range(10000 + 1000 * number, 11000 + 1000 * number)
 
 
 def read_settings(environment: dict[str, str]) -> None:

@@ -21,6 +21,9 @@ from config.bundled.server import Server
 # in the end be given the port it knocks at, and be connected to itself.
 PORTS = range(20000, 30000)
 
+# A port may be kept for later by whoever asked for it, and nobody listens there until then.
+_given: set[int] = set()
+
 CONFIGURATION = """\
 bind 127.0.0.1
 port {port}
@@ -73,14 +76,16 @@ class Valkey(Server):
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    for port in random.sample(PORTS, 100):
+    """A port of 127.0.0.1 that nobody listens on, another one each time."""
+    ungiven = [port for port in PORTS if port not in _given]
+    for port in random.SystemRandom().sample(ungiven, min(len(ungiven), 100)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _given.add(port)
             return port
     raise BundledError(f"No free port between {PORTS.start} and {PORTS.stop}.")
 

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from config import bundled, run
 from config.bundled.server import processes_in
+from config.bundled.valkey import free_port
 from tests.integration.http_client import V1, Http
 from tests.integration.processes import eventually
 from tests.servers import temporary_home
@@ -246,11 +247,6 @@ def password_on(screen: str) -> str:
     found = re.search(r"password (\S+)$", screen, re.MULTILINE)
     assert found, screen
     return found[1]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], bool], within: float) -> None:

@@ -18,11 +18,13 @@ import pytest
 import redis
 
 from config import bundled
-from config.bundled import places, programs
+from config.bundled import places, programs, valkey
 from config.bundled.account import Account
+from config.bundled.errors import BundledError
 from config.bundled.guardian import Closed
 from config.bundled.postgres import OWNER
 from config.bundled.server import processes_in
+from config.bundled.valkey import free_port
 from tests.servers import temporary_home
 
 pytestmark = pytest.mark.bundled
@@ -205,11 +207,18 @@ def test_nothing_is_started_once_all_is_being_stopped(home: bundled.Home) -> Non
 
 
 def test_a_port_is_chosen_that_nobody_listens_on() -> None:
-    from config.bundled.valkey import PORTS, free_port
-
     port = free_port()
-    assert port in PORTS
+    assert port in valkey.PORTS
     socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_a_port_is_given_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(valkey, "PORTS", range(19000, 19020))
+    given = []
+    with pytest.raises(BundledError, match="No free port between 19000 and 19020"):
+        while True:
+            given.append(free_port())
+    assert len(given) == len(set(given)) > 1
 
 
 def scalar(url: str, query: str) -> object:

@@ -1,15 +1,16 @@
 import os
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 from pytest_django import DjangoDbBlocker
+
+from config.bundled.valkey import free_port
 
 
 @pytest.fixture
@@ -33,8 +34,7 @@ def sites(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
 
 @contextmanager
 def _serve(**environment: str) -> Iterator[str]:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "granian", "--interface=asginl", f"--port={port}", "config.asgi:application"]
     process = subprocess.Popen(command, env={**os.environ, **environment})
     try:
