@@ -1,7 +1,9 @@
 """What workers do for the log: feed the subscribers that no request feeds, and those a request left behind."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import reduce
+from itertools import chain
 from typing import NamedTuple
 
 from celery import shared_task
@@ -11,6 +13,7 @@ from eventstore.errors import UnknownSubscriber
 from eventstore.models import SubscriberRow
 from eventstore.subscriptions import feeding
 from eventstore.subscriptions.feed_state import NEAR
+from eventstore.subscriptions.feeding import NOTHING, Fed
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.retry import retry_due
 from eventstore.subscriptions.subscriber import Mode, Subscriber
@@ -24,6 +27,8 @@ SHORTEST_BREATH, LONGEST_BREATH = 0.02, 0.05
 # Seconds. Under load somebody is behind at any moment: only who has not moved for so long needs to be called for, and
 # who is being fed must not find its row taken by others who merely looked.
 STILL = 0.5
+# Seconds for which events gather, for those whom nobody waits for. Less than LINGER: they are fed before it ends.
+GATHERING = 0.4
 # Seconds between looks at who there is to feed and what is to be tried again.
 REFRESH = 1.0
 FAR = 5_000
@@ -42,11 +47,12 @@ def follow() -> None:
     """Feed the async subscribers until they have been quiet for a second, then wait for the bell again.
 
     One task for all of them: with one for each, those that found no free process would stand still for seconds. Those
-    that are near the log's end are fed together, from one read of it. The others, and shards, are fed each in a
-    transaction of its own, so that several processes may. What another process feeds is passed over.
+    that are near the log's end are fed together, from one read of it, and less often where they let events gather. The
+    others, and shards, are fed each in a transaction of its own, so that several processes may. What another process
+    feeds is passed over.
     """
     registry.make_rows()
-    if doorbell.answer(ASYNC_BELL) and linger(_Round().feed):
+    if doorbell.answer(ASYNC_BELL) and linger(Round().feed):
         doorbell.ring(ASYNC_BELL, follow.name)
 
 
@@ -73,34 +79,60 @@ def follow_sync() -> None:
         linger(lambda: take_turn() or retry_due(sync))
 
 
-class _Round:
-    """Feeding the async subscribers again and again, but for those that are far behind, as of a moment ago."""
+class Lane:
+    """Async subscribers that are fed as often as each other: those near the end of the log together, the others and
+    shards each alone.
+    """
+
+    def __init__(self, *, every: float = 0.0) -> None:
+        self._every = every
+        self._batches: list[list[Subscriber]] = []
+        self._fed_at = -every
+        self._reached = -1
+
+    def line_up(self, rows: Sequence["_Row"]) -> list[Subscriber]:
+        """Feed these from now on; answers who they are."""
+        together = [registry[row.name] for row in rows if row.near and not row.shard]
+        apart = [registry[row.name] for row in rows if not row.near or row.shard]
+        self._batches = [each for each in (together, *([alone] for alone in apart)) if each]
+        return [*together, *apart]
+
+    def feed(self, head: int) -> Fed | None:
+        """A batch for each, unless there is nothing new up to this position, or it is too early for it."""
+        if head == self._reached or time.monotonic() - self._fed_at < self._every:
+            return None
+        fed = reduce(Fed.beside, map(feeding.feed, self._batches), NOTHING)
+        self._fed_at = time.monotonic()
+        # Below the head something may not be final yet, and whoever rolls back rings no bell: look again.
+        self._reached = head if not fed.moved and store.horizon() >= head else -1
+        return fed
+
+
+class Round:
+    """Feeding the async subscribers again and again, but for those that are far behind."""
 
     def __init__(self) -> None:
-        self._batches: list[list[Subscriber]] = []
+        self._lanes = {False: Lane(), True: Lane(every=GATHERING)}
         self._refreshed = -REFRESH
-        self._reached = -1
 
     def feed(self) -> bool | None:
         healed = False
         if time.monotonic() - self._refreshed >= REFRESH:
             rows = [row for row in _rows() if row.mode == Mode.ASYNC and not row.far]
-            together = [registry[row.name] for row in rows if row.near and not row.shard]
-            apart = [registry[row.name] for row in rows if not row.near or row.shard]
-            self._batches = [each for each in (together, *([alone] for alone in apart)) if each]
-            healed = retry_due([*together, *apart])
+            lined_up = [
+                lane.line_up([row for row in rows if registry[row.name].gathers is gathers])
+                for gathers, lane in self._lanes.items()
+            ]
+            healed = retry_due([*chain.from_iterable(lined_up)])
             self._refreshed = time.monotonic()
-        head = store.head()
-        if head == self._reached:
+        begin, head = time.monotonic(), store.head()
+        found = [each for lane in self._lanes.values() if (each := lane.feed(head))]
+        if not found:
             return healed
-        begin = time.monotonic()
-        fed = [feeding.feed(batch) for batch in self._batches]
-        moved = any(each.moved for each in fed)
-        if moved and not any(each.full for each in fed):
+        fed = reduce(Fed.beside, found)
+        if fed.moved and not fed.full:
             _breathe(begin)
-        # Below the head something may not be final yet, and whoever rolls back rings no bell: look again.
-        self._reached = head if not moved and store.horizon() >= head else -1
-        return moved or healed if any(each.held for each in fed) else None
+        return fed.moved or healed if fed.held else None
 
 
 def take_turn() -> bool:

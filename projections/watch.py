@@ -45,7 +45,7 @@ class Watch(Subscriber):
     """
 
     rank, declared_mode = Rank.WATCH, Mode.ASYNC
-    idempotent = True
+    idempotent = gathers = True
     kind: str
     events: Sequence[type[Event]]
 

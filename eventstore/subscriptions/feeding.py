@@ -44,6 +44,7 @@ class Fed(NamedTuple):
         return Fed(*map(any, zip(self, other, strict=True)))
 
 
+NOTHING = Fed(held=False, moved=False)
 ELSEWHERE = Fed(held=False, moved=False, elsewhere=True)
 
 
@@ -121,7 +122,7 @@ def _feed_each(known: Sequence[Subscriber], *, sync: bool, using: str) -> Fed:
     """Each in a transaction of its own, with fewer events, so that it shows who it is that takes so long."""
     pace.tell(using)
     most = pace.most
-    whole = Fed(held=False, moved=False)
+    whole = NOTHING
     for subscriber in known:
         with pace.trying(subscriber):
             fed = _feed_one_by_one([subscriber], most, sync=sync, using=using)

@@ -57,6 +57,9 @@ class Subscriber(ABC):
     by_cursor: bool = False
     """Whether it asks the database by the cursor that it is given alone: then what others put off may wait."""
 
+    gathers: bool = False
+    """Whether workers let its events gather for a moment: nobody waits for it, and many together cost less."""
+
     idempotent: bool = False
     """Whether applying events once more, in order, changes nothing: only then may its checkpoint be moved back."""
 
@@ -146,7 +149,8 @@ class Shard(Subscriber):
         self.whole, self.hash_range = whole, hash_ranges.shard(index, count)
         self.name = row_name(whole.name, index, count)
         self.rank, self.version, self.declared_mode = whole.rank, whole.version, Mode.ASYNC
-        self.uses, self.idempotent, self.by_cursor = whole.uses, whole.idempotent, whole.by_cursor
+        self.uses, self.by_cursor = whole.uses, whole.by_cursor
+        self.idempotent, self.gathers = whole.idempotent, whole.gathers
 
     @property
     def declared(self) -> str:

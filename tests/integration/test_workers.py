@@ -12,7 +12,7 @@ from eventstore import database, store
 from eventstore.commands import dispatch
 from eventstore.models import StoredEvent, SubscriberRow
 from eventstore.subscriptions.feed_state import NEAR
-from eventstore.tasks import follow
+from eventstore.tasks import Round, follow
 from eventstore.transient_errors import OUTAGES
 from ordering.domain.customer import ChangeCustomer
 from ordering.models import DailySales, OrderSummary
@@ -66,7 +66,7 @@ def transactions_of(*names):
 
 
 def test_async_subscribers_near_the_end_of_the_log_are_fed_together_and_others_each_alone():
-    near, behind = ("sales-by-day", "excess", "journal", "watch.books"), ("demographics", "failed-refunds")
+    near, behind = ("sales-by-day", "excess", "journal"), ("demographics", "failed-refunds")
     paid_order()
     follow()
     assert len(transactions_of(*near, *behind)) == 1
@@ -82,6 +82,23 @@ def test_async_subscribers_near_the_end_of_the_log_are_fed_together_and_others_e
     assert {row(name).checkpoint for name in (*near, *behind)} == {store.head()}
     assert len(transactions_of(*near)) == 1
     assert len(transactions_of(*near, *behind)) == 3
+
+
+def test_watches_let_events_gather_and_nobody_else_does(monkeypatch):
+    monkeypatch.setattr("eventstore.tasks.GATHERING", 3600)
+    others = ("sales-by-day", "journal")
+    feeding_round = Round()
+    paid_order()
+    assert feeding_round.feed()
+    watched = store.head()
+    assert {row(name).checkpoint for name in ("watch.books", *others)} == {watched}
+    paid_order()
+    assert feeding_round.feed()
+    assert row("watch.books").checkpoint == watched
+    assert {row(name).checkpoint for name in others} == {store.head()} != {watched}
+    assert not feeding_round.feed()
+    follow()
+    assert row("watch.books").checkpoint == store.head()
 
 
 def test_mails_are_sent_by_another_process_once_each():
