@@ -15,7 +15,7 @@ from benchmarks.report import Report, Target, say
 from benchmarks.rounds import Results, Run, play
 
 CLIENTS = (1, 8, 32)
-PROGRAMS = ("worker", "ticker", "clock")
+PROGRAMS = ("worker", "clock")
 FIRST_TIMES = 3
 TOGETHER, EARLY, LATE = range(3)  # the conferences, by number
 FILLERS = 8  # clients

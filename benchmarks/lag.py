@@ -22,7 +22,7 @@ from benchmarks.watcher import Watcher
 
 CLIENTS = 8
 RATE = 200  # events a second, of all clients together
-PROGRAMS = ("worker", "ticker", "clock")
+PROGRAMS = ("worker", "clock")
 ASYNC = {"SUBSCRIBER_MODES": "customer-profiles=async"}
 SYNC = {1: "sync_1", 8: "sync_8"}
 

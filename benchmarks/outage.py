@@ -34,7 +34,7 @@ KEPT = 1_000
 """Events that come while the worker lives, before the outage."""
 
 PATIENCE = 60.0
-PROGRAMS = ("rebuilder", "ticker", "clock")
+PROGRAMS = ("rebuilder", "clock")
 
 _OBSERVE = """
     CREATE TABLE drill_write (id bigserial, applied_in xid8 DEFAULT pg_current_xact_id(), order_id uuid,

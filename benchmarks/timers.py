@@ -20,7 +20,7 @@ from benchmarks.report import Report, Target, say
 from benchmarks.rounds import percentiles
 
 RATE = 20  # timers a second, in steady state
-PROGRAMS = ("worker", "effects", "ticker", "clock")
+PROGRAMS = ("worker", "effects", "clock")
 PARTS = {"": "at once, with the broker", "steady_": f"{RATE} a second", "redis_down_": "at once, without the broker"}
 
 TARGETS = {

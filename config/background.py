@@ -5,9 +5,19 @@ its tools nor look for garbage in what they load.
 import argparse
 import gc
 import os
+import signal
 import sys
 import threading
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+log = structlog.get_logger(__name__)
 
 GRACE = 10.0
 """Seconds after which a worker that has failed ends, whatever it waits for: while it is there nobody starts another."""
@@ -22,9 +32,12 @@ def main() -> int:
     worker.add_argument("--pool", choices=("prefork", "solo"), default="prefork", help="processes of its own, or none")
     worker.add_argument("--processes", type=int, default=1, help="at most (1)")
     worker.add_argument("--idle-processes", type=int, help="that stay when there is nothing to do (all)")
+    worker.add_argument("--schedule", help="be the clock as well, which notes in this file what it called for")
     clock = kinds.add_parser("clock", help="calls for what is done periodically")
     clock.add_argument("--schedule", required=True, help="the file in which it notes what it called for")
     options = parser.parse_args()
+    if options.kind == "worker" and options.schedule and options.pool != "solo":
+        parser.error("Only a worker with --pool=solo can be the clock as well: others fork.")
     gc.disable()
     return work(options) if options.kind == "worker" else tick(options)
 
@@ -54,7 +67,8 @@ def work(options: argparse.Namespace) -> int:
         without_heartbeat=True,
     )
     _keep_what_is_loaded()
-    worker.start()
+    with ticking_beside(app, options.schedule) if options.schedule else nullcontext():
+        worker.start()
     return worker.exitcode or 0
 
 
@@ -67,6 +81,35 @@ def tick(options: argparse.Namespace) -> int:
     _keep_what_is_loaded()
     beat.run()
     return 0
+
+
+@contextmanager
+def ticking_beside(app: "Celery", schedule: str) -> Iterator[None]:
+    """The clock in a thread of this process. If it fails both end, and whoever keeps this process starts them again."""
+    from celery.beat import Service
+
+    clock = Service(app, schedule_filename=schedule, scheduler_cls=app.conf.beat_scheduler)
+    failed = threading.Event()
+
+    def tick() -> None:
+        app.set_current()
+        try:
+            clock.start()
+        except Exception:
+            log.exception("clock_failed")
+            failed.set()
+            end_after(GRACE, 1)
+            signal.raise_signal(signal.SIGTERM)
+
+    thread = threading.Thread(target=tick, name="clock", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        clock.stop()
+        thread.join(GRACE)
+    if failed.is_set():
+        sys.exit(1)
 
 
 def end_after(seconds: float, exitcode: int) -> None:

@@ -131,19 +131,19 @@ def child_environment(home: bundled.Home, servers: bundled.Servers, port: int) -
 def programs(home: bundled.Home, host: str, port: int) -> tuple[Program, ...]:
     """The processes of an installation, as one would spread them over machines."""
     python = (sys.executable, "-m")
-    worker, clock = ((*python, "config.background", kind) for kind in ("worker", "clock"))
+    worker = (*python, "config.background", "worker")
     granian = (*python, "granian", "--interface=asginl", "--respawn-failed-workers")
     site = (*granian, f"--host={host}", f"--port={port}", "config.asgi:application")
     live = ("--queues=live", "--name=live", "--processes=2")
     effects = ("--queues=effects", "--name=effects", "--processes=3", "--idle-processes=0")
+    clock = ("--queues=clock", "--name=clock", "--pool=solo", f"--schedule={home.folder('beat') / 'schedule'}")
     rebuilder = ("--queues=rebuild", "--name=rebuild", "--processes=1", "--idle-processes=0")
     return (
         Program("site", "green", site),
         Program("worker", "cyan", (*worker, *live)),
         Program("effects", "yellow", (*worker, *effects)),
         Program("rebuilder", "blue", (*worker, *rebuilder)),
-        Program("ticker", "bright_cyan", (*worker, "--queues=clock", "--name=ticker", "--pool=solo")),
-        Program("clock", "magenta", (*clock, f"--schedule={home.folder('beat') / 'schedule'}")),
+        Program("clock", "magenta", (*worker, *clock)),
     )
 
 

@@ -93,7 +93,7 @@ def test_the_idle_benchmark_says_where_cpu_and_memory_go():
     found = json.loads(answer.stdout)
     assert found.keys() == {"ratios", "figures", "measured"}
     figures = found["figures"]
-    programs = {"site", "worker", "effects", "rebuilder", "ticker", "clock", "postgresql", "valkey", "supervisor"}
+    programs = {"site", "worker", "effects", "rebuilder", "clock", "postgresql", "valkey", "supervisor"}
     for figure in ("cpu_percent", "memory_mb"):
         assert {name for name in figures if name.startswith(f"{figure}_")} == {f"{figure}_{name}" for name in programs}
         parts = sum(value for name, value in figures.items() if name.startswith(f"{figure}_"))

@@ -151,9 +151,11 @@ def test_a_second_start_is_quick_and_keeps_what_the_first_one_made(start: Callab
 def test_a_process_that_dies_is_started_again(start: Callable[..., Running]) -> None:
     running = start()
     running.wait_for_screen()
-    clock = next(pid for pid, command in running.processes().items() if " clock " in command)
+    clock = next(pid for pid, command in running.processes().items() if "--queues=clock" in command)
     os.kill(clock, signal.SIGKILL)
-    wait_until(lambda: any(" clock " in command for pid, command in running.processes().items() if pid != clock), 30)
+    wait_until(
+        lambda: any("--queues=clock" in command for pid, command in running.processes().items() if pid != clock), 30
+    )
     assert "clock ended by SIGKILL; it starts again in 1 s" in running.output
 
 
