@@ -23,7 +23,7 @@ POLL = 0.5
 
 def add_arguments(parser: ArgumentParser, kind: type[Operation]) -> None:
     if _target(kind) is None:
-        parser.add_argument("subscriber", help="its name")
+        parser.add_argument("target", metavar=kind.noun, help="its name" if kind.ranks else "its number")
     for each in operation_fields(kind):
         _add_option(parser, each)
     needed = "needed: " if kind.needs_reason else ""
@@ -40,7 +40,7 @@ def add_arguments(parser: ArgumentParser, kind: type[Operation]) -> None:
 
 
 def run(kind: type[Operation], options: dict[str, Any], stdout: OutputWrapper) -> None:
-    target = _target(kind) or _subscriber(kind, options)
+    target = _target(kind) or _named(kind, options)
     said = {each.name: _value(each, options[each.name]) for each in operation_fields(kind)}
     operation = make_operation(kind, target, said)
     if sys.stdin.isatty() and not options["yes"]:
@@ -67,9 +67,14 @@ def _target(kind: type[Operation]) -> str | None:
     return None if named.required else named.default
 
 
-def _subscriber(kind: type[Operation], options: dict[str, Any]) -> str:
-    named = arguments.kept if kind.of_former else arguments.named
-    return named(options["subscriber"], options["rank"])
+def _named(kind: type[Operation], options: dict[str, Any]) -> str:
+    """The one that was named. Raises `UnknownSubscriber` and `Refused`."""
+    target: str = options["target"]
+    if kind.ranks:
+        return (arguments.kept if kind.of_former else arguments.named)(target, options["rank"])
+    if not kind.concerns(target):
+        raise Refused(f"There is no {kind.noun} {target!r} that this could be done to.")
+    return target
 
 
 def _tell(told: dict[str, Any], stdout: OutputWrapper) -> None:

@@ -39,6 +39,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     ranks: ClassVar[frozenset[Rank]] = frozenset(Rank)
     """The kinds of subscribers that it is done to."""
 
+    noun: ClassVar[str] = "subscriber"
+    """What it is done to, for people."""
+
     of_former: ClassVar[bool] = False
     """Whether it is done to those that the code no longer has."""
 

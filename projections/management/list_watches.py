@@ -11,7 +11,7 @@ from eventstore.models import Incident
 from eventstore.monitoring.status import SubscriberStatus, subscriber_statuses
 from projections.watch import watches
 
-TITLES = ("name", "state", "position", "finds", "left out", "broken", "since")
+TITLES = ("name", "state", "position", "finds", "left out", "incident", "broken", "since")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def run(options: dict[str, Any], stdout: OutputWrapper) -> None:
         write_json(stdout, told)
     else:
         rows = [row for watch in told for row in _rows(watch)]
-        show(stdout, TITLES, rows, numbers={"position"}, empty="No watch is declared.")
+        show(stdout, TITLES, rows, numbers={"position", "incident"}, empty="No watch is declared.")
 
 
 def _told() -> list[dict[str, Any]]:
@@ -40,7 +40,7 @@ def _told() -> list[dict[str, Any]]:
             "finds": watch.kind,
             "held_back": {used: held for used in watch.uses if (held := _held_back(stands.get(used)))},
             "incidents": [
-                {"about": each.about, "text": each.text, "began_at": each.began_at}
+                {"id": each.pk, "about": each.about, "text": each.text, "began_at": each.began_at}
                 for each in found
                 if each.kind == watch.kind
             ],
@@ -64,7 +64,7 @@ def _rows(watch: dict[str, Any]) -> list[Row]:
         "left out": joined(f"{held:,} parked in {used}" for used, held in watch["held_back"].items()),
     }
     found: list[Row] = [
-        {"broken": Text(each["about"], BAD), "since": each["text"].removeprefix("since ")}
+        {"incident": str(each["id"]), "broken": Text(each["about"], BAD), "since": each["text"].removeprefix("since ")}
         for each in watch["incidents"]
     ]
     return [{**first, **found[0]}, *found[1:]] if found else [first]

@@ -10,6 +10,7 @@ from eventstore import store
 from eventstore.commands import dispatch
 from eventstore.models import Incident, OperatorAction, SubscriberRow
 from eventstore.operations.base import operations
+from eventstore.operations.incidents import Resolve
 from eventstore.subscriptions import feeding
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Rank
@@ -126,12 +127,27 @@ def test_a_watch_is_paused_resumed_and_goes_back_like_a_projection(oversold):
     assert [each.operation for each in OperatorAction.objects.order_by("id")] == ["pause", "rewind", "resume"]
 
 
+def test_what_a_watch_has_found_is_resolved_by_its_number(oversold):
+    (incident,) = (found for each in answer("list") for found in each["incidents"])
+    assert str(incident["id"]) in run("list")
+    assert refusal("resolve-incident", incident["id"])[0]["error"] == "reason-missing"
+    run("resolve-incident", incident["id"], "--reason", "a chair was found", "--by", "ada")
+    assert not [found for each in answer("list") for found in each["incidents"]]
+    assert Incident.objects.get().ended_at
+    record = OperatorAction.objects.get(refused=False)
+    assert (record.operation, record.target, record.by) == ("resolve-incident", str(incident["id"]), "ada")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "detail"),
     [
         (("check", "nobody"), "unknown-subscriber", "No watch is declared as 'nobody'."),
         (("check", "journal"), "unknown-subscriber", "'journal' is no watch, it is one of the projections."),
         (("check", "--after", "soon"), "refused", "--after: 'soon' is not a whole number."),
+        (
+            ("resolve-incident", "17", "--reason", "it is mended"),
+            *("refused", "There is no incident '17' that this could be done to."),
+        ),
         (("gaps", "sale"), "unknown-subscriber", "'sale' is no watch, it is one of the sagas."),
     ],
 )
@@ -144,4 +160,5 @@ def test_the_operations_are_those_on_watches():
     with pytest.raises(CommandError, match="invalid choice") as unknown:
         run("explode")
     for kind in operations:
-        assert (f"'{kind.word}'" in str(unknown.value)) is (Rank.WATCH in kind.ranks)
+        offered = Rank.WATCH in kind.ranks or kind is Resolve
+        assert (f"'{kind.word}'" in str(unknown.value)) is offered
