@@ -19,6 +19,10 @@ PRODUCTION = HTTPS=true ALLOWED_HOSTS=boxoffice.example ADMINS=staff@boxoffice.e
 	DATABASE_URL=postgres://boxoffice@database.example/boxoffice \
 	DATABASE_OWNER_URL=postgres://boxoffice_owner@database.example/boxoffice
 
+# Compiled code is kept, even where the environment says otherwise: tests start programs by the hundred, and each would
+# compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 # Tests wait for processes and for time to pass, so there are more at once than cores; the longest files come first.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
@@ -46,7 +50,7 @@ else
 	@$(PYTHON_IN) -m pytest -n 4 $(BY_FILE) -m "not long"
 endif
 
-test-long: install  ## Run the tests that take longest: benchmarks, soaks, a crowd for the last seats
+test-long: install  ## Run the tests that take longest: benchmarks, soaks, kills, a crowd for the last seats
 	@ROUNDS=20 $(PYTHON_IN) -m pytest -n 2 $(BY_FILE) -m long
 
 test-machine: install  ## Run the integration tests on this machine's own PostgreSQL and Redis, if it has them

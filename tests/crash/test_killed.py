@@ -8,10 +8,10 @@ the server had taken it and the ledger didn't know yet.
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -86,6 +86,13 @@ EFFECTS = (
     Death("effect_ended", ONCE),
 )
 
+ALWAYS = {"request_committed", "batch_applied", "command_carried_out", "effect_acted"}
+"""The deaths by which most could be lost, or done twice: every run has these, `make test-long` all the others."""
+
+
+def as_parameters(deaths: Iterable[Death]) -> list[Any]:
+    return [pytest.param(death, marks=[] if death.event in ALWAYS else pytest.mark.long) for death in deaths]
+
 
 class Scene(NamedTuple):
     """Sales that begin, the death in their way, and what they lead to outside: mails, and lines in a file of notes."""
@@ -107,7 +114,7 @@ def scene(clean: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, death: D
         yield Scene(Sales(new_id()), death, trace, mails, notes)
 
 
-@pytest.mark.parametrize("death", REQUESTS, ids=str)
+@pytest.mark.parametrize("death", as_parameters(REQUESTS), ids=str)
 def test_workers_finish_what_a_request_began_that_was_killed(scene):
     with program("-m", "tests.crash.client", str(scene.sales.seed), PGAPPNAME=VICTIM) as victim:
         eventually(lambda: died(scene, victim), 60, "a death")
@@ -116,12 +123,12 @@ def test_workers_finish_what_a_request_began_that_was_killed(scene):
     all_is_done_once(scene, begun=[])
 
 
-@pytest.mark.parametrize("death", WORKERS, ids=str)
+@pytest.mark.parametrize("death", as_parameters(WORKERS), ids=str)
 def test_a_worker_finishes_what_another_began_that_was_killed(scene):
     all_is_done_once(scene, begun=survive(scene))
 
 
-@pytest.mark.parametrize("death", EFFECTS, ids=str)
+@pytest.mark.parametrize("death", as_parameters(EFFECTS), ids=str)
 def test_a_side_effect_keeps_its_promise_though_its_worker_is_killed(scene):
     begun = survive(scene)
     effects = [row.effect for row in begun]
