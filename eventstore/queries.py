@@ -10,6 +10,9 @@ RELEASE_SLOT = "SELECT pg_advisory_unlock(%s, hashtext(%s))"
 
 # store
 
+READ_ONLY = "SET default_transaction_read_only = on"
+"""Lets this session write nothing."""
+
 BY_INDEX = "SET enable_seqscan = off"
 """Lets this session read the log by its indexes: statistics of a log that just grew may tell the planner that it is
 small.
@@ -90,6 +93,9 @@ STREAM_STORED = """SELECT position, stream_id, category, version, type, schema_v
 """The events between two positions, whatever their type, or those of them that were recorded since a time: as much of
 each as it takes to read it.
 """
+
+RECORDED_BEFORE = "SELECT coalesce(max(position), 0) FROM eventstore_event WHERE recorded_at < %s"
+"""The last position that was recorded before a time; looked for from the end of the log."""
 
 HEAD = "SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq"
 """The last position that was handed out, whether or not it was committed."""

@@ -134,6 +134,41 @@ OPEN_INSTANCES = """SELECT instance.id FROM sagas_instance AS instance JOIN (
 there may be very many of these.
 """
 
+# rehearsal
+
+BEGIN_REHEARSAL = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+"""Lets this transaction write nothing, and see what is there when it begins."""
+
+STORY_TYPES = "SELECT DISTINCT type FROM sagas_transition WHERE saga = %s"
+"""The types of the events that the instances of a saga have heard of."""
+
+STORY = """SELECT told.id, told.position, told.key, told.version, told.steps::text, (
+        SELECT jsonb_object_agg(found.command_id, found.data)::text FROM jsonb_array_elements(told.steps) AS step
+        JOIN LATERAL (
+            SELECT command_id, data FROM sagas_outbox WHERE command_id = (step->>'command_id')::uuid
+            UNION ALL SELECT command_id, data FROM sagas_timer WHERE command_id = (step->>'command_id')::uuid
+        ) AS found ON true)
+    FROM sagas_transition AS told WHERE saga = %s AND position > %s AND position <= %s ORDER BY position, id"""
+"""What the instances of a saga did between two positions, in the order of the log, with the commands that they sent or
+had timers send.
+"""
+
+HEARD_LATE = """SELECT DISTINCT key FROM (
+        SELECT key, position < max(position) OVER (PARTITION BY key ORDER BY id) AS late
+        FROM sagas_transition WHERE saga = %s AND position <= %s) AS told
+    WHERE late"""
+"""The instances of a saga that heard of some event after a later one."""
+
+HISTORY_MISSING = """SELECT key FROM sagas_instance AS instance
+    WHERE saga = %(saga)s AND history_begins_after > 0 AND NOT EXISTS (
+        SELECT FROM sagas_transition AS told
+        WHERE told.saga = instance.saga AND told.key = instance.key AND told.position <= %(after)s)"""
+"""The instances of a saga that began before histories were kept, and of whose state at a position none tells."""
+
+STATES_AT = """SELECT DISTINCT ON (key) key, state::text, version, ended, position FROM sagas_transition
+    WHERE saga = %s AND key = ANY(%s) AND position <= %s ORDER BY key, id DESC"""
+"""The states in which instances of a saga were at a position."""
+
 # status
 
 PROCESSES = """

@@ -74,21 +74,26 @@ def loading(saga: Rules, work: Sequence[Work]) -> Statement:
     return Statement(queries.LOAD_INSTANCES, asked)
 
 
-class Batch:
-    """The instances that a batch of events concerns, and everything that they decide.
+def read_state(saga: Rules, state: Any, version: int) -> Any:
+    """The state of an instance, as the rules read it that it follows. Raises `UnreadableState`."""
+    rules = saga.rules(version)
+    try:
+        return msgspec.convert(msgspec.json.decode(state) if isinstance(state, str) else state, rules.state)
+    except msgspec.ValidationError as error:
+        told = f"Version {rules.version} of {saga.name} can't read version {version}: {misfit(error)}"
+        raise UnreadableState(told) from error
+
+
+class Reactions:
+    """What events do to the instances that are at hand, and all that follows from it; none of it is saved or done here.
 
     Whether an instance has heard of an event is asked of its history. Its position would not tell: an event whose key
     could not be told waits under its stream while those of other streams go on, and is heard after them.
     """
 
-    def __init__(self, saga: Rules, cursor: Cursor, work: Sequence[Work]) -> None:
-        self.saga, self.cursor = saga, cursor
-        self.rows: dict[str, InstanceRow] = {}
+    def __init__(self, saga: Rules, rows: dict[str, InstanceRow]) -> None:
+        self.saga, self.rows = saga, rows
         self.heard: set[tuple[str, int]] = set()
-        asked = loading(saga, work)
-        for name, key, state, version, *rest, heard in cursor.ask(asked.query, asked.parameters):
-            self.rows[key] = InstanceRow(name, key, self._read(state, version), version, *rest)
-            self.heard.update((key, position) for position in heard)
         self.touched: set[str] = set()
         self.story: list[dict[str, Any]] = []
         self.sent: list[dict[str, Any]] = []
@@ -103,7 +108,7 @@ class Batch:
         rules = self.saga.rules(row.version)
         parts = [part for part in recorded.parts if rules.key(part) == key]
         if not row.position:
-            parts = list(dropwhile(lambda part: not self.saga.begins(key, part), parts))
+            parts = list(dropwhile(lambda part: not rules.begins(key, part), parts))
         if not parts:
             return
         steps: list[dict[str, Any]] = []
@@ -126,30 +131,6 @@ class Batch:
                 "steps": steps,
             }
         )
-
-    def save(self) -> None:
-        """Write down what was decided."""
-        if not self.touched:
-            return
-        rows = {
-            "instances": [self.rows[key] for key in self.touched],
-            "story": self.story,
-            "sent": self.sent,
-            "armed": self.armed,
-            "cancelled": self.cancelled,
-        }
-        values = {name: encoder.encode(found).decode() for name, found in rows.items()}
-        self.cursor.put_off(queries.SAVE_BATCH, {"saga": self.saga.name, **values})
-        log.debug("saga_reacted", saga=self.saga.name, instances=len(self.touched), commands=len(self.sent))
-
-    def _read(self, state: Any, version: int) -> Any:
-        """The state of an instance, as the rules read it that it follows. Raises `UnreadableState`."""
-        rules = self.saga.rules(version)
-        try:
-            return msgspec.convert(msgspec.json.decode(state) if isinstance(state, str) else state, rules.state)
-        except msgspec.ValidationError as error:
-            told = f"Version {rules.version} of {self.saga.name} can't read version {version}: {misfit(error)}"
-            raise UnreadableState(told) from error
 
     def _has_heard(self, row: InstanceRow, position: int) -> bool:
         """Where no history was kept yet, everything counts as heard."""
@@ -207,3 +188,30 @@ class Batch:
             "causation_id": recorded.event_id,
             "actor": f"saga:{row.saga}",
         }
+
+
+class Batch(Reactions):
+    """The instances that a batch of events concerns, as they are loaded, and everything that they decide."""
+
+    def __init__(self, saga: Rules, cursor: Cursor, work: Sequence[Work]) -> None:
+        super().__init__(saga, {})
+        self.cursor = cursor
+        asked = loading(saga, work)
+        for name, key, state, version, *rest, heard in cursor.ask(asked.query, asked.parameters):
+            self.rows[key] = InstanceRow(name, key, read_state(saga, state, version), version, *rest)
+            self.heard.update((key, position) for position in heard)
+
+    def save(self) -> None:
+        """Write down what was decided."""
+        if not self.touched:
+            return
+        rows = {
+            "instances": [self.rows[key] for key in self.touched],
+            "story": self.story,
+            "sent": self.sent,
+            "armed": self.armed,
+            "cancelled": self.cancelled,
+        }
+        values = {name: encoder.encode(found).decode() for name, found in rows.items()}
+        self.cursor.put_off(queries.SAVE_BATCH, {"saga": self.saga.name, **values})
+        log.debug("saga_reacted", saga=self.saga.name, instances=len(self.touched), commands=len(self.sent))

@@ -1,5 +1,6 @@
 """What somebody typed, judged once it is parsed: so programs are told of it like of any other refusal."""
 
+import re
 from argparse import ArgumentParser
 from collections.abc import Collection
 from datetime import datetime
@@ -44,6 +45,12 @@ def value(option: str, text: Any, kind: type) -> Any:
         return _moment(text) if kind is datetime else kind(text)
     except ValueError as error:
         raise Refused(f"{option}: {text!r} is not {MEANT[kind]}.") from error
+
+
+def position_or_time(option: str, text: str) -> int | datetime:
+    """A position, if it is all digits, else a time. Raises `Refused`."""
+    found: int | datetime = value(option, text, int if re.fullmatch(r"\d{1,18}", text) else datetime)
+    return found
 
 
 def one_of(option: str, text: str | None, known: Collection[str]) -> str | None:

@@ -55,7 +55,7 @@ class OperationsCommand(BaseCommand):
         except EventstoreError as error:
             if options.get("json"):
                 self.stdout.write(json.dumps({"error": error.code, "detail": str(error)}))
-            raise CommandError(str(error)) from error
+            raise CommandError(str(error), returncode=options.get("cannot", 1)) from error
         except KeyboardInterrupt:
             self.stderr.write("Stopped.")
             sys.exit(INTERRUPTED)

@@ -1,30 +1,18 @@
 """Read the log with the code that runs, and list the events that it can't read."""
 
-import re
 from argparse import ArgumentParser
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from django.core.management.base import CommandError, OutputWrapper
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as ProgressBar
-from rich.text import Text
 
 from eventstore import store
 from eventstore.event_types.verification import Unreadable, verify
 from eventstore.management import arguments
-from eventstore.management.terminal import Row, add_json, on_terminal, show, write_json
+from eventstore.management.terminal import Row, add_json, reading_bar, show, write_json
 
 TITLES = ("position", "type", "version", "stream", "error", "detail")
-
-
-class Rate(ProgressColumn):
-    """Events a second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -38,14 +26,11 @@ def run(options: dict[str, Any], stdout: OutputWrapper) -> None:
     after, since = _since(options["since"])
     most, upto = arguments.limit(options), store.horizon()
     read, count, listed = 0, 0, list[Unreadable]()
-    columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    quiet = options["json"] or not on_terminal(stdout)
-    with ProgressBar(*columns, console=Console(stderr=True), disable=quiet) as bar:
-        task = bar.add_task("reading", total=max(0, upto - after))
+    with reading_bar(stdout, quiet=options["json"]) as show_progress:
         for progress in verify(after=after, upto=upto, since=since):
             read, count = progress.read, count + len(progress.unreadable)
             listed += progress.unreadable[: most - len(listed)]
-            bar.update(task, completed=progress.position - after)
+            show_progress(progress.position - after, max(0, upto - after))
     if options["json"]:
         write_json(stdout, {"read": read, "upto": upto, "unreadable": count, "events": msgspec.to_builtins(listed)})
     else:
@@ -60,9 +45,8 @@ def _since(said: str | None) -> tuple[int, datetime | None]:
     """The position after which to begin, and a time. Raises `Refused`."""
     if said is None:
         return 0, None
-    if re.fullmatch(r"\d{1,18}", said):
-        return max(0, int(said) - 1), None
-    return 0, arguments.value("--since", said, datetime)
+    since = arguments.position_or_time("--since", said)
+    return (0, since) if isinstance(since, datetime) else (max(0, since - 1), None)
 
 
 def _row(each: Unreadable) -> Row:

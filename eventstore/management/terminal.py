@@ -1,7 +1,8 @@
 """How subcommands show what they have to say."""
 
 from argparse import _ActionsContainer
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 from django.core.management.base import OutputWrapper
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -68,6 +70,24 @@ def show(
     """A table, or why there is none."""
     found = list(rows)
     console(stdout).print(table(titles, found, always=titles[:1], numbers=numbers) if found else Text(empty))
+
+
+class Rate(ProgressColumn):
+    """Events a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+
+@contextmanager
+def reading_bar(stdout: OutputWrapper, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar for who reads the log, on a terminal and unless it is to be quiet: to be told how many of how many
+    positions are read.
+    """
+    columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=quiet or not on_terminal(stdout)) as bar:
+        task = bar.add_task("reading", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def plucked(rows: Iterable[Any], names: Iterable[str]) -> list[dict[str, Any]]:

@@ -45,6 +45,7 @@ def test_a_bare_project_runs_a_domain_of_its_own_on_the_three_apps(project):
     manage(project, "check")
     manage(project, "migrate")
     assert "lent, reminded, rebuilt" in manage(project, "lend")
+    assert "No difference." in manage(project, "sagas", "rehearse", "reminders")
     assert "No changes detected" in manage(project, "makemigrations", "--check", "eventstore", "projections", "sagas")
 
 

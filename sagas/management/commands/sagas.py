@@ -2,7 +2,7 @@
 
 from eventstore.management.base import SubscribersCommand
 from eventstore.subscriptions.subscriber import Rank
-from sagas.management import list_commands, list_instances, list_timers, show_instance
+from sagas.management import list_commands, list_instances, list_timers, rehearse, show_instance
 
 
 class Command(SubscribersCommand):
@@ -14,4 +14,5 @@ class Command(SubscribersCommand):
         "show": show_instance,
         "commands": list_commands,
         "timers": list_timers,
+        "rehearse": rehearse,
     }
