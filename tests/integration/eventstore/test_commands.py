@@ -2,11 +2,12 @@
 
 import threading
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 from django.db import connections, transaction
 
-from eventstore import repository
+from eventstore import repository, store
 from eventstore.aggregates import Command, command
 from eventstore.commands import dispatch
 from eventstore.context import new_id
@@ -213,6 +214,47 @@ def test_a_snapshot_of_other_code_is_ignored(monkeypatch):
     Snapshot.objects.update(fingerprint="another", state={"nonsense": True})
     repository.aggregate_cache.forget()
     assert repository.get(ConferenceSeats, conference).available("standard") == 100
+
+
+@pytest.mark.parametrize("every", [0, 1, 3, 100])
+def test_an_aggregate_is_there_as_it_was_at_any_position_and_time(every, monkeypatch):
+    monkeypatch.setattr(ConferenceSeats, "snapshot_every", every)
+    conference, ada = shop.conference_on_sale(), shop.customer()
+    places = []
+    for sold in range(4):
+        event = StoredEvent.objects.filter(stream_id=conference).latest("position")
+        places.append((event.position, event.recorded_at, 100 - 2 * sold))
+        shop.order(ada, conference, 2)
+    kept = list(Snapshot.objects.values())
+    for position, recorded_at, available in places:
+        for upto in (position, recorded_at):
+            seats = repository.get(ConferenceSeats, conference, upto=upto)
+            assert seats.available("standard") == available
+    assert repository.get(ConferenceSeats, conference, upto=store.head()).available("standard") == 92
+    assert repository.get(ConferenceSeats, conference).available("standard") == 92
+    assert list(Snapshot.objects.values()) == kept
+
+
+def test_a_snapshot_is_used_for_what_was_after_it(monkeypatch):
+    """Told apart by what it says, which no event does."""
+    monkeypatch.setattr(ConferenceSeats, "snapshot_every", 1)
+    conference, ada = shop.conference_on_sale(), shop.customer()
+    shop.order(ada, conference, 2)
+    (snapshot,) = Snapshot.objects.filter(pk=conference)
+    Snapshot.objects.update(state=snapshot.state | {"mail_note": "by snapshot"})
+    monkeypatch.setattr(ConferenceSeats, "snapshot_every", 1000)
+    shop.order(ada, conference, 2)
+    of_stream = StoredEvent.objects.filter(stream_id=conference).order_by("version")
+    notes = [repository.get(ConferenceSeats, conference, upto=each.position).mail_note for each in of_stream]
+    assert notes == [""] * (snapshot.version - 1) + ["by snapshot"] * (len(notes) - snapshot.version + 1)
+
+
+def test_before_its_first_event_an_aggregate_was_not_there():
+    conference = shop.conference_on_sale()
+    first = StoredEvent.objects.filter(stream_id=conference).earliest("position")
+    for upto in (0, first.position - 1, first.recorded_at - timedelta(microseconds=1)):
+        with pytest.raises(StreamNotFound):
+            repository.get(ConferenceSeats, conference, upto=upto)
 
 
 @pytest.mark.parametrize("remembered", ["in memory", "in a snapshot"])
