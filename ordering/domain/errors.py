@@ -405,6 +405,12 @@ class RefundNotUnderWay(DomainError):
     code = "refund-not-under-way"
 
 
+class RefundMadeTwice(DomainError):
+    """The provider has made this refund, which was asked for again or made in another way since."""
+
+    code = "refund-made-twice"
+
+
 class RefundNotFailed(DomainError):
     """Only a refund that has failed can be tried again."""
 

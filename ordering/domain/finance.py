@@ -16,6 +16,7 @@ from ordering.domain.errors import (
     NothingToMove,
     PaymentNotReceived,
     RefundAlreadySettled,
+    RefundMadeTwice,
     RefundNotFailed,
     RefundNotFound,
     RefundNotUnderWay,
@@ -224,16 +225,22 @@ class ReturnEverything(Command):
 
 @command("refund.settle", stream="account_id")
 class SettleRefund(Command):
+    """The provider says that it has given the money back, asked at this attempt; 0 where that was not noted."""
+
     account_id: UUID
     refund_id: UUID
     refund_reference: str = ""
+    attempt: int = 0
 
 
 @command("refund.fail", stream="account_id")
 class FailRefund(Command):
+    """The provider says that it doesn't give the money back, asked at this attempt; 0 where that was not noted."""
+
     account_id: UUID
     refund_id: UUID
     reason: str
+    attempt: int = 0
 
 
 @command("refund.report", stream="account_id")
@@ -359,8 +366,10 @@ class Account(Aggregate, category="finance"):
     def settle(self, command: SettleRefund, facts: Facts) -> None:
         """The provider may have reported it before it has answered, and that the money came back since."""
         refund = self._refund(command.refund_id)
-        if self.settled_as.get((refund.receipt, command.refund_reference)) == command.refund_id:
+        if self._is_settled_as(command.refund_id, command.refund_reference):
             return
+        if self._is_made_by_hand(refund) or 0 < command.attempt < refund.attempt:
+            raise RefundMadeTwice
         if refund.status is not RefundStatus.REQUESTED:
             raise RefundNotUnderWay
         self._settle(command.refund_id, command.refund_reference, by_hand=False)
@@ -368,7 +377,7 @@ class Account(Aggregate, category="finance"):
     @handles(FailRefund)
     def fail(self, command: FailRefund, facts: Facts) -> None:
         refund = self._refund(command.refund_id)
-        if refund.status is RefundStatus.FAILED:
+        if refund.status is RefundStatus.FAILED or 0 < command.attempt < refund.attempt:
             return
         if refund.status is not RefundStatus.REQUESTED:
             raise RefundNotUnderWay
@@ -460,10 +469,13 @@ class Account(Aggregate, category="finance"):
             )
 
     def _reported(self, refund_id: UUID, command: ReportRefund) -> None:
-        """One that failed may have been settled before, and what was reported first may come last: it has failed. What
-        the provider says of one that was made in another way changes nothing.
+        """One that failed may have been settled before, and what was reported first may come last: it has failed. One
+        that was made in another way stays so; if it is news that the provider has made it as well, staff are told.
         """
         refund = self._refund(refund_id)
+        is_news = command.settled and not self._is_settled_as(refund_id, command.refund_reference)
+        if is_news and self._is_made_by_hand(refund):
+            raise RefundMadeTwice
         if command.attempt < refund.attempt or refund.status is RefundStatus.FAILED:
             return
         if refund.status is RefundStatus.SETTLED:
@@ -474,6 +486,13 @@ class Account(Aggregate, category="finance"):
         else:
             failed = {**self._of(refund_id), **self._receipt(refund.receipt, refund.amount)}
             self.record(RefundFailed(**failed, reason=command.reason))
+
+    def _is_settled_as(self, refund_id: UUID, refund_reference: str) -> bool:
+        """Whether it is known already that the provider made it, under this name."""
+        return self.settled_as.get((self._refund(refund_id).receipt, refund_reference)) == refund_id
+
+    def _is_made_by_hand(self, refund: Refund) -> bool:
+        return refund.status is RefundStatus.SETTLED and refund.by_hand
 
     def _made_there(self, command: ReportRefund) -> None:
         key = receipt_key(command)

@@ -85,7 +85,15 @@ class Booking(Saga[BookingState], name="booking"):
                         account_id=event.account_id,
                         refund_id=event.refund_id,
                         refund_reference=event.refund_reference,
+                        attempt=event.attempt,
                     )
                 )
             case RefundOutcome.FAILED:
-                yield Send(FailRefund(account_id=event.account_id, refund_id=event.refund_id, reason=event.reason))
+                yield Send(
+                    FailRefund(
+                        account_id=event.account_id,
+                        refund_id=event.refund_id,
+                        reason=event.reason,
+                        attempt=event.attempt,
+                    )
+                )

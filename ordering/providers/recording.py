@@ -11,6 +11,7 @@ from eventstore.monitoring import incidents
 from ordering.domain.errors import (
     PaymentReferenceDiffers,
     PaymentReferenceTaken,
+    RefundMadeTwice,
     RefundTooHigh,
     ReportDiffers,
 )
@@ -43,6 +44,7 @@ CONTRADICTIONS = (
     ReportDiffers,
     PaymentReferenceDiffers,
     PaymentReferenceTaken,
+    RefundMadeTwice,
     RefundTooHigh,
 )
 

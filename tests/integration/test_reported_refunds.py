@@ -14,7 +14,7 @@ from eventstore.context import new_id
 from eventstore.errors import ConcurrencyConflict
 from eventstore.models import Incident, StoredEvent
 from ordering.domain.conference_changes import ChangeCancellationRule, ChangeProviders
-from ordering.domain.finance import Account, RequestRefund, RetryRefund, account_id_of
+from ordering.domain.finance import Account, MarkRefundMade, RequestRefund, RetryRefund, account_id_of
 from ordering.domain.order import CancelOrder, Order
 from ordering.domain.terms import CancellationRule
 from ordering.domain.values import Money, payment_id_of
@@ -125,6 +125,24 @@ def test_a_refund_of_ours_is_known_by_its_key_whoever_tells_of_it_first(stripe, 
     assert refunds(order) == [("199.00", "settled")]
     assert counted("refund.requested", "refund.settled") == [1, 1]
     assert row(order).status == "refunded"
+
+
+def test_a_refund_that_staff_and_the_provider_have_both_made_is_an_incident(stripe, order):
+    tell(*stripe.events)
+    bring_to_rest()
+    stripe.instant_refunds = False
+    dispatch(CancelOrder(order_id=order))
+    bring_to_rest()
+    account_id = account_id_of(order)
+    (refund_id,) = repository.load(Account, account_id).refunds
+    dispatch(MarkRefundMade(account_id=account_id, refund_id=refund_id, refund_reference="cheque 7"))
+    (refund,) = stripe.refunds.values()
+    stripe.refund_ends(refund, "succeeded")
+    assert 409 in tell(*stripe.events)
+    assert "refund-made-twice" in Incident.objects.get(kind="payment report").text
+    bring_to_rest()
+    assert refunds(order) == [("199.00", "settled")]
+    assert counted("refund.settled") == [1]
 
 
 def test_a_refund_of_ours_that_fails_in_the_end_waits_for_staff(stripe, order):

@@ -76,8 +76,8 @@ def test_money_that_nobody_knows_has_an_account_of_its_own_until_it_is_assigned(
 @pytest.mark.parametrize(
     ("outcome", "steps"),
     [
-        ("settled", [Send(SettleRefund(account_id=ACCOUNT, refund_id=REFUND, refund_reference="back-1"))]),
-        ("failed", [Send(FailRefund(account_id=ACCOUNT, refund_id=REFUND, reason="no"))]),
+        ("settled", [Send(SettleRefund(account_id=ACCOUNT, refund_id=REFUND, refund_reference="back-1", attempt=1))]),
+        ("failed", [Send(FailRefund(account_id=ACCOUNT, refund_id=REFUND, reason="no", attempt=1))]),
         ("pending", []),
     ],
 )

@@ -12,6 +12,7 @@ from ordering.domain.errors import (
     NothingToMove,
     PaymentNotReceived,
     RefundAlreadySettled,
+    RefundMadeTwice,
     RefundNotFailed,
     RefundNotFound,
     RefundNotUnderWay,
@@ -278,6 +279,37 @@ def test_what_was_made_by_hand_does_not_come_back_to_the_provider() -> None:
     asked = requested()
     account = given(Account, ACCOUNT, RECEIVED, asked, settled(asked, by_hand=True))
     assert when(account, reported(asked=asked, settled=False)) == []
+
+
+@pytest.mark.parametrize("has_failed", [True, False])
+def test_what_was_made_by_hand_and_by_the_provider_is_not_passed_over(has_failed: bool) -> None:
+    asked = requested()
+    made = msgspec.structs.replace(settled(asked, by_hand=True), refund_reference="cheque 7")
+    account = given(Account, ACCOUNT, RECEIVED, asked, *([failed(asked)] if has_failed else []), made)
+    answer = SettleRefund(account_id=ACCOUNT, refund_id=asked.refund_id, refund_reference="back-1", attempt=1)
+    for command in (reported(asked=asked), answer, msgspec.structs.replace(answer, attempt=0)):
+        with pytest.raises(RefundMadeTwice):
+            when(account, command)
+
+
+def test_by_hand_may_have_been_noted_what_the_provider_made() -> None:
+    asked = requested()
+    account = given(Account, ACCOUNT, RECEIVED, asked, settled(asked, by_hand=True))
+    answer = SettleRefund(account_id=ACCOUNT, refund_id=asked.refund_id, refund_reference="back-1", attempt=1)
+    for command in (reported(asked=asked), answer):
+        assert when(account, command) == []
+
+
+def test_an_answer_to_an_attempt_that_was_followed_by_another_settles_and_fails_nothing() -> None:
+    asked = requested()
+    again = msgspec.structs.replace(asked, attempt=2)
+    account = given(Account, ACCOUNT, RECEIVED, asked, failed(asked), again)
+    fail = FailRefund(account_id=ACCOUNT, refund_id=asked.refund_id, reason="no", attempt=1)
+    settle = SettleRefund(account_id=ACCOUNT, refund_id=asked.refund_id, refund_reference="back-1", attempt=1)
+    assert when(account, fail) == []
+    with pytest.raises(RefundMadeTwice):
+        when(account, settle)
+    assert when(account, msgspec.structs.replace(settle, attempt=2)) == [settled(again)]
 
 
 def test_a_refund_that_was_made_at_the_provider_may_come_back_too() -> None:
