@@ -6,7 +6,8 @@ where something stands. (`ast.dump` and `ast.unparse` differ from one version of
 
 import ast
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple, Protocol
 
 from eventstore.fingerprint.name_resolution import Comprehension, Imported, bound
@@ -101,7 +102,7 @@ class Writer:
         statements = [node.body] if isinstance(node, ast.Lambda) else node.body
         arguments = node.args
         every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-        own = {**scope.inside, **dict.fromkeys(each.arg for each in every if each), **bound(statements)}
+        own = {**scope.inside, **dict.fromkeys(each.arg for each in every if each), **_bound_in(node)}
         return [
             type(node).__name__,
             getattr(node, "name", None),
@@ -176,16 +177,22 @@ def is_display(statement: ast.stmt) -> bool:
     return isinstance(getattr(statement, "value", None), ast.Dict | ast.List | ast.Set)
 
 
-def members(node: ast.ClassDef) -> Iterator[tuple[str, ast.stmt]]:
+@cache
+def members(node: ast.ClassDef) -> list[tuple[str, ast.stmt]]:
     """The names that the body of a class binds, besides classes, each with its statement."""
-    for statement in node.body:
-        if not isinstance(statement, ast.ClassDef):
-            yield from ((name, statement) for name in bound([statement]))
+    statements = [each for each in node.body if not isinstance(each, ast.ClassDef)]
+    return [(name, statement) for statement in statements for name in bound([statement])]
 
 
 def class_scope(node: ast.ClassDef, scope: Scope = MODULE) -> Scope:
     """What the body of a class sees; its methods don't see the names that it binds."""
-    return Scope({**scope.inside, **bound(node.body)}, scope.inside)
+    return Scope({**scope.inside, **_bound_in(node)}, scope.inside)
+
+
+@cache
+def _bound_in(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Locals:
+    """The names that a body binds. Found once a process, since whatever refers to a definition asks anew."""
+    return bound([node.body] if isinstance(node, ast.Lambda) else node.body)
 
 
 def _comprehended(node: Comprehension, scope: Scope) -> Scope:

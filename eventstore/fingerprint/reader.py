@@ -253,8 +253,9 @@ class Reader:
                 source = self.project.source(each.__module__)
                 writer = Writer(DefinitionNames(self, source, _closure(each)))
                 for node in source.classes(each):
+                    scope = class_scope(node)
                     for name, statement in members(node):
-                        yield Member(name, partial(writer.write, statement, class_scope(node)))
+                        yield Member(name, partial(writer.write, statement, scope))
 
     def _refer(self, key: object, write: Callable[[], Form]) -> Form:
         if key not in self._numbers:
