@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -38,8 +39,11 @@ AMOUNTS = st.decimals("-999999999999.99", "999999999999.99", places=2)
 CURRENCIES = st.sampled_from(["EUR", "CHF", "USD"])
 
 
+@cache
 def values_of(kind: Any) -> st.SearchStrategy[Any]:
-    """Any value of a type that a field of an event or command may have."""
+    """Any value of a type that a field of an event or command may have. Strategies are slow to make, so each is made
+    once.
+    """
     if kind is Money:
         return st.builds(Money, AMOUNTS, CURRENCIES)
     if kind is Address:
