@@ -12,7 +12,10 @@ from config.bundled import valkey
 from tests.servers import ServersPlugin
 
 TESTS = Path(__file__).parent
-LONGEST = ("crash", "integration/test_benchmarks", "integration/test_watch", "chaos", "integration/test_launch")
+LONGEST = (
+    *("integration/test_watch", "crash", "integration/test_benchmarks", "chaos", "integration/test_launch"),
+    *("acceptance", "browser"),
+)
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),

@@ -17,7 +17,7 @@ from ordering.models import BirthYear, CustomerProfile
 from sagas.models import Delivery
 from tests.integration.http_client import V1, Http
 from tests.integration.importing import HEADER, file_of, registered
-from tests.integration.processes import BASE_DIR, clock, eventually, server, worker
+from tests.integration.processes import BASE_DIR, eventually, server, worker
 
 PAGE = BASE_DIR / "docs" / "changing-data.md"
 BETWEEN = "-- the next block --"
@@ -33,8 +33,7 @@ def site(browser, mails, django_db_setup, django_db_blocker) -> Iterator[str]:
 
     with django_db_blocker.unblock(), ExitStack() as running:
         reset()
-        running.enter_context(worker())
-        running.enter_context(clock())
+        running.enter_context(worker(beats=True))
         yield running.enter_context(server())
         connections.close_all()
 

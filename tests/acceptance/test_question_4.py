@@ -18,7 +18,7 @@ from ordering.domain.customer import ChangeCustomer
 from ordering.pages.links import profile_token
 from sagas.models import Delivery
 from tests.integration import shop
-from tests.integration.processes import clock, eventually, server, worker
+from tests.integration.processes import eventually, server, worker
 
 PROFILES = "customer-profiles"
 ON_ITS_WAY, CHANGES = "Your profile is on its way", "Your latest changes are on their way"
@@ -38,8 +38,7 @@ def site(browser, mails, django_db_setup, django_db_blocker) -> Iterator[str]:
         reset()
         registry.make_rows()
         port = free_port()
-        running.enter_context(worker(BASE_URL=f"http://127.0.0.1:{port}"))
-        running.enter_context(clock())
+        running.enter_context(worker(beats=True, BASE_URL=f"http://127.0.0.1:{port}"))
         yield running.enter_context(server(port))
         connections.close_all()
 

@@ -19,7 +19,7 @@ from projections.operations import Rebuild
 from sagas.models import Delivery
 from tests.integration import shop
 from tests.integration.http_client import V1, Http
-from tests.integration.processes import clock, eventually, server, worker
+from tests.integration.processes import eventually, server, worker
 
 ORDERS = "order-summaries"
 
@@ -33,8 +33,7 @@ def site(browser, mails, django_db_setup, django_db_blocker) -> Iterator[str]:
 
     with django_db_blocker.unblock(), ExitStack() as running:
         reset()
-        running.enter_context(worker())
-        running.enter_context(clock())
+        running.enter_context(worker(beats=True))
         yield running.enter_context(server())
         connections.close_all()
 

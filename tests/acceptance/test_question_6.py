@@ -21,7 +21,7 @@ from projections.projection import Projection
 from sagas.models import Delivery
 from tests.integration import shop
 from tests.integration.eventstore import raw
-from tests.integration.processes import clock, eventually, mail_server, worker
+from tests.integration.processes import eventually, mail_server, worker
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -57,7 +57,7 @@ def confirmations(server):
 
 def test_an_order_whose_confirmation_was_rolled_back_is_confirmed_to_nobody_until_it_is():
     order = shop.order(shop.customer(), shop.conference_on_sale())
-    with mail_server() as (server, url), worker(EMAIL_URL=url), clock(EMAIL_URL=url):
+    with mail_server() as (server, url), worker(beats=True, EMAIL_URL=url):
         with commits_of_confirmations_fail():
             shop.pay(order)
             eventually(lambda: Delivery.objects.filter(effect="mail.welcome", status="done").exists())
@@ -85,7 +85,7 @@ def test_a_command_whose_commit_fails_leaves_nothing():
 
 def test_it_is_not_sent_again_when_everything_is_rebuilt_and_verified():
     order = shop.order(shop.customer(), shop.conference_on_sale())
-    with mail_server() as (server, url), worker(EMAIL_URL=url), clock(EMAIL_URL=url):
+    with mail_server() as (server, url), worker(beats=True, EMAIL_URL=url):
         shop.pay(order)
         eventually(lambda: len(server.received) == 3)
         eventually(lambda: not Delivery.objects.exclude(status="done").exists())

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page
 
-from tests.integration.processes import MailServer, clock, mail_server, server, worker
+from tests.integration.processes import MailServer, mail_server, server, worker
 
 PASSWORD = "correct horse battery staple"
 
@@ -44,8 +44,7 @@ def site(browser, mails, sold, django_db_setup, django_db_blocker) -> Iterator[s
 
     with django_db_blocker.unblock(), ExitStack() as running:
         reset()
-        running.enter_context(worker())
-        running.enter_context(clock())
+        running.enter_context(worker(beats=True))
         sold()
         yield running.enter_context(server())
         connections.close_all()

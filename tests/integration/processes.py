@@ -94,9 +94,12 @@ def worker(
     **environment: str,
 ) -> Iterator[Program]:
     """A Celery worker with a pool of processes, as `make run` starts it; of the app in another module if need be. The
-    clock `beats` in it if that is said: one program to start, and not three.
+    clock `beats` in it if that is said, and one process more does what it asks for: one program to start, and not
+    three.
     """
-    pool = ("-Q", f"{queues},clock" if beats else queues, "-c", str(concurrency), "-n", f"{os.urandom(4).hex()}@%h")
+    if beats:
+        queues, concurrency = f"{queues},clock", concurrency + 1
+    pool = ("-Q", queues, "-c", str(concurrency), "-n", f"{os.urandom(4).hex()}@%h")
     beat = ("-B", "-s", f"{os.environ['BOXOFFICE_HOME']}/beat-{os.urandom(4).hex()}") if beats else ()
     arguments = ("-m", "celery", "-A", app, "worker", *ALONE, *pool, *beat)
     with program(*arguments, ready="ready.", **environment) as started:
