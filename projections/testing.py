@@ -6,18 +6,15 @@ The fold is the one that feeds the live rows; only the table is a dictionary.
 from collections.abc import Collection, Hashable, Iterable
 from typing import Any, TypeVar
 
-import msgspec
-
 from eventstore.codec import Recorded
-from eventstore.database import Cursor
 from eventstore.events import Event
 from eventstore.handler_guard import applying
 from eventstore.subscriptions.subscriber import Work
 from eventstore.testing import as_recorded, recorded
+from projections.in_memory import NOWHERE, MemoryTable, columns
 from projections.models import Difference, ReadModel
 from projections.projection import Projection
 from projections.rebuild import builder, generations
-from projections.tables import Table
 
 R = TypeVar("R", bound=ReadModel)
 
@@ -69,59 +66,20 @@ def assert_rebuild_equals_live(name: str) -> None:
     assert not verified.differing, {each.key: (each.kind, each.columns) for each in found}
 
 
-class _InMemory(Table[R]):
-    """A table that is a dictionary."""
-
-    def __init__(self, model: type[R], rows: Iterable[R] = ()) -> None:
-        super().__init__(model)
-        self.rows: dict[Hashable, R] = {row.pk: row for row in rows}
-
-    def load(self, cursor: Cursor, keys: Collection[Hashable]) -> dict[Hashable, R]:
-        return {key: self._copy_of(self.rows[key]) for key in keys if key in self.rows}
-
-    def write(self, cursor: Cursor, rows: Iterable[R]) -> None:
-        self.rows.update({row.pk: self._copy_of(row) for row in rows})
-
-    def delete(self, cursor: Cursor, keys: Collection[Hashable]) -> None:
-        for key in keys:
-            self.rows.pop(key, None)
-
-    def _copy_of(self, row: R) -> R:
-        """JSON as it comes back: lists instead of tuples, texts instead of decimals and times."""
-        values = _columns(row)
-        for name in self._json:
-            values[name] = msgspec.json.encode(values[name])
-        return self._row(values)
-
-
-class _Nowhere:
-    """In the place of a cursor, which these tables don't ask."""
-
-    def awake(self, work: Iterable[Work]) -> Iterable[Work]:
-        return work
-
-
 def _fold(
     projection: Projection[R], batches: Iterable[Iterable[Recorded]], looked_up: Iterable[ReadModel]
 ) -> dict[Hashable, R]:
     others: dict[type[ReadModel], list[ReadModel]] = {}
     for row in looked_up:
         others.setdefault(type(row), []).append(row)
-    table = _InMemory(projection.model)
-    nowhere: Any = _Nowhere()
+    table = MemoryTable(projection.model)
     for batch in batches:
         wanted = [each for each in batch if each.type in projection.types]
         with applying():
             work = [Work(key, each) for each in wanted for key in projection.keys(each)]
-            projection.fold(nowhere, table, work, others=lambda model: _InMemory(model, others.get(model, ())))
+            projection.fold(NOWHERE, table, work, others=lambda model: MemoryTable(model, others.get(model, ())))
     return table.rows
 
 
 def _values(rows: dict[Hashable, Any]) -> dict[Hashable, dict[str, Any]]:
-    return {key: _columns(row) for key, row in rows.items()}
-
-
-def _columns(row: ReadModel) -> dict[str, Any]:
-    """A column that no handler has set is missing."""
-    names = {field.attname for field in row._meta.concrete_fields}
-    return {name: value for name, value in vars(row).items() if name in names}
+    return {key: columns(row) for key, row in rows.items()}

@@ -7,6 +7,7 @@ from eventstore.context import new_id
 from eventstore.errors import DomainError
 from library import domain
 from library.models import Shelf
+from projections.as_of import row_as_of
 from projections.rebuild import builder, generations
 from projections.testing import assert_rebuild_equals_live, project
 from sagas.effects import delivery
@@ -28,6 +29,9 @@ class Command(BaseCommand):
         assert builder.complete(generation).status == "live"
         shelf = Shelf.objects.get(pk=book)
         assert (shelf.title, shelf.lent_to, shelf.reminders) == ("Ulysses", "Ada", 1)
+        bought = row_as_of(domain.Shelves(), str(book), 1)
+        assert bought is not None
+        assert (bought.title, bought.lent_to) == ("Ulysses", Shelf(book_id=book).lent_to)
         events = domain.Bought(book_id=book, title="Ulysses"), domain.Lent(book_id=book, reader="Ada")
         assert project(domain.Shelves, *events)[book].lent_to == "Ada"
         while delivery.deliver_one(domain.send_note):
