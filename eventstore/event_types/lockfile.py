@@ -53,11 +53,12 @@ def write(file: Path, lock: Lock) -> None:
 
 
 def declared() -> Lock:
-    """What would be locked of the running code."""
+    """What would be locked of the running code, as it is read from the file: with lists where code has tuples."""
     found = schemas.schemas()
     entries = {
         name: Entry(catalogue[name].schema, bare(schema), schemas.meanings(catalogue[name]))
         for name, schema in found.events.items()
     }
     values = {name: bare(schema) for name, schema in found.values.items()}
-    return Lock(entries, {each.name: each.version for each in formers()}, values)
+    lock = Lock(entries, {each.name: each.version for each in formers()}, values)
+    return msgspec.json.decode(msgspec.json.encode(lock), type=Lock)

@@ -126,7 +126,7 @@ def test_a_new_version_needs_an_upcaster_and_a_stored_example_and_then_passes(lo
 
 
 def test_a_field_with_a_default_is_read_by_everybody(locked):
-    change(locked, '    reader: str\n    due: str = ""\n')
+    change(locked, '    reader: str\n    due: str = ""\n    marks: tuple[str, ...] = ()\n')
     assert "(eventstore.E027)" in try_manage(locked, "check").stderr
     assert "book.lent: changed, everybody can read it (1)" in manage(locked, "events", "lock")
     manage(locked, "check")
