@@ -298,15 +298,15 @@ class RecordPayment(StreamAct):
     def find(self) -> None:
         super().find()
         self.order = repository.load(Order, self.row.pk)
+        self.owed = still_owed(self.order)
 
     def known(self) -> Mapping[str, Any]:
-        return {"amount": self.order.due.amount} if self.order.due.amount > 0 else {}
+        return {"amount": self.owed.amount} if self.owed.amount > 0 else {}
 
     def facts(self) -> Iterable[tuple[str, Any]]:
         yield "Order", f"{seats(self.order.lines)}, {self.order.status}"
         yield "Costs", shown(self.order.total)
-        owed = self.order.due
-        yield ("Still owes", shown(owed)) if owed.amount >= 0 else ("Holds too much", shown(owed * -1))
+        yield balance(self.owed)
 
     def command(self) -> Command:
         given = self.cleaned_data
@@ -483,8 +483,7 @@ class Assign(StreamAct):
         yield "Money", f"{shown(self.aggregate.amount)} by {via(self.aggregate.provider)}, {self.aggregate.reference}"
         yield "Order", f"{self.order.number}: {seats(self.order.lines)}, {self.order.status}"
         yield "Costs", shown(self.order.total)
-        owed = self.order.due
-        yield ("Still owes", shown(owed)) if owed.amount >= 0 else ("Holds too much", shown(owed * -1))
+        yield balance(still_owed(self.order))
 
     def command(self) -> Command:
         return AssignPayment(payment_id=self.row.payment_id, order_id=self.order.id)
@@ -506,6 +505,15 @@ ACTS: Mapping[str, type[Act]] = {
 
 OF_UNMATCHED: Mapping[str, type[Act]] = {"assign": Assign, "send-back": SendBack}
 OF_FAILED: Mapping[str, type[Act]] = {"retry-refund": TryAgain, "mark-refund-made": MadeByHand}
+
+
+def still_owed(order: Order) -> Money:
+    """What it owes, without money that is on its way back; negative if there is too much."""
+    return order.still_owes(repository.load(Account, account_id_of(order.id)))
+
+
+def balance(owed: Money) -> tuple[str, str]:
+    return ("Still owes", shown(owed)) if owed.amount >= 0 else ("Holds too much", shown(owed * -1))
 
 
 def leftovers(account: Account) -> list[str]:

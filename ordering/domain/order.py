@@ -411,6 +411,10 @@ class Order(Aggregate, category="order"):
             return self.held
         return min(self.held, account.left_in(self.total.currency) + self.before_finance)
 
+    def still_owes(self, account: Account) -> Money:
+        """What it owes, as `due`, but that money on its way back pays for nothing."""
+        return self.due if self.owed else self.total - self.still_held(account)
+
     @property
     def awaits_payment(self) -> bool:
         """Whether it is to be paid until `expires_at`: all of it, or a change that it owes money for."""

@@ -45,8 +45,9 @@ def send_reminder(event: OrderReminderRequested, meta: Meta) -> MailSent:
     """Remind the customer of what is due, until when, and how to pay it, if a payment has been asked for."""
     order = send_reminder.look_up(Order, event.order_id, meta)
     payment = order_mail.newest_payment(send_reminder, order, meta)
-    how = payment and _how_to_pay(payment.provider, payment.id, order.number, order.due)
-    return order_mail.send(send_reminder, order, meta, "payment_reminder", due=order.due, how=how)
+    due = order_mail.still_owed(send_reminder, order, meta)
+    how = payment and _how_to_pay(payment.provider, payment.id, order.number, due)
+    return order_mail.send(send_reminder, order, meta, "payment_reminder", due=due, how=how)
 
 
 @effect("mail.order-confirmation", on=OrderConfirmed, delivery=AT_LEAST_ONCE, retries=8)

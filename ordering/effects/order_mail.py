@@ -14,6 +14,7 @@ from eventstore.events import Meta
 from ordering.domain.conference import ConferenceSeats
 from ordering.domain.conference_changes import ConferenceMoved, ConferenceRenamed, MailNoteChanged, SeatsRenamed
 from ordering.domain.customer import Customer
+from ordering.domain.finance import Account, account_id_of
 from ordering.domain.mail import MailSent
 from ordering.domain.order import Order
 from ordering.domain.payment import Payment, further_payment_id
@@ -86,6 +87,14 @@ def newest_payment(effect: Effect, order: Order, meta: Meta) -> Payment | None:
             if number:
                 return newest
     return newest
+
+
+def still_owed(effect: Effect, order: Order, meta: Meta) -> Money:
+    """What the order owes, without money that is on its way back."""
+    try:
+        return order.still_owes(effect.look_up(Account, account_id_of(order.id), meta))
+    except StreamNotFound:
+        return order.due
 
 
 def told(order: Order, conference: ConferenceSeats) -> dict[str, Any]:

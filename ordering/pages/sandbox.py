@@ -148,7 +148,8 @@ def _shown(payment: Payment) -> dict[str, Any]:
     order = repository.get(Order, payment.order_id)
     account = _account(payment)
     row = OrderSummary.objects.filter(pk=order.id).first()
-    asked = order.due if order.awaits_payment and order.due.amount > 0 else order.total
+    owed = order.still_owes(account)
+    asked = owed if order.awaits_payment and owed.amount > 0 else order.total
     return {
         "order": order,
         "payment": payment,

@@ -15,6 +15,7 @@ from eventstore.operations.base import perform
 from eventstore.subscriptions.registry import registry
 from eventstore.testing import only_handlers
 from ordering.domain.conference_changes import ChangeMailNote, RenameConference
+from ordering.domain.finance import RequestRefund, account_id_of
 from ordering.domain.order import CancelOrder, ExpireOrder, OrderReminderRequested, ReopenOrder, RequestReminder
 from ordering.domain.payment import RequestPayment, further_payment_id
 from ordering.domain.values import payment_id_of
@@ -166,6 +167,19 @@ def test_a_reminder_says_how_to_pay_what_was_asked_for_last(mails):
     bring_to_rest()
     reminder = text(next(mail for mail in mails if "still to pay" in mail["Subject"]))
     assert sandbox_path(further_payment_id(order, 1)) in reminder
+
+
+def test_a_reminder_asks_for_what_is_on_its_way_back_too(mails):
+    order = shop.order(shop.customer(), shop.conference_on_sale(), 2)
+    shop.pay(order, 1, reference="REF-1")
+    bring_to_rest()
+    favour = RequestRefund(
+        account_id=account_id_of(order), provider="sandbox", reference="REF-1", amount=shop.PRICE, reason="A favour."
+    )
+    dispatch(favour)
+    dispatch(RequestReminder(order_id=order))
+    bring_to_rest()
+    assert [each for each in about(mails) if "still to pay" in each] == ["199.00 EUR still to pay"]
 
 
 def test_a_mail_that_is_sent_late_tells_the_names_of_then_and_a_copy_those_of_now(mails):

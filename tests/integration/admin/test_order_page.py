@@ -21,6 +21,7 @@ from ordering.admin.acts import StreamAct
 from ordering.admin.conference_acts import ACTS as OF_CONFERENCE
 from ordering.admin.order_acts import ACTS, OF_FAILED, OF_UNMATCHED
 from ordering.domain.conference_changes import ChangeCancellationRule
+from ordering.domain.finance import RequestRefund, account_id_of
 from ordering.domain.order import CancelOrder, ExpireOrder
 from ordering.domain.payment import AcceptPayment, KeepUnmatched, unmatched_payment_id
 from ordering.domain.terms import CancellableUntil, CancellationRule
@@ -173,6 +174,18 @@ def test_a_long_story_takes_no_more_statements_than_a_short_one(client, staff, o
         delivery.save()
     assert len(shown(client, order)["refunds"]) == 5
     assert statements() == short < 40
+
+
+def test_what_is_on_its_way_back_is_still_owed_where_a_payment_is_recorded(client, staff, order):
+    staff(VIEW, RECORD)
+    shop.pay(order, 1, reference="REF-1")
+    bring_to_rest(deliver=False)
+    favour = RequestRefund(
+        account_id=account_id_of(order), provider="sandbox", reference="REF-1", amount=shop.PRICE, reason="A favour."
+    )
+    dispatch(favour)
+    form = client.get(address(order, "record-payment")).context["form"]
+    assert (dict(form.facts())["Still owes"], form["amount"].value()) == ("199.00 EUR", Decimal(199))
 
 
 def test_a_payment_is_recorded_and_confirms_the_order(client, staff, order):
