@@ -77,6 +77,20 @@ from ordering.domain.payment import (
 from ordering.domain.scheduling import ScheduleConference
 from ordering.domain.seats import AddSeats, ChangeSeats, ReleaseSeats, ReserveSeats, SellSeats
 from ordering.domain.unmatched_payment import UnmatchedPayment
+from ordering.domain.waitlist import (
+    AcceptOffer,
+    ChooseEntries,
+    ClearWaitlist,
+    DeclineOffer,
+    JoinAfterRefusal,
+    JoinWaitlist,
+    LapseOffer,
+    LeaveWaitlist,
+    MissSeats,
+    OfferSeats,
+    PrioritiseEntry,
+    Waitlist,
+)
 from ordering.effects.customer import send_welcome
 from ordering.effects.order import (
     send_cancellation,
@@ -95,6 +109,7 @@ from ordering.imports.customers import Customers
 from ordering.processes.booking import Booking
 from ordering.processes.cancellation import Cancellation
 from ordering.processes.sale import Sale
+from ordering.processes.waitlist import Offering, Waiting
 from ordering.projections.conference import SeatAvailability
 from ordering.projections.customer import CustomerProfiles
 from ordering.projections.demographics import Demographics
@@ -144,6 +159,10 @@ COMMANDS = {
         RequestReminder,
         RequestStatusMail,
     ),
+    Waitlist: (
+        *(JoinWaitlist, JoinAfterRefusal, ChooseEntries, OfferSeats, MissSeats),
+        *(AcceptOffer, DeclineOffer, LapseOffer, LeaveWaitlist, PrioritiseEntry, ClearWaitlist),
+    ),
     Payment: (RequestPayment, AcceptPayment, AwaitPayment, DeclinePayment, RefundPayment),
     UnmatchedPayment: (KeepUnmatched, AssignPayment),
     Account: (
@@ -175,7 +194,7 @@ PROJECTIONS = (
     Journal(),
 )
 
-SAGAS = (Booking(), Sale(), Cancellation())
+SAGAS = (Booking(), Sale(), Cancellation(), Waiting(), Offering())
 
 EFFECTS = (
     send_welcome,
