@@ -266,7 +266,6 @@ PAYMENT_EXCESS = env.dict("PAYMENT_EXCESS", default={})  # by provider: `at once
 PAYMENT_PENDING_HOURS = env.float("PAYMENT_PENDING_HOURS", default=72.0)
 CANCELLED_ORDERS_PER_MINUTE = env.int("CANCELLED_ORDERS_PER_MINUTE", default=300)
 PAYMENT_REMINDER_HOURS = env.float("PAYMENT_REMINDER_HOURS", default=24.0)
-WAITLIST_OFFER_HOURS = env.float("WAITLIST_OFFER_HOURS", default=24.0)
 PROFILE_LINK_DAYS = env.int("PROFILE_LINK_DAYS", default=0)  # 0: for good
 MAIL_DOMAIN = env.str("MAIL_DOMAIN", default="boxoffice.localhost")
 # Uniqueness is kept by hashes under this key, so it outlives the other one: a new key would free every taken address.

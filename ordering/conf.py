@@ -36,14 +36,8 @@ REMINDER_HOURS = duration(
     "less than twice as long to be paid.",
     unit="hours",
 )
-WAITLIST_OFFER_HOURS = duration(
-    "WAITLIST_OFFER_HOURS",
-    24.0,
-    "For which seats that have become free are kept for who is next on the waitlist, unless sales close before.",
-    unit="hours",
-)
 
-SETTINGS: Sequence[Setting[Any]] = (EXCESS, PENDING_HOURS, REMINDER_HOURS, CANCELLATION_RATE, WAITLIST_OFFER_HOURS)
+SETTINGS: Sequence[Setting[Any]] = (EXCESS, PENDING_HOURS, REMINDER_HOURS, CANCELLATION_RATE)
 
 
 def returned_at_once(provider: str) -> bool:
@@ -59,8 +53,3 @@ def pending_bound() -> timedelta:
 def reminded_before() -> timedelta:
     """How long before its deadline an order is reminded of."""
     return timedelta(hours=REMINDER_HOURS.get())
-
-
-def offered_for() -> timedelta:
-    """How long seats are on offer to who waits for them."""
-    return timedelta(hours=WAITLIST_OFFER_HOURS.get())

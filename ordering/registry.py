@@ -77,20 +77,6 @@ from ordering.domain.payment import (
 from ordering.domain.scheduling import ScheduleConference
 from ordering.domain.seats import AddSeats, ChangeSeats, ReleaseSeats, ReserveSeats, SellSeats
 from ordering.domain.unmatched_payment import UnmatchedPayment
-from ordering.domain.waitlist import (
-    AcceptOffer,
-    ChooseEntries,
-    ClearWaitlist,
-    DeclineOffer,
-    JoinAfterRefusal,
-    JoinWaitlist,
-    LapseOffer,
-    LeaveWaitlist,
-    MissSeats,
-    OfferSeats,
-    PrioritiseEntry,
-    Waitlist,
-)
 from ordering.effects.customer import send_welcome
 from ordering.effects.order import (
     send_cancellation,
@@ -109,7 +95,6 @@ from ordering.imports.customers import Customers
 from ordering.processes.booking import Booking
 from ordering.processes.cancellation import Cancellation
 from ordering.processes.sale import Sale
-from ordering.processes.waitlist import Offering, Waiting
 from ordering.projections.conference import SeatAvailability
 from ordering.projections.customer import CustomerProfiles
 from ordering.projections.demographics import Demographics
@@ -159,10 +144,6 @@ COMMANDS = {
         RequestReminder,
         RequestStatusMail,
     ),
-    Waitlist: (
-        *(JoinWaitlist, JoinAfterRefusal, ChooseEntries, OfferSeats, MissSeats),
-        *(AcceptOffer, DeclineOffer, LapseOffer, LeaveWaitlist, PrioritiseEntry, ClearWaitlist),
-    ),
     Payment: (RequestPayment, AcceptPayment, AwaitPayment, DeclinePayment, RefundPayment),
     UnmatchedPayment: (KeepUnmatched, AssignPayment),
     Account: (
@@ -194,7 +175,7 @@ PROJECTIONS = (
     Journal(),
 )
 
-SAGAS = (Booking(), Sale(), Cancellation(), Waiting(), Offering())
+SAGAS = (Booking(), Sale(), Cancellation())
 
 EFFECTS = (
     send_welcome,

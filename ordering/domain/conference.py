@@ -118,7 +118,6 @@ from ordering.domain.seats import (
     at_least,
     difference,
     merged,
-    offered_seats_id,
     total,
 )
 from ordering.domain.terms import AT_NO_COST, CancellationRule, PaymentTerms
@@ -277,18 +276,6 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     def available(self, code: str) -> int:
         """How many seats of a type are free, and have room in its pools. Raises `UnknownSeatType`."""
         return min([self._room_of(code), *(self._room_in(pool) for pool in self.draws_on.get(code, ()))])
-
-    def held_by(self, order_id: UUID) -> tuple[Line, ...]:
-        """The seats of an order, or of an offer: reserved or sold."""
-        return self.reserved.get(order_id) or self.sold.get(order_id) or ()
-
-    def seats_of(self, customers: Collection[UUID]) -> dict[UUID, tuple[Line, ...]]:
-        """The seats of all orders and offers of each of these customers, with one line for each seat type."""
-        lines: dict[UUID, list[Line]] = {customer_id: [] for customer_id in customers}
-        for order_id, buyer in self.buyers.items():
-            if buyer in lines:
-                lines[buyer] += self.held_by(order_id)
-        return {customer_id: merged(owned) if owned else () for customer_id, owned in lines.items()}
 
     @handles(ScheduleConference, creates=True)
     def schedule(self, command: ScheduleConference, facts: Facts) -> None:
@@ -545,9 +532,8 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
 
     @handles(ReserveSeats)
     def reserve_seats(self, command: ReserveSeats, facts: Facts) -> None:
-        if self.held_by(command.order_id):
+        if self._held_by(command.order_id):
             return
-        self._release(offered_seats_id(command.order_id))
         lines = merged(command.lines)
         priced = self._priced(lines, command.prices)
         reason = self._refusal(lines, command.customer_id)
@@ -566,7 +552,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
 
     @handles(ChangeSeats)
     def change_seats(self, command: ChangeSeats, facts: Facts) -> None:
-        before, lines = self.held_by(command.order_id), merged(command.lines)
+        before, lines = self._held_by(command.order_id), merged(command.lines)
         seats = at_least(command.kept, lines)
         reason = self._refusal_of_change(command.order_id, before, lines, seats)
         told: dict[str, Any] = {"order_id": command.order_id, "change": command.change, "lines": seats}
@@ -577,7 +563,8 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
 
     @handles(ReleaseSeats)
     def release_seats(self, command: ReleaseSeats, facts: Facts) -> None:
-        self._release(command.order_id)
+        if lines := self._held_by(command.order_id):
+            self.record(SeatsReleased(conference_id=self.id, order_id=command.order_id, lines=lines))
 
     @handles(SellSeats)
     def sell_seats(self, command: SellSeats, facts: Facts) -> None:
@@ -735,10 +722,6 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     def _sold(self, event: SeatsSold) -> None:
         self.sold[event.order_id] = self.reserved.pop(event.order_id)
 
-    def _release(self, order_id: UUID) -> None:
-        if lines := self.held_by(order_id):
-            self.record(SeatsReleased(conference_id=self.id, order_id=order_id, lines=lines))
-
     def _add(self, added: SeatType) -> None:
         if not added.code or added.capacity < 1 or added.price.amount < 0:
             raise InvalidSeatType
@@ -797,6 +780,9 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         counted = self.seats_of_buyers.pop(customer_id, 0) + seats
         if counted:
             self.seats_of_buyers[customer_id] = counted
+
+    def _held_by(self, order_id: UUID) -> tuple[Line, ...]:
+        return self.reserved.get(order_id) or self.sold.get(order_id) or ()
 
     def _priced(self, lines: Iterable[Line], prices: Mapping[str, Money]) -> tuple[PricedLine, ...]:
         """At these prices; a type that is not among them costs what it costs now."""

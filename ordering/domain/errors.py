@@ -421,27 +421,3 @@ class RefundAlreadySettled(DomainError):
     """This refund has been settled."""
 
     code = "refund-already-settled"
-
-
-class AlreadyWaiting(DomainError):
-    """This customer is on the waitlist of this conference already."""
-
-    code = "already-waiting"
-
-
-class SeatsAreFree(DomainError):
-    """These seats are free: order them."""
-
-    code = "seats-free"
-
-
-class WaitlistEntryNotFound(DomainError):
-    """There is no such entry on the waitlist."""
-
-    code = "waitlist-entry-not-found"
-
-
-class OfferOver(DomainError):
-    """This entry of the waitlist has no offer, or has one no longer."""
-
-    code = "offer-over"

@@ -46,7 +46,7 @@ from ordering.domain.order_changes import (
     QuantityChangeRequested,
     TakeUpChange,
 )
-from ordering.domain.seats import Line, PricedLine, at_least, difference, offered_seats_id, total
+from ordering.domain.seats import Line, PricedLine, at_least, difference, total
 from ordering.domain.terms import CancellationRule
 from ordering.domain.values import NUMBER_BITS, Moment, Money, order_number
 
@@ -446,7 +446,7 @@ class Order(Aggregate, category="order"):
         customer = look_up(facts, Customer, command.customer_id, CustomerNotFound())
         seats = look_up(facts, ConferenceSeats, command.conference_id, ConferenceNotFound())
         lines = seats.offer(command.lines, facts.now)
-        seats.check_customer_limit(customer.id, difference(seats.held_by(offered_seats_id(self.id)), lines))
+        seats.check_customer_limit(customer.id, lines)
         number = order_number(facts.random_bits(NUMBER_BITS))
         self.claim("order-number", number, ConcurrencyConflict())
         self.record(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from functools import reduce
 from operator import add
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -115,7 +115,7 @@ class AddSeats(ConferenceChange):
 class ReserveSeats(Command):
     """An order that was placed in time has its seats even if sales have closed since, and at the prices of then: what
     one seat of each type costs. Without them, as commands were once, it is the price of now, and without a customer the
-    seats count for nobody. Seats that were reserved for an offer become those of the order that accepts it.
+    seats count for nobody.
     """
 
     conference_id: UUID
@@ -181,13 +181,6 @@ def at_least(kept: Iterable[Line | PricedLine], lines: Iterable[Line | PricedLin
     for line in kept:
         quantities[line.seat_type] = max(line.quantity, quantities.get(line.seat_type, 0))
     return tuple(Line(seat_type, quantity) for seat_type, quantity in quantities.items())
-
-
-def offered_seats_id(order_id: UUID) -> UUID:
-    """As what seats are reserved while they are on offer: those that the order with this id will have if it is
-    accepted.
-    """
-    return uuid5(order_id, "offered seats")
 
 
 def total(lines: Iterable[PricedLine]) -> Money:
