@@ -200,6 +200,7 @@ def test_nobody_is_told_of_orders_from_before_there_were_these_mails(mails):
     new = [effect.name for effect in (send_request, send_expiry, send_refusal)]
     shop.order(shop.customer(), shop.conference_on_sale(capacity=1), 2)
     dispatch(ExpireOrder(order_id=shop.order(shop.customer(), shop.conference_on_sale())))
+    bring_to_rest(deliver=False)  # a busy machine leaves some of it to workers
     Delivery.objects.filter(effect__in=new).delete()
     SubscriberRow.objects.filter(subscriber__in=new).delete()
     registry.forget_rows()
