@@ -108,7 +108,8 @@ def book(
 ) -> Counter[Verdict]:
     """Book the lines, and count what became of them. `same` says, by the id of a line that seems to be recorded by
     hand, whether it is the same money: then it is known from now on, and else it is booked. Without an answer it is
-    left out, and asked about again.
+    left out, and asked about again. So is a line of which the same is said as of another before: one transfer is in one
+    line.
 
     Those that name a payment are credited to its order, by the rules for any payment; doubtful ones are kept as
     unmatched payments for staff to assign, and so are unknown ones, if that is wanted. Each line is a command of its
@@ -129,13 +130,22 @@ def _answered(judged: Judged, same: bool | None) -> Judged:
 def _booked(judged: Judged, actor: str, keep_unknown: bool) -> Judged:
     if judged.verdict not in BOOKED and not (keep_unknown and judged.verdict is Verdict.UNKNOWN):
         return judged
+    if judged.by_hand and _is_told(judged.by_hand):
+        return judged._replace(verdict=Verdict.RECORDED)
     try:
         with context.acting(actor=actor):
             receipt = dispatch(_command(judged), command_id=command_id_of(judged.line))
+            if judged.by_hand:
+                dispatch(_command(judged), command_id=_command_id(judged.by_hand.reference))
     except DomainError as refused:
         log.warning("statement_line_refused", line=judged.line.number, code=refused.code)
         return judged._replace(verdict=Verdict.REFUSED)
     return judged._replace(verdict=Verdict.KNOWN) if receipt.repeated or not receipt.recorded else judged
+
+
+def _is_told(by_hand: ByHand) -> bool:
+    """Whether a line of a statement is this transfer already: no other is the same money."""
+    return CommandRecord.objects.filter(pk=_command_id(by_hand.reference)).exists()
 
 
 def command_id_of(line: StatementLine) -> UUID:

@@ -173,6 +173,17 @@ def test_other_money_than_was_recorded_by_hand_is_booked(client, cashier, orders
     assert OrderSummary.objects.get(pk=orders[0]).received == shop.PRICE.amount * 4
 
 
+def test_one_transfer_is_in_one_line_whether_of_one_statement_or_of_two(client, cashier, orders, recorded):
+    another = recorded.replace("Ada", "Bob")
+    page = upload(client, told(recorded, another))
+    lines = [each["found"].line.id for group in page.context["groups"] for each in group["lines"]]
+    assert (verdicts(page), len(lines)) == ({"recorded": 2}, 2)
+    answer = book(client, page, **{f"same-{line}": "yes" for line in lines})
+    assert said(answer) == ["Credited to orders: 0. To be assigned: 0. Known already: 1. Still to be answered: 1."]
+    assert verdicts(upload(client, told(recorded, another))) == {"known": 1, "matched": 1}
+    assert verdicts(upload(client, told(recorded.replace("Ada", "Eve")))) == {"matched": 1}
+
+
 def test_what_a_statement_booked_another_amount_or_another_time_is_not_asked_about(client, cashier, orders, recorded):
     long_ago = f"2025-01-01;199,00;{reference(orders[0])};Ada"
     part = recorded.replace("199,00", "99,00")
