@@ -1,20 +1,22 @@
 """The books as the database has them: what the balances are at any position and day, and by which indexes."""
 
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import connection, transaction
 
 from eventstore import store
 from eventstore.commands import dispatch
+from eventstore.context import new_id
 from eventstore.models import StoredEvent
 from ordering.domain.order import CancelOrder
 from ordering.domain.payment import AssignPayment, KeepUnmatched, unmatched_payment_id
 from ordering.models import JournalEntry
 from sagas.testing import bring_to_rest
 from tests.integration import shop
+from tests.integration.eventstore import raw
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -96,12 +98,38 @@ def test_money_that_nobody_knew_comes_in_when_it_is_assigned():
 
 
 def test_sums_and_lists_are_read_along_indexes(conference):
-    until, at = JournalEntry.objects.until_day(date(2029, 1, 1), "UTC"), JournalEntry.objects.until_position(9)
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
-        for entries, index in ((until, "time"), (at, "position")):
-            assert f"Index Only Scan using ordering_journal_{index}" in entries.balances().explain()
-        newest = JournalEntry.objects.order_by("-number")
-        for wanted in ({"account": "revenue"}, {"currency": "EUR"}, {"order_id": conference}):
-            assert "Seq Scan" not in newest.filter(**wanted)[:26].explain()
-        assert "ordering_journal_conference" in JournalEntry.objects.days(conference, "UTC").explain()
+    last = JournalEntry.objects.latest("number")
+    lengthen_the_books()
+    until = JournalEntry.objects.until_day(last.recorded_at.date(), "UTC")
+    at = JournalEntry.objects.until_position(last.position)
+    for entries, index in ((until, "time"), (at, "position")):
+        assert f"Index Only Scan using ordering_journal_{index}" in entries.balances().explain()
+    newest = JournalEntry.objects.order_by("-number")
+    for wanted in ({"account": "revenue"}, {"currency": "EUR"}, {"order_id": conference}):
+        assert "Seq Scan" not in newest.filter(**wanted)[:26].explain()
+    assert "ordering_journal_conference" in JournalEntry.objects.days(conference, "UTC").explain()
+
+
+def lengthen_the_books():
+    """By what others did later; the planner knows of it, for where it has to guess, one index is as good as another."""
+    known = list(JournalEntry.objects.order_by("number"))
+    JournalEntry.objects.bulk_create(
+        JournalEntry(
+            number=turn * 1_000_000 + entry.number,
+            position=turn * 100_000 + entry.position,
+            event=entry.event,
+            account=entry.account,
+            provider=entry.provider,
+            order_id=new_id(),
+            conference_id=new_id(),
+            currency=entry.currency,
+            debit=entry.debit,
+            credit=entry.credit,
+            recorded_at=entry.recorded_at + timedelta(days=turn),
+            as_of=turn * 100_000 + entry.position,
+        )
+        for turn in range(1, 200)
+        for entry in known
+    )
+    with closing(raw.connect("owner", autocommit=True)) as owner:
+        owner.execute("VACUUM ANALYZE ordering_journalentry")
