@@ -50,7 +50,7 @@ else
 	@$(PYTHON_IN) -m pytest -n 4 $(BY_FILE) -m "not long"
 endif
 
-test-long: install  ## Run the tests that take longest: benchmarks, soaks, kills, a crowd for the last seats
+test-long: install  ## Run the tests that take longest: benchmarks, soaks, kills, a crowd, whole installations
 	@ROUNDS=20 $(PYTHON_IN) -m pytest -n 2 $(BY_FILE) -m long
 
 test-machine: install  ## Run the integration tests on this machine's own PostgreSQL and Redis, if it has them

@@ -19,7 +19,7 @@ from tests.integration.http_client import V1, Http
 from tests.integration.processes import BASE_DIR, eventually
 from tests.servers import temporary_home
 
-pytestmark = pytest.mark.bundled
+pytestmark = [pytest.mark.bundled, pytest.mark.long]
 
 ADMIN_PASSWORD = "please let me in"
 NOT_CLONED = shutil.ignore_patterns(".git", ".venv", "var", "__pycache__", ".*_cache", ".hypothesis")

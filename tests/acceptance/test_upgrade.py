@@ -25,6 +25,8 @@ from tests.chaos.rest import PATIENCE, come_to_rest
 from tests.integration.copying import COPY, spare_database
 from tests.integration.processes import mail_server, worker
 
+pytestmark = pytest.mark.long
+
 BASE_DIR = Path(__file__).parents[2]
 DATABASE = Path(__file__).parent / "release_1_0" / "database.sql"
 MIGRATIONS = {"auth": "0012", "eventstore": "0014", "projections": "0004", "sagas": "0006", "ordering": "0004"}

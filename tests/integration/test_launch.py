@@ -138,6 +138,7 @@ def test_whatever_ends_it_nothing_is_left_running(start: Callable[..., Running],
     assert running.processes() == {}
 
 
+@pytest.mark.long
 def test_a_second_start_is_quick_and_keeps_what_the_first_one_made(start: Callable[..., Running]) -> None:
     first = start()
     password = password_on(first.wait_for_screen())
@@ -148,6 +149,7 @@ def test_a_second_start_is_quick_and_keeps_what_the_first_one_made(start: Callab
     assert time.monotonic() - began < 20
 
 
+@pytest.mark.long
 def test_a_process_that_dies_is_started_again(start: Callable[..., Running]) -> None:
     running = start()
     running.wait_for_screen()
@@ -176,6 +178,7 @@ def test_a_server_that_dies_is_started_again_and_all_goes_on(start: Callable[...
     assert programs <= set(running.processes())
 
 
+@pytest.mark.long
 def test_servers_that_the_environment_names_are_used_instead(start: Callable[..., Running]) -> None:
     with temporary_home() as elsewhere, bundled.servers(elsewhere) as servers:
         running = start(
@@ -187,6 +190,7 @@ def test_servers_that_the_environment_names_are_used_instead(start: Callable[...
         running.end()
 
 
+@pytest.mark.long
 def test_a_closed_terminal_ends_it(home: bundled.Home) -> None:
     """Not only is there a SIGHUP: whatever is still said then has nowhere to go."""
     terminal, screen = os.openpty()
@@ -209,6 +213,7 @@ def test_ending_it_while_it_starts_leaves_nothing_either(seconds: float) -> None
         assert running.processes() == {}
 
 
+@pytest.mark.long
 def test_the_administrator_gets_the_password_that_was_wished_for(start: Callable[..., Running]) -> None:
     running = start(BOXOFFICE_ADMIN_PASSWORD="a wish of mine")
     assert "password as in BOXOFFICE_ADMIN_PASSWORD" in running.wait_for_screen()

@@ -151,6 +151,7 @@ def test_workers_tell_once_that_beat_was_killed_and_once_that_it_is_back(mails):
     assert incident.ended_at
 
 
+@pytest.mark.long
 def test_beat_tells_once_that_a_queue_lost_all_its_workers_and_once_that_it_has_one_again(mails):
     with beat(), worker("live", "clock", "rebuild"):
         with worker("effects") as first, worker("effects") as second:
@@ -162,6 +163,7 @@ def test_beat_tells_once_that_a_queue_lost_all_its_workers_and_once_that_it_has_
             told(mails, "Worker: queue effects", "Recovered: queue effects")
 
 
+@pytest.mark.long
 def test_a_worker_that_falls_silent_beside_others_is_missed_until_it_is_replaced(mails):
     with beat(), worker("live", "clock", "rebuild", "effects"), worker("effects") as second:
         eventually(lambda: heard_of() >= {*QUEUES, "beat"})
@@ -175,6 +177,7 @@ def test_a_worker_that_falls_silent_beside_others_is_missed_until_it_is_replaced
             told(mails, "Worker: effects-", "Recovered: effects-")
 
 
+@pytest.mark.long
 def test_a_loop_that_hangs_falls_silent_though_its_process_lives(mails):
     with beat(), worker("live", "effects", "rebuild"), worker("clock") as ticker:
         all_is_well(mails)
@@ -187,6 +190,7 @@ def test_a_loop_that_hangs_falls_silent_though_its_process_lives(mails):
         told(mails, "Worker: queue clock", "Recovered: queue clock")
 
 
+@pytest.mark.long
 def test_a_worker_whose_process_is_stopped_falls_silent_though_its_loop_turns(mails):
     with beat(), worker("live", "rebuild", "clock"), worker("effects") as effects:
         all_is_well(mails)
@@ -198,6 +202,7 @@ def test_a_worker_whose_process_is_stopped_falls_silent_though_its_loop_turns(ma
         told(mails, "Worker: queue effects", "Recovered: queue effects")
 
 
+@pytest.mark.long
 def test_a_worker_works_only_in_part_while_one_of_its_processes_is_stopped(mails):
     with beat(), worker("live", "rebuild", "clock"), worker("effects", processes="2") as effects:
         all_is_well(mails)
@@ -211,6 +216,7 @@ def test_a_worker_works_only_in_part_while_one_of_its_processes_is_stopped(mails
         told(mails, "Worker: effects-", "Recovered: effects-")
 
 
+@pytest.mark.long
 def test_a_worker_whose_process_hangs_in_a_task_falls_silent_though_its_loop_turns(mails):
     patient = {"EMAIL_TIMEOUT": "120", "STUCK_AFTER_SECONDS": "1"}
     with beat(), worker("live", "rebuild", "clock"), worker("effects", **patient):
@@ -223,6 +229,7 @@ def test_a_worker_whose_process_hangs_in_a_task_falls_silent_though_its_loop_tur
         told(mails, "Worker: queue effects", "Recovered: queue effects")
 
 
+@pytest.mark.long
 def test_who_says_goodbye_and_comes_back_in_time_is_not_missed(mails):
     with worker("live", "clock", "rebuild", HEARTBEAT_TIMEOUT_SECONDS="15"):
         with beat() as clock, worker("effects") as effects:
@@ -264,6 +271,7 @@ def test_one_that_halts_is_told_and_that_it_runs_again(three):
     told(three, "Halted: order-summaries", "Recovered: order-summaries")
 
 
+@pytest.mark.long
 def test_one_whose_row_somebody_holds_has_stalled_until_it_is_let_go(three):
     with closing(raw.connect()) as holder:
         holder.execute("SELECT FROM eventstore_subscriber WHERE name = 'sales-by-day' FOR UPDATE")
@@ -273,7 +281,9 @@ def test_one_whose_row_somebody_holds_has_stalled_until_it_is_let_go(three):
     told(three, "Stalled: sales-by-day", "Recovered: sales-by-day")
 
 
-def test_a_log_that_is_held_back_names_who_does_it_and_never_what_was_written(three):
+@pytest.mark.long
+def test_a_log_that_is_held_back_names_who_does_it_and_never_what_was_written(three, settings):
+    settings.EVENTSTORE_SETTLE_SECONDS = 0.5
     with closing(raw.connect(application_name="a slow import")) as writer:
         holder = f"by a slow import (pid {writer.info.backend_pid})"
         raw.append(writer)
@@ -287,6 +297,7 @@ def test_a_log_that_is_held_back_names_who_does_it_and_never_what_was_written(th
     assert "SET" not in text
 
 
+@pytest.mark.long
 def test_what_comes_back_in_a_moment_is_the_same_incident(three):
     for _ in range(2):
         park(1)
@@ -297,6 +308,7 @@ def test_what_comes_back_in_a_moment_is_the_same_incident(three):
     assert Incident.objects.count() == 1
 
 
+@pytest.mark.long
 def test_what_does_not_last_is_no_incident(three):
     seen = Incident.objects.filter(about="order-summaries")
     park(1)
@@ -306,6 +318,7 @@ def test_what_does_not_last_is_no_incident(three):
     told(three)
 
 
+@pytest.mark.long
 def test_a_mail_server_that_was_down_is_tried_again_and_one_channel_that_fails_stops_no_other(tmp_path):
     heard = tmp_path / "heard"
     port = free_port()
@@ -331,6 +344,7 @@ def test_a_mail_server_that_was_down_is_tried_again_and_one_channel_that_fails_s
     assert heard.read_text().count("parked: order-summaries") == 2
 
 
+@pytest.mark.long
 def test_a_broker_that_is_gone_is_one_incident_and_not_one_for_each_worker(mails):
     with temporary_home() as home, bundled.servers(home, postgres=False) as servers:
         # For so long after it is back, workers that try to reach it ever more rarely are not missed.
@@ -345,6 +359,7 @@ def test_a_broker_that_is_gone_is_one_incident_and_not_one_for_each_worker(mails
             told(mails, "Broker: broker", "Recovered: broker")
 
 
+@pytest.mark.long
 def test_a_worker_that_loses_its_broker_while_its_process_is_busy_is_not_missed_afterwards():
     """Guards against one that is asked for an answer once, and never again when Celery has dropped the question."""
     with temporary_home() as home, bundled.servers(home, postgres=False) as servers:
@@ -363,6 +378,7 @@ def test_a_worker_that_loses_its_broker_while_its_process_is_busy_is_not_missed_
             eventually(lambda: [(each.state, each.stuck) for each in worker_statuses()] == [("alive", "")])
 
 
+@pytest.mark.long
 def test_processes_live_through_a_database_that_is_gone_for_a_while(three):
     ours = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE pid <> pg_backend_pid() AND datname = current_database() AND usename = current_user"""
