@@ -297,6 +297,8 @@ RENAMED_VARIABLES = {
     if old in os.environ
 }
 """Variables of the environment that are set under the name that they had; a system check says the new one."""
+EVENTSTORE_FEEDER_IDLE_SECONDS = env.float("FEEDER_IDLE_SECONDS", default=1.0)
+EVENTSTORE_SETTLE_SECONDS = env.float("SETTLE_SECONDS", default=2.0)
 EVENTSTORE_IMPORTS_KEPT_DAYS = env.float("IMPORTS_KEPT_DAYS", default=30.0)
 SAGAS_BEGIN_AFTER = env.dict("SAGAS_BEGIN_AFTER", default={})
 SAGAS_OVERDUE_AFTER_SECONDS = env.float("OVERDUE_AFTER_SECONDS", default=30.0)

@@ -43,7 +43,7 @@ EFFECT_SLOT = 20044
 """Held by who carries out an effect: as many slots as may act at once, in all processes together."""
 
 FEEDER = 20045
-"""Held by who feeds the sync subscribers, taken in `sql/acquire_v1.sql`; who waits for it takes it shared, in
+"""Held by who feeds the sync subscribers, taken in `sql/acquire_v2.sql`; who waits for it takes it shared, in
 `sql/take_turn_v1.sql` and `sql/await_feeder_v1.sql`. The second of its kind is held by who of them is the next to feed.
 """
 

@@ -148,6 +148,16 @@ MAX_CLOCK_SKEW_SECONDS = duration(
     2.0,
     "By which the clock of a process may be off the database's before that is a health issue.",
 )
+FEEDER_IDLE_SECONDS = duration(
+    "EVENTSTORE_FEEDER_IDLE_SECONDS",
+    1.0,
+    "For which a process that feeds may say nothing to PostgreSQL before its transaction ends, so that others feed.",
+)
+SETTLE_SECONDS = duration(
+    "EVENTSTORE_SETTLE_SECONDS",
+    2.0,
+    "For which a request waits, at the most, until what its command began can be read; then it answers pending.",
+)
 IMPORTS_KEPT_DAYS = duration(
     "EVENTSTORE_IMPORTS_KEPT_DAYS",
     30.0,
@@ -175,6 +185,8 @@ SETTINGS: Sequence[Setting[Any]] = (
     RAISE_AFTER_SECONDS,
     RESOLVE_AFTER_SECONDS,
     MAX_CLOCK_SKEW_SECONDS,
+    FEEDER_IDLE_SECONDS,
+    SETTLE_SECONDS,
     IMPORTS_KEPT_DAYS,
     LOCK,
     EXAMPLES,

@@ -1,14 +1,14 @@
 -- Wait for one's turn to feed the sync subscribers, or until others have fed them as far as a position: those that are no
--- more than `near_by` behind it. Answers what `acquire_v1.sql` does: `elsewhere` when that has come first, and when
--- neither has come within the bound, or one feeder takes longer than the patience, for it may have frozen. Both are in
--- milliseconds.
+-- more than `near_by` behind it. Answers what `acquire_v2.sql` does: `elsewhere` when that has come first, and when
+-- neither has come within the bound, or one feeder takes longer than the patience, for it may have frozen. Both, and how
+-- long who feeds may be silent, are in milliseconds.
 --
 -- All who wait look whenever a feeder ends. What each of them asked for itself, in a statement of its own, would cost more
 -- than the feeding: so those who have not got what they wait for go on waiting here, but for one, who is the next to feed
 -- because it holds the second lock. The first, shared, is given back at once, by the end of a block that fails: kept until
 -- the transaction ends, the locks of a crowd would keep the next one from feeding.
 CREATE FUNCTION eventstore_take_turn_v1(
-    awaited bigint, patience int, bound int, known text[], types text[], near_by bigint, most int
+    awaited bigint, patience int, bound int, known text[], types text[], near_by bigint, most int, idle int
 ) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     feeder_lock CONSTANT int := 20045;
@@ -44,6 +44,6 @@ BEGIN
             END;
         END IF;
     END LOOP;
-    RETURN eventstore_acquire_v1(true, known, types, near_by, most, false);
+    RETURN eventstore_acquire_v2(true, known, types, near_by, most, false, idle);
 END
 $$;

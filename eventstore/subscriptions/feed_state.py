@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from eventstore import database, store
+from eventstore import conf, database, store
 from eventstore.database import Statement, array
 from eventstore.subscriptions import queries
 from eventstore.subscriptions.subscriber import Subscriber
@@ -41,7 +41,7 @@ Place = tuple[str, str, int]
 
 
 class FeedState(msgspec.Struct, dict=True):
-    """What `sql/acquire_v1.sql` tells: whether we hold any rows, which are ours to feed now, where all rows are; how
+    """What `sql/acquire_v2.sql` tells: whether we hold any rows, which are ours to feed now, where all rows are; how
     far the log is final; which keys are held back from which position on, which events are left out for good; and the
     next events. Or that the sync subscribers are fed elsewhere.
     """
@@ -90,7 +90,8 @@ def acquire(known: Sequence[Subscriber], *, sync: bool, most: int, durable: bool
     With `sync` only where no other process feeds the sync subscribers. Reads `most` events at the most. Where it isn't
     `durable`, the transaction need not wait for the disk.
     """
-    return _ask(Statement(queries.ACQUIRE, [sync, identities(known), _types(known), NEAR, most, durable]), using)
+    asked = [sync, identities(known), _types(known), NEAR, most, durable, _idle()]
+    return _ask(Statement(queries.ACQUIRE, asked), using)
 
 
 def take_turn(known: Sequence[Subscriber], awaited: Awaited, *, most: int, using: str) -> FeedState:
@@ -105,8 +106,14 @@ def take_turn(known: Sequence[Subscriber], awaited: Awaited, *, most: int, using
         "types": _types(known),
         "near": NEAR,
         "most": most,
+        "idle": _idle(),
     }
     return _ask(Statement(queries.TAKE_TURN.format(awaited=awaited.position), asked), using)
+
+
+def _idle() -> int:
+    """Milliseconds for which who feeds may be silent."""
+    return round(1000 * conf.FEEDER_IDLE_SECONDS.get())
 
 
 def _types(known: Sequence[Subscriber]) -> str:

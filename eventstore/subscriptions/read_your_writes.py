@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS
 
+from eventstore import conf
 from eventstore.database import Statement
 from eventstore.subscriptions import feed_state, feeding, queries
 from eventstore.subscriptions.feed_state import Awaited
@@ -29,8 +30,8 @@ class Bound:
     cost every request the full bound.
     """
 
-    def __init__(self, seconds: float = 2.0, pause: float = 1.0) -> None:
-        self.seconds, self.pause = seconds, pause
+    def __init__(self, pause: float = 1.0) -> None:
+        self.pause = pause
         self._answer_at_once_until = 0.0
 
     def forget(self) -> None:
@@ -40,7 +41,7 @@ class Bound:
     def moments(self) -> Iterator[float]:
         """Yields the seconds that are left, until the bound; the caller sleeps or works in between."""
         begin = time.monotonic()
-        bound = 0.0 if begin < self._answer_at_once_until else self.seconds
+        bound = 0.0 if begin < self._answer_at_once_until else conf.SETTLE_SECONDS.get()
         yield bound
         while (left := begin + bound - time.monotonic()) > 0:
             yield left

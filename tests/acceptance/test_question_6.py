@@ -55,8 +55,9 @@ def confirmations(server):
     return [mail for mail in server.received if "confirmed" in str(mail["Subject"]).lower()]
 
 
-def test_an_order_whose_confirmation_was_rolled_back_is_confirmed_to_nobody_until_it_is():
+def test_an_order_whose_confirmation_was_rolled_back_is_confirmed_to_nobody_until_it_is(settings):
     order = shop.order(shop.customer(), shop.conference_on_sale())
+    settings.EVENTSTORE_SETTLE_SECONDS = 0.5
     with mail_server() as (server, url), worker(beats=True, EMAIL_URL=url):
         with commits_of_confirmations_fail():
             shop.pay(order)

@@ -9,7 +9,6 @@ from eventstore.context import new_id
 from eventstore.models import ParkedEvent
 from eventstore.operations.base import perform
 from eventstore.operations.subscribers import Discard, Pause, Resume
-from eventstore.subscriptions import read_your_writes
 from eventstore.subscriptions.registry import registry
 from ordering.domain.customer import ChangeCustomer
 from ordering.domain.values import Address
@@ -28,12 +27,6 @@ ON_ITS_WAY, CHANGES = "Your profile is on its way", "Your latest changes are on 
 def look(client):
     """Opens the page of a customer."""
     return lambda customer: client.get(f"/profile/{profile_token(customer)}")
-
-
-@pytest.fixture(autouse=True)
-def patience(monkeypatch):
-    """There is no worker to finish what a slow machine makes a command leave behind."""
-    monkeypatch.setattr(read_your_writes.bound, "seconds", 60.0)
 
 
 def pause():

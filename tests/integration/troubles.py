@@ -10,6 +10,9 @@ from django.test import override_settings
 
 from config.bundled.valkey import free_port
 from eventstore.models import ClockTimestamp
+from eventstore.subscriptions import feeding
+from eventstore.subscriptions.registry import registry
+from eventstore.subscriptions.subscriber import Mode
 from ordering.effects.customer import send_welcome
 from sagas import outbox
 from sagas.effects import delivery
@@ -40,7 +43,9 @@ def refused(stored: str) -> Iterator[Callable[[], None]]:
 def parked_orders(many: int = 1) -> list[UUID]:
     """Orders whose first command is parked. The log has to refuse what it would record."""
     customer, conference = shop.customer(), shop.conference_on_sale()
-    orders = [shop.order(customer, conference) for _ in range(many)]
+    with override_settings(EVENTSTORE_SETTLE_SECONDS=0.5):
+        orders = [shop.order(customer, conference) for _ in range(many)]
+    feeding.catch_up(registry.of(Mode.SYNC))
     pending = OutboxCommand.objects.filter(status=OutboxCommand.Status.PENDING)
     while pending.update(due_at=ClockTimestamp()):
         outbox.send_next()

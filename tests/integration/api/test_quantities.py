@@ -145,7 +145,8 @@ def test_a_command_that_is_sent_twice_changes_an_order_once(conference, order):
 
 
 @pytest.mark.parametrize("end", ["cancelled", "conference cancelled", "expired"])
-def test_an_order_that_ends_beside_its_change_keeps_no_seat_and_no_money(conference, ada, order, end):
+def test_an_order_that_ends_beside_its_change_keeps_no_seat_and_no_money(conference, ada, order, end, settings):
+    settings.EVENTSTORE_SETTLE_SECONDS = 2.0
     asked(order, 4)
     if end == "cancelled":
         dispatch(CancelOrder(order_id=UUID(order)))
@@ -161,7 +162,8 @@ def test_an_order_that_ends_beside_its_change_keeps_no_seat_and_no_money(confere
     assert OrderSummary.objects.get(pk=order).status in {"cancelled", "expired"}
 
 
-def test_money_that_comes_beside_a_change_counts_for_what_comes_of_it(conference, order):
+def test_money_that_comes_beside_a_change_counts_for_what_comes_of_it(conference, order, settings):
+    settings.EVENTSTORE_SETTLE_SECONDS = 2.0
     asked(order, 1)
     shop.pay(UUID(order), 2)
     bring_to_rest()

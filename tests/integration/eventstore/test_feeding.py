@@ -66,6 +66,12 @@ class Probe(Subscriber):
         return [position for (position,) in rows]
 
 
+@pytest.fixture(autouse=True)
+def nobody_waits_for_long(settings):
+    """As in production: what is left undone here stays undone."""
+    settings.EVENTSTORE_SETTLE_SECONDS = 2.0
+
+
 @pytest.fixture
 def probe_table(clean: None) -> Iterator[None]:
     with closing(raw.connect("owner", autocommit=True)) as owner:
@@ -253,7 +259,7 @@ class Waiting:
         self._thread = Beside(partial(self._wait, asked))
 
     def _wait(self, asked):
-        query = "SELECT eventstore_take_turn_v1(%s, %s, %s, %s, '{}', 500, 500)::jsonb ? 'elsewhere'"
+        query = "SELECT eventstore_take_turn_v1(%s, %s, %s, %s, '{}', 500, 500, 1000)::jsonb ? 'elsewhere'"
         ((self.answer,),) = self.session.execute(query, asked).fetchall()
 
     def over(self):
@@ -328,13 +334,13 @@ def test_who_fails_to_feed_keeps_nobody_else_from_it(probe):
     assert probe.seen() == [1]
 
 
-def test_after_a_wait_that_hit_its_bound_commands_do_not_wait_for_a_while(probe, monkeypatch):
+def test_after_a_wait_that_hit_its_bound_commands_do_not_wait_for_a_while(probe, monkeypatch, settings):
     with closing(raw.connect()) as frozen:
         frozen.execute("SELECT * FROM eventstore_subscriber FOR NO KEY UPDATE")
-        monkeypatch.setattr(read_your_writes.bound, "seconds", 0.2)
+        settings.EVENTSTORE_SETTLE_SECONDS = 0.2
         monkeypatch.setattr(read_your_writes.bound, "pause", 300.0)
         assert not register("Ada").settled
-        monkeypatch.setattr(read_your_writes.bound, "seconds", 60.0)
+        settings.EVENTSTORE_SETTLE_SECONDS = 60.0
         begun = time.monotonic()
         assert not register("Alan").settled
         assert time.monotonic() - begun < 30
@@ -402,13 +408,13 @@ def test_a_process_that_knows_another_version_feeds_nothing(probe):
     assert row("probe").checkpoint == 0
 
 
-def test_who_is_far_behind_is_left_to_the_workers_and_the_command_answers_pending_at_once(probe, monkeypatch):
+def test_who_is_far_behind_is_left_to_the_workers_and_the_command_answers_pending_at_once(probe, monkeypatch, settings):
     monkeypatch.setattr(feed_state, "NEAR", 3)
     SubscriberRow.objects.filter(pk="probe").update(status="paused")
     for number in range(5):
         register(f"Customer {number}")
     SubscriberRow.objects.filter(pk="probe").update(status="running")
-    monkeypatch.setattr(read_your_writes.bound, "seconds", 60.0)
+    settings.EVENTSTORE_SETTLE_SECONDS = 60.0
     begun = time.monotonic()
     assert not register("Late").settled
     assert time.monotonic() - begun < 30

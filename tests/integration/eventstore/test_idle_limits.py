@@ -38,6 +38,13 @@ class Slow(Probe):
         super().apply(cursor, work)
 
 
+@pytest.fixture(autouse=True)
+def feeders_are_impatient(monkeypatch, settings):
+    """As in production: here, and in the programs that are started."""
+    monkeypatch.setenv("FEEDER_IDLE_SECONDS", "1")
+    settings.EVENTSTORE_FEEDER_IDLE_SECONDS = 1.0
+
+
 @pytest.fixture
 def probes(clean):
     with tables():

@@ -49,6 +49,7 @@ def circle(clean: None) -> Iterator[None]:
 def test_a_chain_of_more_than_fifty_commands_is_parked_and_becomes_an_incident(settings):
     """Guards against commands that follow from commands without end, and against trying such a one again."""
     settings.EVENTSTORE_RAISE_AFTER_SECONDS = 0.0
+    settings.EVENTSTORE_SETTLE_SECONDS = 2.0
     eve, ada = shop.customer(), shop.customer()
     dispatch(ChangeCustomer(customer_id=eve, name="Eve"))
     bring_to_rest(deliver=False)

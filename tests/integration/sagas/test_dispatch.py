@@ -13,7 +13,7 @@ from eventstore import database, store
 from eventstore.context import new_id
 from eventstore.models import StoredEvent, SubscriberRow
 from eventstore.subscriptions import feed_state
-from eventstore.subscriptions.read_your_writes import ChainState, bound, chain, settle
+from eventstore.subscriptions.read_your_writes import ChainState, chain, settle
 from eventstore.subscriptions.registry import registry
 from ordering.domain.customer import ChangeCustomer
 from sagas.models import OutboxCommand
@@ -169,9 +169,9 @@ def test_rest_is_looked_for_in_one_moment():
     assert answers == [ChainState.UNFINISHED]
 
 
-def test_a_request_waits_for_a_lock_no_longer_than_for_all_the_rest(monkeypatch):
+def test_a_request_waits_for_a_lock_no_longer_than_for_all_the_rest(settings):
     """A command of somebody who froze is left to the workers, who wait for ten seconds."""
-    monkeypatch.setattr(bound, "seconds", 0.3)
+    settings.EVENTSTORE_SETTLE_SECONDS = 0.3
     root = new_id()
     row = decided("a", root=root)
     with held(row):

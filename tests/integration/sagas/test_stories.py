@@ -285,7 +285,9 @@ def test_a_failure_of_the_infrastructure_puts_off_however_often_and_never_parks(
     assert sent_off(box) == [""]
 
 
-def test_a_request_is_answered_though_what_follows_from_it_finds_no_lock():
+def test_a_request_is_answered_though_what_follows_from_it_finds_no_lock(settings):
+    settings.EVENTSTORE_SETTLE_SECONDS = 2.0
+
     class Following(Saga[ShippingState], name="following"):
         state = ShippingState
 
