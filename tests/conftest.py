@@ -62,6 +62,9 @@ def read_settings(environment: dict[str, str]) -> None:
     assert not settings.configured, "Settings were read before the servers were known: unset DJANGO_SETTINGS_MODULE."
     os.environ.update(environment)
     assert settings.DATABASES["default"]["NAME"] in environment["DATABASE_URL"]
+    # A busy machine leaves this process alone for a second at times, and where no worker runs nobody goes on for it.
+    settings.EVENTSTORE_FEEDER_IDLE_SECONDS = 10.0
+    settings.EVENTSTORE_SETTLE_SECONDS = 20.0
 
 
 @pytest.fixture(scope="session")

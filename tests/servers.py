@@ -128,10 +128,6 @@ def environment(pool: Pool, name: str, number: int, home: Path) -> dict[str, str
         "REDIS_URL": pool.redis_url(number),
         "SECRET_KEY": secrets.token_urlsafe(48),
         "BOXOFFICE_HOME": str(home),
-        # A machine that is busy leaves a process alone for a second now and then, and where no worker runs nobody would
-        # go on for it.
-        "FEEDER_IDLE_SECONDS": "10",
-        "SETTLE_SECONDS": "20",
     }
 
 

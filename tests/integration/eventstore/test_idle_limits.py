@@ -39,9 +39,8 @@ class Slow(Probe):
 
 
 @pytest.fixture(autouse=True)
-def feeders_are_impatient(monkeypatch, settings):
-    """As in production: here, and in the programs that are started."""
-    monkeypatch.setenv("FEEDER_IDLE_SECONDS", "1")
+def feeders_are_impatient(settings):
+    """As in production."""
     settings.EVENTSTORE_FEEDER_IDLE_SECONDS = 1.0
 
 
