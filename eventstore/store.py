@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -22,6 +22,8 @@ from eventstore.events import Event, Origin
 
 MOST_EVENTS = 200
 CHUNK = 500
+TICK = timedelta(microseconds=1)
+"""Between two times that the database can tell apart."""
 PATIENCE = 10.0
 
 
@@ -256,6 +258,11 @@ def head(*, using: str = DEFAULT_DB_ALIAS) -> int:
 def position_before(moment: datetime, *, using: str = DEFAULT_DB_ALIAS) -> int:
     """The last position that was recorded before a time, 0 if there is none; quick for times that are not long ago."""
     return _only(Statement(queries.RECORDED_BEFORE, [moment]), using)
+
+
+def position_until(moment: datetime, *, using: str = DEFAULT_DB_ALIAS) -> int:
+    """The same with what was recorded at that very time."""
+    return position_before(moment + TICK, using=using)
 
 
 class PositionSequence(NamedTuple):

@@ -44,6 +44,10 @@ class Caller:
         return self.user.is_superuser or self.user.groups.filter(name=STOREFRONT).exists()
 
     @property
+    def is_staff(self) -> bool:
+        return bool(self.user.is_staff or self.user.is_superuser)
+
+    @property
     def sees_all(self) -> bool:
         return self.user.is_staff or self.acts_for_any
 

@@ -1,10 +1,13 @@
 """Rows as the log has them, for answers that must not wait for a read model."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from eventstore import database
+from rest_framework.exceptions import ValidationError
+
+from eventstore import database, store
 from eventstore.codec import Recorded
 from eventstore.models import StoredEvent, SubscriberRow
 from eventstore.subscriptions.subscriber import Work
@@ -36,6 +39,20 @@ def folded(projection: Projection[R], key: UUID, events: Iterable[Recorded]) -> 
     with database.cursor() as cursor:
         projection.fold(cursor, scratch, [Work(key, each) for each in events if each.type in projection.types])
     return scratch.row
+
+
+def reached(as_of: int | datetime) -> int:
+    """The position up to which things had happened: this one, or the last that was recorded by this time. Raises
+    `ValidationError` for what is yet to come.
+    """
+    horizon = store.horizon()
+    if isinstance(as_of, int):
+        if as_of > horizon:
+            raise ValidationError({"as_of": f"The log ends at {horizon}."}, "beyond-log")
+        return as_of
+    if as_of > database.clock():
+        raise ValidationError({"as_of": "That is yet to come."}, "beyond-log")
+    return min(horizon, store.position_until(as_of))
 
 
 def last_position(stream_id: UUID) -> int:

@@ -1,5 +1,6 @@
 """Orders: placing, reading, cancelling, and their history."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,7 @@ from django.conf import settings
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
-from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.exceptions import APIException, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,9 +18,10 @@ from eventstore import repository, store
 from eventstore.codec import Recorded
 from eventstore.commands import Receipt
 from eventstore.context import new_id
+from eventstore.errors import StreamNotFound
 from ordering.api import log_reads
 from ordering.api.pagination import page
-from ordering.api.serializers import Count, Identifier, MoneyShape, PageQuery, PendingShape, Shape, Text, shaped
+from ordering.api.serializers import AsOf, Count, Identifier, MoneyShape, PageQuery, PendingShape, Shape, Text, shaped
 from ordering.api.views import View
 from ordering.domain.conference import not_offered
 from ordering.domain.errors import (
@@ -281,6 +283,21 @@ class OrderPage(Shape):
     next = serializers.URLField(allow_null=True)
 
 
+class OrderAsOfShape(OrderShape):
+    """What only concerns who acts on it now is null: `pay_url`, `how_to_pay` and `cancellation`."""
+
+    @extend_schema_field(CancellationShape(allow_null=True))
+    def get_cancellation(self, row: OrderSummary) -> Any:
+        return None
+
+    def _how_to_pay(self, row: OrderSummary, payment_id: UUID, status: str) -> dict[str, Any]:
+        return {"pay_url": None, "how_to_pay": None}
+
+
+class OneOrderQuery(Shape):
+    as_of = AsOf(required=False, help_text="for staff: a position of the log or a time; the order as it was then")
+
+
 class HistoryEntryShape(Shape):
     position = serializers.IntegerField()
     version = serializers.IntegerField()
@@ -351,15 +368,32 @@ class Orders(OrderView):
 
 
 class OneOrder(OrderView):
-    @extend_schema(responses={200: OrderShape, 202: PendingShape})
+    query = OneOrderQuery
+
+    @extend_schema(parameters=[OneOrderQuery], responses={200: OrderShape, 202: PendingShape})
     def get(self, request: Request, order_id: UUID) -> Response:
-        """An order as it stands."""
+        """An order as it stands, or as it was at some time. Then it is folded from the log by the code of today, and
+        what only concerns who acts on it now is null: `pay_url`, `how_to_pay` and `cancellation`.
+        """
         self.order(order_id)
+        if "as_of" in self.asked:
+            return self.as_of(order_id, self.asked["as_of"])
         row = OrderSummary.objects.filter(pk=order_id).first()
         if row is None:
             return self.pending(order_id, SUMMARIES.name)
         # Never 304: what is shown changes with the payment too, and the version is the order's alone.
         return Response(self.show(row), headers={"ETag": f'"{row.version}"'})
+
+    def as_of(self, order_id: UUID, when: int | datetime) -> Response:
+        """Raises `PermissionDenied`, and `StreamNotFound` where it wasn't placed yet."""
+        if not self.caller.is_staff:
+            raise PermissionDenied
+        upto = log_reads.reached(when)
+        events = [each for each in _events(order_id) if each.position <= upto]
+        if not any(each.stream_id == order_id for each in events):
+            raise StreamNotFound
+        row = log_reads.folded(SUMMARIES, order_id, events)
+        return Response(OrderAsOfShape(row).data, headers={"Event-Position": str(upto)})
 
 
 class Cancellation(OrderView):
@@ -485,13 +519,19 @@ def _row(receipt: Receipt) -> OrderSummary:
     """The row, or while its projection is behind, what it will be."""
     order_id = receipt.stream_id
     row = OrderSummary.objects.filter(pk=order_id, version__gte=receipt.version).first()
-    if row is not None:
-        return row
+    return row or log_reads.folded(SUMMARIES, order_id, _events(order_id))
+
+
+def _events(order_id: UUID) -> list[Recorded]:
+    """Of the order, of its account, and of its payments, as far as these are known: those of which money has come in,
+    and those that its row has.
+    """
     booked = store.read_stream(account_id_of(order_id))
-    payments = {payment_id_of(order_id), *(_payment_of(each) for each in booked)}
+    known = OrderSummary.objects.filter(pk=order_id).values_list("payments", flat=True).first() or ()
+    asked = (UUID(each["id"]) for each in known)
+    payments = {payment_id_of(order_id), *(_payment_of(each) for each in booked), *asked}
     streams = [booked, *(store.read_stream(stream_id) for stream_id in (order_id, *payments))]
-    events = [recorded for stream in streams for recorded in stream]
-    return log_reads.folded(SUMMARIES, order_id, sorted(events, key=lambda recorded: recorded.position))
+    return sorted((each for stream in streams for each in stream), key=lambda each: each.position)
 
 
 def _payment_of(booked: Recorded) -> UUID:

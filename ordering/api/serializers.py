@@ -13,6 +13,7 @@ from ordering.domain.errors import TooManyDecimals, UnknownCurrency
 from ordering.domain.values import Money
 
 AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,4})?")
+POSITION = re.compile(r"[0-9]{1,18}")
 LONGEST_LOGIN = 150
 
 
@@ -106,6 +107,20 @@ class MoneyShape(Shape):
         except TooManyDecimals as refusal:
             raise ValidationError({"amount": [ErrorDetail(str(refusal), refusal.code)]}) from None
         return given
+
+
+@extend_schema_field({"oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "format": "date-time"}]})
+class AsOf(serializers.DateTimeField):
+    """A position of the log, if it is all digits, else a time."""
+
+    default_error_messages = {
+        "invalid": "A position of the log, or a time such as 2030-01-31T12:00:00Z.",
+    }
+
+    def to_internal_value(self, value: Any) -> Any:
+        if isinstance(value, str) and POSITION.fullmatch(value):
+            return int(value)
+        return super().to_internal_value(value)
 
 
 class PageQuery(Shape):

@@ -1,7 +1,7 @@
 """Show a row of a read model as it was at a position or a time, folded by the running code; nothing is written."""
 
 from argparse import ArgumentParser
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -16,9 +16,6 @@ from eventstore.subscriptions.registry import registry
 from projections.as_of import row_as_of
 from projections.in_memory import columns
 from projections.projection import Projection
-
-TICK = timedelta(microseconds=1)
-"""Between two times that the database can tell apart."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -51,7 +48,7 @@ def _upto(options: dict[str, Any]) -> int:
         moment = arguments.value("--time", options["time"], datetime)
         if moment > database.clock():
             raise Refused(f"--time: {moment} is yet to come.")
-        return min(horizon, store.position_before(moment + TICK))
+        return min(horizon, store.position_until(moment))
     position: int = arguments.value("--position", options["position"], int)
     if not 0 <= position <= horizon:
         raise Refused(f"--position: from 0 to {horizon:,}, where the log ends.")
