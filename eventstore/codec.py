@@ -7,7 +7,7 @@ Unknown fields are tolerated, so an older process reads a newer event's known pa
 may. (Upcasting as in Greg Young's *Versioning in an Event Sourced System*.)
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -90,14 +90,25 @@ def upcaster(name: str, version: int) -> Callable[[Upcaster], Upcaster]:
 def former(name: str, *, version: int = 1, into: Mapping[str, int]) -> Callable[[Reading], Reading]:
     """Declare that no event has this stored name any more. The last of them had this version, and are read as the
     events named in `into`, which are given in the schema versions that are said there, and go through their upcasters
-    from then on. The function answers the fields of each, by its name; it may leave some out.
+    from then on. The function answers the fields of each, by its name; it may leave some out. Raises `ValueError` for a
+    name that would be read as itself in the end.
     """
 
     def declare(reading: Reading) -> Reading:
+        if name in _read_in_the_end(into):
+            raise ValueError(f"{name!r} would be read as itself in the end.")
         _formers[name] = Former(name, version, dict(into), reading)
         return reading
 
     return declare
+
+
+def _read_in_the_end(names: Iterable[str]) -> set[str]:
+    """These names, and all that they are read as, by however many steps."""
+    found = set(names)
+    while more := {each for name in found & _formers.keys() for each in _formers[name].into} - found:
+        found |= more
+    return found
 
 
 def formers() -> list[Former]:
