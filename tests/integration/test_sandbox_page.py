@@ -7,6 +7,7 @@ from django.test import Client
 
 from eventstore.commands import dispatch
 from eventstore.models import StoredEvent
+from ordering.domain.finance import RequestRefund, account_id_of
 from ordering.domain.order import CancelOrder, ExpireOrder
 from ordering.domain.values import payment_id_of
 from ordering.models import FailedRefund, OrderSummary
@@ -53,6 +54,23 @@ def test_a_part_is_paid_and_then_the_rest_of_which_the_page_tells(client, play, 
     assert rest in client.get(sandbox_path(payment_id_of(order))).content.decode()
     play(amount="99.50")
     assert row(order).status == "confirmed"
+
+
+def test_what_is_on_its_way_back_is_asked_for_again(client, play, order):
+    path = sandbox_path(payment_id_of(order))
+    play(amount="99.50")
+    assert client.get(path).context["asked"] == shop.PRICE
+    (paid,) = (each for each in row(order).payments if each["reference"])
+    dispatch(
+        RequestRefund(
+            account_id=account_id_of(order),
+            provider="sandbox",
+            reference=paid["reference"],
+            amount=shop.PRICE,
+            reason="A favour.",
+        )
+    )
+    assert client.get(path).context["asked"] == shop.PRICE * 2
 
 
 def test_too_much_and_twice_is_paid_and_goes_back(play, order):

@@ -176,14 +176,18 @@ def test_a_long_story_takes_no_more_statements_than_a_short_one(client, staff, o
     assert statements() == short < 40
 
 
-def test_what_is_on_its_way_back_is_still_owed_where_a_payment_is_recorded(client, staff, order):
-    staff(VIEW, RECORD)
+def be_half_paid_and_on_its_way_back(order):
     shop.pay(order, 1, reference="REF-1")
     bring_to_rest(deliver=False)
     favour = RequestRefund(
         account_id=account_id_of(order), provider="sandbox", reference="REF-1", amount=shop.PRICE, reason="A favour."
     )
     dispatch(favour)
+
+
+def test_what_is_on_its_way_back_is_still_owed_where_a_payment_is_recorded(client, staff, order):
+    staff(VIEW, RECORD)
+    be_half_paid_and_on_its_way_back(order)
     form = client.get(address(order, "record-payment")).context["form"]
     assert (dict(form.facts())["Still owes"], form["amount"].value()) == ("199.00 EUR", Decimal(199))
 
@@ -480,6 +484,13 @@ def test_money_that_nobody_knows_is_assigned_to_an_order_whose_number_is_mistype
     assert "199.00 EUR arrived by sandbox, tx-9, and nobody knew for what." in words(client, order)
     assert not UnmatchedMoney.objects.exists()
     assert address(unmatched, "assign", str(new_id()), model="unmatchedmoney")
+
+
+def test_what_is_on_its_way_back_is_still_owed_where_money_is_assigned(client, staff, order, unmatched):
+    staff(VIEW, ASSIGN, "ordering.view_unmatchedmoney")
+    be_half_paid_and_on_its_way_back(order)
+    act = address(unmatched, "assign", str(order), model="unmatchedmoney")
+    assert dict(client.get(act).context["form"].facts())["Still owes"] == "199.00 EUR"
 
 
 def test_money_that_nobody_knows_is_sent_back(client, staff, unmatched):
