@@ -350,7 +350,9 @@ class Account(Aggregate, category="finance"):
 
     @handles(ReturnEverything)
     def return_everything(self, command: ReturnEverything, facts: Facts) -> None:
-        """What is kept is kept of the receipts that came first."""
+        """What is kept is kept of the receipts that came first. A refund that failed is tried again as far as its money
+        is to go back: another beside it would leave staff with one that can't be made any more.
+        """
         keep = command.keep
         for key in self.receipts:
             if command.only is not None and key not in command.only:
@@ -359,6 +361,11 @@ class Account(Aggregate, category="finance"):
             if keep is not None and left.currency == keep.currency:
                 kept = min(keep, left)
                 keep, left = keep - kept, left - kept
+            for refund_id, failed in self._failed(key):
+                again = min(failed.amount, left)
+                if again.amount > 0:
+                    self._ask_back(key, again, command.reason, refund_id, failed.attempt + 1)
+                    left -= again
             if left.amount > 0:
                 self._ask_back(key, left, command.reason)
 
@@ -546,6 +553,14 @@ class Account(Aggregate, category="finance"):
                 by_hand=by_hand,
             )
         )
+
+    def _failed(self, key: str) -> list[tuple[UUID, Refund]]:
+        """The refunds of a receipt that have failed, or come back."""
+        return [
+            (refund_id, refund)
+            for refund_id, refund in self.refunds.items()
+            if refund.receipt == key and refund.status is RefundStatus.FAILED
+        ]
 
     def _must_be_left(self, key: str, amount: Money) -> None:
         left = self.left(key)

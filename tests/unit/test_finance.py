@@ -275,6 +275,24 @@ def test_a_refund_that_came_back_is_asked_for_once_more_or_made_by_hand() -> Non
             assert when(account, told_again) == []
 
 
+@pytest.mark.parametrize("keep", ["0.00", "30.00", "360.00"])
+def test_what_failed_is_asked_for_again_when_everything_goes_back_and_is_not_left_beside_it(keep: str) -> None:
+    """What is kept may be more than what never was asked for: then less of what failed goes back."""
+    asked = msgspec.structs.replace(requested(), amount=euros("50.00"))
+    account = given(Account, ACCOUNT, RECEIVED, asked, settled(asked), reversed_(asked))
+    everything = ReturnEverything(account_id=ACCOUNT, reason="It was cancelled.", keep=euros(keep))
+    again, *others = when(account, everything)
+    assert isinstance(again, RefundRequested)
+    back = PRICE - euros(keep)
+    assert (again.refund_id, again.attempt, again.reason) == (asked.refund_id, 2, "It was cancelled.")
+    assert again.amount == min(euros("50.00"), back)
+    assert [each.amount for each in others if isinstance(each, RefundRequested)] == (
+        [back - again.amount] if again.amount < back else []
+    )
+    assert account.left("sandbox/tx-1") == euros(keep)
+    assert when(account, SettleRefund(account_id=ACCOUNT, refund_id=asked.refund_id, refund_reference="back-2"))
+
+
 def test_what_was_made_by_hand_does_not_come_back_to_the_provider() -> None:
     asked = requested()
     account = given(Account, ACCOUNT, RECEIVED, asked, settled(asked, by_hand=True))
