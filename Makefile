@@ -13,9 +13,11 @@ endif
 REQUIREMENTS := requirements.txt requirements-bundled.txt requirements-dev.txt
 STAMP = $(VENV)/.installed-$(shell { cat $(REQUIREMENTS); $(PYTHON_IN) --version; } 2>&1 | cksum | tr ' ' '-')
 
-# As a production site is configured; a new secret each time.
-PRODUCTION = HTTPS=true ALLOWED_HOSTS=boxoffice.example ADMINS=staff@boxoffice.example \
-	SECRET_KEY=$(shell $(PYTHON_IN) -c 'import secrets; print(secrets.token_urlsafe(64))') \
+# As a production site is configured; new secrets each time.
+SECRET = $(shell $(PYTHON_IN) -c 'import secrets; print(secrets.token_urlsafe(64))')
+PRODUCTION = HTTPS=true ALLOWED_HOSTS=boxoffice.example ADMINS=staff@boxoffice.example SECRET_KEY=$(SECRET) \
+	CLAIM_KEY=$(SECRET) EMAIL_URL=smtp://mail.example PAYMENT_PROVIDER=stripe STRIPE_SECRET_KEY=$(SECRET) \
+	STRIPE_WEBHOOK_SECRET=$(SECRET) \
 	DATABASE_URL=postgres://boxoffice@database.example/boxoffice \
 	DATABASE_OWNER_URL=postgres://boxoffice_owner@database.example/boxoffice
 
@@ -27,7 +29,7 @@ export PYTHONDONTWRITEBYTECODE :=
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long test-machine check pictures
+.PHONY: help install run test test-long test-machine check audit pictures
 
 help:  ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
@@ -50,7 +52,7 @@ else
 	@$(PYTHON_IN) -m pytest -n 4 $(BY_FILE) -m "not long"
 endif
 
-test-long: install  ## Run the tests that take longest: benchmarks, soaks, kills, a crowd, whole installations
+test-long: install  ## Run what takes longest: benchmarks, soaks, kills, interleavings, a crowd, whole installations, pictures
 	@ROUNDS=20 $(PYTHON_IN) -m pytest -n 2 $(BY_FILE) -m long
 
 test-machine: install  ## Run the integration tests on this machine's own PostgreSQL and Redis, if it has them
@@ -59,6 +61,9 @@ test-machine: install  ## Run the integration tests on this machine's own Postgr
 	else \
 	    echo "This machine has no PostgreSQL and Redis of its own to test on."; \
 	fi
+
+audit: install  ## Known vulnerabilities of everything that is installed, if a database of them can be asked
+	@$(PYTHON_IN) -m tests.audit
 
 pictures: install  ## Take the pictures of the docs anew
 	@PICTURES=docs/images $(PYTHON_IN) -m pytest tests/browser/test_pictures.py tests/browser/test_selling_a_conference.py

@@ -13,6 +13,7 @@ from config.bundled import BundledError
 BENCHMARKS = {
     "append": "appends and commands a second, beside a bare INSERT and beside the library `eventsourcing`",
     "command": "what one simple command costs, beside the least that it can cost: the same written by hand",
+    "crowd": "64 and 200 buyers want the last 50 seats at once, over HTTP: when each knows whether it has one",
     "drill": "950 of 2,000,000 events are missed by an outage, then by a bug: noticed, caught up, verified, rebuilt",
     "events_verify": "events a second of a whole log that are read with the code that runs",
     "hot": "reservations a second on one conference, with 1, 8 and 32 clients, and when it has 10,000 orders",

@@ -43,7 +43,7 @@ class Reserve(Job):
 
     def __init__(self, client: int, conference: int) -> None:
         super().__init__(client)
-        self._customer, self._conference_id = _customer(), on_sale(f"hot {conference}")
+        self._customer, self._conference_id = customer(), on_sale(f"hot {conference}")
 
     def once(self) -> None:
         _place(self._customer, self._conference_id)
@@ -57,7 +57,7 @@ class Buy(Job):
 
     def __init__(self, client: int, conferences: int) -> None:
         super().__init__(client)
-        self._random, self._customers = Random(client), [_customer() for _ in range(CUSTOMERS)]
+        self._random, self._customers = Random(client), [customer() for _ in range(CUSTOMERS)]
         self._conference_id = on_sale(f"{client % conferences + 1} of {conferences}")
 
     def once(self) -> None:
@@ -95,13 +95,14 @@ def _dispatched(command: Command) -> Receipt:
             say(f"again, after {type(error).__name__}: {command.stored}")
 
 
-def _customer() -> UUID:
+def customer() -> UUID:
+    """A new one."""
     customer_id = new_id()
     _dispatched(RegisterCustomer(customer_id=customer_id, name="Ada Allen", email=f"{customer_id.hex}@example.org"))
     return customer_id
 
 
-def on_sale(name: str) -> UUID:
+def on_sale(name: str, capacity: int = CAPACITY) -> UUID:
     """The conference of this name, whichever client is first to ask for it."""
     conference_id, now = uuid5(_CONFERENCES, name), timezone.now()
     schedule = ScheduleConference(
@@ -110,7 +111,7 @@ def on_sale(name: str) -> UUID:
         starts_at=now + timedelta(days=30),
         opens_at=now - timedelta(days=1),
         closes_at=now + timedelta(days=29),
-        seat_types=tuple(SeatType(code, code.title(), PRICE, CAPACITY, MOST) for code in QUANTITIES),
+        seat_types=tuple(SeatType(code, code.title(), PRICE, capacity, MOST) for code in QUANTITIES),
     )
     with suppress(StreamExists):
         _dispatched(schedule)

@@ -1,39 +1,11 @@
-"""The admin of this site: one theme for all, whichever app registers what, and in whatever order.
+"""The admin as an app of this site, with a site of its own."""
 
-The reusable apps know nothing of Unfold, so their classes come first and keep every word they say; Unfold's base class
-takes the place of Django's.
-"""
-
-from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.apps import SimpleAdminConfig
 from django.contrib.admin.checks import check_admin_app, check_dependencies
 from django.core import checks
-from django.db.models import Model
-from unfold.sites import UnfoldAdminSite
-
-
-class ThemedSite(UnfoldAdminSite):  # type: ignore[misc]  # Unfold has no types
-    """Unfold's site, on which a plain admin class is as good as one of Unfold's."""
-
-    def register(
-        self,
-        model_or_iterable: type[Model] | Iterable[type[Model]],
-        admin_class: type[Any] | None = None,
-        **options: Any,
-    ) -> None:
-        super().register(model_or_iterable, themed(admin_class or admin.ModelAdmin), **options)
-
-
-def themed(plain: type[Any]) -> type[Any]:
-    """The same admin, in Unfold's theme."""
-    from config.theme import ThemedAdmin  # which needs Django's apps to be there
-
-    if issubclass(plain, ThemedAdmin):
-        return plain
-    return type(plain.__name__, (plain, ThemedAdmin), {})
 
 
 class ThemedAdminConfig(SimpleAdminConfig):
@@ -41,7 +13,7 @@ class ThemedAdminConfig(SimpleAdminConfig):
     is served or checked: workers do without.
     """
 
-    default_site = "config.admin.ThemedSite"
+    default_site = "config.site.ThemedSite"
 
     def ready(self) -> None:
         checks.register(check_dependencies, checks.Tags.admin)

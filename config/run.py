@@ -24,6 +24,10 @@ from config.supervisor import Program, Supervisor
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEFAULT_PORT = 8000
 SITE_ANSWERS_WITHIN = 60.0  # seconds
+MANY = ("--backlog=4096", "--backpressure=4096", "--http1-header-read-timeout=10000")
+"""How many connections the site bears, most of them of clients that say nothing or say it slowly, and for how many
+milliseconds it waits for the head of a request.
+"""
 
 ENVIRONMENT = """\
 environment:
@@ -132,7 +136,7 @@ def programs(home: bundled.Home, host: str, port: int) -> tuple[Program, ...]:
     """The processes of an installation, as one would spread them over machines."""
     python = (sys.executable, "-m")
     worker = (*python, "config.background", "worker")
-    granian = (*python, "granian", "--interface=asginl", "--respawn-failed-workers")
+    granian = (*python, "granian", "--interface=asginl", "--respawn-failed-workers", *MANY)
     site = (*granian, f"--host={host}", f"--port={port}", "config.asgi:application")
     live = ("--queues=live", "--name=live", "--processes=2")
     effects = ("--queues=effects", "--name=effects", "--processes=3", "--idle-processes=0")

@@ -6,6 +6,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import environ
 from django.core.management.utils import get_random_secret_key
@@ -20,6 +21,8 @@ BOXOFFICE_HOME = Path(env.str("BOXOFFICE_HOME", default=str(BASE_DIR / "var"))).
 DEBUG = env.bool("DEBUG", default=False)
 # Without a key of its own a process still starts, but nothing it signs is valid in any other.
 SECRET_KEY = env.str("SECRET_KEY", default="") or get_random_secret_key()
+UNSET_KEYS = [name for name in ("SECRET_KEY", "CLAIM_KEY") if not env.str(name, default="")]
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 BASE_URL = env.str("BASE_URL", default=f"http://localhost:{env.int('PORT', default=8000)}")
@@ -47,6 +50,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "eventstore.middleware.tracing",
+    "config.headers.SecurityHeaders",
+    "config.https.RefuseOverHttp",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -79,25 +84,25 @@ TEMPLATES = [
 ]
 
 
+# A server that says nothing is given up, and one with which nothing is spoken for a while is asked whether it is there:
+# a firewall would forget the connection, and whoever used it next would wait for a quarter of an hour.
+REACHING = {
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds
+}
+
+
 # Two roles from the first day: the owner migrates and swaps read tables, the application only reads and appends.
 # `owner` stands first so that whatever makes a database makes it as the owner.
 def _database(variable: str, default: str) -> dict[str, Any]:
     database = dict(env.db_url(variable, default=default))
     # The folder of a unix socket comes as `?host=/folder`, because environ does not decode host names.
     database["HOST"] = database.get("OPTIONS", {}).pop("host", database["HOST"])
+    database["OPTIONS"] = REACHING | database.get("OPTIONS", {})
     return database | {"CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=None), "CONN_HEALTH_CHECKS": True}
-
-
-def _pooled(database: dict[str, Any], size: int) -> dict[str, Any]:
-    """Shares a few connections among the threads of a process: under ASGI every request has a thread of its own, and
-    a connection that belonged to it would be left behind.
-
-    Where a crowd has taken all of them, a request waits some seconds for one. A lost one is given up sooner, so that
-    the next request tries anew: the pool itself waits twice as long each time, and so would miss the end of an outage
-    by as long as that lasted.
-    """
-    pool = {"min_size": 1, "max_size": size, "timeout": 4, "reconnect_timeout": 2}
-    return database | {"CONN_MAX_AGE": 0, "OPTIONS": database.get("OPTIONS", {}) | {"pool": pool}}
 
 
 _DATABASE_URL = env.str("DATABASE_URL", default="") or "postgres:///boxoffice"
@@ -105,9 +110,11 @@ DATABASES = {
     "owner": _database("DATABASE_OWNER_URL", default=_DATABASE_URL),
     "default": _database("DATABASE_URL", default=_DATABASE_URL),
 }
-# For the site; a worker's pool of processes must not inherit a pool of connections.
-if DATABASE_POOL := env.int("DATABASE_POOL", default=0):
-    DATABASES = {alias: _pooled(database, DATABASE_POOL) for alias, database in DATABASES.items()}
+# Of one process of the site: how many requests it serves at once, each with a connection of its own, and how many wait.
+SITE_THREADS = env.int("SITE_THREADS", default=16)
+SITE_QUEUE = env.int("SITE_QUEUE", default=400)
+SITE_LOCK_TIMEOUT_SECONDS = env.float("SITE_LOCK_TIMEOUT_SECONDS", default=2.0)
+SITE_STATEMENT_TIMEOUT_SECONDS = env.float("SITE_STATEMENT_TIMEOUT_SECONDS", default=30.0)
 EVENTSTORE_OWNER_ALIAS = "owner"
 EVENTSTORE_LOCK = BASE_DIR / "ordering" / "events.lock"
 EVENTSTORE_EXAMPLES = BASE_DIR / "tests" / "contract" / "stored_events.json"
@@ -124,6 +131,7 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = "live"
 CELERY_TASK_ROUTES = {
     "projections.tasks.fill": {"queue": "rebuild"},
+    "sagas.tasks.rehearse": {"queue": "rebuild"},
     "sagas.tasks.deliver": {"queue": "effects"},
     # What the clock asks for never waits behind work that takes its time.
     "*.tasks.tick": {"queue": "clock"},
@@ -151,6 +159,7 @@ CELERY_BEAT_SCHEDULE = {"tick": {"task": "config.tasks.tick", "schedule": timede
 
 # A share of the keys of every projection is folded anew and compared, another share each time; 0 hours for never.
 PROJECTIONS_VERIFY_SAMPLE = env.float("VERIFY_SAMPLE", default=0.01)
+PROJECTIONS_APPROVED_BY_ANOTHER = env.bool("REBUILDS_APPROVED_BY_ANOTHER", default=False)
 if VERIFY_HOURS := env.float("VERIFY_HOURS", default=24.0):
     CELERY_BEAT_SCHEDULE["projections-verify"] = {
         "task": "projections.tasks.verify_samples",
@@ -164,6 +173,7 @@ if env.str("STRIPE_SECRET_KEY", default=""):
         "schedule": timedelta(minutes=1),
     }
 
+AUTHENTICATION_BACKENDS = ["ordering.sign_in.Brakes", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -172,12 +182,14 @@ AUTH_PASSWORD_VALIDATORS = [
         "CommonPasswordValidator",
         "NumericPasswordValidator",
     )
-]
+] + [{"NAME": "ordering.api.passwords.EndsTokens"}]
 
 UNFOLD = unfold.UNFOLD
 LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 FORMAT_MODULE_PATH = "config.formats"
 
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+PROXIES = env.int("PROXIES", default=int(BEHIND_PROXY))
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["ordering.api.access.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -187,16 +199,11 @@ REST_FRAMEWORK = {
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "ordering.api.problems.handle",
     "URL_FORMAT_OVERRIDE": None,
-    "NUM_PROXIES": env.int("PROXIES", default=int(env.bool("BEHIND_PROXY", default=False))),
-    "DEFAULT_THROTTLE_RATES": {
-        "register": env.str("THROTTLE_REGISTER", default="120/min"),
-        "token": env.str("THROTTLE_TOKEN", default="60/min"),
-    },
+    "NUM_PROXIES": PROXIES,
 }
-# Only throttles use it. In each process its own: a brake need not be exact, and must not hang when a server does.
-CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}},
-}
+THROTTLE_REGISTER = env.str("THROTTLE_REGISTER", default="120/min")
+THROTTLE_TOKEN = env.str("THROTTLE_TOKEN", default="60/min")
+THROTTLE_ACCOUNT = env.str("THROTTLE_ACCOUNT", default="20/hour")
 REST_KNOX = {"TOKEN_TTL": timedelta(hours=env.int("TOKEN_HOURS", default=24))}
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
@@ -204,6 +211,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Sells seats for conferences, and remembers everything.",
     "VERSION": "1.0.0",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "PATH_CONVERTER_OVERRIDES": {"id": UUID},
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -230,9 +238,12 @@ HTTPS = env.bool("HTTPS", default=False)
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=365 * 24 * 3600 if HTTPS else 0)
-SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=HTTPS)
-SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=HTTPS)
-if env.bool("BEHIND_PROXY", default=False):
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
+# About subdomains and preload lists: they bind other sites of the domain, and browsers remember that for a year. So
+# whoever owns the domain has to decide that, and nothing warns of leaving them off.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 if env.str("EMAIL_URL", default=""):
@@ -266,10 +277,15 @@ PAYMENT_EXCESS = env.dict("PAYMENT_EXCESS", default={})  # by provider: `at once
 PAYMENT_PENDING_HOURS = env.float("PAYMENT_PENDING_HOURS", default=72.0)
 CANCELLED_ORDERS_PER_MINUTE = env.int("CANCELLED_ORDERS_PER_MINUTE", default=300)
 PAYMENT_REMINDER_HOURS = env.float("PAYMENT_REMINDER_HOURS", default=24.0)
-PROFILE_LINK_DAYS = env.int("PROFILE_LINK_DAYS", default=0)  # 0: for good
+WAITLIST_OFFER_HOURS = env.float("WAITLIST_OFFER_HOURS", default=24.0)
+STATUS_MAIL_MINUTES = env.int("STATUS_MAIL_MINUTES", default=5)  # 0: at any time
+UNPAID_ORDERS = env.int("UNPAID_ORDERS", default=3)
+UNPAID_SEATS = env.int("UNPAID_SEATS", default=20)
+PROFILE_LINK_DAYS = env.int("PROFILE_LINK_DAYS", default=90)  # 0: for good
 MAIL_DOMAIN = env.str("MAIL_DOMAIN", default="boxoffice.localhost")
 # Uniqueness is kept by hashes under this key, so it outlives the other one: a new key would free every taken address.
 EVENTSTORE_CLAIM_KEY = env.str("CLAIM_KEY", default="") or SECRET_KEY
+EVENTSTORE_CLAIM_KEY_FALLBACKS = env.list("CLAIM_KEY_FALLBACKS", default=[])
 EVENTSTORE_HALT_AT = env.int("HALT_AT", default=25)
 EVENTSTORE_MODES = env.dict("SUBSCRIBER_MODES", default={})
 EVENTSTORE_ONLY = env.list("ONLY_SUBSCRIBERS", default=[]) or None
@@ -286,6 +302,7 @@ EVENTSTORE_MAX_CLOCK_SKEW_SECONDS = env.float("MAX_CLOCK_SKEW_SECONDS", default=
 RENAMED_VARIABLES = {
     old: new
     for old, new in {
+        "DATABASE_POOL": "SITE_THREADS",
         "TELL": "NOTIFIERS",
         "WATCH_SECONDS": "HEALTH_CHECK_SECONDS",
         "SILENT_SECONDS": "HEARTBEAT_TIMEOUT_SECONDS",

@@ -1,5 +1,9 @@
 """What all pages of the admin have in common, in Unfold's theme."""
 
+from typing import Any
+
+from django.contrib.admin.views.main import ChangeList
+from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 
@@ -11,3 +15,8 @@ class ThemedAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
 
     class Media:
         css = {"all": ["eventstore/admin.css"]}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        from eventstore.admin.lists import CheckedList  # whose package registers its own with this theme
+
+        return CheckedList

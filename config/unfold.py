@@ -55,6 +55,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_URL": None,
     "BORDER_RADIUS": "6px",
     "STYLES": [lambda request: static("ordering/admin.css")],
+    "LOGIN": {"form": "config.login_form.SignInForm"},
     "DASHBOARD_CALLBACK": "ordering.admin.dashboard.dashboard",
     "COLORS": {
         "primary": {
@@ -84,6 +85,7 @@ UNFOLD: dict[str, Any] = {
                 _list("Orders", "receipt_long", "ordering", "ordersummary"),
                 _list("Customers", "group", "ordering", "customerprofile"),
                 _list("Conferences", "event_seat", "ordering", "conferencesummary"),
+                _list("Waitlist", "hourglass_top", "ordering", "waitlistentry"),
                 _list("Sales by day", "payments", "ordering", "dailysales"),
                 _list("Sales by conference", "payments", "ordering", "conferencesales"),
             ),
@@ -140,6 +142,7 @@ UNFOLD: dict[str, Any] = {
                 _list("Sagas", "account_tree", "sagas", "instance"),
                 _list("Commands", "outbox", "sagas", "outboxcommand"),
                 _list("Timers", "timer", "sagas", "timer"),
+                _list("Rehearsals", "theater_comedy", "sagas", "rehearsalrun"),
                 _list("Deliveries", "mail", "sagas", "delivery"),
             ),
             _group(

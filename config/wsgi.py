@@ -2,12 +2,13 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from config.startup import prepare_to_append
+from config.startup import limit_statements, prepare_to_append
 from eventstore.monitoring.heartbeat import SiteHeartbeat
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 application = get_wsgi_application()
+limit_statements()
 prepare_to_append()
 SiteHeartbeat().start()
 

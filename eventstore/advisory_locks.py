@@ -43,12 +43,15 @@ EFFECT_SLOT = 20044
 """Held by who carries out an effect: as many slots as may act at once, in all processes together."""
 
 FEEDER = 20045
-"""Held by who feeds the sync subscribers, taken in `sql/acquire_v2.sql`; who waits for it takes it shared, in
-`sql/take_turn_v1.sql` and `sql/await_feeder_v1.sql`. The second of its kind is held by who of them is the next to feed.
+"""Held by who feeds the sync subscribers, taken in `sql/acquire_v3.sql`; who waits for it takes it shared, in
+`sql/take_turn_v2.sql` and `sql/await_feeder_v1.sql`. The second of its kind is held by who of them is the next to feed.
 """
 
 IMPORT = 20046
 """Held by the one process that imports a file."""
+
+REHEARSAL = 20047
+"""Held by the one worker that rehearses a saga."""
 
 
 @contextmanager

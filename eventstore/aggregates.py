@@ -5,7 +5,7 @@ command decides, a handler of an event evolves, so no rule ever runs again on re
 Chassaing.)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
 from uuid import UUID
@@ -149,6 +149,12 @@ class Aggregate:
     def release(self, scope: str, value: str) -> None:
         """Give a claimed value back."""
         self.released.append((scope, value))
+
+    def held_values(self) -> Iterable[tuple[str, str]]:
+        """What its stream holds, as scope and value, to be hashed anew under another key. An aggregate that claims
+        values says it here: without that its claims can't be.
+        """
+        return ()
 
     def forget_changes(self) -> None:
         """Nothing is new any more: it was appended, or there never was anything."""

@@ -7,6 +7,7 @@ Unknown fields are tolerated, so an older process reads a newer event's known pa
 may. (Upcasting as in Greg Young's *Versioning in an Event Sourced System*.)
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -20,6 +21,10 @@ from eventstore.events import Event, Meta, catalogue
 Fields = dict[str, Any]
 Upcaster = Callable[[Fields], Fields]
 Reading = Callable[[Fields], Mapping[str, Fields]]
+
+ESCAPED_NUL = b"\\u0000"
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""The same, and not behind a backslash that is itself escaped."""
 
 encoder = msgspec.json.Encoder()
 _upcasters: dict[tuple[str, int], Upcaster] = {}
@@ -135,6 +140,8 @@ def encode(event: Event) -> bytes:
         raise InvalidEvent(f"{event.stored}: {misfit(error)}") from error
     if not same:
         raise InvalidEvent(f"{event.stored} reads back as another value than was recorded.")
+    if ESCAPED_NUL in data and NUL.search(data):
+        raise InvalidEvent(f"{event.stored} holds a NUL character, which PostgreSQL doesn't store.")
     return data
 
 

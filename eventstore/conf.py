@@ -83,6 +83,13 @@ CLAIM_KEY: Setting[str | None] = Setting(
     "a text or None",
     lambda value: value is None or is_name(value),
 )
+CLAIM_KEY_FALLBACKS: Setting[Sequence[str]] = Setting(
+    "EVENTSTORE_CLAIM_KEY_FALLBACKS",
+    (),
+    "Other keys under which claimed values are kept unique as well, while one key takes the place of another.",
+    "a list of texts",
+    lambda value: isinstance(value, list | tuple) and all(map(is_name, value)),
+)
 HALT_AT = Setting(
     "EVENTSTORE_HALT_AT",
     25,
@@ -172,6 +179,7 @@ EXAMPLES = file("EVENTSTORE_EXAMPLES", "The file with a stored example of each v
 SETTINGS: Sequence[Setting[Any]] = (
     OWNER_ALIAS,
     CLAIM_KEY,
+    CLAIM_KEY_FALLBACKS,
     HALT_AT,
     MODES,
     ONLY,

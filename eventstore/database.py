@@ -115,6 +115,7 @@ def session(using: str = DEFAULT_DB_ALIAS) -> psycopg.Connection[Any]:
 
 def session_of(connection: BaseDatabaseWrapper) -> psycopg.Connection[Any]:
     """The same of a connection that Django's registry doesn't know, such as a copy of one."""
+    connection.close_if_health_check_failed()
     connection.ensure_connection()
     raw: psycopg.Connection[Any] = connection.connection
     if raw.prepare_threshold is None:

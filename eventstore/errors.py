@@ -3,6 +3,7 @@
 The docstring of a class is its default message; `code` is stable and may be shown to clients.
 """
 
+from datetime import timedelta
 from typing import ClassVar
 
 
@@ -19,6 +20,11 @@ class DomainError(EventstoreError):
     """A rule of the business refuses this command."""
 
     code = "refused"
+
+    def __init__(self, detail: str = "", *, wait: timedelta | None = None) -> None:
+        """`wait` is how long it takes until the rule allows it, where time alone makes the difference."""
+        super().__init__(detail)
+        self.wait = wait
 
 
 class StreamNotFound(DomainError):

@@ -265,6 +265,7 @@ class OperatorAction(models.Model):
     by = models.TextField()
     outcome = models.TextField(blank=True, default="")
     refused = models.BooleanField(default=False)
+    request_id = models.UUIDField(null=True, blank=True, help_text="of the form that asked for it")
     at = models.DateTimeField(db_default=ClockTimestamp())
 
     class Meta:
@@ -272,6 +273,11 @@ class OperatorAction(models.Model):
         verbose_name = "operator action"
         ordering = ["-id"]
         indexes = [models.Index(fields=["target", "-id"], name="eventstore_operation_target")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["request_id"], condition=models.Q(refused=False), name="eventstore_operation_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.operation} {self.target}"

@@ -50,6 +50,20 @@ CLOCK = "SELECT clock_timestamp()"
 HELD = "SELECT hash FROM eventstore_claim WHERE hash = ANY(%s::text[])"
 """Which of these values are claimed."""
 
+HOLDERS = """SELECT stream_id, coalesce(
+        (SELECT category FROM eventstore_event AS begun WHERE begun.stream_id = held.stream_id AND version = 1), ''),
+        array_agg(hash)
+    FROM eventstore_claim AS held WHERE stream_id > %s GROUP BY stream_id ORDER BY stream_id LIMIT %s"""
+"""The next streams that have claims, each with its category and the hashes."""
+
+COUNT_HOLDERS = "SELECT count(DISTINCT stream_id) FROM eventstore_claim"
+"""How many streams have claims."""
+
+GIVE_BACK_ALL_BUT = """WITH gone AS (
+        DELETE FROM eventstore_claim WHERE stream_id = %s AND hash <> ALL(%s::text[]) RETURNING hash)
+    SELECT count(*) FROM gone"""
+"""Removes the claims of a stream that are none of these."""
+
 RECORD_COMMANDS = """INSERT INTO eventstore_command (id, first_position, last_position, recorded_at)
     SELECT command.id, min(position), max(position), clock_timestamp()
     FROM unnest(%s::uuid[], %s::uuid[]) AS command(id, stream_id) LEFT JOIN eventstore_event USING (stream_id)
@@ -189,9 +203,26 @@ GRANTS = (
     "GRANT USAGE ON SCHEMA {schema} TO {role}",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
     "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
-    "REVOKE UPDATE, DELETE, TRUNCATE ON eventstore_event FROM {role}",
 )
-"""Let the application's role read, write and delete in all tables, but change and delete nothing in the log."""
+"""Let the application's role read, write and delete in all tables."""
+
+KEPT_FROM_APPLICATION = {
+    "eventstore_event": (
+        "REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON eventstore_event FROM {role}",
+        """GRANT INSERT (stream_id, category, version, type, schema_version, data, subject_id, sealed,
+            event_id, correlation_id, causation_id, actor, metadata) ON eventstore_event TO {role}""",
+    ),
+    "eventstore_command": ("REVOKE UPDATE, DELETE, TRUNCATE ON eventstore_command FROM {role}",),
+    "eventstore_operation": (
+        "REVOKE UPDATE, DELETE, TRUNCATE ON eventstore_operation FROM {role}",
+        "GRANT UPDATE (outcome, refused) ON eventstore_operation TO {role}",
+    ),
+    "django_admin_log": ("REVOKE UPDATE, TRUNCATE ON django_admin_log FROM {role}",),
+}
+"""By table, if it is there: what the role may not do all the same. It changes and deletes nothing in the log, where the
+database gives each event its position and its time; it carries out no command anew; it alters nothing of what it has
+done, but notes how an operation ended. What is recorded of a user by Django's admin goes with the user.
+"""
 
 OWNER_AND_SCHEMA = "SELECT current_user, current_schema()"
 """Who migrates, and where."""

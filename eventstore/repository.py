@@ -1,7 +1,8 @@
 """Loading aggregates: the newest snapshot that this code wrote, and the events since."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
 from itertools import takewhile
@@ -80,6 +81,18 @@ def get(kind: type[A], stream_id: UUID, *, upto: int | datetime | None = None, u
     if not aggregate.exists:
         raise StreamNotFound
     return aggregate
+
+
+@contextmanager
+def looked_at(kind: type[A], stream_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[A]:
+    """The aggregate as its events left it, for who only looks at it, and outside of a transaction: a hot one stays at
+    hand for who decides next. At version 0 if there is none.
+    """
+    aggregate = load(kind, stream_id, using=using)
+    try:
+        yield aggregate
+    finally:
+        aggregate_cache.give(aggregate, using)
 
 
 def _load_upto(kind: type[A], stream_id: UUID, upto: int | datetime, using: str) -> A:

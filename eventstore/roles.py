@@ -16,13 +16,15 @@ def owner_alias() -> str:
 
 
 def grant_to_application(using: str, **_: Any) -> None:
-    """After every migration: the application's role may use all tables, and of the log only SELECT and INSERT."""
+    """After every migration: the application's role may use all tables, but for what would rewrite history."""
     role = connections[DEFAULT_DB_ALIAS].settings_dict["USER"]
     with transaction.atomic(using), connections[using].cursor() as cursor:
         cursor.execute(queries.OWNER_AND_SCHEMA)
         owner, schema = cursor.fetchone()
         if not role or role == owner:
             return
-        for statement in queries.GRANTS:
+        there = connections[using].introspection.table_names(cursor)
+        kept = [each for table, those in queries.KEPT_FROM_APPLICATION.items() if table in there for each in those]
+        for statement in (*queries.GRANTS, *kept):
             query = sql.SQL(statement).format(schema=sql.Identifier(schema), role=sql.Identifier(role))
             cursor.execute(query.as_string(cursor.connection))

@@ -91,7 +91,8 @@ class Append:
     @contextmanager
     def refusals(self) -> Iterator[None]:
         """An error of the statement is raised as what it means: `ConcurrencyConflict` when a stream has moved on, a
-        claim's refusal (`ClaimTaken` where there is none) when another stream holds a value, `UnsafeTransaction`.
+        claim's refusal (`ClaimTaken` where there is none) when another stream holds a value, `SequenceSetBack` when
+        another event has the position, `UnsafeTransaction`.
         """
         try:
             yield
@@ -158,13 +159,54 @@ def lock_and_look(commands: Sequence[UUID], streams: Sequence[UUID], *, using: s
     return Standing(frozenset(found for (found,) in done), frozenset(found for (found,) in begun), now)
 
 
+def was_carried_out(command_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> bool:
+    """Whether a command with this id is in the log, even if it recorded nothing."""
+    (found,) = pipeline(Statement(queries.CARRIED_OUT, [array([command_id])]), using=using)
+    return bool(found)
+
+
 def held(claims: Iterable[Claim], *, using: str = DEFAULT_DB_ALIAS) -> set[tuple[str, str]]:
     """Which of these values, as scope and value, some stream holds at this moment."""
-    hashes = {_hash(claim.scope, claim.value): (claim.scope, claim.value) for claim in claims}
+    hashes = {
+        hashed: (claim.scope, claim.value) for claim in claims for hashed in claim_hashes(claim.scope, claim.value)
+    }
     if not hashes:
         return set()
     (found,) = pipeline(Statement(queries.HELD, [array(hashes)]), using=using)
     return {hashes[each] for (each,) in found}
+
+
+def claim_hashes(scope: str, value: str) -> list[str]:
+    """A claimed value as it is kept: under the key, and under each of its fallbacks. So who knows only one of them is
+    kept out as well, while processes with an old and with a new key run beside each other.
+    """
+    keys = (conf.CLAIM_KEY.get() or settings.SECRET_KEY, *conf.CLAIM_KEY_FALLBACKS.get())
+    salt = f"eventstore.claim.{scope}"
+    return [salted_hmac(salt, value, secret=key, algorithm="sha256").hexdigest() for key in keys]
+
+
+class Holder(NamedTuple):
+    """A stream that holds values: its category, and their hashes."""
+
+    stream_id: UUID
+    category: str
+    hashes: frozenset[str]
+
+
+def holders(after: UUID, limit: int, *, using: str = DEFAULT_DB_ALIAS) -> list[Holder]:
+    """The next streams that hold values, in order of their ids."""
+    (found,) = pipeline(Statement(queries.HOLDERS, [after, limit]), using=using)
+    return [Holder(stream_id, category, frozenset(hashes)) for stream_id, category, hashes in found]
+
+
+def count_holders(*, using: str = DEFAULT_DB_ALIAS) -> int:
+    """How many streams hold values."""
+    return _only(Statement(queries.COUNT_HOLDERS), using)
+
+
+def give_back_all_but(stream_id: UUID, hashes: Iterable[str], *, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Let a stream hold nothing but this."""
+    pipeline(Statement(queries.GIVE_BACK_ALL_BUT, [stream_id, array(hashes)]), using=using)
 
 
 def record_carried_out(changes: Sequence[Changes]) -> Statement:
@@ -281,14 +323,21 @@ def position_sequence(*, using: str = DEFAULT_DB_ALIAS) -> PositionSequence:
     return PositionSequence(*found)
 
 
+def set_back(*, using: str = DEFAULT_DB_ALIAS) -> str:
+    """What is wrong, and puts it right, where new events would get positions that subscribers have passed already."""
+    _, last, highest = position_sequence(using=using)
+    if last >= highest:
+        return ""
+    return (
+        f"The log's sequence stands at {last:,}, but {highest:,} is used already: "
+        f"setval('eventstore_event_position_seq', {highest}) puts it right."
+    )
+
+
 def refuse_set_back(*, using: str = DEFAULT_DB_ALIAS) -> None:
     """Raises `SequenceSetBack` where new events would get positions that subscribers have passed already."""
-    _, last, highest = position_sequence(using=using)
-    if last < highest:
-        raise SequenceSetBack(
-            f"The log's sequence stands at {last:,}, but {highest:,} is used already: "
-            f"setval('eventstore_event_position_seq', {highest}) puts it right."
-        )
+    if wrong := set_back(using=using):
+        raise SequenceSetBack(wrong)
 
 
 class Read(Recorded, kw_only=True):
@@ -388,18 +437,14 @@ def _json(value: object) -> str:
 
 def _claims(changes: Sequence[Changes]) -> list[dict[str, Any]]:
     return [
-        {"hash": _hash(scope, value), "stream_id": change.stream_id, "taken": taken}
+        {"hash": hashed, "stream_id": change.stream_id, "taken": taken}
         for change in changes
         for scope, value, taken in (
             *((scope, value, False) for scope, value in change.released),
             *((claim.scope, claim.value, True) for claim in change.claimed),
         )
+        for hashed in claim_hashes(scope, value)
     ]
-
-
-def _hash(scope: str, value: str) -> str:
-    secret = conf.CLAIM_KEY.get() or settings.SECRET_KEY
-    return salted_hmac(f"eventstore.claim.{scope}", value, secret=secret, algorithm="sha256").hexdigest()
 
 
 def _refusal(error: psycopg.errors.UniqueViolation, changes: Sequence[Changes]) -> Exception:
@@ -408,6 +453,10 @@ def _refusal(error: psycopg.errors.UniqueViolation, changes: Sequence[Changes]) 
         return ConcurrencyConflict()
     if error.diag.constraint_name == "eventstore_claim_pkey":
         held = (claim for change in changes for claim in change.claimed)
-        refusals = [claim.refusal for claim in held if _hash(claim.scope, claim.value) == error.diag.message_detail]
+        refusals = [
+            claim.refusal for claim in held if error.diag.message_detail in claim_hashes(claim.scope, claim.value)
+        ]
         return refusals[0] if refusals else ClaimTaken()
+    if error.diag.constraint_name == "eventstore_event_pkey":
+        return SequenceSetBack()
     return error

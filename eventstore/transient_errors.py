@@ -17,9 +17,16 @@ EXHAUSTED = (SoftTimeLimitExceeded, MemoryError)
 `RecursionError`: the same event has it again.)
 """
 
-OUTAGES = (psycopg.OperationalError, psycopg.InterfaceError, db.OperationalError, db.InterfaceError)
-"""What is raised while the database can't be reached, or can't do anything now: whatever a task was doing then it does
-again, and a line of the log says all there is to say.
+OUTAGES = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.TransactionTimeout,
+    db.OperationalError,
+    db.InterfaceError,
+)
+"""What is raised while the database can't be reached, or can't do anything now, or has given up on a process that said
+nothing for too long: whatever a task was doing then it does again, and a line of the log says all there is to say.
 """
 
 

@@ -77,6 +77,21 @@ from ordering.domain.payment import (
 from ordering.domain.scheduling import ScheduleConference
 from ordering.domain.seats import AddSeats, ChangeSeats, ReleaseSeats, ReserveSeats, SellSeats
 from ordering.domain.unmatched_payment import UnmatchedPayment
+from ordering.domain.waitlist import (
+    AcceptOffer,
+    ChooseEntries,
+    ClearWaitlist,
+    DeclineOffer,
+    JoinAfterRefusal,
+    JoinWaitlist,
+    LapseOffer,
+    LeaveWaitlist,
+    MissOrder,
+    MissSeats,
+    OfferSeats,
+    PrioritiseEntry,
+    Waitlist,
+)
 from ordering.effects.customer import send_welcome
 from ordering.effects.order import (
     send_cancellation,
@@ -91,10 +106,12 @@ from ordering.effects.order import (
     send_status,
 )
 from ordering.effects.refund import ask_provider, send_refund_made, send_refund_request, send_refund_reversed
+from ordering.effects.waitlist import send_joined, send_left, send_offer, send_offer_lapsed
 from ordering.imports.customers import Customers
 from ordering.processes.booking import Booking
 from ordering.processes.cancellation import Cancellation
 from ordering.processes.sale import Sale
+from ordering.processes.waitlist import Offering, Waiting
 from ordering.projections.conference import SeatAvailability
 from ordering.projections.customer import CustomerProfiles
 from ordering.projections.demographics import Demographics
@@ -102,6 +119,7 @@ from ordering.projections.finance import ExcessOfOrders, FailedRefunds, Unmatche
 from ordering.projections.journal import FinanceAccounts, Journal
 from ordering.projections.order import OrderSummaries
 from ordering.projections.payment import SalesByConference, SalesByDay
+from ordering.projections.waitlist import WaitlistEntries
 from ordering.watches.books import Books
 from ordering.watches.seats import SeatsWithinCapacity
 
@@ -144,6 +162,10 @@ COMMANDS = {
         RequestReminder,
         RequestStatusMail,
     ),
+    Waitlist: (
+        *(JoinWaitlist, JoinAfterRefusal, ChooseEntries, OfferSeats, MissSeats),
+        *(AcceptOffer, MissOrder, DeclineOffer, LapseOffer, LeaveWaitlist, PrioritiseEntry, ClearWaitlist),
+    ),
     Payment: (RequestPayment, AcceptPayment, AwaitPayment, DeclinePayment, RefundPayment),
     UnmatchedPayment: (KeepUnmatched, AssignPayment),
     Account: (
@@ -166,6 +188,7 @@ PROJECTIONS = (
     Demographics(),
     SeatAvailability(),
     OrderSummaries(),
+    WaitlistEntries(),
     SalesByDay(),
     SalesByConference(),
     UnmatchedPayments(),
@@ -175,7 +198,7 @@ PROJECTIONS = (
     Journal(),
 )
 
-SAGAS = (Booking(), Sale(), Cancellation())
+SAGAS = (Booking(), Sale(), Cancellation(), Waiting(), Offering())
 
 EFFECTS = (
     send_welcome,
@@ -193,6 +216,10 @@ EFFECTS = (
     send_refund_request,
     send_refund_made,
     send_refund_reversed,
+    send_joined,
+    send_offer,
+    send_offer_lapsed,
+    send_left,
 )
 
 WATCHES = (SeatsWithinCapacity(), Books())

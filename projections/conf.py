@@ -23,4 +23,12 @@ SCHEMA = Setting(
     is_name,
 )
 
-SETTINGS: Sequence[Setting[Any]] = (LOCK, VERIFY_SAMPLE, SCHEMA)
+APPROVED_BY_ANOTHER = Setting(
+    "PROJECTIONS_APPROVED_BY_ANOTHER",
+    False,
+    "Whether a rebuild that is held has to be approved by another person than the one who asked for it.",
+    "True or False",
+    lambda value: isinstance(value, bool),
+)
+
+SETTINGS: Sequence[Setting[Any]] = (LOCK, VERIFY_SAMPLE, SCHEMA, APPROVED_BY_ANOTHER)

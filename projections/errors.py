@@ -27,6 +27,30 @@ class NoSuchGeneration(Refused):
     code = "no-such-generation"
 
 
+class LabelTaken(Refused):
+    """Something else is kept of this projection under this label."""
+
+    code = "label-taken"
+
+
+class NothingKept(Refused):
+    """Nothing is kept of this projection under this label."""
+
+    code = "nothing-kept"
+
+
+class NothingHeld(Refused):
+    """No rebuild is held: there is nothing to approve."""
+
+    code = "nothing-held"
+
+
+class NeedsAnother(Refused):
+    """Whoever asked for a rebuild doesn't approve it: another person has to."""
+
+    code = "needs-another"
+
+
 class NoSuchKey(Refused):
     """No row can have this key."""
 

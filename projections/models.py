@@ -1,5 +1,7 @@
 """The base of every read table, and the generations of them that rebuilds and verifications make."""
 
+from typing import ClassVar
+
 from django.db import models
 from django.db.models import Q
 
@@ -10,8 +12,11 @@ from projections import conf
 class ReadModel(models.Model):
     """A read table: its rows are folded from events, one a key, and can be thrown away and folded again.
 
-    Subclasses declare a natural primary key, and neither foreign keys nor anything that writes by itself.
+    Subclasses declare a natural primary key, and neither foreign keys nor anything that writes by itself. Before a
+    rebuild that is held goes on, sums of decimals are compared, apart by the field `sums_by`: a currency, say.
     """
+
+    sums_by: ClassVar[str] = ""
 
     as_of = models.BigIntegerField(help_text="position of the last event in this row")
 
@@ -20,13 +25,16 @@ class ReadModel(models.Model):
 
 
 class Generation(models.Model):
-    """A second set of a projection's rows, folded beside the live one: to take its place, or to be compared with it."""
+    """A second set of a projection's rows, folded beside the live one: to take its place, to be compared with it, or to
+    be kept as it was at a position.
+    """
 
     class Purpose(models.TextChoices):
         REBUILD = "rebuild"
         ROLLBACK = "rollback"
         VERIFY = "verify"
         REPAIR = "repair"
+        AS_OF = "as_of", "as of a position"
 
     class Status(models.TextChoices):
         BUILDING = "building"
@@ -34,6 +42,7 @@ class Generation(models.Model):
         OLD = "old"
         VERIFIED = "verified"
         REPAIRED = "repaired"
+        KEPT = "kept"
         DROPPED = "dropped"
         CANCELLED = "cancelled"
         FAILED = "failed"
@@ -48,14 +57,26 @@ class Generation(models.Model):
     indexes = models.JSONField(
         default=dict, blank=True, help_text="by name: the statements that make them, once the table is filled"
     )
-    target = models.BigIntegerField(help_text="the head of the log when it was asked for")
+    label = models.TextField(blank=True, default="", db_default="", help_text="what it is called that is kept")
+    target = models.BigIntegerField(help_text="the head of the log when it was asked for, or the position it is as of")
     keys = models.JSONField(null=True, blank=True, help_text="the only keys it is about; null for no such limit")
     lower = models.TextField(blank=True, default="", help_text="where its range of the keys begins")
     upper = models.TextField(blank=True, default="", help_text="where its range of the keys ends, empty for the end")
     throttle = models.IntegerField(null=True, blank=True, help_text="events a second, at most")
     cancelling = models.BooleanField(default=False)
+    held = models.BooleanField(
+        default=False, db_default=False, help_text="whether it waits, before it takes the place of the live one"
+    )
+    approved_by = models.TextField(blank=True, default="", db_default="", help_text="who had it go on from there")
     compared = models.BigIntegerField(null=True, blank=True, help_text="rows that were compared")
+    compared_upto = models.BigIntegerField(null=True, blank=True, help_text="the position that both stood at then")
     differing = models.BigIntegerField(null=True, blank=True, help_text="rows that differed")
+    changes = models.JSONField(
+        default=dict,
+        db_default={},
+        blank=True,
+        help_text="how many rows differ by kind and by column, and sums of decimals",
+    )
     waits_for = models.TextField(blank=True, default="", help_text="who holds it up at its end")
     error = models.TextField(blank=True, default="")
     requested_by = models.TextField(blank=True, default="")
@@ -74,6 +95,11 @@ class Generation(models.Model):
                 fields=["projection"],
                 condition=Q(status="building", purpose="verify"),
                 name="projections_generation_verifying",
+            ),
+            models.UniqueConstraint(
+                fields=["projection", "label"],
+                condition=Q(status__in=["building", "kept"], purpose="as_of"),
+                name="projections_generation_label",
             ),
         ]
         indexes = [
@@ -98,6 +124,21 @@ class Generation(models.Model):
     def whole(self) -> bool:
         """Whether it is about every key."""
         return self.keys is None and not self.lower and not self.upper
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Whether it is to be compared with the live one, and kept beside it, until somebody approves it."""
+        return self.held and not self.approved_by
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it was compared, and nothing but an approval is missing."""
+        return self.awaits_approval and self.compared is not None
+
+    @property
+    def stands_with_live(self) -> bool:
+        """Whether it has to stand exactly where the live rows stand, because it is compared with them."""
+        return self.purpose in {self.Purpose.VERIFY, self.Purpose.REPAIR} or self.awaits_approval
 
     @property
     def parked_as(self) -> str:

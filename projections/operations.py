@@ -1,13 +1,14 @@
-"""The operations on projections: rebuild, roll back, verify, repair, throttle, cancel."""
+"""The operations on projections: rebuild, approve, roll back, verify, repair, keep, throttle, cancel."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from msgspec import Meta
 
-from eventstore import store
+from eventstore import database, store
 from eventstore.errors import Refused
 from eventstore.models import ClockTimestamp, SubscriberRow
 from eventstore.operations.base import Operation, Result, operation
@@ -29,6 +30,12 @@ EventsPerSecond = Annotated[
 REBUILD = "projections.rebuild_projection"
 VERIFY = "projections.verify_projection"
 
+MOST_EVENTS = 1_000_000
+"""A second: more than any part folds."""
+
+TOLD = 20
+"""Rows that would change, of all that are counted, that a command tells."""
+
 
 class OfProjection(Operation, frozen=True, kw_only=True):
     """What is only done to projections; workers finish it."""
@@ -36,8 +43,8 @@ class OfProjection(Operation, frozen=True, kw_only=True):
     ranks = frozenset({Rank.PROJECTION})
 
     def remaining(self) -> int:
-        """Positions of the log that are still to be read, and one for what comes after them."""
-        building = _of(self.target, Status.BUILDING)
+        """Positions of the log that are still to be read, and one for what comes after them; 0 where it is held."""
+        building = _of(self.target, Status.BUILDING).exclude(pk__in=_held(self.target))
         part = Part.objects.filter(generation__in=building).order_by("checkpoint").first()
         return 1 + max(0, part.generation.target - part.checkpoint) if part else 0
 
@@ -70,28 +77,72 @@ class Rebuild(OfProjection, frozen=True, kw_only=True):
 
     parts: Annotated[int, Meta(description="Workers that fold it side by side, each its share of the keys.")] = 1
     throttle: EventsPerSecond = None
+    hold: Annotated[
+        bool, Meta(description="Show what would change first, and wait for somebody to approve it before the swap.")
+    ] = False
 
     def preview(self) -> str:
         projection = projection_named(self.target)
         self._judge()
+        then = (
+            "compared with it column by column, and kept beside it until somebody approves what would change. Then"
+            if self.hold
+            else "then"
+        )
         return (
             f"{projection.model._meta.db_table} is folded anew from what {self.target} wants of about"
-            f" {store.head():,} events, beside the live table, which readers and writers go on using; then the two are"
-            " swapped in one short transaction. Nothing else is touched: no mail is sent, no command repeated. The rows"
-            " of today are kept for a rollback; its parked events are tried again, those discarded are left out."
+            f" {store.head():,} events, beside the live table, which readers and writers go on using; {then} the two"
+            " are swapped in one short transaction. Nothing else is touched: no mail is sent, no command repeated."
+            " The rows of today are kept for a rollback; its parked events are tried again, those discarded are left"
+            " out."
         )
 
     def carry_out(self, *, by: str, reason: str) -> str:
         self._judge()
-        generation = generations.rebuild(self.target, parts=self.parts, throttle=self.throttle, requested_by=by)
+        generation = generations.rebuild(
+            self.target, parts=self.parts, throttle=self.throttle, hold=self.hold, requested_by=by
+        )
         tasks.ring(generation)
         return f"generation {generation.pk} is being folded"
+
+    def result(self) -> Result:
+        """What would change, where that is waited for."""
+        if not self.hold or not (held := _held(self.target).first()):
+            return super().result()
+        told = {"generation": held.pk, "compared": held.compared, "differing": held.differing, **held.changes}
+        return Result({**told, "rows": list(held.differences.values("key", "kind", "columns")[:TOLD])})
 
     def _judge(self) -> None:
         if not 1 <= self.parts <= MOST_PARTS:
             raise Refused(f"Between 1 and {MOST_PARTS} parts.")
+        if self.hold and self.parts > 1:
+            raise Refused("What is held has a part for each shard of the live rows, and no others.")
         _judge_throttle(self.throttle)
         refuse_dependents(projection_named(self.target))
+
+
+@operation("approve", verb="Approve", permission=REBUILD, needs_reason=True)
+class Approve(OfProjection, frozen=True, kw_only=True):
+    """Have a rebuild that is held take the place of the live rows."""
+
+    @classmethod
+    def offered(cls, rows: Sequence[SubscriberRow]) -> bool:
+        return _held(rows[0].subscriber).exists()
+
+    def preview(self) -> str:
+        held = generations.to_approve(self.target)
+        refuse_dependents(projection_named(self.target))
+        return (
+            f"Of {held.compared or 0:,} rows of {self.target}, {held.differing or 0:,} differed from the live ones when"
+            f" both stood at position {held.compared_upto or 0:,}. Generation {held.pk} is fed what came since and then"
+            " swapped in. What is live now is kept for a rollback."
+        )
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        refuse_dependents(projection_named(self.target))
+        generation = generations.approve(self.target, by=by)
+        tasks.ring(generation)
+        return f"generation {generation.pk} is caught up and then swapped in"
 
 
 @operation("rebuild-key", verb="Rebuild one key", permission=REBUILD)
@@ -195,6 +246,71 @@ class Repair(OfProjection, frozen=True, kw_only=True):
         return f"{generation.differing:,} rows are being replaced"
 
 
+Label = Annotated[str, Meta(description="What it is called, as “the books of 2030”.")]
+
+
+@operation("keep", verb="Keep as of", permission=REBUILD)
+class Keep(OfProjection, frozen=True, kw_only=True):
+    """Fold all rows of a projection as of a position or a time, and keep them under a label, to be read only."""
+
+    label: Label
+    position: Annotated[int | None, Meta(description="Once its event had happened.")] = None
+    time: Annotated[datetime | None, Meta(description="Once all had happened that was recorded by then.")] = None
+
+    def preview(self) -> str:
+        projection_named(self.target)
+        return (
+            f"The rows of {self.target} as of position {self._upto():,} are folded into a table of their own, and kept"
+            f" there as “{self.label}”, where they can be read and not changed. The live rows are not touched."
+        )
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        generation = generations.keep(self.target, upto=self._upto(), label=self.label, requested_by=by)
+        tasks.ring(generation)
+        return f"“{generation.label}” is being folded, as generation {generation.pk}"
+
+    def result(self) -> Result:
+        last = Generation.objects.filter(projection=self.target, purpose="as_of", label=self.label.strip()).first()
+        if last is None:
+            return Result()
+        told = {"generation": last.pk, "label": last.label, "position": last.target, "status": last.status}
+        return Result(told, "" if last.status in {Status.KEPT, Status.BUILDING} else f"{last.status}: {last.error}")
+
+    def _upto(self) -> int:
+        if (self.position is None) == (self.time is None):
+            raise Refused("As of a position or a time.")
+        horizon = store.horizon()
+        if self.time is None:
+            return self.position or 0
+        if self.time > database.clock():
+            raise Refused(f"{self.time} is yet to come.")
+        return min(horizon, store.position_until(self.time))
+
+
+@operation("drop-kept", verb="Drop what is kept", permission=REBUILD, needs_reason=True)
+class DropKept(OfGeneration, frozen=True, kw_only=True):
+    """Give up the rows that are kept under a label."""
+
+    needed = Status.KEPT
+
+    label: Label
+
+    def preview(self) -> str:
+        kept = generations.kept(self.target, self.label)
+        return f"“{kept.label}”, the rows of {self.target} as of position {kept.target:,}, is dropped for good."
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        generation = generations.drop_kept(self.target, self.label)
+        tasks.ring(generation)
+        return f"“{generation.label}” is not kept any more"
+
+    def remaining(self) -> int:
+        return 0
+
+    def result(self) -> Result:
+        return Result()
+
+
 @operation("throttle", verb="Throttle", permission=REBUILD)
 class Throttle(OfGeneration, frozen=True, kw_only=True):
     """Bound how many events a second each part of what is being folded reads; none for no bound."""
@@ -247,10 +363,15 @@ def on_retired(subscriber: str, gone: dict[str, int], **_: Any) -> None:
     )
 
 
+def _held(name: str) -> QuerySet[Generation]:
+    """What was compared, and waits for somebody to approve it."""
+    return _of(name, Status.BUILDING).filter(held=True, approved_by="", cancelling=False, compared__isnull=False)
+
+
 def _of(name: str, status: str) -> QuerySet[Generation]:
     return Generation.objects.filter(projection=name, status=status)
 
 
 def _judge_throttle(throttle: int | None) -> None:
-    if throttle is not None and throttle < 1:
-        raise Refused("At least one event a second.")
+    if throttle is not None and not 1 <= throttle <= MOST_EVENTS:
+        raise Refused(f"Between 1 and {MOST_EVENTS:,} events a second.")

@@ -24,6 +24,10 @@ SOON = 5.0
 """Seconds within which a worker takes up a rebuild, if there is one."""
 
 
+LAST = {"verify": "compares the rows", "as_of": "is put away"}
+"""What a generation does at its end, by its purpose, where it doesn't go live."""
+
+
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """A generation that is being folded. `rate` is in wanted events a second and `seconds_left` a guess, both over the
     whole run so far; `checkpoint` is that of the slowest of its parts.
@@ -44,6 +48,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     built_by: str
     started_at: datetime
     doing: str
+    held: bool
 
     @property
     def left(self) -> str:
@@ -126,6 +131,7 @@ def progress(generation: Generation) -> Progress:
         built_by=", ".join(sorted({part.built_by for part in parts if part.built_by})),
         started_at=generation.started_at,
         doing=_doing(generation, checkpoint, elapsed),
+        held=generation.is_waiting,
     )
 
 
@@ -153,10 +159,12 @@ def _latest(**conditions: object) -> dict[str, Generation]:
 def _doing(generation: Generation, checkpoint: int, elapsed: float) -> str:
     if generation.cancelling:
         return "is being cancelled"
+    if generation.is_waiting:
+        return f"waits for an approval: {generation.differing or 0:,} of {generation.compared or 0:,} rows would change"
     if generation.waits_for:
         return f"waits for its turn at the table, because of {generation.waits_for}"
     if not checkpoint and generation.target:
         return "waits for a worker of the queue that rebuilds" if elapsed > SOON else "begins"
     if checkpoint < generation.target:
         return "reads the log"
-    return "compares the rows" if generation.purpose == "verify" else "goes live"
+    return LAST.get(generation.purpose, "goes live")

@@ -12,6 +12,7 @@ from eventstore.subscriptions.subscriber import Rank
 from sagas import conf
 from sagas.effects import send_windows
 from sagas.effects.effect import Effect
+from sagas.refusal import CommandRefused
 from sagas.saga import Saga
 
 
@@ -32,10 +33,19 @@ def _saga(saga: Saga[Any]) -> Iterable[CheckMessage]:
     for event, count in Counter(handler.event for handler in saga.declared_handlers()).items():
         if count > 1:
             yield Error(f"{saga.name} has {count} handlers of {event.__name__}.", id="sagas.E002")
+    yield from _refusals(saga)
     yield from _former(saga)
     for handler in saga.handlers.values():
         if handler.key not in handler.event.__struct_fields__:
             yield Error(f"{saga.name}: {handler.key!r} is no field of {handler.event.__name__}.", id="sagas.E003")
+
+
+def _refusals(saga: Saga[Any]) -> Iterable[CheckMessage]:
+    for kind, count in Counter(kind for kind, _ in saga.declared_refusals()).items():
+        if count > 1:
+            yield Error(f"{saga.name} answers the refusal of {kind.__name__} {count} times.", id="sagas.E002")
+    if any(handler.event is CommandRefused for handler in saga.declared_handlers()):
+        yield Error(f"{saga.name} has a handler of CommandRefused; on_refusal names the commands.", id="sagas.E011")
 
 
 def _former(saga: Saga[Any]) -> Iterable[CheckMessage]:
@@ -52,12 +62,21 @@ def configured(**_: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = [Error(fault, id="sagas.E010") for fault in faults(conf.SETTINGS)]
     if found:
         return found
-    names = {subscriber.name for subscriber in registry if subscriber.rank in (Rank.SAGA, Rank.EFFECT)}
+    saga_names, effect_names = _names(Rank.SAGA), _names(Rank.EFFECT)
     found += [
-        Error(f"{setting.name} names {name!r}, which is no saga and no effect.", id="sagas.E007")
-        for setting in (conf.BEGIN_AFTER, conf.QUEUES, conf.RATES)
+        Error(f"{setting.name} names {name!r}, which is no {kind}.", id="sagas.E007")
+        for setting, kind, names in (
+            (conf.BEGIN_AFTER, "saga", saga_names),
+            (conf.QUEUES, "effect", effect_names),
+            (conf.RATES, "effect", effect_names),
+        )
         for name in setting.get()
         if name not in names
+    ]
+    found += [
+        Error(f"EFFECTS_WINDOWS names {pattern!r}, which fits no effect.", id="sagas.E007")
+        for pattern in conf.WINDOWS.get()
+        if not any(send_windows.fits(pattern, name) for name in effect_names)
     ]
     numbers: tuple[tuple[Setting[Any], type[int] | type[float]], ...] = ((conf.BEGIN_AFTER, int), (conf.RATES, float))
     found += [
@@ -76,6 +95,10 @@ def configured(**_: Any) -> list[CheckMessage]:
     return found
 
 
+def _names(rank: Rank) -> set[str]:
+    return {subscriber.name for subscriber in registry if subscriber.rank is rank}
+
+
 def _is_number(value: object, kind: type[int] | type[float]) -> bool:
     try:
         return kind(str(value)) >= 0
@@ -84,7 +107,7 @@ def _is_number(value: object, kind: type[int] | type[float]) -> bool:
 
 
 def _effect(effect: Effect) -> Iterable[CheckMessage]:
-    projections = {subscriber.name for subscriber in registry if subscriber.rank is Rank.PROJECTION}
+    projections = _names(Rank.PROJECTION)
     for name in effect.after:
         if name not in projections:
             yield Error(f"{effect.name} waits for {name!r}, which is no projection.", id="sagas.E004")

@@ -45,6 +45,12 @@ class NothingToResolve(Refused):
     code = "nothing-to-resolve"
 
 
+class RehearsalRunning(Refused):
+    """This saga is being rehearsed already."""
+
+    code = "rehearsal-running"
+
+
 class UnknownInstance(Refused):
     """No event has begun such an instance."""
 

@@ -55,12 +55,17 @@ class Transition(models.Model):
 
 
 class OutboxCommand(models.Model):
-    """A command that a saga decided to send. Those of one instance go in order, one at a time."""
+    """A command that a saga decided to send. Those of one instance go in order, one at a time.
+
+    One that is *unanswered* was refused by a rule, and its saga doesn't say what follows then; once staff have resolved
+    that it is *refused*.
+    """
 
     class Status(models.TextChoices):
         PENDING = "pending"
         DONE = "done"
         REFUSED = "refused"
+        UNANSWERED = "unanswered"
         PARKED = "parked"
         ABANDONED = "abandoned"
 
@@ -85,7 +90,7 @@ class OutboxCommand(models.Model):
     class Meta:
         db_table = "sagas_outbox"
         verbose_name = "outbox command"
-        permissions = [("resolve_command", "Can retry and abandon commands of sagas")]
+        permissions = [("resolve_command", "Can retry, abandon and resolve commands of sagas")]
         indexes = [
             models.Index(
                 fields=["saga", "key", "id"],
@@ -98,6 +103,7 @@ class OutboxCommand(models.Model):
                 condition=Q(status__in=["refused", "abandoned"]),
                 name="sagas_outbox_refused",
             ),
+            models.Index(fields=["id"], condition=Q(status="unanswered"), name="sagas_outbox_unanswered"),
         ]
 
     def __str__(self) -> str:
@@ -202,3 +208,37 @@ class RateLimit(models.Model):
 
     def __str__(self) -> str:
         return self.effect
+
+
+class RehearsalRun(models.Model):
+    """A rehearsal of a saga that somebody asked a worker for, how far it has got, and what came of it."""
+
+    saga = models.TextField()
+    since_position = models.BigIntegerField(null=True, blank=True)
+    since_time = models.DateTimeField(null=True, blank=True)
+    done = models.BigIntegerField(default=0, help_text="positions that were read")
+    total = models.BigIntegerField(default=0, help_text="positions to be read; 0 until that is known")
+    instances = models.BigIntegerField(null=True, blank=True, help_text="instances that were compared")
+    differing = models.BigIntegerField(null=True, blank=True, help_text="instances that would go another way")
+    found = models.JSONField(default=dict, blank=True, help_text="all that came of it: see `sagas.rehearsal.Rehearsal`")
+    error = models.TextField(blank=True, default="", help_text="why it can't be told")
+    rehearsed_by = models.TextField(blank=True, default="", help_text="host and process that reads")
+    requested_by = models.TextField(blank=True, default="")
+    requested_at = models.DateTimeField(db_default=ClockTimestamp())
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "sagas_rehearsal"
+        verbose_name = "rehearsal"
+        ordering = ["-id"]
+        permissions = [("rehearse_saga", "Can have sagas rehearsed")]
+        indexes = [
+            models.Index(fields=["saga", "-id"], name="sagas_rehearsal_latest"),
+            models.Index(fields=["id"], condition=Q(finished_at=None), name="sagas_rehearsal_unfinished"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["saga"], condition=Q(finished_at=None), name="sagas_rehearsal_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.saga} {self.pk}"

@@ -12,18 +12,19 @@ from msgspec import Meta
 from eventstore import commands, context, doorbell
 from eventstore.errors import Refused
 from eventstore.models import ClockTimestamp, SubscriberRow
-from eventstore.operations.base import Operation, operation
+from eventstore.operations.base import Operation, Result, operation
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Rank
-from sagas import outbox
+from sagas import outbox, rehearsal_runs
 from sagas.effects.effect import Effect
 from sagas.errors import NothingToResolve
-from sagas.models import Delivery, OutboxCommand, Timer
+from sagas.models import Delivery, OutboxCommand, RehearsalRun, Timer
 from sagas.saga import Saga
 from sagas.steps import At
 
 COMMANDS = "sagas.resolve_command"
 TIMERS = "sagas.resolve_timer"
+REHEARSE = "sagas.rehearse_saga"
 LEDGER = "sagas.resolve_delivery"
 COPY = "sagas.copy_delivery"
 
@@ -47,6 +48,49 @@ class OfSaga(Operation, frozen=True, kw_only=True):
     def concerned(cls, saga: str) -> QuerySet[Any]:
         """The rows that it may be about."""
         return OutboxCommand.objects.filter(saga=saga, status__in=cls.needed)
+
+
+@operation("rehearse", word="request-rehearsal", verb="Rehearse", permission=REHEARSE)
+class Rehearse(Operation, frozen=True, kw_only=True):
+    """Have a worker tell the code of a saga that runs there the history again, and compare what it would do."""
+
+    ranks = frozenset({Rank.SAGA})
+
+    since: Annotated[datetime | None, Meta(title="only since the time")] = None
+    position: Annotated[int | None, Meta(title="only since the position")] = None
+
+    def preview(self) -> str:
+        self._judge()
+        return (
+            f"{self.target} is told what it has heard of once more, by the code that workers run, and the steps that it"
+            " would take are compared with those that were taken. Nothing is sent, and nothing saved but what came"
+            " of it."
+        )
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        self._judge()
+        since = self.position if self.since is None else self.since
+        run = rehearsal_runs.request(self.target, since=since, requested_by=by)
+        return f"being rehearsed, as number {run.pk}"
+
+    def remaining(self) -> int:
+        """Positions that are still to be read, and one for the end."""
+        run = RehearsalRun.objects.filter(saga=self.target, finished_at=None).first()
+        return 1 + max(0, run.total - run.done) if run else 0
+
+    def result(self) -> Result:
+        run = RehearsalRun.objects.filter(saga=self.target).exclude(finished_at=None).first()
+        if run is None:
+            return Result()
+        told = {"rehearsal": run.pk, "instances": run.instances, "differing": run.differing}
+        return Result(told, run.error or (rehearsal_runs.verdict(run) if run.differing else ""))
+
+    def _judge(self) -> None:
+        rehearsal_runs.saga_named(self.target)
+        if self.since is not None and self.position is not None:
+            raise Refused("Since a position or a time, not both.")
+        if self.position is not None and self.position < 1:
+            raise Refused("Positions count from 1.")
 
 
 @operation("retry-command", verb="Retry commands", permission=COMMANDS)
@@ -106,6 +150,34 @@ class AbandonCommand(OfSaga, frozen=True, kw_only=True):
 
     def _parked(self) -> QuerySet[OutboxCommand]:
         return self.concerned(self.target).filter(pk=self.command)
+
+
+@operation("resolve-refusal", verb="Resolve refusals", permission=COMMANDS, needs_reason=True)
+class ResolveRefusal(OfSaga, frozen=True, kw_only=True):
+    """Say that unanswered refusals of a saga's commands are dealt with: of all, one, those of an instance, or those of
+    one error.
+    """
+
+    needed = (OutboxCommand.Status.UNANSWERED,)
+
+    command: Id = None
+    key: OfKey = None
+    error: OfError = None
+
+    def preview(self) -> str:
+        many = _some(self._unanswered())
+        return (
+            f"{self.target}: {_count(many, 'refusal')} resolved, for somebody has dealt with it. Nothing is sent again."
+        )
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        resolved = self._unanswered().update(status=OutboxCommand.Status.REFUSED)
+        if not resolved:
+            raise NothingToResolve
+        return f"{_count(resolved, 'refusal')} resolved"
+
+    def _unanswered(self) -> QuerySet[OutboxCommand]:
+        return self.concerned(self.target).filter(**_asked(pk=self.command, key=self.key, error=self.error))
 
 
 class OfTimer(OfSaga, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ from eventstore.subscriptions.subscriber import Rank
 from eventstore.transient_errors import is_infrastructure, raise_if_lost
 from sagas import queries
 from sagas.errors import TooManyHops
-from sagas.refusal import CommandRefused, refusal_stream
+from sagas.refusal import Answering, CommandRefused, refusal_stream
 
 log = structlog.get_logger(__name__)
 
@@ -224,10 +224,17 @@ def _refuse(row: LockedCommand, refusal: DomainError, using: str) -> None:
         stream_id=stream_id, category="saga", expected=store.version_of(stream_id, using=using), events=[event]
     )
     append = store.Append(changes, command_id=row.command_id)
-    log.debug("command_refused", saga=row.saga, key=row.key, command=row.type)
-    finish = Statement(queries.FINISH_COMMAND, ["refused", f"{refusal.code}: {refusal}", row.id])
+    status = "refused" if _is_answered(row) else "unanswered"
+    log.debug("command_refused", saga=row.saga, key=row.key, command=row.type, status=status)
+    finish = Statement(queries.FINISH_COMMAND, [status, f"{refusal.code}: {refusal}", row.id])
     with append.refusals():
         database.commit(append.statement, finish, using=using)
+
+
+def _is_answered(row: LockedCommand) -> bool:
+    """Whether the saga says what follows from the refusal."""
+    saga = next((subscriber for subscriber in registry if subscriber.name == row.saga), None)
+    return isinstance(saga, Answering) and saga.answers(row.type)
 
 
 def _put_off(row: LockedCommand, error: Exception, using: str) -> None:

@@ -139,6 +139,9 @@ there may be very many of these.
 BEGIN_REHEARSAL = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 """Lets this transaction write nothing, and see what is there when it begins."""
 
+NOTE_REHEARSAL = "UPDATE sagas_rehearsal SET done = %s, total = %s WHERE id = %s"
+"""Writes down how far a rehearsal is."""
+
 STORY_TYPES = "SELECT DISTINCT type FROM sagas_transition WHERE saga = %s"
 """The types of the events that the instances of a saga have heard of."""
 
@@ -174,6 +177,8 @@ STATES_AT = """SELECT DISTINCT ON (key) key, state::text, version, ended, positi
 PROCESSES = """
     WITH commands AS (
         SELECT status, due_at FROM sagas_outbox WHERE status IN ('pending', 'parked') LIMIT %(most)s
+    ), unanswered AS (
+        SELECT FROM sagas_outbox WHERE status = 'unanswered' LIMIT %(most)s
     ), open AS (
         SELECT due_at FROM sagas_delivery WHERE status IN ('pending', 'waiting', 'running')
         ORDER BY due_at LIMIT %(most)s
@@ -187,6 +192,7 @@ PROCESSES = """
         (SELECT extract(epoch FROM clock_timestamp() - min(due_at))::float FROM commands WHERE status = 'pending')
             AS commands_age,
         (SELECT count(*) FROM commands WHERE status = 'parked') AS commands_parked,
+        (SELECT count(*) FROM unanswered) AS commands_unanswered,
         (SELECT count(*) FROM open) AS deliveries_waiting,
         (SELECT extract(epoch FROM clock_timestamp() - min(due_at))::float FROM open) AS deliveries_age,
         (SELECT count(*) FROM wrong WHERE status = 'failed') AS deliveries_failed,
@@ -247,10 +253,11 @@ FAULTS = """SELECT subscriber, status, error, count(*) AS rows FROM ({rows} LIMI
     GROUP BY subscriber, status, error ORDER BY count(*) DESC, subscriber, status, error LIMIT %(shown)s"""
 """The most frequent errors among the rows that are put in, up to a bound."""
 
-PARKED_COMMANDS = FAULTS.format(
-    rows="SELECT saga AS subscriber, status, error FROM sagas_outbox WHERE status = 'parked'"
+TROUBLED_COMMANDS = FAULTS.format(
+    rows="""(SELECT saga AS subscriber, status, error FROM sagas_outbox WHERE status = 'parked')
+        UNION ALL (SELECT saga, status, error FROM sagas_outbox WHERE status = 'unanswered')"""
 )
-"""The most frequent errors of commands that are parked."""
+"""The most frequent errors of commands that are parked, or unanswered; each by an index of its own."""
 
 TROUBLED_DELIVERIES = FAULTS.format(
     rows="SELECT effect AS subscriber, status, error FROM sagas_delivery WHERE status IN ('failed', 'in doubt')"

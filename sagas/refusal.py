@@ -1,5 +1,6 @@
 """A command of a saga that a rule refused is an event like any other, in a stream of the instance."""
 
+from abc import ABC, abstractmethod
 from uuid import UUID, uuid5
 
 from eventstore.events import Event, event
@@ -16,6 +17,14 @@ class CommandRefused(Event):
     command: str
     code: str
     detail: str
+
+
+class Answering(ABC):
+    """Whoever sends commands, and says what follows when a rule refuses one of them."""
+
+    @abstractmethod
+    def answers(self, command: str) -> bool:
+        """Whether it does so for a command with this stored name. Nobody else will."""
 
 
 def refusal_stream(saga: str, key: str) -> UUID:

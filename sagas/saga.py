@@ -20,13 +20,16 @@ from eventstore.models import SubscriberRow
 from eventstore.subscriptions.subscriber import Mode, Rank, Subscriber, Work
 from sagas import conf, queries
 from sagas.outbox import SagaOutbox
-from sagas.refusal import CommandRefused
+from sagas.refusal import Answering, CommandRefused
 from sagas.runtime import Batch, loading
 from sagas.steps import At, Step
 
 E = TypeVar("E", bound=Event)
 G = TypeVar("G", bound="Saga[Any]")
 S = TypeVar("S", bound=msgspec.Struct)
+
+Refusing = Callable[[G, S, CommandRefused, Meta], Iterable[Step] | None]
+"""A method that answers a refusal."""
 
 
 SAGA_OUTBOX = SagaOutbox()
@@ -41,7 +44,7 @@ class Handler(NamedTuple):
     method: str
 
 
-class Saga(Subscriber, Generic[S]):
+class Saga(Subscriber, Answering, Generic[S]):
     """A business process that spans several aggregates. `state` is what an instance remembers; all its fields have
     defaults.
 
@@ -55,6 +58,9 @@ class Saga(Subscriber, Generic[S]):
     outbox = SAGA_OUTBOX
     state: type[S]
     handlers: ClassVar[dict[str, Handler]] = {}
+    refusals: ClassVar[dict[str, str]] = {}
+    """The methods that answer the refusal of a command, by its stored name."""
+
     begins_after: ClassVar[int | None] = None
     former: ClassVar[tuple[type["Saga[Any]"], ...]] = ()
 
@@ -72,6 +78,10 @@ class Saga(Subscriber, Generic[S]):
         cls.name, cls.version, cls.declared_mode = name, version, mode
         cls.begins_after, cls.former = begins_after, tuple(former)
         cls.handlers = {handler.event.stored: handler for handler in cls.declared_handlers()}
+        cls.refusals = {kind.stored: method for kind, method in cls.declared_refusals()}
+        if cls.refusals:
+            refused = Handler(CommandRefused, "key", starts=False, method="_refused")
+            cls.handlers[CommandRefused.stored] = refused
 
     @classmethod
     def declared_handlers(cls) -> list[Handler]:
@@ -81,6 +91,11 @@ class Saga(Subscriber, Generic[S]):
             for method, member in vars(cls).items()
             for event, key, starts in getattr(member, "_reacts", ())
         ]
+
+    @classmethod
+    def declared_refusals(cls) -> list[tuple[type[Command], str]]:
+        """The commands whose refusal is answered, each with the method that does, as written."""
+        return [(kind, method) for method, member in vars(cls).items() for kind in getattr(member, "_answers", ())]
 
     def __init__(self) -> None:
         self._keys = {stored: attrgetter(handler.key) for stored, handler in self.handlers.items()}
@@ -132,6 +147,14 @@ class Saga(Subscriber, Generic[S]):
         """Run the handler of one event on a state, which it may change."""
         return self._react[recorded.type](state, recorded.event, recorded) or ()
 
+    def answers(self, command: str) -> bool:
+        return any(command in rules.refusals for rules in self._rules.values())
+
+    def _refused(self, state: S, event: CommandRefused, meta: Meta) -> Iterable[Step] | None:
+        method = self.refusals.get(event.command)
+        steps: Iterable[Step] | None = getattr(self, method)(state, event, meta) if method else None
+        return steps
+
     def timer_moved(self, timer: At, due_at: datetime, reason: str) -> Command | None:
         """What is sent to an aggregate that knows the time of a timer too, when somebody moves that to another one, and
         why. Nothing, unless a saga says otherwise.
@@ -166,6 +189,18 @@ def on(
     ) -> Callable[[G, S, E, Meta], Iterable[Step] | None]:
         marks: list[Any] = method.__dict__.setdefault("_reacts", [])
         marks.append((event, key, starts))
+        return method
+
+    return mark
+
+
+def on_refusal(*commands: type[Command]) -> Callable[[Refusing[G, S]], Refusing[G, S]]:
+    """The method that says what follows when a rule has refused one of these commands that the saga sent; nothing may
+    follow. The refusal of any other is unanswered: staff are told.
+    """
+
+    def mark(method: Refusing[G, S]) -> Refusing[G, S]:
+        method.__dict__.setdefault("_answers", []).extend(commands)
         return method
 
     return mark

@@ -23,6 +23,7 @@ SHOWN = 20
 
 ADVICE = {
     "commands": "Look at the error under Commands and mend the cause, then let them be sent again.",
+    "unanswered": "Look under Commands which rule refused what, do what has to be done, and resolve the refusals.",
     "in doubt": "Find out under Deliveries whether they happened, and say so.",
     "failed": "Look at the error under Deliveries and mend the cause, then let them be tried again.",
     "overdue": "Look whether the workers of its queue run, and what keeps them busy.",
@@ -37,6 +38,7 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
     commands_pending: int
     commands_age: float | None
     commands_parked: int
+    commands_unanswered: int
     deliveries_waiting: int
     deliveries_age: float | None
     deliveries_failed: int
@@ -49,6 +51,9 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
         if self.commands_parked:
             text = f"{self.commands_parked:,} parked: each holds up its saga"
             found.append(HealthIssue("commands", text, kind="commands"))
+        if self.commands_unanswered:
+            text = f"{self.commands_unanswered:,} refused, and their sagas don't say what follows"
+            found.append(HealthIssue("commands", text, kind="unanswered"))
         if self.deliveries_in_doubt:
             text = f"{self.deliveries_in_doubt:,} in doubt: did they happen or not?"
             found.append(HealthIssue("deliveries", text, kind="in doubt"))
@@ -66,9 +71,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
 
 
-def parked_commands() -> list[Fault]:
-    """The most frequent errors of commands that are parked."""
-    return _faults(queries.PARKED_COMMANDS)
+def troubled_commands() -> list[Fault]:
+    """The most frequent errors of commands that are parked, or unanswered."""
+    return _faults(queries.TROUBLED_COMMANDS)
 
 
 def failed_deliveries() -> list[Fault]:

@@ -6,16 +6,25 @@ from celery import shared_task
 from eventstore import doorbell
 from eventstore.subscriptions.registry import registry
 from eventstore.tasks import linger, take_turn
-from sagas import outbox, timers
+from sagas import outbox, rehearsal_runs, timers
 from sagas.effects import delivery, preconditions
 from sagas.effects.effect import DELIVER_TASK
 
 log = structlog.get_logger(__name__)
 
 
+@shared_task(base=doorbell.Call, name=rehearsal_runs.TASK)
+def rehearse(run_id: int) -> None:
+    """Carry out a rehearsal that somebody asked for."""
+    if doorbell.answer(rehearsal_runs.bell(run_id)):
+        rehearsal_runs.carry_out(run_id)
+
+
 @shared_task(base=doorbell.Tick, name="sagas.tasks.tick")
 def tick() -> None:
-    """Fire the timers that are due, and take up whatever a dead process or a lost bell left behind."""
+    """Fire the timers that are due, and take up whatever a dead process or a lost bell left behind: commands,
+    deliveries, rehearsals.
+    """
     registry.make_rows()
     keep_time()
     if outbox.is_overdue():
@@ -25,6 +34,7 @@ def tick() -> None:
         preconditions.wake(effect)
     for effect in preconditions.due(effects):
         effect.ring()
+    rehearsal_runs.ring_unfinished()
 
 
 @shared_task(base=doorbell.Call, name=outbox.TASK)

@@ -80,14 +80,12 @@ def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBl
 def clean(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Empty tables and queues, and transactions that really commit: commands refuse to run inside somebody else's."""
     from django.conf import settings
-    from django.core.cache import cache
     from django.db import connections
 
     from eventstore.testing import reset
 
     with django_db_blocker.unblock():
         reset()
-        cache.clear()
         with Redis.from_url(settings.REDIS_URL) as broker:
             broker.flushdb()
         yield

@@ -29,6 +29,10 @@ MACHINE_REDIS = "redis://127.0.0.1:6379"
 FAST = {"fsync": "off", "max_connections": "300", "max_prepared_transactions": "8"}
 
 
+ONE_ORDERS_FOR_ALL = {"UNPAID_ORDERS": "0", "UNPAID_SEATS": "0"}
+"""In most tests one customer has all orders, paid or not."""
+
+
 class Pool(Protocol):
     """Where test processes get their servers from."""
 
@@ -128,6 +132,7 @@ def environment(pool: Pool, name: str, number: int, home: Path) -> dict[str, str
         "REDIS_URL": pool.redis_url(number),
         "SECRET_KEY": secrets.token_urlsafe(48),
         "BOXOFFICE_HOME": str(home),
+        **ONE_ORDERS_FOR_ALL,
     }
 
 

@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import UUID, uuid5
 
+import msgspec
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +13,7 @@ from django.template.response import TemplateResponse
 
 from eventstore.admin.forms import ReasonForm
 from eventstore.admin.lists import KeysetAdmin
+from eventstore.admin.sent_forms import drawn, request_id
 from eventstore.errors import EventstoreError
 from eventstore.operations.base import Operation, perform
 
@@ -28,11 +31,14 @@ class BulkActionsAdmin(KeysetAdmin):
         reason = ReasonForm(request.POST if "confirmed" in request.POST else None) if asked[0].needs_reason else None
         if "confirmed" not in request.POST or (reason is not None and not reason.is_valid()):
             return self._confirm(request, asked, reason)
-        done, refused = [], []
+        done, refused, sent = [], [], request_id(request.POST)
+        said = {
+            "reason": reason.cleaned_data["reason"] if reason is not None else "",
+            "by": request.user.get_username(),
+        }
         for each in asked:
             try:
-                said = reason.cleaned_data["reason"] if reason is not None else ""
-                outcome = perform(each, by=request.user.get_username(), reason=said)
+                outcome = perform(each, request_id=sent and _of_one(sent, each), **said)
             except EventstoreError as refusal:
                 refused.append(f"{each.target}: {refusal}")
             else:
@@ -57,6 +63,7 @@ class BulkActionsAdmin(KeysetAdmin):
             "previews": _counted(previews),
             "refusal": " ".join(_counted(refusals)),
             "hidden": [
+                drawn(),
                 ("action", request.POST["action"]),
                 ("confirmed", "yes"),
                 *((ACTION_CHECKBOX_NAME, chosen) for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME)),
@@ -65,6 +72,10 @@ class BulkActionsAdmin(KeysetAdmin):
             "back": request.get_full_path(),
         }
         return TemplateResponse(request, "eventstore/admin/confirm.html", context)
+
+
+def _of_one(sent: UUID, asked: Operation) -> UUID:
+    return uuid5(sent, msgspec.json.encode((asked.name, asked)).decode())
 
 
 def _counted(texts: Iterable[str]) -> list[str]:

@@ -2,17 +2,22 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import ValidationError
+from django.db import DataError
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.text import slugify
+from psycopg import DataError as PsycopgDataError
 
 from eventstore.operations.identity import LOG
 
@@ -25,6 +30,27 @@ else:
 
 
 CODE = re.compile("`([^`]+)`")
+
+
+@contextmanager
+def wrong_lookups() -> Iterator[None]:
+    """Values that no row can have, as Django's admin answers them: it redirects to the list without them."""
+    try:
+        yield
+    except (DataError, PsycopgDataError, OverflowError, ValidationError, ValueError) as error:
+        raise IncorrectLookupParameters(str(error)) from error
+
+
+class CheckedList(ChangeList):
+    """A list that is shown for any address. Django's fails where a wrong lookup is noticed only by the query."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        with wrong_lookups():
+            return super().get_queryset(request, exclude_parameters)
+
+    def get_results(self, request: HttpRequest) -> None:
+        with wrong_lookups():
+            super().get_results(request)
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -57,11 +83,14 @@ class ReadOnlyAdmin(ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        terms = search_term.split()
+        terms = search_term.split() if self.get_search_fields(request) else []
         return queryset.filter(*(self.matching(term) for term in terms)), False
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return CheckedList
 
-class KeysetList(ChangeList):
+
+class KeysetList(CheckedList):
     """One page of a list that is never counted and never skipped through: the next begins where this one ends."""
 
     model_admin: Any
@@ -81,7 +110,8 @@ class KeysetList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         size = self.list_per_page
-        page = list(self.queryset[: size + 1])
+        with wrong_lookups():
+            page = list(self.queryset[: size + 1])
         shown = page[:size]
         if len(page) > size:
             self.older = self.get_query_string({self.bound: self.place(shown[-1])})

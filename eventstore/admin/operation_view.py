@@ -15,8 +15,9 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views import View
 
 from eventstore.admin.forms import OperationForm, ReasonForm
+from eventstore.admin.sent_forms import drawn, request_id
 from eventstore.errors import EventstoreError
-from eventstore.operations.base import Operation, operations, perform
+from eventstore.operations.base import Operation, operations, perform, performed
 from eventstore.operations.fields import make_operation
 from eventstore.subscriptions.registry import registry
 
@@ -34,7 +35,9 @@ class OperationView(View):
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().setup(request, *args, **kwargs)
         name, self.subscriber = kwargs["operation"], kwargs["subscriber"]
-        if name not in operations or not operations[name].concerns(self.subscriber):
+        self.request_id = request_id(request.POST)
+        self.performed = performed(self.request_id)
+        if name not in operations or not (self.performed or operations[name].concerns(self.subscriber)):
             raise Http404(f"There is no {name} of {self.subscriber}.")
         self.kind = operations[name]
         if not request.user.has_perm(self.kind.permission):
@@ -52,17 +55,24 @@ class OperationView(View):
         return self._confirm() if self.form.is_valid() else self._ask()
 
     def post(self, request: HttpRequest, **_: Any) -> HttpResponse:
+        """What was sent twice is answered with what became of it the first time."""
+        if self.performed is not None:
+            return self._done(self.performed)
         if not self.form.is_valid():
             return self._ask()
         if self.reason is not None and not self.reason.is_valid():
             return self._confirm()
         reason = self.reason.cleaned_data["reason"] if self.reason is not None else ""
         try:
-            outcome = perform(self._asked(), by=request.user.get_username(), reason=reason)
+            by = request.user.get_username()
+            return self._done(perform(self._asked(), by=by, reason=reason, request_id=self.request_id))
         except EventstoreError as refusal:
             return self._confirm(refusal)
-        messages.success(request, f"{self.subscriber}: {outcome}.")
-        return redirect(self.back if self.kind.concerns(self.subscriber) else _home(request, self.subscriber))
+
+    def _done(self, outcome: str) -> HttpResponse:
+        messages.success(self.request, f"{self.subscriber}: {outcome}.")
+        there = self.kind.concerns(self.subscriber)
+        return redirect(self.back if there else _home(self.request, self.subscriber))
 
     def _asked(self) -> Operation:
         return make_operation(self.kind, self.subscriber, self.form.cleaned_data)
@@ -80,8 +90,8 @@ class OperationView(View):
         shown = {
             "previews": previews,
             "refusal": refusal,
-            "facts": [(field.label, _shown(value)) for field, value in said if value not in (None, "", ())],
-            "hidden": [(field.html_name, field.value() or "") for field in self.form],
+            "facts": [(field.label, _shown(value)) for field, value in said if value not in (None, "", (), False)],
+            "hidden": [drawn(), *((field.html_name, field.value() or "") for field in self.form)],
             "change": self._change(said) if said else "",
             "reason": self.reason,
         }
@@ -106,6 +116,8 @@ class OperationView(View):
 
 
 def _shown(value: Any) -> str:
+    if value is True:
+        return "yes"
     return ", ".join(map(_shown, value)) if isinstance(value, tuple) else str(value)
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hi
 import msgspec
 
 from eventstore.events import Event, catalogue
+from eventstore.fingerprint.name_resolution import parse
 
 Schema = dict[str, Any]
 
@@ -200,7 +201,7 @@ def _texts_in(module: str) -> dict[str, dict[str, str]]:
         source = inspect.getsource(sys.modules[module])
     except (KeyError, OSError, TypeError):
         return {}
-    return dict(_texts_of(ast.parse(source)))
+    return dict(_texts_of(parse(source)))
 
 
 def _texts_of(node: ast.AST, within: str = "") -> Iterator[tuple[str, dict[str, str]]]:

@@ -13,6 +13,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import resolve_name
 from pathlib import Path
+from threading import RLock
 from types import FunctionType, ModuleType
 from typing import NamedTuple
 
@@ -51,12 +52,23 @@ class Global(NamedTuple):
 Found = External | Global | ModuleType
 
 
+_parsing = RLock()
+
+
+def parse(text: str) -> ast.Module:
+    """A module, read by one thread at a time: CPython 3.11 counts the depth of what it reads for all threads together,
+    and raises `SystemError` where a collection of garbage lets another thread read meanwhile.
+    """
+    with _parsing:
+        return ast.parse(text)
+
+
 class Source:
     """One module of the project, parsed. Raises `UnreadableCode` when there is no source to parse."""
 
     def __init__(self, module: ModuleType) -> None:
         self.module = module
-        self.tree = ast.parse(_text(module))
+        self.tree = parse(_text(module))
         # `bindings` make a name, `changes` change the value that it has.
         self.imports: dict[str, list[Imported]] = defaultdict(list)
         self.bindings: dict[str, list[ast.stmt]] = defaultdict(list)

@@ -1,5 +1,6 @@
 """What somebody typed, judged once it is parsed: so programs are told of it like of any other refusal."""
 
+import math
 import re
 from argparse import ArgumentParser
 from collections.abc import Collection
@@ -22,6 +23,9 @@ MEANT: dict[type, str] = {
     datetime: "a time, such as 2030-01-31T12:00",
 }
 
+DIGITS = 18
+"""A number of more is no position, and none that the database knows."""
+
 
 def add_limit(parser: ArgumentParser) -> None:
     parser.add_argument("--limit", default=50, metavar="N", help="show at most so many (%(default)s)")
@@ -29,10 +33,29 @@ def add_limit(parser: ArgumentParser) -> None:
 
 def limit(options: dict[str, Any]) -> int:
     """At least one. Raises `Refused`."""
-    most: int = value("--limit", options["limit"], int)
-    if most < 1:
-        raise Refused("--limit: at least 1.")
-    return most
+    return at_least_one("--limit", options["limit"])
+
+
+def at_least_one(option: str, text: Any) -> int:
+    """Raises `Refused`."""
+    number: int = value(option, text, int)
+    if number < 1:
+        raise Refused(f"{option}: at least 1.")
+    return number
+
+
+def above_zero(option: str, text: Any) -> float | None:
+    """A number, if one is given. Raises `Refused`."""
+    number: float | None = value(option, text, float)
+    if number is not None and not 0 < number < math.inf:
+        raise Refused(f"{option}: more than 0.")
+    return number
+
+
+def key(options: dict[str, Any]) -> str | None:
+    """The key, if one is given: an empty one, as of a variable that is not set, is none. Raises `Refused`."""
+    found: str | None = value("--key", options["key"], str)
+    return found
 
 
 def value(option: str, text: Any, kind: type) -> Any:
@@ -41,15 +64,19 @@ def value(option: str, text: Any, kind: type) -> Any:
     """
     if not isinstance(text, str):
         return text
+    if not text:
+        raise Refused(f"{option} is empty.")
     try:
-        return _moment(text) if kind is datetime else kind(text)
+        return _parsed(text, kind)
+    except OverflowError as error:
+        raise Refused(f"{option}: {text!r} is out of range.") from error
     except ValueError as error:
         raise Refused(f"{option}: {text!r} is not {MEANT[kind]}.") from error
 
 
 def position_or_time(option: str, text: str) -> int | datetime:
     """A position, if it is all digits, else a time. Raises `Refused`."""
-    found: int | datetime = value(option, text, int if re.fullmatch(r"\d{1,18}", text) else datetime)
+    found: int | datetime = value(option, text, int if re.fullmatch(rf"\d{{1,{DIGITS}}}", text) else datetime)
     return found
 
 
@@ -83,6 +110,28 @@ def of_subscriber(name: str | None, rank: Rank, rows: QuerySet[M], field: str) -
     return rows if name is None else rows.filter(**{field: named(name, rank)})
 
 
+def _parsed(text: str, kind: type) -> Any:
+    if kind is datetime:
+        return _moment(text)
+    if kind is int:
+        return _whole(text)
+    return _finite(text) if kind is float else kind(text)
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if abs(number) >= 10**DIGITS:
+        raise OverflowError
+    return number
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else timezone.make_aware(moment)
+    return timezone.localtime(moment if moment.tzinfo else timezone.make_aware(moment))

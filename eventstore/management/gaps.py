@@ -21,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: dict[str, Any], stdout: OutputWrapper) -> None:
     name = arguments.named(options["subscriber"], options["rank"])
-    found = gaps(name, most=arguments.value("--most", options["most"], int))
+    found = gaps(name, most=arguments.at_least_one("--most", options["most"]))
     if options["json"]:
         write_json(stdout, {**msgspec.to_builtins(found), "count": found.count, "more": found.more})
         return

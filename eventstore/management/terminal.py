@@ -24,7 +24,7 @@ SENTENCES, WIDE = {"error", "its state"}, 24
 GOOD, BAD, WAITING = "green", "red", "yellow"
 COLOURS = {
     **dict.fromkeys(("running", "done", "fired", "accepted"), GOOD),
-    **dict.fromkeys(("halted", "failing", "parked", "failed", "in doubt", "refused"), BAD),
+    **dict.fromkeys(("halted", "failing", "parked", "unanswered", "failed", "in doubt", "refused"), BAD),
 }
 """Of words that say how something is; all others need no hand."""
 

@@ -105,6 +105,7 @@ ADVICE = {
     "halted": "Look at its last error under Subscribers and mend the cause, then let it go on.",
     "stalled": "Look whether its worker runs, and whether a session holds the lock on its row or table.",
     "fenced": "Find out whether the database that it was copied from still acts. If not, let this one act.",
+    "sequence": "Execute that as the owner of the tables, and find out who set it back.",
     "horizon": "Look at this session in pg_stat_activity: it appended and does not end its transaction.",
     "worker": "Start it, or look at its log; kill a process that is stuck, for another takes its place. If the worker "
     "shall be gone for good, delete it under Workers.",

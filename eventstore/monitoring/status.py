@@ -150,7 +150,7 @@ class SubscriberStatus(msgspec.Struct, frozen=True, kw_only=True):
 class LogStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How long the log is, and up to where it is final. When that is held back, `holder` says by whom and `query` with
     what: statements can hold personal data, so it is shown and never sent. It is `fenced` in a copy, from which nothing
-    is sent.
+    is sent. `set_back` says what is wrong where its sequence stands below what is used.
     """
 
     head: int
@@ -160,6 +160,7 @@ class LogStatus(msgspec.Struct, frozen=True, kw_only=True):
     query: str = ""
     held_seconds: float = 0.0
     fenced: bool = False
+    set_back: str = ""
 
     @property
     def last_ago(self) -> str:
@@ -170,6 +171,8 @@ class LogStatus(msgspec.Struct, frozen=True, kw_only=True):
         if self.fenced:
             text = "is a copy, or was moved to another database: nothing is sent from here until somebody lets it act"
             yield HealthIssue("log", text, kind="fenced")
+        if self.set_back:
+            yield HealthIssue("log", f"can't be written: {self.set_back}", kind="sequence")
         if self.held_seconds > LATE / 2:
             text = f"is held back at {self.horizon:,} for {duration(self.held_seconds)} by {self.holder}"
             yield HealthIssue("log", text, kind="horizon")
@@ -190,7 +193,9 @@ def log_status(*, using: str = DEFAULT_DB_ALIAS) -> LogStatus:
     head, horizon = store.head(using=using), store.horizon(using=using)
     last = StoredEvent.objects.using(using).order_by("-position").values_list("recorded_at", flat=True).first()
     fenced = identity.is_fenced(using=using)
-    status = LogStatus(head=head, horizon=horizon, last_recorded_at=last, fenced=fenced)
+    status = LogStatus(
+        head=head, horizon=horizon, last_recorded_at=last, fenced=fenced, set_back=store.set_back(using=using)
+    )
     holders = _rows(queries.HOLDERS, using) if horizon < head else []
     if not holders:
         return status

@@ -6,9 +6,11 @@ how it is carried out; whoever performs it, from whatever front end, is recorded
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
+from uuid import UUID
 
 import msgspec
 import structlog
+from django.db import IntegrityError, transaction
 
 from eventstore import handler_guard
 from eventstore.errors import EventstoreError, ReasonMissing
@@ -128,20 +130,31 @@ def operation(
     return declare
 
 
-def perform(asked: Operation, *, by: str, reason: str = "") -> str:
+def perform(asked: Operation, *, by: str, reason: str = "", request_id: UUID | None = None) -> str:
     """Carry out an operation and record it; the record is there even if this process dies on the way.
 
-    Answers what was done. Raises `ReasonMissing`, `ActsWhileApplying`, or whatever the operation is refused with.
+    Answers what was done. The same `request_id` is carried out once, and a repeat is answered with what became of the
+    first, unless that was refused. Raises `ReasonMissing`, `ActsWhileApplying`, or whatever the operation is refused
+    with.
     """
     handler_guard.refuse_to("operate")
-    record = OperatorAction.objects.create(
+    record = OperatorAction(
         operation=asked.name,
         target=asked.target,
         details=_details(asked),
         reason=reason,
         by=by,
         outcome="was begun, and nobody heard of its end",
+        request_id=request_id,
     )
+    try:
+        with transaction.atomic():
+            record.save(force_insert=True)
+    except IntegrityError:
+        first = performed(request_id)
+        if first is None:
+            raise
+        return first
     try:
         record.outcome = _carry_out(asked, by, reason)
     except Exception as error:
@@ -152,6 +165,12 @@ def perform(asked: Operation, *, by: str, reason: str = "") -> str:
         record.save(update_fields=["outcome", "refused"])
         log.info("operated", operation=asked.name, target=asked.target, by=by, outcome=record.outcome)
     return record.outcome
+
+
+def performed(request_id: UUID | None) -> str | None:
+    """What was done for a request; None where nothing was, or it was refused."""
+    found = OperatorAction.objects.filter(request_id=request_id, refused=False) if request_id else None
+    return found.values_list("outcome", flat=True).first() if found is not None else None
 
 
 def _carry_out(asked: Operation, by: str, reason: str) -> str:

@@ -16,7 +16,7 @@ class Resolve(Operation, frozen=True, kw_only=True):
 
     @classmethod
     def concerns(cls, target: str) -> bool:
-        return target.isdecimal() and Incident.objects.filter(pk=target, ended_at=None).exists()
+        return target.isdecimal() and len(target) < 19 and Incident.objects.filter(pk=target, ended_at=None).exists()
 
     def preview(self) -> str:
         incident = self._standing()

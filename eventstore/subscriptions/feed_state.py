@@ -41,7 +41,7 @@ Place = tuple[str, str, int]
 
 
 class FeedState(msgspec.Struct, dict=True):
-    """What `sql/acquire_v2.sql` tells: whether we hold any rows, which are ours to feed now, where all rows are; how
+    """What `sql/acquire_v3.sql` tells: whether we hold any rows, which are ours to feed now, where all rows are; how
     far the log is final; which keys are held back from which position on, which events are left out for good; and the
     next events. Or that the sync subscribers are fed elsewhere.
     """

@@ -57,11 +57,19 @@ class Pace:
             raise
 
     def tell(self, using: str) -> None:
-        """Note as their failure that the connection was lost over these."""
-        for name, told in list(self._lost.items()):
+        """Note as their failure that the connection was lost over these: each once, whichever threads are at it."""
+        for name in list(self._lost):
+            told = self._lost.pop(name, None)
+            if told is not None:
+                self._tell(name, told, using)
+
+    def _tell(self, name: str, told: str, using: str) -> None:
+        try:
             database.pipeline(Statement(queries.NOTE_FAILURE, [told, TRIES, name]), using=using)
-            log.warning("subscriber_lost_connection", subscriber=name, error=told)
-            del self._lost[name]
+        except Exception:
+            self._lost.setdefault(name, told)
+            raise
+        log.warning("subscriber_lost_connection", subscriber=name, error=told)
 
 
 pace = Pace()

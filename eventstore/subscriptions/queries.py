@@ -7,10 +7,10 @@ HOLDS = """md5(key) COLLATE "C" >= lower AND (upper IS NULL OR md5(key) COLLATE 
 
 # feed_state
 
-ACQUIRE = "SELECT eventstore_acquire_v2(%s, %s, %s, %s, %s, %s, %s)"
+ACQUIRE = "SELECT eventstore_acquire_v3(%s, %s, %s, %s, %s, %s, %s)"
 """Locks the rows that may be fed now and that nobody else holds, and tells all that is to be known before."""
 
-TAKE_TURN = """SELECT eventstore_take_turn_v1(
+TAKE_TURN = """SELECT eventstore_take_turn_v2(
     {awaited}, %(patience)s, %(bound)s, %(known)s, %(types)s, %(near)s, %(most)s, %(idle)s)"""
 """Waits for one's turn to feed the sync subscribers, and then does the same; or until they have been fed as far as the
 position that is put in.

@@ -1,5 +1,27 @@
 """The admin of the business."""
 
-from ordering.admin import conference, customer, dashboard, demographics, finance, journal, order, sales, staff
+from ordering.admin import (
+    conference,
+    customer,
+    dashboard,
+    demographics,
+    finance,
+    journal,
+    order,
+    sales,
+    staff,
+    waitlist,
+)
 
-__all__ = ["conference", "customer", "dashboard", "demographics", "finance", "journal", "order", "sales", "staff"]
+__all__ = [
+    "conference",
+    "customer",
+    "dashboard",
+    "demographics",
+    "finance",
+    "journal",
+    "order",
+    "sales",
+    "staff",
+    "waitlist",
+]

@@ -19,6 +19,7 @@ from django.urls import URLPattern, path, reverse
 
 from eventstore import repository, store
 from eventstore.admin import ReadOnlyAdmin
+from eventstore.admin.sent_forms import FORM_ID, drawn, request_id
 from eventstore.aggregates import Aggregate, Command
 from eventstore.commands import dispatch
 from eventstore.context import acting, new_id
@@ -28,14 +29,15 @@ from ordering.admin.words import sentence
 from ordering.domain.conference_changes import time_zones
 
 REASON = "For those who look at the history later."
+DONE_ALREADY = "This was done already."
 
 
 class Act(RuleForm):
     """One thing that can be done about a row, or about a part of it that has a `key`.
 
-    `seen` says which version whoever fills it in has looked at; `command_id`, made before it is sent, that a form which
-    is sent twice is carried out once. What was seen and is no longer so is refused with the code of `stale`. The button
-    that leads to it says `button`, where that is shorter than the `verb`.
+    `seen` says which version whoever fills it in has looked at. What was seen and is no longer so is refused with the
+    code of `stale`. The same that is sent twice has the same `command_id`, and is carried out once. The button that
+    leads to it says `button`, where that is shorter than the `verb`.
     """
 
     verb: ClassVar[str]
@@ -45,16 +47,17 @@ class Act(RuleForm):
     permission: ClassVar[str]
     stale: ClassVar[EventstoreError] = ConcurrencyConflict("This has changed since you looked at it. Look at it again.")
 
-    command_id = forms.UUIDField(widget=forms.HiddenInput)
+    form_id = forms.UUIDField(widget=forms.HiddenInput)
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, row: Any, key: str = "", data: QueryDict | None = None) -> None:
         """Raises KeyError where the row has nothing under this key."""
         self.row, self.key = row, key
+        self.command_id: UUID = (request_id(data) if data is not None else None) or new_id()
         self.find()
         super().__init__(data)
-        self.initial = {"command_id": new_id(), "seen": self.version, **self.known()}
-        self.order_fields([name for name in self.fields if name not in {"command_id", "seen"}])
+        self.initial = {**dict([drawn()]), "seen": self.version, **self.known()}
+        self.order_fields([name for name in self.fields if name not in {FORM_ID, "seen"}])
 
     def find(self) -> None:
         """Look up what it is about. Raises KeyError."""
@@ -67,6 +70,11 @@ class Act(RuleForm):
     def version(self) -> int | None:
         """How often what it is about has changed so far."""
         raise NotImplementedError
+
+    @property
+    def latest(self) -> int | None:
+        """The same by the log, where a read model may be behind it."""
+        return self.version
 
     @property
     def if_version(self) -> int | None:
@@ -162,13 +170,16 @@ class ActsAdmin(ReadOnlyAdmin):
         if not self.may(request, self.acts[word]):
             raise PermissionDenied
         data = request.POST if request.method == "POST" else None
+        if data is not None and (command_id := request_id(data)) and store.was_carried_out(command_id):
+            return self._done_already(request, row_id)
         form = self._form(row_id, word, key, data)
         changes: Sequence[str] = ()
         if form is not None and form.is_valid():
             if self.acted(request, form):
                 return self.after(form)
             if form.has_error(NON_FIELD_ERRORS, form.stale.code):
-                changes, form = form.changes(), self._asked_again(row_id, word, key, request.POST)
+                stale, form = form, self._asked_again(row_id, word, key, request.POST)
+                changes = stale.changes()
         if form is None:
             messages.warning(request, "That is not there any more.")
             return redirect(self.home(row_id))
@@ -212,7 +223,7 @@ class ActsAdmin(ReadOnlyAdmin):
             form.add_error(form.about(refusal.code), said)
             return False
         if receipt.repeated:
-            messages.info(request, "This was done already.")
+            messages.info(request, DONE_ALREADY)
         elif not receipt.recorded:
             messages.info(request, "Nothing has changed.")
         else:
@@ -247,16 +258,23 @@ class ActsAdmin(ReadOnlyAdmin):
             about=form.row,
             done=form.done,
             record=self.log_change,
-            command_id=form.cleaned_data["command_id"],
+            command_id=form.command_id,
             if_version=form.if_version,
         )
+
+    def _done_already(self, request: HttpRequest, row_id: UUID) -> HttpResponse:
+        """The row may be gone because of it."""
+        messages.info(request, DONE_ALREADY)
+        if self.model._default_manager.filter(pk=row_id).exists():
+            return redirect(self.home(row_id))
+        return redirect(f"admin:{self._page_of}_changelist")
 
     def _asked_again(self, row_id: UUID, word: str, key: str, data: QueryDict) -> Act | None:
         """What was filled in, beside how things are by now."""
         again = data.copy()
         form = self._form(row_id, word, key, again)
         if form is not None:
-            again["seen"] = str(form.version or "")
+            again["seen"] = str(form.latest or "")
             form.add_error(None, f"{form.stale} ({form.stale.code})")
         return form
 

@@ -20,7 +20,7 @@ from ordering.admin.acts import ActsAdmin, as_id
 from ordering.admin.conference_acts import ACTS, CANCEL_CONFERENCE, ConferenceAct
 from ordering.admin.formatting import cancellation_rule, in_zone, money, payment_terms, seats
 from ordering.admin.schedule import ConferenceForm, SeatTypes
-from ordering.admin.seating import Seating
+from ordering.admin.seating import Seating, waited_for
 from ordering.admin.words import via
 from ordering.domain.conference_changes import time_zones
 from ordering.models import ConferenceSales, ConferenceSummary, FailedRefund, OrderSummary
@@ -145,6 +145,7 @@ class ConferenceAdmin(ActsAdmin):
             "orders_of": f"conference_id={conference_id}",
             "may_act": self.may_act(request) and conference and conference.status != CANCELLED,
             "may_cancel": request.user.has_perm(CANCEL_CONFERENCE) and conference and conference.status != CANCELLED,
+            "waitlist": waited_for(conference) if conference else [],
             **(Seating(conference).shown() if conference else {}),
         }
         if (told := timeline.readable(request, conference_story.read, conference_id)) is not None:

@@ -2,7 +2,8 @@
 aggregate's.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -14,6 +15,9 @@ from django import forms
 from django.conf import settings
 
 from eventstore import repository
+from eventstore.errors import UnknownHere
+from eventstore.models import StoredEvent
+from ordering.admin import conference_story
 from ordering.admin.acts import REASON, Act
 from ordering.admin.formatting import cancellation_rule, in_zone, money, payment_terms
 from ordering.admin.schedule import DayInput, MomentField, PriceField, SeatTypeForm, TimeZoneField
@@ -79,6 +83,18 @@ class ConferenceAct(Act):
     @property
     def zone(self) -> str:
         return super().zone if "time_zone" in self.fields else self.conference.time_zone
+
+    @property
+    def latest(self) -> int | None:
+        return repository.get(ConferenceSeats, self.conference.pk).terms_version
+
+    def changes(self) -> Sequence[str]:
+        """What a newer version of this program has recorded is left out."""
+        stream = StoredEvent.objects.filter(stream_id=self.conference.pk)
+        seen = stream.filter(version=self.cleaned_data["seen"]).values_list("position", flat=True).first() or 0
+        with suppress(UnknownHere):
+            return [each.words for each in conference_story.read(self.conference.pk) if each.position > seen]
+        return ()
 
     def about_it(self) -> dict[str, Any]:
         """What every command of staff says."""
@@ -493,7 +509,7 @@ class NewHold(Counted):
         given = self.cleaned_data
         return HoldSeats(
             **self.about_it(),
-            hold_id=given["command_id"],
+            hold_id=self.command_id,
             seat_type=self.key,
             quantity=given["quantity"],
             label=given["label"],

@@ -1,4 +1,4 @@
-"""Customers, each with the orders that they placed last."""
+"""Customers, each with the orders that they placed last, and what they wait for."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 
 from eventstore.admin import KeysetAdmin
-from ordering.admin import customer_story, timeline
+from ordering.admin import customer_story, order_search, timeline, waitlist
 from ordering.admin.acts import as_id
 from ordering.models import CustomerProfile, OrderSummary
 
@@ -25,14 +25,18 @@ class CustomerAdmin(KeysetAdmin):
     fields = [("name", "email", "birth_date"), ("shown_address", "registered_at"), "customer_id"]
 
     def matching(self, term: str) -> Q:
-        return Q(email=term.lower()) | Q(email=term) if "@" in term else Q(pk=as_id(term))
+        return order_search.mailbox(term) if "@" in term else Q(pk=as_id(term))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         customer_id = as_id(object_id)
         orders = OrderSummary.objects.filter(customer_id=customer_id)[:SHOWN]
-        context: dict[str, Any] = {"orders": orders, "orders_of": f"customer_id={customer_id}"}
+        context: dict[str, Any] = {
+            "orders": orders,
+            "orders_of": f"customer_id={customer_id}",
+            "entries": waitlist.entries().filter(customer_id=customer_id)[:SHOWN],
+        }
         if (told := timeline.readable(request, customer_story.read, customer_id)) is not None:
             context |= timeline.shown(told)
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})

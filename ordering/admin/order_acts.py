@@ -16,6 +16,7 @@ from django.utils import timezone
 from eventstore import repository
 from eventstore.aggregates import Command
 from eventstore.errors import DomainError
+from ordering import conf
 from ordering.admin.acts import REASON, Act, StreamAct, as_id
 from ordering.admin.formatting import in_zone
 from ordering.admin.schedule import MomentField, PriceField
@@ -270,7 +271,7 @@ class StatusMail(OrderAct):
         return True
 
     def command(self) -> Command:
-        return RequestStatusMail(order_id=self.row.pk)
+        return RequestStatusMail(order_id=self.row.pk, pause=conf.status_mail_pause())
 
 
 class RecordPayment(StreamAct):
@@ -373,6 +374,9 @@ class Refund(AccountAct):
     def facts(self) -> Iterable[tuple[str, Any]]:
         yield "Received", f"{shown(self.receipt.amount)} by {via(self.receipt.provider)}, {self.receipt.reference}"
         yield "Left of it", shown(self.left)
+        for refund in self.aggregate.refunds.values():
+            if refund.receipt == receipt_of(self.aggregate, self.key) and refund.status is RefundStatus.FAILED:
+                yield "Failed, and waits", f"{shown(refund.amount)}: {refund.reason}"
         if self.receipt.provider in BY_HAND:
             yield "Goes back", "by hand: no provider can be asked"
 

@@ -3,11 +3,14 @@ indexes.
 """
 
 import re
+from functools import reduce
+from operator import or_
 
 from django.contrib.postgres.search import SearchQuery, SearchVector
 from django.db.models import Q, QuerySet
 
 from ordering.admin.acts import as_id
+from ordering.domain.mailbox import spellings
 from ordering.domain.values import order_numbers_meant
 from ordering.models import CustomerProfile, OrderSummary
 
@@ -17,16 +20,32 @@ MOST = 50
 
 def meant(text: str) -> Q:
     """The orders that it may mean. What looks like a number may be a name as well."""
-    text = text.strip()
+    text = text.replace("\0", "").strip()
     if "@" in text:
-        return Q(customer_id__in=_some(CustomerProfile.objects.filter(email__in=[text, text.lower()])))
+        return Q(customer_id__in=customers(text))
     if (id_ := as_id(text)).int:
         return Q(pk=id_) | Q(customer_id=id_) | Q(conference_id=id_)
     return (
         Q(number__in=order_numbers_meant(text))
-        | Q(customer_id__in=_some(named(text)))
+        | Q(customer_id__in=customers(text))
         | Q(pk__in=_some(OrderSummary.objects.filter(payments__contains=[{"reference": text}])))
     )
+
+
+def customers(text: str) -> list[object]:
+    """The ids of those whose email address it is, or in whose names there are such words."""
+    return _some(addressed(text) if "@" in text else named(text))
+
+
+def addressed(text: str) -> QuerySet[CustomerProfile]:
+    """The customers with this email address, in whatever case it is written, its domain in Unicode or as A-labels."""
+    return CustomerProfile.objects.filter(mailbox(text))
+
+
+def mailbox(text: str) -> Q:
+    """The rows of customers with this email address, however it is written."""
+    written = dict.fromkeys((text, *spellings(text)))
+    return reduce(or_, (Q(email__iexact=each) for each in written))
 
 
 def named(text: str) -> QuerySet[CustomerProfile]:

@@ -194,7 +194,7 @@ def refunds(story: Story) -> Iterator[dict[str, Any]]:
     errors = {each.position: each.error for each in story.deliveries}
     for refund_id, refund in story.account.refunds.items():
         error = ""
-        if refund.status is RefundStatus.FAILED:
+        if refund.status in (RefundStatus.FAILED, RefundStatus.CLOSED):
             error = failures[refund_id]
         elif refund.status is RefundStatus.REQUESTED:
             error = errors.get(asked[refund_id].position, "")

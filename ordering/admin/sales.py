@@ -1,5 +1,7 @@
 """What was received and given back, day by day and for each conference."""
 
+from collections.abc import Iterable
+
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
@@ -45,6 +47,8 @@ class ConferenceSalesAdmin(ExportedAdmin):
         "Refunded": lambda sale: in_decimals_of(sale.currency, sale.refunded),
         "Currency": lambda sale: sale.currency,
         "Refunded (UTC)": lambda sale: moment(sale.refunded_at),
+        "Provider": lambda sale: _all(provider for provider, _ in sale.receipts),
+        "Reference": lambda sale: _all(reference for _, reference in sale.receipts),
     }
 
     @admin.display(description="conference")
@@ -62,3 +66,8 @@ class ConferenceSalesAdmin(ExportedAdmin):
     @admin.display(description="refunded")
     def shown_refunded(self, sale: ConferenceSales) -> str:
         return money(sale.refunded, sale.currency)
+
+
+def _all(names: Iterable[str]) -> str:
+    """Several, where a payment was paid twice."""
+    return ", ".join(dict.fromkeys(filter(None, names)))

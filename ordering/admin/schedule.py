@@ -88,6 +88,7 @@ class ConferenceForm(RuleForm):
     name = forms.CharField(max_length=200)
     currency = forms.RegexField(
         "^[A-Z]{3}$",
+        strip=True,
         widget=forms.TextInput({"maxlength": 3}),
         error_messages={"invalid": "Three capital letters, such as EUR."},
     )

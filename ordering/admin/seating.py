@@ -1,15 +1,15 @@
-"""Who has the seats of a conference, as its pages show it."""
+"""Who has the seats of a conference and who waits for some, as its pages show it."""
 
 from typing import Any
 
 from ordering.admin.formatting import money, seats
-from ordering.models import ConferenceSummary, OrderSummary
+from ordering.models import ConferenceSummary, OrderSummary, WaitlistEntry
 from ordering.models.conference import counted
 
 
 class Seating:
     """The seat types, pools and holds of a conference by their codes, each with all figures. What is taken and no
-    confirmed order has is reserved.
+    confirmed order has is reserved: for an order that is not paid yet, or for an offer of the waitlist.
     """
 
     def __init__(self, conference: ConferenceSummary) -> None:
@@ -41,6 +41,26 @@ class Seating:
                 for hold_id, each in self.holds.items()
             ],
         }
+
+
+def waited_for(conference: ConferenceSummary) -> list[dict[str, Any]]:
+    """By seat type: how many wait for seats of it, how many have an offer, and how many seats that are. None of a type
+    for which nobody waits.
+    """
+    waiting, wanted = WaitlistEntry.objects.wanted(conference.pk, WaitlistEntry.Status.WAITING)
+    offers, offered = WaitlistEntry.objects.wanted(conference.pk, WaitlistEntry.Status.OFFERED)
+    return [
+        {
+            "code": code,
+            "name": each["name"],
+            "waiting": waiting[code],
+            "wanted": wanted[code],
+            "offers": offers[code],
+            "offered": offered[code],
+        }
+        for code, each in sorted(conference.seat_types.items())
+        if waiting[code] or offers[code]
+    ]
 
 
 def _split(counts: dict[str, Any], sold: int) -> dict[str, Any]:

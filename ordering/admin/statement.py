@@ -35,7 +35,7 @@ SAID = {
     ),
     Verdict.DOUBTFUL: (
         "Doubtful",
-        "Nearly the reference of a payment, or those of several. Kept with the unmatched payments, to be assigned.",
+        "Nearly a reference, several, or an order that is paid in another way. Kept with the unmatched payments.",
     ),
     Verdict.RECORDED: (
         "Recorded by hand?",
@@ -56,6 +56,7 @@ class UploadForm(forms.Form):
     )
     currency = forms.RegexField(
         "^[A-Z]{3}$",
+        strip=True,
         required=False,
         label="Currency",
         help_text="For a CSV file that doesn't say it, such as EUR.",
@@ -127,6 +128,9 @@ class StatementsAdmin(ActsAdmin):
     def statement_view(self, request: HttpRequest, statement_id: UUID) -> HttpResponse:
         """What the lines are, and then what became of them."""
         self._must_book(request)
+        if request.method == "POST" and not StatementFile.objects.filter(pk=statement_id).exists():
+            messages.info(request, "This statement was booked already, or it is too old to be here still.")
+            return redirect("admin:ordering_statement")
         kept = get_object_or_404(StatementFile, pk=statement_id)
         judged = booking.judge(booking.read(BytesIO(bytes(kept.content)), kept.options))
         form = BookForm(request.POST if request.method == "POST" else None)
@@ -153,7 +157,11 @@ class StatementsAdmin(ActsAdmin):
                 "count": counted[verdict][0],
                 "sums": counted[verdict][1],
                 "lines": [
-                    {"found": each, "who": who.get(each.by_hand.actor, each.by_hand.actor) if each.by_hand else ""}
+                    {
+                        "found": each,
+                        "who": who.get(each.by_hand.actor, each.by_hand.actor) if each.by_hand else "",
+                        "why": each.why,
+                    }
                     for each in judged
                     if each.verdict is verdict
                 ][:SHOWN],

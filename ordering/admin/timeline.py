@@ -16,6 +16,7 @@ from eventstore.errors import UnknownHere
 from eventstore.events import Event
 
 A = TypeVar("A", bound=Aggregate)
+K = TypeVar("K")
 T = TypeVar("T")
 
 SHOWN = 200
@@ -50,10 +51,10 @@ def changes(kind: type[A], stream_id: UUID, told: Iterable[type[Event]], say: Ca
     return entries
 
 
-def readable(request: HttpRequest, read: Callable[[UUID], T], stream_id: UUID) -> T | None:
-    """What is told of a stream; None, with a warning, where a newer version of this program has told some of it."""
+def readable(request: HttpRequest, read: Callable[[K], T], key: K) -> T | None:
+    """What is told under a key; None, with a warning, where a newer version of this program has told some of it."""
     try:
-        return read(stream_id)
+        return read(key)
     except UnknownHere:
         messages.warning(request, "A newer version of this program has recorded what this one can't read.")
         return None

@@ -11,6 +11,7 @@ from ordering.domain.finance import (
     PaymentReceived,
     RefundAnswered,
     RefundFailed,
+    RefundReduced,
     RefundRequested,
     RefundReversed,
     RefundSettled,
@@ -59,7 +60,29 @@ from ordering.domain.seats import (
     SeatsSold,
 )
 from ordering.domain.values import Money
+from ordering.domain.waitlist import (
+    Leaving,
+    WaitlistAccepted,
+    WaitlistChosen,
+    WaitlistDeclined,
+    WaitlistJoined,
+    WaitlistLapsed,
+    WaitlistLeft,
+    WaitlistOffered,
+    WaitlistPrioritised,
+    WaitlistSeatsMissed,
+)
 from sagas.refusal import CommandRefused
+
+LEFT = {
+    Leaving.WISH: "its customer wished so",
+    Leaving.STAFF: "staff took it off",
+    Leaving.BOUGHT: "its customer has got the seats in another way",
+    Leaving.CONFERENCE_CANCELLED: "the conference was cancelled",
+    Leaving.SALES_ENDED: "sales ended",
+    Leaving.NOT_ORDERED: "the seats that it accepted could not be ordered any more",
+}
+"""Why an entry is on a waitlist no more."""
 
 
 def sentence(recorded: Recorded) -> str:
@@ -320,6 +343,60 @@ def _(event: RefundReversed) -> str:
         f"{shown(event.amount)} of {event.reference} had gone back and came back to the provider: "
         f"the refund has failed{because(event.reason)}"
     )
+
+
+@say.register
+def _(event: RefundReduced) -> str:
+    left = f"is only of {shown(event.amount)} now" if event.amount.amount else "is closed"
+    return f"The refund of {event.reference} that failed {left}: its money is not there any more."
+
+
+@say.register
+def _(event: WaitlistJoined) -> str:
+    why = "an order for them was refused" if event.refused_order_id else "its customer wished so"
+    return f"The entry waits for {seats(event.lines)}: {why}."
+
+
+@say.register
+def _(event: WaitlistChosen) -> str:
+    return f"It is the entry's turn: {seats(event.lines)} are asked for."
+
+
+@say.register
+def _(event: WaitlistSeatsMissed) -> str:
+    return "The seats were gone already: the entry waits on, in its place."
+
+
+@say.register
+def _(event: WaitlistOffered) -> str:
+    return f"{seats(event.lines)} are offered until {in_zone(event.until, 'UTC')}."
+
+
+@say.register
+def _(event: WaitlistAccepted) -> str:
+    return f"The offer was accepted: {seats(event.lines)} are ordered."
+
+
+@say.register
+def _(event: WaitlistDeclined) -> str:
+    return "The offer was declined."
+
+
+@say.register
+def _(event: WaitlistLapsed) -> str:
+    return f"The offer of {seats(event.lines)} has lapsed: it was not accepted in time."
+
+
+@say.register
+def _(event: WaitlistLeft) -> str:
+    seats_too = " Its seats are given back." if event.seats_id else ""
+    said = f" ({event.note})" if event.note else ""
+    return f"The entry left the waitlist: {LEFT[event.reason]}{said}.{seats_too}"
+
+
+@say.register
+def _(event: WaitlistPrioritised) -> str:
+    return f"The entry has priority {event.priority}{because(event.reason)}"
 
 
 @say.register

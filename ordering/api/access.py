@@ -6,16 +6,20 @@ from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import Model
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
-from rest_framework.throttling import SimpleRateThrottle
+from rest_framework.throttling import BaseThrottle
 
 from eventstore.errors import StreamNotFound
 from eventstore.middleware import ANONYMOUS
+from ordering import conf, network
+from ordering.brakes import Brake, Braked
 from ordering.models import CustomerAccount
 
 STOREFRONT = "storefront"
+REGISTRATIONS = Brake(conf.THROTTLE_REGISTER)
 
 
 class TokenAuthentication(KnoxTokenAuthentication):
@@ -28,7 +32,9 @@ class TokenAuthentication(KnoxTokenAuthentication):
 
 
 class Caller:
-    """Customers see and touch only their own; the group *storefront* acts for any customer; staff see all."""
+    """Customers see and touch only their own; the group *storefront* acts for any customer; staff see what they may see
+    in the admin.
+    """
 
     def __init__(self, user: AbstractBaseUser | AnonymousUser) -> None:
         self.user: Any = user
@@ -47,9 +53,10 @@ class Caller:
     def is_staff(self) -> bool:
         return bool(self.user.is_staff or self.user.is_superuser)
 
-    @property
-    def sees_all(self) -> bool:
-        return self.user.is_staff or self.acts_for_any
+    def sees_all_of(self, rows: type[Model]) -> bool:
+        """Whether they see every row of a read model, whichever customer it is about."""
+        permission = f"ordering.view_{rows._meta.model_name}"
+        return self.acts_for_any or bool(self.user.is_staff and self.user.has_perm(permission))
 
     @property
     def actor(self) -> str:
@@ -61,33 +68,32 @@ class Caller:
     def may_act_for(self, customer_id: UUID) -> bool:
         return customer_id == self.customer_id or self.acts_for_any
 
-    def must_see(self, customer_id: UUID) -> None:
-        """Raises `StreamNotFound`: what is somebody else's does not exist."""
-        if customer_id != self.customer_id and not self.sees_all:
+    def must_see(self, customer_id: UUID, rows: type[Model]) -> None:
+        """Raises `StreamNotFound`: what is somebody else's does not exist, but for who sees all of its read model."""
+        if customer_id != self.customer_id and not self.sees_all_of(rows):
             raise StreamNotFound
 
-    def must_touch(self, customer_id: UUID) -> None:
+    def must_touch(self, customer_id: UUID, rows: type[Model]) -> None:
         """Raises `StreamNotFound`, or `PermissionDenied` for staff, who can see it."""
-        self.must_see(customer_id)
+        self.must_see(customer_id, rows)
         if not self.may_act_for(customer_id):
             raise PermissionDenied
 
 
-class RegistrationThrottle(SimpleRateThrottle):
-    """For an address on the network; not for those who register others."""
+class RegistrationThrottle(BaseThrottle):
+    """For a place on the network; not for those who register others."""
 
-    scope = "register"
+    _wait: float | None = None
 
-    def get_cache_key(self, request: Request, view: Any) -> str | None:
-        if request.user.is_authenticated and Caller(request.user).sees_all:
-            return None
-        return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}
+    def allow_request(self, request: Request, view: Any) -> bool:
+        caller = Caller(request.user)
+        if request.user.is_authenticated and (caller.is_staff or caller.acts_for_any):
+            return True
+        try:
+            REGISTRATIONS.count(network.of(request._request))
+        except Braked as braked:
+            self._wait = braked.seconds
+        return self._wait is None
 
-
-class LoginThrottle(SimpleRateThrottle):
-    """For an address on the network, whatever login it tries."""
-
-    scope = "token"
-
-    def get_cache_key(self, request: Request, view: Any) -> str:
-        return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}
+    def wait(self) -> float | None:
+        return self._wait

@@ -1,5 +1,6 @@
 """Customers: registering, reading, changing."""
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,12 +17,14 @@ from rest_framework.response import Response
 from eventstore import repository, store
 from eventstore.commands import Receipt
 from eventstore.context import new_id
+from eventstore.errors import ConcurrencyConflict
+from ordering import sign_in
 from ordering.api import log_reads, logins
 from ordering.api.access import RegistrationThrottle
-from ordering.api.customer_shapes import AddressShape, NewCustomerShape, typed
+from ordering.api.customer_shapes import AddressShape, BirthDate, NewCustomerShape, typed
 from ordering.api.parsers import Json, MergePatch
-from ordering.api.serializers import Email, PendingShape, Shape, Text, shaped
-from ordering.api.views import View
+from ordering.api.serializers import Email, Line, PendingShape, Shape, Text, shaped
+from ordering.api.views import View, etag_of
 from ordering.domain.customer import ChangeCustomer, Customer, RegisterCustomer
 from ordering.domain.values import Address
 from ordering.models import CustomerProfile
@@ -28,20 +32,25 @@ from ordering.projections.customer import CustomerProfiles
 
 PROFILES = CustomerProfiles()
 
+MERGES = 50
+"""How often a part of an address is merged with the rest, of which somebody else changes another part each time."""
+
 
 class RegisterShape(NewCustomerShape):
     password = Text(required=False, max_length=256, trim_whitespace=False, write_only=True)
 
     def validate_password(self, password: str) -> str:
+        if password.isspace():
+            raise ValidationError("A password has more than spaces.", "blank")
         email = str(self.initial_data.get("email", ""))
         validate_password(password, get_user_model()(username=email, email=email))
         return password
 
 
 class ChangeShape(Shape):
-    name = Text(required=False, max_length=200)
+    name = Line(required=False, max_length=200)
     email = Email(required=False)
-    birth_date = serializers.DateField(required=False, allow_null=True)
+    birth_date = BirthDate(required=False, allow_null=True)
     address = AddressShape(required=False, allow_null=True)
 
 
@@ -70,7 +79,8 @@ class Customers(View):
         customer_id = values.pop("id", None) or new_id()
         logins.must_be_free(values["email"], customer_id)
         receipt = self.create(RegisterCustomer(customer_id=customer_id, **typed(values)))
-        logins.open_for(customer_id, password)
+        with sign_in.comparing(request._request, logins.name_of(customer_id)):
+            logins.open_for(customer_id, password)
         # As it was registered, even if it has changed since: a repeat is answered as the first time.
         events = store.read_stream(customer_id)
         profile = log_reads.folded(PROFILES, customer_id, events[: len(receipt.recorded)])
@@ -85,7 +95,7 @@ class OneCustomer(View):
     @extend_schema(responses={200: CustomerShape, 202: PendingShape})
     def get(self, request: Request, customer_id: UUID) -> Response:
         """What is known of a customer."""
-        self.caller.must_see(customer_id)
+        self.caller.must_see(customer_id, CustomerProfile)
         repository.get(Customer, customer_id)
         profile = CustomerProfile.objects.filter(pk=customer_id).first()
         if profile is None:
@@ -98,21 +108,34 @@ class OneCustomer(View):
     )
     def patch(self, request: Request, customer_id: UUID) -> Response:
         """A JSON merge patch (RFC 7396): what is left out stays, null clears."""
-        self.caller.must_touch(customer_id)
-        customer = repository.get(Customer, customer_id)
-        body = _with_merged_address(request.data, customer.address)
-        values = shaped(ChangeShape, body)
-        if "email" in values:
-            logins.must_be_free(values["email"], customer_id)
-        receipt = self.send(
-            ChangeCustomer(customer_id=customer_id, **typed(values)),
-            # What was merged with is what the decision must be made on.
-            if_version=customer.version if body is not request.data else None,
-        )
+        self.caller.must_touch(customer_id, CustomerProfile)
+        receipt = self._change(request, customer_id)
         logins.follow(customer_id)
         profile = _profile(customer_id, receipt)
         recorded = [event.stored for event in receipt.recorded]
-        return self.written(receipt, {**CustomerShape(profile).data, "recorded": recorded}, profile.version)
+        return self.written(receipt, CustomerShape(profile).data, profile.version, recorded=recorded)
+
+    def current(self) -> str:
+        customer_id = self.kwargs["customer_id"]
+        profile = log_reads.folded(PROFILES, customer_id, store.read_stream(customer_id))
+        return etag_of(CustomerShape(profile).data, profile.version)
+
+    def _change(self, request: Request, customer_id: UUID) -> Receipt:
+        """What a part of an address was merged with is what the decision must be made on: if somebody else was sooner
+        it is merged again.
+        """
+        for _ in range(MERGES):
+            customer = repository.get(Customer, customer_id)
+            body = _with_merged_address(request.data, customer.address)
+            values = shaped(ChangeShape, body)
+            if "email" in values:
+                logins.must_be_free(values["email"], customer_id)
+            change = ChangeCustomer(customer_id=customer_id, **typed(values))
+            if body is request.data:
+                return self.send(change)
+            with suppress(ConcurrencyConflict):
+                return self.send(change, if_version=customer.version)
+        raise ConcurrencyConflict
 
 
 def _profile(customer_id: UUID, receipt: Receipt) -> CustomerProfile:

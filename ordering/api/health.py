@@ -3,17 +3,22 @@
 from functools import cache
 
 import structlog
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 from psycopg import Error as DriverError
 
-from eventstore import doorbell, identity
+from eventstore import doorbell, identity, store
+from eventstore.error_texts import describe
 from eventstore.models import SubscriberRow
+from eventstore.transient_errors import is_lost
 from ordering.api import metrics
 
 log = structlog.get_logger(__name__)
+
+BOUND = "SELECT set_config('statement_timeout', '1s', true)"
+"""Whoever asks whether a process is ready does not wait for long."""
 
 
 @require_safe
@@ -24,13 +29,18 @@ def alive(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """503 without a database that is migrated. Without the rest it is *degraded*, and ready all the same."""
+    """503 without a database that is migrated and answers in time. Without the rest it is *degraded*, and ready all the
+    same.
+    """
     try:
-        missing = _missing_migrations()
-        reasons = [] if missing else _reasons()
-    except (Error, DriverError):
-        log.warning("database_unreachable")
-        return _answer("unavailable", ["The database can't be reached."], 503)
+        with transaction.atomic(), connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+            cursor.execute(BOUND)
+            missing = _missing_migrations()
+            reasons = [] if missing else _reasons()
+    except (Error, DriverError) as error:
+        log.warning("database_unavailable", error=describe(error))
+        why = "can't be reached" if is_lost(error) else "doesn't answer in time"
+        return _answer("unavailable", [f"The database {why}."], 503)
     if missing:
         return _answer("unavailable", [f"The migration {name} has not been applied." for name in missing], 503)
     if not doorbell.is_heard():
@@ -53,6 +63,8 @@ def _reasons() -> list[str]:
     reasons = [f"The subscriber {name} has halted." for name in halted]
     if identity.is_fenced():
         reasons.append("The log is fenced: it is a copy, or was moved, so nothing is sent until staff let it act.")
+    if wrong := store.set_back():
+        reasons.append(wrong)
     return reasons
 
 

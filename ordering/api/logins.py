@@ -11,8 +11,9 @@ from django.db import IntegrityError, transaction
 
 from eventstore import repository
 from eventstore.errors import StreamExists
-from ordering.domain.customer import Customer, normalized
+from ordering.domain.customer import Customer
 from ordering.domain.errors import EmailTaken
+from ordering.domain.mailbox import mailbox_of
 from ordering.models import CustomerAccount
 
 log = structlog.get_logger(__name__)
@@ -25,20 +26,25 @@ def must_be_free(email: str, customer_id: UUID) -> None:
 
 
 def not_free(emails: Iterable[str]) -> set[str]:
-    """Those of these addresses, normalized, that name logins which are no customer's."""
-    names = {normalized(email) for email in emails}
+    """Those of the mailboxes of these addresses that name logins which are no customer's."""
+    names = {mailbox_of(email) for email in emails}
     return set(User.objects.filter(username__in=names, customer=None).values_list("username", flat=True))
+
+
+def name_of(customer_id: UUID) -> str | None:
+    """What the login of this customer is called, if there is one."""
+    return User.objects.filter(customer__customer_id=customer_id).values_list("username", flat=True).first()
 
 
 def open_for(customer_id: UUID, password: str | None) -> None:
     """The login of a registered customer; without a password, one that nobody can use yet.
 
-    Raises `StreamExists` if there is one already, with another password.
+    Raises `StreamExists` if there is one already, with another password, or if there was one that staff deleted.
     """
     if _opened(customer_id, password):
         return
     email = repository.get(Customer, customer_id).email
-    user = User(username=normalized(email), email=email)
+    user = User(username=mailbox_of(email), email=email)
     user.set_password(password)
     try:
         with transaction.atomic():
@@ -58,13 +64,13 @@ def follow(customer_id: UUID) -> None:
     """Name the login after the address that the log knows now."""
     with transaction.atomic():
         account = CustomerAccount.objects.select_for_update().filter(customer_id=customer_id).first()
-        if account is None:
+        if account is None or account.user is None:
             return
         email = repository.get(Customer, customer_id).email
-        user, name = account.user, normalized(email)
-        if user.username == name:
+        user, name = account.user, mailbox_of(email)
+        if (user.username, user.email) == (name, email):
             return
-        stale = _vacate(name)
+        stale = _vacate(name) if user.username != name else None
         user.username, user.email = name, email
         user.save(update_fields=["username", "email"])
     if stale:
@@ -75,11 +81,13 @@ def _opened(customer_id: UUID, password: str | None) -> bool:
     account = CustomerAccount.objects.select_related("user").filter(customer_id=customer_id).first()
     if account is None:
         return False
-    user = account.user
-    same = user.check_password(password) if password is not None else not user.has_usable_password()
-    if not same:
+    if account.user is None or not _has_password(account.user, password):
         raise StreamExists
     return True
+
+
+def _has_password(user: User, password: str | None) -> bool:
+    return user.check_password(password) if password is not None else not user.has_usable_password()
 
 
 def _vacate(name: str) -> UUID | None:
@@ -88,7 +96,7 @@ def _vacate(name: str) -> UUID | None:
     The log has given the address to somebody else, so nobody who holds it can mind.
     """
     account = CustomerAccount.objects.select_related("user").filter(user__username=name).first()
-    if account is None:
+    if account is None or account.user is None:
         return None
     account.user.username = str(account.customer_id)
     account.user.save(update_fields=["username"])

@@ -17,7 +17,7 @@ from eventstore.subscriptions import gaps
 from sagas.models import Delivery, OutboxCommand, Timer
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
-UNFINISHED = {"pending", "parked"}
+UNRESOLVED = {"pending", "parked", "unanswered"}
 
 
 def text() -> bytes:
@@ -78,9 +78,11 @@ class Work(Collector):
         return []
 
     def collect(self) -> Iterable[Metric]:
-        outgoing = GaugeMetricFamily("boxoffice_outbox_commands", "Commands of sagas, not sent yet.", labels=["status"])
-        counted = _by_status(OutboxCommand.objects.filter(status__in=UNFINISHED))
-        for each in sorted(UNFINISHED):
+        outgoing = GaugeMetricFamily(
+            "boxoffice_outbox_commands", "Commands of sagas, not through yet.", labels=["status"]
+        )
+        counted = _by_status(OutboxCommand.objects.filter(status__in=UNRESOLVED))
+        for each in sorted(UNRESOLVED):
             outgoing.add_metric([each], counted.get(each, 0))
         deliveries = GaugeMetricFamily("boxoffice_deliveries", "Side effects, not done yet.", labels=["status"])
         counted = _by_status(Delivery.objects.exclude(status=Delivery.Status.DONE))

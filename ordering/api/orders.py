@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from itertools import count, takewhile
 from typing import Any
 from uuid import UUID
 
@@ -19,11 +20,24 @@ from eventstore.codec import Recorded
 from eventstore.commands import Receipt
 from eventstore.context import new_id
 from eventstore.errors import StreamNotFound
+from ordering import conf
 from ordering.api import log_reads
 from ordering.api.pagination import page
-from ordering.api.serializers import AsOf, Count, Identifier, MoneyShape, PageQuery, PendingShape, Shape, Text, shaped
-from ordering.api.views import View
-from ordering.domain.conference import not_offered
+from ordering.api.serializers import (
+    AsOf,
+    ChosenId,
+    Count,
+    Identifier,
+    Lines,
+    MoneyShape,
+    PageQuery,
+    PendingShape,
+    Shape,
+    Text,
+    shaped,
+)
+from ordering.api.views import View, etag_of
+from ordering.domain.conference import ConferenceSeats, not_offered
 from ordering.domain.errors import (
     ConferenceIsCancelled,
     CustomerLimitReached,
@@ -31,6 +45,7 @@ from ordering.domain.errors import (
     NotEnoughSeats,
     OrderNotChangeable,
     OrderNotPayable,
+    UnpaidLimitReached,
 )
 from ordering.domain.finance import account_id_of
 from ordering.domain.order import (
@@ -42,8 +57,8 @@ from ordering.domain.order import (
     cancellation_fee,
 )
 from ordering.domain.order_changes import ChangeQuantities, QuantityChangeRefused
-from ordering.domain.payment import Payment
-from ordering.domain.seats import CANCELLED, CUSTOMER_LIMIT, SOLD_OUT, Line, PricedLine
+from ordering.domain.payment import Payment, further_payment_id
+from ordering.domain.seats import CANCELLED, CUSTOMER_LIMIT, SOLD_OUT, UNPAID_LIMIT, Line, PricedLine
 from ordering.domain.terms import BEGINNING
 from ordering.domain.values import Money, payment_id_of
 from ordering.models import ConferenceSummary, OrderSummary
@@ -55,7 +70,12 @@ SUMMARIES = OrderSummaries()
 MOST_LINES = 50
 PAYABLE = {"requested", "declined"}
 
-REFUSALS = {SOLD_OUT: NotEnoughSeats, CANCELLED: ConferenceIsCancelled, CUSTOMER_LIMIT: CustomerLimitReached}
+REFUSALS = {
+    SOLD_OUT: NotEnoughSeats,
+    CANCELLED: ConferenceIsCancelled,
+    CUSTOMER_LIMIT: CustomerLimitReached,
+    UNPAID_LIMIT: UnpaidLimitReached,
+}
 """What a change of an order is refused with, by the reason that the conference gave."""
 
 
@@ -81,7 +101,7 @@ class ProviderName(Text):
 
 
 class PlaceShape(Shape):
-    id = Identifier(required=False)
+    id = ChosenId(required=False)
     customer_id = Identifier()
     conference_id = Identifier()
     lines: Any = LineShape(many=True, allow_empty=False, max_length=MOST_LINES)  # type: ignore[call-arg]  # many=True makes a list
@@ -99,11 +119,11 @@ class QuantitiesShape(Shape):
         max_length=MOST_LINES,
         help_text="all that the order is to have; a seat type that is left out is given up",
     )
-    reason = Text(required=False, allow_blank=True, max_length=500, default="")
+    reason = Lines(required=False, allow_blank=True, max_length=500, default="")
 
 
 class CancelShape(Shape):
-    reason = Text(required=False, allow_blank=True, max_length=500, default="")
+    reason = Lines(required=False, allow_blank=True, max_length=500, default="")
 
 
 class PricedLineShape(Shape):
@@ -136,8 +156,10 @@ class PaymentShape(Shape):
 
 class RefundShape(Shape):
     id = serializers.UUIDField()
-    amount = MoneyShape()
-    status = serializers.CharField(help_text="requested, settled or failed")
+    amount = MoneyShape(help_text="what is left for it, where it has failed and the rest went elsewhere")
+    status = serializers.CharField(
+        help_text="requested, settled, failed, or closed: it has failed, and nothing is left for it"
+    )
 
 
 class ReceivedPaymentShape(PaymentShape):
@@ -265,11 +287,7 @@ class OrderShape(Shape):
 
 
 class CancelledShape(OrderShape):
-    to_be_returned = serializers.SerializerMethodField(help_text="what goes back; under way until it has")
-
-    @extend_schema_field(MoneyShape)
-    def get_to_be_returned(self, row: OrderSummary) -> Any:
-        return _money(row.received - row.returned - row.fee, row.currency)
+    to_be_returned = MoneyShape(help_text="what goes back; under way until it has")
 
 
 class OrderQuery(PageQuery):
@@ -314,16 +332,14 @@ class HistoryShape(Shape):
 class OrderView(View):
     """What the calls about orders share."""
 
-    shape: type[OrderShape] = OrderShape
-
     def order(self, order_id: UUID, *, touch: bool = False) -> Order:
         """From its stream. Raises `StreamNotFound`, also for somebody else's."""
         order = repository.get(Order, order_id)
-        (self.caller.must_touch if touch else self.caller.must_see)(order.customer_id)
+        (self.caller.must_touch if touch else self.caller.must_see)(order.customer_id, OrderSummary)
         return order
 
     def show(self, row: OrderSummary) -> Any:
-        return self.shape(row, context={"request": self.request, "conference_of": self.conference_of}).data
+        return OrderShape(row, context={"request": self.request, "conference_of": self.conference_of}).data
 
     def conference_of(self, row: OrderSummary) -> ConferenceSummary | None:
         """Each conference is read once for a call; None while it can't be read yet."""
@@ -337,6 +353,13 @@ class OrderView(View):
         row = _row(receipt)
         return self.written(receipt, self.show(row), row.version, status=status, location=location)
 
+    def current(self) -> str | None:
+        return self.etag(self.kwargs["order_id"]) if "order_id" in self.kwargs else None
+
+    def etag(self, order_id: UUID) -> str:
+        row = _folded(order_id)
+        return etag_of(self.show(row), row.version)
+
 
 class Orders(OrderView):
     @property
@@ -347,7 +370,7 @@ class Orders(OrderView):
     def get(self, request: Request) -> Response:
         """The orders that the caller may see, the newest first."""
         rows = OrderSummary.objects.all()
-        if not self.caller.sees_all:
+        if not self.caller.sees_all_of(OrderSummary):
             rows = rows.filter(customer_id=self.caller.customer_id) if self.caller.customer_id else rows.none()
         how = {name: self.asked.pop(name) for name in ("limit", "cursor")}
         return page(request, rows.filter(**self.asked), self.show, **how)
@@ -362,6 +385,8 @@ class Orders(OrderView):
         lines = tuple(Line(**line) for line in values.pop("lines"))
         if "provider" in values:
             check_offered(values["provider"], values["conference_id"])
+        if not store.version_of(order_id):
+            check_unpaid(values["customer_id"], values["conference_id"], lines)
         receipt = self.create(PlaceOrder(order_id=order_id, lines=lines, **values))
         location = request.build_absolute_uri(reverse("order", args=[order_id]))
         return self.as_it_stands(receipt, 201, location=location)
@@ -381,8 +406,7 @@ class OneOrder(OrderView):
         row = OrderSummary.objects.filter(pk=order_id).first()
         if row is None:
             return self.pending(order_id, SUMMARIES.name)
-        # Never 304: what is shown changes with the payment too, and the version is the order's alone.
-        return Response(self.show(row), headers={"ETag": f'"{row.version}"'})
+        return self.shown(self.show(row), row.version)
 
     def as_of(self, order_id: UUID, when: int | datetime) -> Response:
         """Raises `PermissionDenied`, and `StreamNotFound` where it wasn't placed yet."""
@@ -393,18 +417,21 @@ class OneOrder(OrderView):
         if not any(each.stream_id == order_id for each in events):
             raise StreamNotFound
         row = log_reads.folded(SUMMARIES, order_id, events)
-        return Response(OrderAsOfShape(row).data, headers={"Event-Position": str(upto)})
+        answer = self.shown(OrderAsOfShape(row).data, row.version)
+        answer["Event-Position"] = str(upto)
+        return answer
 
 
 class Cancellation(OrderView):
-    shape = CancelledShape
-
     @extend_schema(request=CancelShape, responses=CancelledShape)
     def post(self, request: Request, order_id: UUID) -> Response:
         """Seats return, and the provider is asked to return the money; the answer says how much that is."""
         self.order(order_id, touch=True)
         values = shaped(CancelShape, request.data)
-        return self.as_it_stands(self.send(CancelOrder(order_id=order_id, **values)), 200)
+        receipt = self.send(CancelOrder(order_id=order_id, **values))
+        row = _row(receipt)
+        to_be_returned = _money(row.received - row.returned - row.fee, row.currency)
+        return self.written(receipt, self.show(row), row.version, to_be_returned=to_be_returned)
 
 
 class Payments(OrderView):
@@ -415,6 +442,7 @@ class Payments(OrderView):
         """
         order = self.order(order_id, touch=True)
         wanted = shaped(PayShape, request.data).get("provider", "")
+        self.must_be_as_seen()
         if wanted and wanted != (order.provider or settings.PAYMENT_PROVIDER):
             check_offered(wanted, order.conference_id)
             self.send(ChooseProvider(order_id=order_id, provider=wanted))
@@ -426,7 +454,7 @@ class Payments(OrderView):
         payment = repository.get(Payment, row.payment_id)
         if wanted not in ("", payment.provider):
             return self.pending(order_id, SUMMARIES.name)
-        return Response(_started(payment, order.number))
+        return Response(_started(payment, order.number), headers={"ETag": self.etag(order_id)})
 
 
 class Quantities(OrderView):
@@ -448,10 +476,10 @@ class Quantities(OrderView):
 class StatusMail(OrderView):
     @extend_schema(request=None, responses={202: OrderShape})
     def post(self, request: Request, order_id: UUID) -> Response:
-        """Asks for a mail that says how the order stands."""
+        """Asks for a mail that says how the order stands. Too soon after another it is refused, with `Retry-After`."""
         self.order(order_id, touch=True)
         shaped(Shape, request.data)
-        return self.as_it_stands(self.send(RequestStatusMail(order_id=order_id)), 202)
+        return self.as_it_stands(self.send(RequestStatusMail(order_id=order_id, pause=conf.status_mail_pause())), 202)
 
 
 class History(OrderView):
@@ -459,7 +487,8 @@ class History(OrderView):
     def get(self, request: Request, order_id: UUID) -> Response:
         """The events of the order, from the log itself."""
         self.order(order_id)
-        return Response({"results": [_entry(recorded) for recorded in store.read_stream(order_id)]})
+        entries = [_entry(recorded) for recorded in store.read_stream(order_id)]
+        return self.shown({"results": entries}, len(entries))
 
 
 def check_offered(provider: str, conference_id: UUID) -> None:
@@ -469,6 +498,15 @@ def check_offered(provider: str, conference_id: UUID) -> None:
     conference = ConferenceSummary.objects.only("providers").filter(pk=conference_id).first()
     if conference is not None and provider not in (names := registry.offered(conference.providers)):
         raise not_offered(names)
+
+
+def check_unpaid(customer_id: UUID, conference_id: UUID, lines: tuple[Line, ...]) -> None:
+    """Raises `UnpaidLimitReached` before an order is placed that would only be refused. The conference has the last
+    word, where seats are given out.
+    """
+    with repository.looked_at(ConferenceSeats, conference_id) as seats:
+        if seats.exists:
+            seats.check_unpaid_limit(customer_id, lines, conf.unpaid_limit())
 
 
 def _is_payable(row: OrderSummary, status: str) -> bool:
@@ -519,17 +557,22 @@ def _row(receipt: Receipt) -> OrderSummary:
     """The row, or while its projection is behind, what it will be."""
     order_id = receipt.stream_id
     row = OrderSummary.objects.filter(pk=order_id, version__gte=receipt.version).first()
-    return row or log_reads.folded(SUMMARIES, order_id, _events(order_id))
+    return row or _folded(order_id)
+
+
+def _folded(order_id: UUID) -> OrderSummary:
+    return log_reads.folded(SUMMARIES, order_id, _events(order_id))
 
 
 def _events(order_id: UUID) -> list[Recorded]:
-    """Of the order, of its account, and of its payments, as far as these are known: those of which money has come in,
-    and those that its row has.
+    """Of the order, of its account, and of its payments, as far as these are known: those that were asked for, one
+    after the other, those of which money has come in, and those that its row has.
     """
     booked = store.read_stream(account_id_of(order_id))
     known = OrderSummary.objects.filter(pk=order_id).values_list("payments", flat=True).first() or ()
-    asked = (UUID(each["id"]) for each in known)
-    payments = {payment_id_of(order_id), *(_payment_of(each) for each in booked), *asked}
+    shown = (UUID(each["id"]) for each in known)
+    asked = takewhile(store.version_of, (further_payment_id(order_id, number) for number in count(1)))
+    payments = {payment_id_of(order_id), *asked, *(_payment_of(each) for each in booked), *shown}
     streams = [booked, *(store.read_stream(stream_id) for stream_id in (order_id, *payments))]
     return sorted((each for stream in streams for each in stream), key=lambda each: each.position)
 

@@ -4,6 +4,7 @@ import binascii
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError as InvalidValue
@@ -46,6 +47,15 @@ def _values(model: type[Model], names: list[str], cursor: str) -> list[Any]:
     try:
         values = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         fields: list[Any] = [model._meta.get_field(name) for name in names]
-        return [field.to_python(value) for field, value in zip(fields, values, strict=True)]
+        return [_exact(field.clean(value, None)) for field, value in zip(fields, values, strict=True)]
     except (binascii.Error, ValueError, TypeError, OverflowError, InvalidValue):
         raise ValidationError({"cursor": [ErrorDetail("This is no cursor of ours.", "invalid")]}) from None
+
+
+def _exact(value: Any) -> Any:
+    """A time in UTC. Raises `ValueError` for one without a zone, and `OverflowError` for one that no calendar has."""
+    if not isinstance(value, datetime):
+        return value
+    if value.tzinfo is None:
+        raise ValueError
+    return value.astimezone(UTC)

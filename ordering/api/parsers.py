@@ -1,4 +1,4 @@
-"""JSON in, strictly: UTF-8, of bounded size and depth."""
+"""JSON in, strictly: UTF-8, of bounded size and depth, each name once."""
 
 import json
 from collections.abc import Mapping
@@ -32,11 +32,18 @@ class MergePatch(Json):
 
 
 def decode(body: bytes) -> Any:
-    """The value of a JSON text. Raises `ParseError`."""
+    """The value of a JSON text in which no object names a member twice. Raises `ParseError`."""
     try:
-        return json.loads(body.decode(), parse_constant=_refuse)
+        return json.loads(body.decode(), parse_constant=_refuse, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
         raise ParseError("The body is not JSON.") from error
+
+
+def _distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. Of a name that comes twice no two readers need to take the same value."""
+    if len(found := dict(members)) < len(members):
+        raise ValueError
+    return found
 
 
 def _refuse(constant: str) -> NoReturn:

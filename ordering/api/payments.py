@@ -22,6 +22,7 @@ from ordering.api.serializers import MoneyShape, Shape, shaped
 from ordering.api.views import View
 from ordering.domain.order import Order
 from ordering.domain.payment import Payment
+from ordering.models import OrderSummary
 from ordering.providers import registry
 from ordering.providers.errors import InvalidReport
 from ordering.providers.provider import InvalidSignature as NotTheirs
@@ -81,7 +82,7 @@ class SandboxPayment(View):
         sandbox = _known(SANDBOX)
         assert isinstance(sandbox, Sandbox)
         payment = repository.get(Payment, payment_id)
-        self.caller.must_touch(repository.get(Order, payment.order_id).customer_id)
+        self.caller.must_touch(repository.get(Order, payment.order_id).customer_id, OrderSummary)
         played = shaped(OutcomeShape, request.data)
         body = msgspec.json.encode(_notice(payment, **played))
         return receive(sandbox, sandbox.sign(body), body, status=202)

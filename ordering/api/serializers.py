@@ -4,12 +4,15 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
-from ordering.domain.errors import TooManyDecimals, UnknownCurrency
+from ordering.domain.errors import InvalidEmail, TooManyDecimals, UnknownCurrency, UnreadableText
+from ordering.domain.mailbox import mailbox_of, reachable
+from ordering.domain.text import check_line, check_text
 from ordering.domain.values import Money
 
 AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,4})?")
@@ -44,8 +47,29 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class Line(Text):
+    """One line of text, without characters that control how it or what is around it is shown."""
+
+    default_error_messages = {"control": "There is a control character in it."}
+    check = staticmethod(check_line)
+
+    def to_internal_value(self, data: Any) -> str:
+        line = super().to_internal_value(data)
+        try:
+            self.check(line)
+        except UnreadableText:
+            self.fail("control")
+        return line
+
+
+class Lines(Line):
+    """The same of a text that may have several lines."""
+
+    check = staticmethod(check_text)
+
+
 class Email(serializers.EmailField):
-    """An address that can also name a login, which has at most 150 characters."""
+    """An address that mail can reach and that can also name a login, which has at most 150 characters."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=LONGEST_LOGIN, **kwargs)
@@ -53,9 +77,16 @@ class Email(serializers.EmailField):
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
-        if len(data.strip().casefold()) > LONGEST_LOGIN:
+        if len(mailbox_of(data)) > LONGEST_LOGIN:
             self.fail("max_length", max_length=LONGEST_LOGIN)
         return super().to_internal_value(data)
+
+    def run_validation(self, data: Any = serializers.empty) -> str:
+        """What is written as an address is looked at once more: whether mail can reach it."""
+        try:
+            return reachable(super().run_validation(data))
+        except InvalidEmail as refusal:
+            raise ValidationError(str(refusal), "invalid") from None
 
 
 class Identifier(serializers.UUIDField):
@@ -65,6 +96,20 @@ class Identifier(serializers.UUIDField):
         if not isinstance(data, str):
             self.fail("invalid", value=data)
         return super().to_internal_value(data)
+
+
+class ChosenId(Identifier):
+    """The id of something new. Ids of version 5 are made here, out of others: whoever chose one could take that of an
+    order's payment before it is asked for.
+    """
+
+    default_error_messages = {"derived": "An id of version 5 is not for you to choose; take one of version 4 or 7."}
+
+    def to_internal_value(self, data: Any) -> UUID:
+        chosen: UUID = super().to_internal_value(data)
+        if chosen.version == 5:
+            self.fail("derived")
+        return chosen
 
 
 class Count(serializers.IntegerField):

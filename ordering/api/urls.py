@@ -1,6 +1,7 @@
 """The API: what can be called, at a glance."""
 
-from django.urls import path
+from django.urls import path, register_converter
+from django.urls.converters import UUIDConverter
 
 from ordering.api import docs
 from ordering.api.auth import Token
@@ -8,22 +9,36 @@ from ordering.api.conferences import Conferences, OneConference
 from ordering.api.customers import Customers, OneCustomer
 from ordering.api.orders import Cancellation, History, OneOrder, Orders, Payments, Quantities, StatusMail
 from ordering.api.payments import SandboxPayment, Webhook
+from ordering.api.waitlist import Acceptance, Entries, OneEntry, Refusal
+
+
+class IdConverter(UUIDConverter):
+    """A UUID, which is the same in capital letters."""
+
+    regex = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+
+
+register_converter(IdConverter, "id")
 
 urlpatterns = [
     path("auth/token", Token.as_view()),
     path("customers", Customers.as_view()),
-    path("customers/<uuid:customer_id>", OneCustomer.as_view(), name="customer"),
+    path("customers/<id:customer_id>", OneCustomer.as_view(), name="customer"),
     path("conferences", Conferences.as_view()),
-    path("conferences/<uuid:conference_id>", OneConference.as_view()),
+    path("conferences/<id:conference_id>", OneConference.as_view()),
     path("orders", Orders.as_view()),
-    path("orders/<uuid:order_id>", OneOrder.as_view(), name="order"),
-    path("orders/<uuid:order_id>/cancel", Cancellation.as_view()),
-    path("orders/<uuid:order_id>/payments", Payments.as_view()),
-    path("orders/<uuid:order_id>/quantities", Quantities.as_view()),
-    path("orders/<uuid:order_id>/status-mail", StatusMail.as_view()),
-    path("orders/<uuid:order_id>/history", History.as_view()),
+    path("orders/<id:order_id>", OneOrder.as_view(), name="order"),
+    path("orders/<id:order_id>/cancel", Cancellation.as_view()),
+    path("orders/<id:order_id>/payments", Payments.as_view()),
+    path("orders/<id:order_id>/quantities", Quantities.as_view()),
+    path("orders/<id:order_id>/status-mail", StatusMail.as_view()),
+    path("orders/<id:order_id>/history", History.as_view()),
+    path("waitlist", Entries.as_view()),
+    path("waitlist/<id:entry_id>", OneEntry.as_view(), name="waitlist-entry"),
+    path("waitlist/<id:entry_id>/accept", Acceptance.as_view()),
+    path("waitlist/<id:entry_id>/decline", Refusal.as_view()),
     path("webhooks/payments/<str:provider>", Webhook.as_view()),
-    path("sandbox/payments/<uuid:payment_id>", SandboxPayment.as_view(), name="sandbox-payment"),
+    path("sandbox/payments/<id:payment_id>", SandboxPayment.as_view(), name="sandbox-payment"),
     path("schema", docs.Schema.as_view(), name="schema"),
     path("docs", docs.Page.as_view()),
 ]

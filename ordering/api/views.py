@@ -1,6 +1,9 @@
 """What all calls share: strict queries and bodies, commands with their headers, and answers with theirs."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +12,7 @@ from django.http import Http404
 from django.utils.crypto import salted_hmac
 from django.utils.http import parse_etags
 from msgspec import json
+from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,6 +26,17 @@ from ordering.api import log_reads
 from ordering.api.access import Caller
 from ordering.api.serializers import Shape, shaped
 
+RACES = 10
+"""How often a command is sent anew because its stream went on, and what the client has seen didn't change."""
+
+
+class PreconditionFailed(APIException):
+    """`If-Match` names nothing that is shown by now."""
+
+    status_code = 412
+    default_code = "version-conflict"
+    default_detail = "This has changed since the version you know."
+
 
 class View(APIView):
     """A call of the API. `query` is the shape of what may follow the question mark."""
@@ -31,21 +46,47 @@ class View(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if twice := [name for name, values in request.query_params.lists() if len(values) > 1]:
+            raise ValidationError({name: [ErrorDetail("This is asked for twice.", "repeated")] for name in twice})
         self.asked = shaped(self.query, request.query_params.dict())
 
     @cached_property
     def caller(self) -> Caller:
         return Caller(self.request.user)
 
+    @cached_property
+    def seen(self) -> list[str] | None:
+        """The tags that `If-Match` names; None without it, and where it names any."""
+        named = self.request.headers.get("If-Match")
+        tags = None if named is None else parse_etags(named)
+        return None if tags == ["*"] else tags
+
+    def current(self) -> str | None:
+        """The tag of what this call is about, as the log has it by now; None where that has no tag."""
+        return None
+
+    def must_be_as_seen(self) -> None:
+        """Raises `PreconditionFailed`."""
+        if self.seen is not None and self.current() not in self.seen:
+            raise PreconditionFailed
+
     def send(self, command: Command, *, command_id: UUID | None = None, if_version: int | None = None) -> Receipt:
-        """Dispatch in the name of the caller, and only onto the version that `If-Match` names, if it names one."""
-        if "If-Match" in self.request.headers:
-            if_version = self._matched(command.stream_id)
+        """Dispatch in the name of the caller, and only while all is as the client has seen it, if `If-Match` says what
+        that is. Raises `PreconditionFailed`.
+        """
         with context.acting(actor=self.caller.actor):
-            return dispatch(command, command_id=command_id, if_version=if_version)
+            if self.seen is None:
+                return dispatch(command, command_id=command_id, if_version=if_version)
+            for _ in range(RACES):
+                version = if_version or store.version_of(command.stream_id)
+                self.must_be_as_seen()
+                with suppress(ConcurrencyConflict):
+                    return dispatch(command, command_id=command_id, if_version=version)
+        raise ConcurrencyConflict
 
     def create(self, command: Command) -> Receipt:
         """Dispatch so that the same again is answered as the first time. Raises `StreamExists` for anything else."""
+        self.must_be_as_seen()
         try:
             with context.acting(actor=self.caller.actor):
                 return dispatch(command, command_id=once(command))
@@ -54,22 +95,31 @@ class View(APIView):
             raise StreamExists from None
 
     def shown(self, body: Any, version: int) -> Response:
-        """One resource as it was read; 304 for whoever has this version."""
-        etag = f'"{version}"'
+        """One resource as it was read; 304 for whoever has all of that."""
+        etag = etag_of(body, version)
+        if self.seen is not None and etag not in self.seen:
+            raise PreconditionFailed
         known = parse_etags(self.request.headers.get("If-None-Match", ""))
         if known == ["*"] or etag in (each.removeprefix("W/") for each in known):
             return Response(status=304, headers={"ETag": etag})
         return Response(body, headers={"ETag": etag})
 
     def written(
-        self, receipt: Receipt, body: Any, version: int, *, status: int = 200, location: str | None = None
+        self,
+        receipt: Receipt,
+        body: Mapping[str, Any],
+        version: int,
+        *,
+        status: int = 200,
+        location: str | None = None,
+        **more: Any,
     ) -> Response:
-        """One resource as a command left it."""
+        """One resource as a command left it, and what only the answer to that command says `more`."""
         position = receipt.position or log_reads.last_position(receipt.stream_id)
-        headers = {"ETag": f'"{version}"', "Event-Position": str(position)}
+        headers = {"ETag": etag_of(body, version), "Event-Position": str(position)}
         if location:
             headers["Location"] = location
-        return Response(body, status=status, headers=headers)
+        return Response({**body, **more}, status=status, headers=headers)
 
     def pending(self, stream_id: UUID, subscriber: str) -> Response:
         """It exists, but can't be read yet."""
@@ -79,13 +129,6 @@ class View(APIView):
             "read_model_position": log_reads.checkpoint(subscriber),
         }
         return Response(body, status=202, headers={"Retry-After": "1"})
-
-    def _matched(self, stream_id: UUID) -> int:
-        tags = parse_etags(self.request.headers["If-Match"])
-        current = store.version_of(stream_id)
-        if tags == ["*"] or f'"{current}"' in tags:
-            return current
-        raise ConcurrencyConflict
 
 
 class Nothing(View):
@@ -99,8 +142,21 @@ class Nothing(View):
         raise Http404
 
 
+def etag_of(body: Any, version: int) -> str:
+    """Another one for all that is shown otherwise, whatever made the difference: what is shown of one stream follows
+    from others too, and from settings and code.
+    """
+    digest = sha256(json.encode(body, order="deterministic")).hexdigest()[:16]
+    return f'"{version}-{digest}"'
+
+
 def once(command: Command) -> UUID:
-    """An id that the same command always has. Keyed, so that nobody guesses from it what the command says."""
+    """An id that the same command always has. Keyed, so that nobody guesses from it what the command says; while one
+    key takes the place of another, what was carried out under a fallback has its id.
+    """
     content = f"{command.stored} {json.encode(command).decode()}"
-    digest = salted_hmac("ordering.api.once", content, secret=settings.SECRET_KEY, algorithm="sha256").digest()
-    return UUID(bytes=digest[:16], version=5)
+    first, *others = (
+        UUID(bytes=salted_hmac("ordering.api.once", content, secret=key, algorithm="sha256").digest()[:16], version=5)
+        for key in (settings.EVENTSTORE_CLAIM_KEY, *settings.EVENTSTORE_CLAIM_KEY_FALLBACKS)
+    )
+    return next(filter(store.was_carried_out, others), first)

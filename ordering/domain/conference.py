@@ -1,7 +1,7 @@
 """Conferences: their seats, what they cost, and who has them. No seat is ever given out twice."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -92,6 +92,7 @@ from ordering.domain.errors import (
     UnknownPool,
     UnknownSeatType,
     UnknownTimeZone,
+    UnpaidLimitReached,
 )
 from ordering.domain.scheduling import ConferenceScheduled, ScheduleConference
 from ordering.domain.seats import (
@@ -100,6 +101,7 @@ from ordering.domain.seats import (
     NO_SEATS,
     OF_ORDERS,
     SOLD_OUT,
+    UNPAID_LIMIT,
     AddSeats,
     ChangeSeats,
     Line,
@@ -115,12 +117,15 @@ from ordering.domain.seats import (
     SeatsSold,
     SeatType,
     SellSeats,
+    UnpaidLimit,
     at_least,
     difference,
     merged,
+    offered_seats_id,
     total,
 )
 from ordering.domain.terms import AT_NO_COST, CancellationRule, PaymentTerms
+from ordering.domain.text import check_line, check_text
 from ordering.domain.values import Money
 
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -156,6 +161,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     reserved: dict[UUID, tuple[Line, ...]]
     sold: dict[UUID, tuple[Line, ...]]
     called_off: set[UUID]
+    on_offer: set[UUID]
     providers: tuple[str, ...]
     max_per_customer: int | None
     buyers: dict[UUID, UUID]
@@ -178,6 +184,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         self.reserved = {}
         self.sold = {}
         self.called_off = set()
+        self.on_offer = set()
         self.providers = ()
         self.max_per_customer = None
         self.buyers, self.seats_of_buyers = {}, {}
@@ -240,6 +247,14 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
             most = self.max_per_customer
             raise CustomerLimitReached(f"One customer may have at most {most} seats of this conference.")
 
+    def check_unpaid_limit(self, customer_id: UUID, lines: Iterable[Line], limit: UnpaidLimit) -> None:
+        """Raises `UnpaidLimitReached` where a new order of these lines would be one too many that this customer has not
+        paid, and what `offer` does of lines that can't be ordered.
+        """
+        priced = self._priced(merged(lines), {})
+        if total(priced).amount and self._is_beyond(limit, customer_id, priced):
+            raise UnpaidLimitReached
+
     def provider_for(self, wanted: str) -> str:
         """Who collects the money of an order that names this payment provider, or, if it is empty, none; empty for that
         of the site. Raises `ProviderNotOffered`.
@@ -276,6 +291,22 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     def available(self, code: str) -> int:
         """How many seats of a type are free, and have room in its pools. Raises `UnknownSeatType`."""
         return min([self._room_of(code), *(self._room_in(pool) for pool in self.draws_on.get(code, ()))])
+
+    def held_by(self, order_id: UUID) -> tuple[Line, ...]:
+        """The seats of an order, or of an offer: reserved or sold."""
+        return self.reserved.get(order_id) or self.sold.get(order_id) or ()
+
+    def seats_of(self, customers: Collection[UUID]) -> dict[UUID, tuple[Line, ...]]:
+        """The seats of all orders and offers of each of these customers, with one line for each seat type."""
+        lines: dict[UUID, list[Line]] = {customer_id: [] for customer_id in customers}
+        for order_id, buyer in self.buyers.items():
+            if buyer in lines:
+                lines[buyer] += self.held_by(order_id)
+        return {customer_id: merged(owned) if owned else () for customer_id, owned in lines.items()}
+
+    def orders_without_a_name(self) -> Iterator[UUID]:
+        """Those whose seats were reserved when no customer was named, and count for nobody."""
+        return (order_id for order_id in (*self.reserved, *self.sold) if order_id not in self.buyers)
 
     @handles(ScheduleConference, creates=True)
     def schedule(self, command: ScheduleConference, facts: Facts) -> None:
@@ -348,6 +379,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         note = command.note.strip()
         if len(note) > MAIL_NOTE_LIMIT:
             raise MailNoteTooLong
+        check_text(note)
         if note != self.mail_note:
             self.record(MailNoteChanged(conference_id=self.id, note=note))
 
@@ -363,7 +395,8 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     def call_off_orders(self, command: CallOffOrders, facts: Facts) -> None:
         if not self.cancelled:
             raise ConferenceNotCancelled
-        waiting = [order_id for order_id in (*self.sold, *self.reserved) if order_id not in self.called_off]
+        no_orders = self.called_off | self.on_offer
+        waiting = [order_id for order_id in (*self.sold, *self.reserved) if order_id not in no_orders]
         if called_off := tuple(waiting[: command.most]):
             left = len(waiting) - len(called_off)
             self.record(OrdersCalledOff(conference_id=self.id, order_ids=called_off, left=left))
@@ -532,11 +565,15 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
 
     @handles(ReserveSeats)
     def reserve_seats(self, command: ReserveSeats, facts: Facts) -> None:
-        if self._held_by(command.order_id):
+        if self.held_by(command.order_id):
             return
+        was_offered = bool(self.held_by(offered_seats_id(command.order_id)))
+        self._release(offered_seats_id(command.order_id))
         lines = merged(command.lines)
         priced = self._priced(lines, command.prices)
         reason = self._refusal(lines, command.customer_id)
+        if reason is None and command.customer_id and total(priced).amount and not was_offered:
+            reason = UNPAID_LIMIT if self._is_beyond(command.unpaid, command.customer_id, priced) else None
         if reason is not None:
             self.record(SeatsRefused(conference_id=self.id, order_id=command.order_id, lines=lines, reason=reason))
         else:
@@ -547,14 +584,15 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
                     lines=priced,
                     total=total(priced),
                     customer_id=command.customer_id,
+                    on_offer=command.on_offer,
                 )
             )
 
     @handles(ChangeSeats)
     def change_seats(self, command: ChangeSeats, facts: Facts) -> None:
-        before, lines = self._held_by(command.order_id), merged(command.lines)
+        before, lines = self.held_by(command.order_id), merged(command.lines)
         seats = at_least(command.kept, lines)
-        reason = self._refusal_of_change(command.order_id, before, lines, seats)
+        reason = self._refusal_of_change(command, before, lines, seats)
         told: dict[str, Any] = {"order_id": command.order_id, "change": command.change, "lines": seats}
         if reason is not None:
             self.record(SeatsChangeRefused(conference_id=self.id, reason=reason, **told))
@@ -563,8 +601,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
 
     @handles(ReleaseSeats)
     def release_seats(self, command: ReleaseSeats, facts: Facts) -> None:
-        if lines := self._held_by(command.order_id):
-            self.record(SeatsReleased(conference_id=self.id, order_id=command.order_id, lines=lines))
+        self._release(command.order_id)
 
     @handles(SellSeats)
     def sell_seats(self, command: SellSeats, facts: Facts) -> None:
@@ -692,6 +729,8 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         if event.customer_id is not None:
             self.buyers[event.order_id] = event.customer_id
             self._count(event.customer_id, _quantity(event.lines))
+        if event.on_offer:
+            self.on_offer.add(event.order_id)
 
     @on(SeatsRefused)
     def _refused(self, event: SeatsRefused) -> None:
@@ -713,6 +752,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     def _released(self, event: SeatsReleased) -> None:
         self.reserved.pop(event.order_id, None)
         self.sold.pop(event.order_id, None)
+        self.on_offer.discard(event.order_id)
         for line in event.lines:
             self.taken[line.seat_type] -= line.quantity
         if customer_id := self.buyers.pop(event.order_id, None):
@@ -721,6 +761,10 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     @on(SeatsSold)
     def _sold(self, event: SeatsSold) -> None:
         self.sold[event.order_id] = self.reserved.pop(event.order_id)
+
+    def _release(self, order_id: UUID) -> None:
+        if lines := self.held_by(order_id):
+            self.record(SeatsReleased(conference_id=self.id, order_id=order_id, lines=lines))
 
     def _add(self, added: SeatType) -> None:
         if not added.code or added.capacity < 1 or added.price.amount < 0:
@@ -747,17 +791,21 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         return None
 
     def _refusal_of_change(
-        self, order_id: UUID, before: tuple[Line, ...], lines: tuple[Line, ...], seats: tuple[Line, ...]
+        self, command: ChangeSeats, before: tuple[Line, ...], lines: tuple[Line, ...], seats: tuple[Line, ...]
     ) -> str | None:
         """What is kept meanwhile needs room, and doesn't count as more seats of the customer's."""
         if not before:
             return NO_SEATS
         more = difference(before, lines)
-        buyer = self.buyers.get(order_id)
+        buyer = self.buyers.get(command.order_id)
         if (reason := self._refusal(difference(before, seats), None)) is not None:
             return reason
-        if buyer is not None and _quantity(more) > 0 and not self._may_have(buyer, more):
+        if buyer is None or _quantity(more) <= 0:
+            return None
+        if not self._may_have(buyer, more):
             return CUSTOMER_LIMIT
+        if command.order_id in self.reserved and self._is_beyond(command.unpaid, buyer, lines, command.order_id):
+            return UNPAID_LIMIT
         return None
 
     def _check_bounds(self, lines: Iterable[PricedLine]) -> None:
@@ -775,14 +823,34 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
             return True
         return self.seats_of_buyers.get(customer_id, 0) + _quantity(lines) <= self.max_per_customer
 
+    def _is_beyond(
+        self,
+        limit: UnpaidLimit | None,
+        customer_id: UUID,
+        lines: Iterable[Line | PricedLine],
+        order_id: UUID | None = None,
+    ) -> bool:
+        """Whether this order, or a new one, of these lines would be too much beside what else the customer has not
+        paid. Alone it never is: how large one order may be, its seat types say.
+        """
+        if limit is None or customer_id not in self.seats_of_buyers:
+            return False
+        others = [
+            seats
+            for other, seats in self.reserved.items()
+            if self.buyers.get(other) == customer_id and other != order_id and other not in self.on_offer
+        ]
+        if not others:
+            return False
+        seats = _quantity(lines) + sum(_quantity(other) for other in others)
+        too_many = order_id is None and 0 < limit.orders <= len(others)
+        return too_many or 0 < limit.seats < seats
+
     def _count(self, customer_id: UUID, seats: int) -> None:
         """Who has none is not remembered."""
         counted = self.seats_of_buyers.pop(customer_id, 0) + seats
         if counted:
             self.seats_of_buyers[customer_id] = counted
-
-    def _held_by(self, order_id: UUID) -> tuple[Line, ...]:
-        return self.reserved.get(order_id) or self.sold.get(order_id) or ()
 
     def _priced(self, lines: Iterable[Line], prices: Mapping[str, Money]) -> tuple[PricedLine, ...]:
         """At these prices; a type that is not among them costs what it costs now."""
@@ -851,6 +919,7 @@ def _check_time_zone(name: str) -> None:
 def _check_name(name: str) -> None:
     if not name.strip():
         raise NameNeeded
+    check_line(name)
 
 
 def not_offered(offered: Iterable[str]) -> ProviderNotOffered:
@@ -859,9 +928,10 @@ def not_offered(offered: Iterable[str]) -> ProviderNotOffered:
 
 
 def check_reason(reason: str) -> None:
-    """Raises `ReasonNeeded`."""
+    """Raises `ReasonNeeded`, `UnreadableText`."""
     if not reason.strip():
         raise ReasonNeeded
+    check_text(reason)
 
 
 def _seats_of(orders: Mapping[UUID, tuple[Line, ...]], seat_types: Collection[str]) -> int:

@@ -8,6 +8,8 @@ from msgspec import UNSET, UnsetType
 from eventstore.aggregates import Aggregate, Command, Facts, command, handles, on
 from eventstore.events import Event, event
 from ordering.domain.errors import EmailTaken
+from ordering.domain.mailbox import letters_of, mailbox_of, reachable, spellings
+from ordering.domain.text import check_line
 from ordering.domain.values import Address
 
 
@@ -76,8 +78,9 @@ class Customer(Aggregate, category="customer"):
 
     @handles(RegisterCustomer, creates=True)
     def register(self, command: RegisterCustomer, facts: Facts) -> None:
-        self.claim("email", normalized(command.email), EmailTaken())
-        email = command.email.strip()
+        check_line(command.name)
+        email = reachable(command.email)
+        self._claim(email)
         self.record(CustomerRegistered(customer_id=self.id, name=command.name, email=email, welcome=command.welcome))
         if command.birth_date is not None:
             self.record(CustomerBirthDateSet(customer_id=self.id, birth_date=command.birth_date))
@@ -87,15 +90,32 @@ class Customer(Aggregate, category="customer"):
     @handles(ChangeCustomer)
     def change(self, command: ChangeCustomer, facts: Facts) -> None:
         if command.name is not UNSET and command.name != self.name:
+            check_line(command.name)
             self.record(CustomerRenamed(customer_id=self.id, name=command.name))
-        if command.email is not UNSET and normalized(command.email) != normalized(self.email):
-            self.release("email", normalized(self.email))
-            self.claim("email", normalized(command.email), EmailTaken())
-            self.record(CustomerEmailChanged(customer_id=self.id, email=command.email.strip()))
+        if command.email is not UNSET and command.email.strip() != self.email:
+            self._change_email(reachable(command.email))
         if command.birth_date is not UNSET and command.birth_date != self.birth_date:
             self.record(CustomerBirthDateSet(customer_id=self.id, birth_date=command.birth_date))
         if command.address is not UNSET and command.address != self.address:
             self.record(CustomerAddressChanged(customer_id=self.id, address=command.address))
+
+    def held_values(self) -> list[tuple[str, str]]:
+        return [("email", spelling) for spelling in spellings(self.email)]
+
+    def _change_email(self, email: str) -> None:
+        """In another spelling it is the same mailbox, and its claim stays."""
+        if email == self.email:
+            return
+        if mailbox_of(email) != mailbox_of(self.email):
+            for spelling in dict.fromkeys((*spellings(self.email), letters_of(self.email))):
+                self.release("email", spelling)
+            self._claim(email)
+        self.record(CustomerEmailChanged(customer_id=self.id, email=email))
+
+    def _claim(self, email: str) -> None:
+        """In each of its spellings: mailboxes were once claimed in that which was given."""
+        for spelling in spellings(email):
+            self.claim("email", spelling, EmailTaken())
 
     @on(CustomerRegistered)
     def _registered(self, event: CustomerRegistered) -> None:
@@ -117,8 +137,3 @@ class Customer(Aggregate, category="customer"):
     @on(CustomerAddressChanged)
     def _address_changed(self, event: CustomerAddressChanged) -> None:
         self.address = event.address
-
-
-def normalized(email: str) -> str:
-    """The form in which two spellings of one address are equal."""
-    return email.strip().casefold()

@@ -27,6 +27,18 @@ class AmountTooLarge(DomainError):
     code = "amount-too-large"
 
 
+class UnreadableText(DomainError):
+    """There is a control character in it."""
+
+    code = "unreadable-text"
+
+
+class InvalidEmail(DomainError):
+    """This is no email address that mail can be sent to."""
+
+    code = "invalid-email"
+
+
 class EmailTaken(DomainError):
     """Another customer has this email address."""
 
@@ -169,6 +181,12 @@ class CustomerLimitReached(DomainError):
     """One customer may not have so many seats of this conference."""
 
     code = "customer-limit"
+
+
+class UnpaidLimitReached(DomainError):
+    """This customer has as many unpaid orders of this conference as one may have at once: pay or cancel one first."""
+
+    code = "unpaid-limit"
 
 
 class InvalidCustomerLimit(DomainError):
@@ -339,6 +357,12 @@ class OrderNotTakenUp(DomainError):
     code = "order-not-taken-up"
 
 
+class StatusMailTooSoon(DomainError):
+    """A mail that says how this order stands was asked for a moment ago."""
+
+    code = "status-mail-too-soon"
+
+
 class PaymentReferenceDiffers(DomainError):
     """Another amount was reported under this reference before."""
 
@@ -417,7 +441,43 @@ class RefundNotFailed(DomainError):
     code = "refund-not-failed"
 
 
+class RefundClosed(DomainError):
+    """The money of this refund is not there any more: it went back otherwise, or to an order."""
+
+    code = "refund-closed"
+
+
 class RefundAlreadySettled(DomainError):
     """This refund has been settled."""
 
     code = "refund-already-settled"
+
+
+class AlreadyWaiting(DomainError):
+    """This customer is on the waitlist of this conference already."""
+
+    code = "already-waiting"
+
+
+class SeatsAreFree(DomainError):
+    """These seats are free: order them."""
+
+    code = "seats-free"
+
+
+class WaitlistEntryNotFound(DomainError):
+    """There is no such entry on the waitlist."""
+
+    code = "waitlist-entry-not-found"
+
+
+class InvalidPriority(DomainError):
+    """A priority is a whole number from -1000 to 1000."""
+
+    code = "invalid-priority"
+
+
+class OfferOver(DomainError):
+    """This entry of the waitlist has no offer, or has one no longer."""
+
+    code = "offer-over"

@@ -16,6 +16,7 @@ from ordering.domain.errors import (
     NothingToMove,
     PaymentNotReceived,
     RefundAlreadySettled,
+    RefundClosed,
     RefundMadeTwice,
     RefundNotFailed,
     RefundNotFound,
@@ -32,6 +33,7 @@ class RefundStatus(StrEnum):
     REQUESTED = "requested"
     SETTLED = "settled"
     FAILED = "failed"
+    CLOSED = "closed"
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -45,7 +47,8 @@ class Receipt(msgspec.Struct, frozen=True):
 
 class Refund(msgspec.Struct, frozen=True):
     """Money that is to go back, of one receipt; `attempt` counts how often the provider was asked, `refund_reference`
-    is the provider's name for it once it is settled; `by_hand` says that somebody made it in another way.
+    is the provider's name for it once it is settled; `by_hand` says that somebody made it in another way. It is closed
+    if it has failed, and nothing of its money is there any more.
     """
 
     receipt: str
@@ -164,6 +167,21 @@ class RefundReversed(Event):
     reason: str
 
 
+@event("refund.reduced")
+class RefundReduced(Event):
+    """It has failed, and less of its money is there than it was of: the rest went back otherwise, or to an order.
+    `amount` is what it is of now; if that is nothing, it is closed.
+    """
+
+    account_id: UUID
+    order_id: UUID | None
+    refund_id: UUID
+    payment_id: UUID
+    provider: str
+    reference: str
+    amount: Money
+
+
 @command("finance.book-payment", stream="account_id")
 class BookPayment(Command):
     account_id: UUID
@@ -201,7 +219,9 @@ class MovePaymentIn(Command):
 
 @command("refund.request", stream="account_id")
 class RequestRefund(Command):
-    """Give back part of a receipt, or all. With `at_most` it is what is left, where that is less."""
+    """Give back part of a receipt, or all. With `at_most` it is what is left, where that is less; what of all money is
+    to stay is told as `leaving`, and money on its way back doesn't.
+    """
 
     account_id: UUID
     provider: str
@@ -209,6 +229,7 @@ class RequestRefund(Command):
     amount: Money
     reason: str
     at_most: bool = False
+    leaving: Money | None = None
 
 
 @command("refund.request-all", stream="account_id")
@@ -277,8 +298,9 @@ class MarkRefundMade(Command):
 
 class Account(Aggregate, category="finance"):
     """What came in, by provider and reference, and the refunds of it. Nothing is kept that isn't a sum of these: never
-    more goes back of a receipt than was received, less what has gone back, is under way or was moved. `settled_as` has
-    the refund that was settled under a name of the provider's, by receipt and that name.
+    more goes back of a receipt than was received, less what has gone back, is under way or was moved. Refunds that have
+    failed are never of more than is left either. `settled_as` has the refund that was settled under a name of the
+    provider's, by receipt and that name.
     """
 
     order_id: UUID | None
@@ -296,7 +318,7 @@ class Account(Aggregate, category="finance"):
         """What of a receipt could still go back."""
         left = self.receipts[key].amount
         for refund in self.refunds.values():
-            if refund.receipt == key and refund.status is not RefundStatus.FAILED:
+            if refund.receipt == key and not self._has_failed(refund):
                 left += refund.amount * -1
         return left + self.moved[key] * -1 if key in self.moved else left
 
@@ -324,6 +346,7 @@ class Account(Aggregate, category="finance"):
             raise NothingToMove
         for key, amount in moving.items():
             self.record(PaymentMovedOut(to_order_id=command.to_order_id, **self._receipt(key, amount)))
+            self._reduce_failed(key)
 
     @handles(MovePaymentIn, creates=None)
     def move_in(self, command: MovePaymentIn, facts: Facts) -> None:
@@ -341,11 +364,12 @@ class Account(Aggregate, category="finance"):
 
     @handles(RequestRefund)
     def request_refund(self, command: RequestRefund, facts: Facts) -> None:
+        """It stands beside those that failed, which may be meant as well, as long as there is money for all of them."""
         key = receipt_key(command)
         if key not in self.receipts:
             raise PaymentNotReceived
-        amount = min(command.amount, self.left(key)) if command.at_most else command.amount
-        if amount.amount or not command.at_most:
+        amount = min(command.amount, self._spare(key, command.leaving)) if command.at_most else command.amount
+        if amount.amount > 0 or not command.at_most:
             self._ask_back(key, amount, command.reason)
 
     @handles(ReturnEverything)
@@ -384,7 +408,7 @@ class Account(Aggregate, category="finance"):
     @handles(FailRefund)
     def fail(self, command: FailRefund, facts: Facts) -> None:
         refund = self._refund(command.refund_id)
-        if refund.status is RefundStatus.FAILED or 0 < command.attempt < refund.attempt:
+        if self._has_failed(refund) or 0 < command.attempt < refund.attempt:
             return
         if refund.status is not RefundStatus.REQUESTED:
             raise RefundNotUnderWay
@@ -405,6 +429,8 @@ class Account(Aggregate, category="finance"):
     @handles(RetryRefund)
     def retry(self, command: RetryRefund, facts: Facts) -> None:
         refund = self._refund(command.refund_id)
+        if refund.status is RefundStatus.CLOSED:
+            raise RefundClosed
         if refund.status is not RefundStatus.FAILED:
             raise RefundNotFailed
         self._ask_back(refund.receipt, refund.amount, refund.reason, command.refund_id, refund.attempt + 1)
@@ -412,6 +438,8 @@ class Account(Aggregate, category="finance"):
     @handles(MarkRefundMade)
     def mark_made(self, command: MarkRefundMade, facts: Facts) -> None:
         refund = self._refund(command.refund_id)
+        if refund.status is RefundStatus.CLOSED:
+            raise RefundClosed
         if refund.status is RefundStatus.SETTLED:
             raise RefundAlreadySettled
         if refund.status is RefundStatus.FAILED:
@@ -454,6 +482,14 @@ class Account(Aggregate, category="finance"):
     def _refund_reversed(self, event: RefundReversed) -> None:
         self._now(event.refund_id, RefundStatus.FAILED)
 
+    @on(RefundReduced)
+    def _refund_reduced(self, event: RefundReduced) -> None:
+        """What is closed is still known by what it was of."""
+        if event.amount.amount:
+            self.refunds[event.refund_id] = msgspec.structs.replace(self.refunds[event.refund_id], amount=event.amount)
+        else:
+            self._now(event.refund_id, RefundStatus.CLOSED)
+
     def _keep(self, event: PaymentReceived | PaymentMovedIn) -> None:
         receipt = Receipt(event.payment_id, event.provider, event.reference, event.amount)
         self.receipts[receipt_key(event)] = receipt
@@ -483,7 +519,7 @@ class Account(Aggregate, category="finance"):
         is_news = command.settled and not self._is_settled_as(refund_id, command.refund_reference)
         if is_news and self._is_made_by_hand(refund):
             raise RefundMadeTwice
-        if command.attempt < refund.attempt or refund.status is RefundStatus.FAILED:
+        if command.attempt < refund.attempt or self._has_failed(refund):
             return
         if refund.status is RefundStatus.SETTLED:
             if not command.settled and not refund.by_hand:
@@ -542,6 +578,7 @@ class Account(Aggregate, category="finance"):
                 made_there=made_there,
             )
         )
+        self._reduce_failed(key)
 
     def _settle(self, refund_id: UUID, refund_reference: str, *, by_hand: bool) -> None:
         refund = self._refund(refund_id)
@@ -561,6 +598,23 @@ class Account(Aggregate, category="finance"):
             for refund_id, refund in self.refunds.items()
             if refund.receipt == key and refund.status is RefundStatus.FAILED
         ]
+
+    def _spare(self, key: str, leaving: Money | None) -> Money:
+        """What of a receipt could go back if so much is to be left of all that came in."""
+        left = self.left(key)
+        return min(left, self.left_in(left.currency) - leaving) if leaving else left
+
+    def _has_failed(self, refund: Refund) -> bool:
+        return refund.status in (RefundStatus.FAILED, RefundStatus.CLOSED)
+
+    def _reduce_failed(self, key: str) -> None:
+        """What is left of a receipt is there for those of its failed refunds that were asked for first."""
+        left = self.left(key)
+        for refund_id, failed in self._failed(key):
+            still = min(failed.amount, left)
+            if still < failed.amount:
+                self.record(RefundReduced(**self._of(refund_id), **self._receipt(key, still)))
+            left -= still
 
     def _must_be_left(self, key: str, amount: Money) -> None:
         left = self.left(key)

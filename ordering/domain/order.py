@@ -1,7 +1,7 @@
 """Orders: somebody asks for seats of a conference, and gets them by paying in time."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
@@ -33,6 +33,7 @@ from ordering.domain.errors import (
     OrderNotReopenable,
     OrderNotTakenUp,
     QuantitiesUnchanged,
+    StatusMailTooSoon,
 )
 from ordering.domain.finance import Account, account_id_of
 from ordering.domain.order_changes import (
@@ -46,7 +47,7 @@ from ordering.domain.order_changes import (
     QuantityChangeRequested,
     TakeUpChange,
 )
-from ordering.domain.seats import Line, PricedLine, at_least, difference, total
+from ordering.domain.seats import Line, PricedLine, at_least, difference, offered_seats_id, total
 from ordering.domain.terms import CancellationRule
 from ordering.domain.values import NUMBER_BITS, Moment, Money, order_number
 
@@ -202,10 +203,13 @@ class OrderReminderRequested(Event):
     order_id: UUID
 
 
-@event("order.status-mail-requested")
+@event("order.status-mail-requested", version=2)
 class OrderStatusMailRequested(Event):
+    """When it was asked for is not known of the first ones."""
+
     order_id: UUID
     customer_id: UUID
+    requested_at: Moment | None = None
 
 
 @command("order.place", stream="order_id")
@@ -347,7 +351,10 @@ class RequestReminder(Command):
 
 @command("order.request-status-mail", stream="order_id")
 class RequestStatusMail(Command):
+    """Refused until `pause` seconds have passed since one was asked for last."""
+
     order_id: UUID
+    pause: int = 0
 
 
 class Order(Aggregate, category="order"):
@@ -387,6 +394,7 @@ class Order(Aggregate, category="order"):
     owed: OwedChange | None
     lapsed: tuple[PricedLine, ...]
     changed: bool
+    status_mail_at: Moment | None
 
     @property
     def came(self) -> Money:
@@ -414,6 +422,9 @@ class Order(Aggregate, category="order"):
     def still_owes(self, account: Account) -> Money:
         """What it owes, as `due`, but that money on its way back pays for nothing."""
         return self.due if self.owed else self.total - self.still_held(account)
+
+    def held_values(self) -> list[tuple[str, str]]:
+        return [("order-number", self.number)]
 
     @property
     def awaits_payment(self) -> bool:
@@ -446,7 +457,7 @@ class Order(Aggregate, category="order"):
         customer = look_up(facts, Customer, command.customer_id, CustomerNotFound())
         seats = look_up(facts, ConferenceSeats, command.conference_id, ConferenceNotFound())
         lines = seats.offer(command.lines, facts.now)
-        seats.check_customer_limit(customer.id, lines)
+        seats.check_customer_limit(customer.id, difference(seats.held_by(offered_seats_id(self.id)), lines))
         number = order_number(facts.random_bits(NUMBER_BITS))
         self.claim("order-number", number, ConcurrencyConflict())
         self.record(
@@ -571,7 +582,7 @@ class Order(Aggregate, category="order"):
             raise OrderNotPayable
         provider = facts.look_up(ConferenceSeats, self.conference_id).provider_for(command.provider)
         if provider != self.provider:
-            self.record(ProviderChosen(order_id=self.id, provider=provider, due=self.due))
+            self.record(ProviderChosen(order_id=self.id, provider=provider, due=self._owes(facts)))
 
     @handles(ReopenOrder)
     def reopen(self, command: ReopenOrder, facts: Facts) -> None:
@@ -579,7 +590,7 @@ class Order(Aggregate, category="order"):
         if self.status not in (Status.REFUSED, Status.EXPIRED, Status.CANCELLED):
             raise OrderNotReopenable
         check_reason(command.reason)
-        if self.fee < self.held:
+        if min(self.fee, self._still_held(facts)) < self.held:
             raise MoneyGoingBack
         if command.expires_at is not None and command.expires_at <= facts.now:
             raise DeadlinePassed
@@ -665,7 +676,11 @@ class Order(Aggregate, category="order"):
 
     @handles(RequestStatusMail)
     def request_status_mail(self, command: RequestStatusMail, facts: Facts) -> None:
-        self.record(OrderStatusMailRequested(order_id=self.id, customer_id=self.customer_id))
+        if self.status_mail_at is not None:
+            wait = self.status_mail_at + timedelta(seconds=command.pause) - facts.now
+            if wait > timedelta():
+                raise StatusMailTooSoon(wait=wait)
+        self.record(OrderStatusMailRequested(order_id=self.id, customer_id=self.customer_id, requested_at=facts.now))
 
     @on(OrderPlaced)
     def _placed(self, event: OrderPlaced) -> None:
@@ -676,6 +691,7 @@ class Order(Aggregate, category="order"):
         self.status, self.reopened = Status.PLACED, 0
         self.changes, self.wanted, self.changed = 0, (), False
         self.came_before, self.owed, self.lapsed = self.received, None, ()
+        self.status_mail_at = None
 
     @on(ProviderChosen)
     def _provider_chosen(self, event: ProviderChosen) -> None:
@@ -774,7 +790,8 @@ class Order(Aggregate, category="order"):
 
     @on(OrderStatusMailRequested)
     def _status_mail_requested(self, event: OrderStatusMailRequested) -> None:
-        """A mail changes nothing about the order."""
+        """A mail changes nothing about the order but when there may be another."""
+        self.status_mail_at = event.requested_at
 
     def _waits_since(self, reopened: int | None) -> bool:
         """Whether it was not reopened any more since. What was sent once didn't say."""

@@ -151,7 +151,8 @@ class Payment(Aggregate, category="payment"):
     what was accepted stays accepted.
 
     The amount is the one asked for until one is paid. `receipts` has each sum that came in by the provider's reference,
-    which another provider's name precedes; `unbooked` those of before finance kept books that have not gone back.
+    which another provider's name precedes, and `references` the provider and the reference of each; `unbooked` those of
+    before finance kept books that have not gone back.
     """
 
     order_id: UUID
@@ -159,6 +160,7 @@ class Payment(Aggregate, category="payment"):
     amount: Money
     receipts: dict[str, Money]
     unbooked: dict[str, Money]
+    references: tuple[tuple[str, str], ...]
     status: Status
 
     @handles(RequestPayment, creates=True)
@@ -210,18 +212,22 @@ class Payment(Aggregate, category="payment"):
         """Whether money came in, even if it has gone back since."""
         return self.status in (Status.ACCEPTED, Status.REFUNDED)
 
+    def held_values(self) -> list[tuple[str, str]]:
+        return [held_reference(*each) for each in self.references]
+
     def _receipt(self, provider: str, reference: str) -> str:
         return reference if provider in ("", self.provider) else f"{provider}/{reference}"
 
     @on(PaymentRequested)
     def _requested(self, event: PaymentRequested) -> None:
         self.order_id, self.provider, self.amount = event.order_id, event.provider, event.amount
-        self.receipts, self.unbooked = {}, {}
+        self.receipts, self.unbooked, self.references = {}, {}, ()
         self.status = Status.REQUESTED
 
     @on(PaymentAccepted)
     def _accepted(self, event: PaymentAccepted) -> None:
         self.amount = self.receipts[self._receipt(event.provider, event.reference)] = event.amount
+        self.references += ((event.provider or self.provider, event.reference),)
         if not event.provider:
             self.unbooked[event.reference] = event.amount
         self.status = Status.ACCEPTED
@@ -244,7 +250,12 @@ class Payment(Aggregate, category="payment"):
 
 def claim_reference(payment: Aggregate, provider: str, reference: str) -> None:
     """Money is told once, whatever stream it is told in."""
-    payment.claim("payment-reference", f"{provider}/{reference}", PaymentReferenceTaken())
+    payment.claim(*held_reference(provider, reference), PaymentReferenceTaken())
+
+
+def held_reference(provider: str, reference: str) -> tuple[str, str]:
+    """What is claimed of money: the scope, and the value."""
+    return "payment-reference", f"{provider}/{reference}"
 
 
 def further_payment_id(order_id: UUID, number: int) -> UUID:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from functools import reduce
 from operator import add
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
 
@@ -14,7 +14,7 @@ from ordering.domain.errors import InvalidQuantity
 from ordering.domain.values import Money
 
 SOLD_OUT, CANCELLED, CUSTOMER_LIMIT = "sold-out", "conference-cancelled", "customer-limit"
-NO_SEATS = "no-seats"
+UNPAID_LIMIT, NO_SEATS = "unpaid-limit", "no-seats"
 
 
 class SeatType(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -43,6 +43,15 @@ class PricedLine(msgspec.Struct, frozen=True):
     unit_price: Money
 
 
+class UnpaidLimit(msgspec.Struct, frozen=True):
+    """How many orders of a conference that are not paid yet one customer may have at once, and how many seats in them
+    together, where these are more than one. 0: any number.
+    """
+
+    orders: int = 0
+    seats: int = 0
+
+
 @event("seats.added")
 class SeatsAdded(Event):
     """The capacity of `seat_type` is the number of seats added, whether or not there were some of that type before."""
@@ -51,15 +60,18 @@ class SeatsAdded(Event):
     seat_type: SeatType
 
 
-@event("seats.reserved", version=2)
+@event("seats.reserved", version=3)
 class SeatsReserved(Event):
-    """Version 1 named no customer: these seats count for nobody."""
+    """Version 1 named no customer: these seats count for nobody. Those that are `on_offer` to who waits are no order's:
+    `order_id` is the id that they have until then.
+    """
 
     conference_id: UUID
     order_id: UUID
     lines: tuple[PricedLine, ...]
     total: Money
     customer_id: UUID | None = None
+    on_offer: bool = False
 
 
 @event("seats.refused")
@@ -115,7 +127,8 @@ class AddSeats(ConferenceChange):
 class ReserveSeats(Command):
     """An order that was placed in time has its seats even if sales have closed since, and at the prices of then: what
     one seat of each type costs. Without them, as commands were once, it is the price of now, and without a customer the
-    seats count for nobody.
+    seats count for nobody. Seats that were reserved for an offer become those of the order that accepts it, whatever
+    the limit of what is `unpaid`.
     """
 
     conference_id: UUID
@@ -123,6 +136,8 @@ class ReserveSeats(Command):
     lines: tuple[Line, ...]
     prices: dict[str, Money] = {}
     customer_id: UUID | None = None
+    on_offer: bool = False
+    unpaid: UnpaidLimit | None = None
 
 
 @command("seats.release", stream="conference_id")
@@ -140,7 +155,7 @@ class SellSeats(Command):
 @command("seats.change", stream="conference_id")
 class ChangeSeats(Command):
     """An order that has seats is to have these instead, all of them or as before. Of each type it has at least as many
-    as are `kept`, which it gives up later or not at all.
+    as are `kept`, which it gives up later or not at all. More seats of one that isn't paid keep to the limit.
     """
 
     conference_id: UUID
@@ -148,6 +163,7 @@ class ChangeSeats(Command):
     change: int
     lines: tuple[Line, ...]
     kept: tuple[Line, ...] = ()
+    unpaid: UnpaidLimit | None = None
 
 
 OF_ORDERS = (SeatsReserved, SeatsRefused, SeatsReleased, SeatsSold, SeatsChanged, SeatsChangeRefused)
@@ -181,6 +197,13 @@ def at_least(kept: Iterable[Line | PricedLine], lines: Iterable[Line | PricedLin
     for line in kept:
         quantities[line.seat_type] = max(line.quantity, quantities.get(line.seat_type, 0))
     return tuple(Line(seat_type, quantity) for seat_type, quantity in quantities.items())
+
+
+def offered_seats_id(order_id: UUID) -> UUID:
+    """As what seats are reserved while they are on offer: those that the order with this id will have if it is
+    accepted.
+    """
+    return uuid5(order_id, "offered seats")
 
 
 def total(lines: Iterable[PricedLine]) -> Money:

@@ -17,6 +17,7 @@ from ordering.domain.payment import (
     PaymentAssigned,
     PaymentUnmatched,
     claim_reference,
+    held_reference,
 )
 from ordering.domain.values import Money
 
@@ -61,6 +62,9 @@ class UnmatchedPayment(Aggregate, category="unmatched-payment"):
                 amount=self.amount,
             )
         )
+
+    def held_values(self) -> list[tuple[str, str]]:
+        return [held_reference(self.provider, self.reference)]
 
     @on(PaymentUnmatched)
     def _unmatched(self, event: PaymentUnmatched) -> None:

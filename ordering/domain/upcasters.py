@@ -35,6 +35,18 @@ def seats_counted_for_nobody(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "customer_id": None}
 
 
+@upcaster("seats.reserved", 2)
+def no_seats_were_on_offer(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 is from before seats were offered to who waits for them: all were reserved for orders."""
+    return {**data, "on_offer": False}
+
+
+@upcaster("waitlist.left", 1)
+def what_was_accepted_was_ordered(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 is from before a waitlist knew of orders that could not be placed."""
+    return data
+
+
 @upcaster("order.placed", 1)
 def orders_had_no_grace(data: dict[str, Any]) -> dict[str, Any]:
     """Version 1 is from before conferences had payment terms: an order expired at its time."""
@@ -51,6 +63,12 @@ def orders_named_no_provider(data: dict[str, Any]) -> dict[str, Any]:
 def cancelling_cost_nothing(data: dict[str, Any]) -> dict[str, Any]:
     """Version 1 is from before conferences had rules of cancellation."""
     return {**data, "fee": None}
+
+
+@upcaster("order.status-mail-requested", 1)
+def status_mails_were_not_counted(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 is from before one had to wait between two of them."""
+    return {**data, "requested_at": None}
 
 
 @upcaster("refund.requested", 1)

@@ -155,8 +155,14 @@ def order_numbers_meant(text: str) -> list[str]:
     return meant
 
 
+def order_numbers_in(text: str) -> list[str]:
+    """The numbers that a longer text may name, each with what stands before the letters."""
+    return [number for written in WRITTEN_NUMBER.findall(text) for number in order_numbers_meant(written)]
+
+
 NUMBER_BITS = 50
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LOOK_ALIKES = str.maketrans("ILO", "110")
+WRITTEN_NUMBER = re.compile(r"\bBX[\s-]*\w{4,5}[\s-]*\w{4,5}\b", re.IGNORECASE)
 LONGEST_PREFIX = 3
 """What stands before the letters may have one letter too many."""

@@ -19,7 +19,6 @@ def send_welcome(event: CustomerRegistered, meta: Meta) -> MailSent:
         "welcome",
         to=event.email,
         message_id=send_welcome.idempotency_key(meta),
-        name=event.name,
-        profile_url=profile_url(event.customer_id, send_welcome.requested_at(meta)),
+        profile_url=profile_url(event.customer_id, event.email, send_welcome.requested_at(meta)),
     )
     return mail.sent(send_welcome, meta)

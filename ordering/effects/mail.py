@@ -15,14 +15,14 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.template.loader import render_to_string
-from django.utils.text import Truncator
 
 from eventstore.events import Meta
+from ordering.domain.errors import InvalidEmail
 from ordering.domain.mail import MailSent
+from ordering.domain.mailbox import deliverable
 from sagas.effects.effect import Effect
 from sagas.errors import PermanentFailure, TemporaryFailure
 
-LONGEST_NAME = 60
 GAP = re.compile(r"\n{3,}")
 """What a part of a template leaves that has nothing to say."""
 
@@ -38,20 +38,24 @@ class Attachment(NamedTuple):
 def send(template: str, *, to: str, message_id: UUID, **values: Any) -> None:
     """Send what `compose` makes of this.
 
-    Raises `PermanentFailure` if the mail server refuses the recipient or the mail for good, and `TemporaryFailure` if
-    it refuses them for now, can't be reached, or won't talk to us. Any other error gets out, such as a connection that
-    breaks or an answer that doesn't come: it may have taken the mail.
+    Raises `PermanentFailure` if no mail can reach the address, or the mail server refuses the recipient or the mail for
+    good, and `TemporaryFailure` if it refuses them for now, can't be reached, or won't talk to us. Any other error gets
+    out, such as a connection that breaks or an answer that doesn't come: it may have taken the mail.
     """
-    _hand_over(compose(template, to=to, message_id=message_id, **values), get_connection())
+    try:
+        recipient = deliverable(to)
+    except InvalidEmail as error:
+        raise PermanentFailure("No mail can reach the address.") from error
+    _hand_over(compose(template, to=recipient, message_id=message_id, **values), get_connection())
 
 
 def compose(
-    template: str, *, to: str, message_id: UUID, name: str, attachments: Sequence[Attachment] = (), **values: Any
+    template: str, *, to: str, message_id: UUID, attachments: Sequence[Attachment] = (), **values: Any
 ) -> EmailMultiAlternatives:
-    """A mail to one address, of `mail/<template>.{subject.txt,txt,html}`. The name is whatever somebody wrote: the mail
-    has the beginning of it, in one line.
+    """A mail to one address, of `mail/<template>.{subject.txt,txt,html}`. It has nothing that a customer wrote, not
+    even a name: whoever registers can give the address of somebody else.
     """
-    values |= {"base_url": settings.BASE_URL, "name": Truncator(" ".join(name.split())).chars(LONGEST_NAME)}
+    values |= {"base_url": settings.BASE_URL}
     subject, text, html = (
         render_to_string(f"mail/{template}.{part}", values) for part in ("subject.txt", "txt", "html")
     )

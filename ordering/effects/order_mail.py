@@ -56,7 +56,6 @@ def send(
         template,
         to=customer.email,
         message_id=effect.idempotency_key(meta),
-        name=customer.name,
         attachments=attachments,
         **told(order, conference_of(effect, order, meta)),
         **values,

@@ -8,8 +8,9 @@ from uuid import UUID
 from eventstore.aggregates import Command
 from eventstore.imports.importer import Importer, LineRefused, flattened
 from eventstore.imports.lines import Fault
-from ordering.domain.customer import RegisterCustomer, normalized
+from ordering.domain.customer import RegisterCustomer
 from ordering.domain.errors import EmailTaken
+from ordering.domain.mailbox import mailbox_of
 
 if TYPE_CHECKING:
     from ordering.api.customer_shapes import NewCustomerShape
@@ -50,7 +51,7 @@ class Customers(Importer):
         emails = [command.email for command in commands if isinstance(command, RegisterCustomer)]
         taken = logins.not_free(emails)
         refusal = Fault("email", str(EmailTaken()))
-        return {place: refusal for place, email in enumerate(emails) if normalized(email) in taken} if taken else {}
+        return {place: refusal for place, email in enumerate(emails) if mailbox_of(email) in taken} if taken else {}
 
 
 @cache

@@ -9,6 +9,7 @@ from ordering.models.journal import FinanceAccount, JournalEntry
 from ordering.models.order import OrderSummary
 from ordering.models.payment import ConferenceSales, DailySales
 from ordering.models.statement import StatementFile
+from ordering.models.waitlist import WaitlistEntry
 
 __all__ = [
     "BirthYear",
@@ -25,4 +26,5 @@ __all__ = [
     "OrderSummary",
     "StatementFile",
     "UnmatchedMoney",
+    "WaitlistEntry",
 ]

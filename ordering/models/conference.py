@@ -11,7 +11,7 @@ COUNTS = ("taken", "held")
 
 class ConferenceSummary(ReadModel):
     """A conference, its seat types and its pools, each with how many seats are still to be had. `taken` are those that
-    are sold or reserved: which of both, the orders say.
+    are sold or reserved, for orders and for offers of the waitlist: which are sold, the orders say.
     """
 
     class Status(models.TextChoices):

@@ -2,6 +2,7 @@ from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector
 from django.db import models
+from django.db.models.functions import Upper
 
 from projections.models import ReadModel
 
@@ -21,7 +22,7 @@ class CustomerProfile(ReadModel):
         ordering = ["-registered_at", "-customer_id"]
         indexes = [
             models.Index(fields=["-registered_at", "-customer_id"], name="ordering_customer_newest"),
-            models.Index(fields=["email"], name="ordering_customer_email"),
+            models.Index(Upper("email"), name="ordering_customer_email_upper"),
             GinIndex(SearchVector("name", config="simple"), name="ordering_customer_words"),
         ]
 
@@ -30,9 +31,12 @@ class CustomerProfile(ReadModel):
 
 
 class CustomerAccount(models.Model):
-    """Which login is which customer. Not a read table: passwords are in no event, so this can't be folded again."""
+    """Which login is which customer. Not a read table: passwords are in no event, so this can't be folded again.
 
-    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="customer")
+    It stays when staff delete the login: nobody opens another one by registering the same customer again.
+    """
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="customer")
     customer_id = models.UUIDField(unique=True)
 
     def __str__(self) -> str:

@@ -6,6 +6,8 @@ from projections.models import ReadModel
 class UnmatchedMoney(ReadModel):
     """Money that came in for a payment that nobody knows, less what has gone back, until it is assigned to an order."""
 
+    sums_by = "currency"
+
     payment_id = models.UUIDField(primary_key=True)
     provider = models.TextField()
     reference = models.TextField()
@@ -26,6 +28,8 @@ class UnmatchedMoney(ReadModel):
 class Excess(ReadModel):
     """What came in for an order above what it costs, less what is on its way back."""
 
+    sums_by = "currency"
+
     order_id = models.UUIDField(primary_key=True)
     amount = models.DecimalField(max_digits=22, decimal_places=4, default=0)
     paid_above = models.DecimalField(max_digits=22, decimal_places=4, default=0)
@@ -44,7 +48,11 @@ class Excess(ReadModel):
 
 
 class FailedRefund(ReadModel):
-    """A refund that the provider refused or that only staff can make, until it is tried again or made by hand."""
+    """A refund that the provider refused or that only staff can make, until it is tried again or made by hand, or its
+    money is not there any more.
+    """
+
+    sums_by = "currency"
 
     refund_id = models.UUIDField(primary_key=True)
     account_id = models.UUIDField()

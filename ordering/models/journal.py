@@ -22,6 +22,8 @@ class FinanceAccount(ReadModel):
     how things were at an earlier event.
     """
 
+    sums_by = "currency"
+
     account_id = models.UUIDField(primary_key=True)
     order_id = models.UUIDField(null=True, blank=True)
     conference_id = models.UUIDField(null=True, blank=True)
@@ -114,6 +116,8 @@ class JournalEntry(ReadModel):
 
     The entries of one event have the same position, and balance in their currency.
     """
+
+    sums_by = "currency"
 
     class Account(models.TextChoices):
         PROVIDER = "provider", "held by providers"

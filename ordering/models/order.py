@@ -40,6 +40,8 @@ class OrderSummary(ReadModel):
     `payment_id`, `payment_status` and `payment_amount` are those of its newest payment.
     """
 
+    sums_by = "currency"
+
     class Status(models.TextChoices):
         PLACED = "placed"
         REFUSED = "refused"

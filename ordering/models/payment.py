@@ -26,6 +26,8 @@ class Sales(models.Manager["ConferenceSales"]):
 class ConferenceSales(ReadModel):
     """One payment, what has gone back of it, and the conference that it is for."""
 
+    sums_by = "currency"
+
     payment_id = models.UUIDField(primary_key=True)
     order_id = models.UUIDField()
     conference_id = models.UUIDField()
@@ -36,6 +38,9 @@ class ConferenceSales(ReadModel):
         default=0, db_default=1, help_text="how often money came in: twice, where it was paid twice"
     )
     refunds = models.IntegerField(default=0, db_default=0)
+    receipts = models.JSONField(
+        default=list, db_default=[], help_text="provider and reference, each time that money came in"
+    )
     received_at = models.DateTimeField()
     refunded_at = models.DateTimeField(null=True, blank=True)
 
@@ -57,6 +62,8 @@ class ConferenceSales(ReadModel):
 
 class DailySales(ReadModel):
     """Money received and given back on one day (UTC), by currency."""
+
+    sums_by = "currency"
 
     key = models.TextField(primary_key=True, help_text="day and currency")
     day = models.DateField()

@@ -3,32 +3,51 @@
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
 from django.core.signing import Signer, TimestampSigner, b62_encode
 from django.urls import reverse
 
+from ordering.domain.mailbox import mailbox_of
+
 SALT = "ordering.pages.profile"
 PAYMENT_SALT, SANDBOX_SALT = "ordering.pages.payment", "ordering.pages.sandbox"
+WAITLIST_SALT = "ordering.pages.waitlist"
 SEPARATOR = "."
 
 
-def profile_url(customer_id: UUID, since: datetime | None = None) -> str:
-    """The address of a customer's profile, as it stands in a mail, good from then on, or from now.
+class ProfileLink(NamedTuple):
+    """Whose profile a link opens, and for whom: a digest of the mailbox that it was sent to, which is empty in links
+    from before that was noted.
+    """
+
+    customer_id: UUID
+    mailbox: bytes
+
+    def is_for(self, email: str) -> bool:
+        """Whether it was sent to this address, however that is written."""
+        return self.mailbox == _digest(email)
+
+
+def profile_url(customer_id: UUID, email: str, since: datetime | None = None) -> str:
+    """The address of a customer's profile, as it stands in a mail to this address, good from then on, or from now.
 
     These pages stand at the root of the site: whoever sends mails need not load all the others.
     """
-    path = reverse("profile", urlconf="ordering.pages.urls", args=[profile_token(customer_id, since)])
+    path = reverse("profile", urlconf="ordering.pages.urls", args=[profile_token(customer_id, email, since)])
     return f"{settings.BASE_URL}{path}"
 
 
-def profile_token(customer_id: UUID, since: datetime | None = None) -> str:
-    """73 characters that stand in an address as they are: the id of a customer, the time, and a signature of both.
+def profile_token(customer_id: UUID, email: str, since: datetime | None = None) -> str:
+    """83 characters that stand in an address as they are: the id of a customer, a digest of the mailbox, the time, and
+    a signature of all that.
 
     With a time `since` when it is good the token is the same whenever it is made.
     """
-    value = _encoded(customer_id)
+    value = _encoded(customer_id.bytes + _digest(email))
     moment = since.timestamp() if since else time.time()
     return Signer(salt=SALT, sep=SEPARATOR).sign(f"{value}{SEPARATOR}{b62_encode(int(moment))}")
 
@@ -41,12 +60,30 @@ def payment_url(payment_id: UUID) -> str:
 
 def payment_token(payment_id: UUID, salt: str = PAYMENT_SALT) -> str:
     """It is good for as long as there is something to pay."""
-    return Signer(salt=salt, sep=SEPARATOR).sign(_encoded(payment_id))
+    return Signer(salt=salt, sep=SEPARATOR).sign(_encoded(payment_id.bytes))
 
 
 def payment_of(token: str, salt: str = PAYMENT_SALT) -> UUID:
     """Raises `BadSignature`."""
-    return _decoded(Signer(salt=salt, sep=SEPARATOR).unsign(token))
+    return UUID(bytes=_decoded(Signer(salt=salt, sep=SEPARATOR).unsign(token)))
+
+
+def waitlist_url(conference_id: UUID, entry_id: UUID) -> str:
+    """The address of the page of an entry of a waitlist, where its customer leaves, or answers an offer."""
+    path = reverse("waitlist", urlconf="ordering.pages.urls", args=[waitlist_token(conference_id, entry_id)])
+    return f"{settings.BASE_URL}{path}"
+
+
+def waitlist_token(conference_id: UUID, entry_id: UUID) -> str:
+    """It is good for good: what is behind it ends by itself."""
+    return Signer(salt=WAITLIST_SALT, sep=SEPARATOR).sign(f"{_encoded(conference_id.bytes)}{_encoded(entry_id.bytes)}")
+
+
+def waitlist_entry_of(token: str) -> tuple[UUID, UUID]:
+    """The conference, and the entry of its waitlist. Raises `BadSignature`."""
+    ids = Signer(salt=WAITLIST_SALT, sep=SEPARATOR).unsign(token)
+    half = len(ids) // 2
+    return UUID(bytes=_decoded(ids[:half])), UUID(bytes=_decoded(ids[half:]))
 
 
 def sandbox_path(payment_id: UUID) -> str:
@@ -54,17 +91,21 @@ def sandbox_path(payment_id: UUID) -> str:
     return reverse("sandbox", urlconf="ordering.pages.urls", args=[payment_token(payment_id, SANDBOX_SALT)])
 
 
-def customer_of(token: str) -> UUID:
-    """Whose profile a token opens. Raises `BadSignature` for one that is not ours, or has expired."""
+def profile_link(token: str) -> ProfileLink:
+    """What a token opens. Raises `BadSignature` for one that is not ours, or has expired."""
     days = settings.PROFILE_LINK_DAYS
     signer = TimestampSigner(salt=SALT, sep=SEPARATOR)
-    value = signer.unsign(token, max_age=timedelta(days=days) if days else None)
-    return _decoded(value)
+    value = _decoded(signer.unsign(token, max_age=timedelta(days=days) if days else None))
+    return ProfileLink(UUID(bytes=value[:16]), value[16:])
 
 
-def _encoded(value: UUID) -> str:
-    return urlsafe_b64encode(value.bytes).decode().rstrip("=")
+def _digest(email: str) -> bytes:
+    return sha256(mailbox_of(email).encode()).digest()[:8]
 
 
-def _decoded(value: str) -> UUID:
-    return UUID(bytes=urlsafe_b64decode(f"{value}=="))
+def _encoded(value: bytes) -> str:
+    return urlsafe_b64encode(value).decode().rstrip("=")
+
+
+def _decoded(value: str) -> bytes:
+    return urlsafe_b64decode(f"{value}==")

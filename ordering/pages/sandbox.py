@@ -22,7 +22,7 @@ from ordering.domain.payment import Payment
 from ordering.domain.values import Money, in_decimals_of
 from ordering.models import OrderSummary
 from ordering.pages.links import SANDBOX_SALT, payment_of, sandbox_path
-from ordering.pages.serving import SECRET, page
+from ordering.pages.serving import WITH_FORMS, page
 from ordering.providers import registry
 from ordering.providers.provider import Outcome, RefundOutcome, RefundReport, Report
 from ordering.providers.recording import record, record_refund
@@ -30,12 +30,6 @@ from ordering.providers.sandbox import NO_REFUND, SANDBOX
 
 MOST = 12
 """Digits before the point."""
-
-# Django tells forms of this site from those of others by their origin, which a browser leaves out under `no-referrer`.
-PLAYABLE = SECRET | {
-    "Referrer-Policy": "same-origin",
-    "Content-Security-Policy": SECRET["Content-Security-Policy"].replace("form-action 'none'", "form-action 'self'"),
-}
 
 
 class Pay(forms.Form):
@@ -101,11 +95,8 @@ def sandbox(request: HttpRequest, token: str) -> HttpResponse:
     if request.method == "POST":
         refusal = _play(request, payment)
         if not refusal:
-            return HttpResponseRedirect(request.path, headers=PLAYABLE)
-    answer = page("sandbox", 409 if refusal else 200, request=request, refusal=refusal, **_shown(payment))
-    for name, value in PLAYABLE.items():
-        answer.headers[name] = value
-    return answer
+            return HttpResponseRedirect(request.path, headers=WITH_FORMS)
+    return page("sandbox", 409 if refusal else 200, request=request, refusal=refusal, **_shown(payment))
 
 
 def _play(request: HttpRequest, payment: Payment) -> str:

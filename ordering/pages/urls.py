@@ -5,9 +5,11 @@ from django.urls import path
 from ordering.pages.payment import payment
 from ordering.pages.profile import profile
 from ordering.pages.sandbox import sandbox
+from ordering.pages.waitlist import waitlist
 
 urlpatterns = [
     path("pay/<str:token>", payment, name="payment"),
     path("sandbox/<str:token>", sandbox, name="sandbox"),
     path("profile/<str:token>", profile, name="profile"),
+    path("waitlist/<str:token>", waitlist, name="waitlist"),
 ]

@@ -9,7 +9,8 @@ from eventstore.events import Meta
 from ordering import conf
 from ordering.domain.conference_changes import CallOffOrders, ConferenceCancelled, OrdersCalledOff
 from ordering.domain.order import CancelOrder
-from sagas.saga import Saga, on
+from sagas.refusal import CommandRefused
+from sagas.saga import Saga, on, on_refusal
 from sagas.steps import After, Send, Step
 
 MOST = 50
@@ -24,9 +25,7 @@ class CancellationState(msgspec.Struct):
 
 
 class Cancellation(Saga[CancellationState], name="conference-cancellation"):
-    """One instance a conference. An order that has ended by itself meanwhile refuses to be cancelled, and has no seats
-    and no money any more.
-    """
+    """One instance a conference."""
 
     state = CancellationState
 
@@ -42,3 +41,7 @@ class Cancellation(Saga[CancellationState], name="conference-cancellation"):
             pause = timedelta(minutes=len(event.order_ids) / conf.CANCELLATION_RATE.get())
             next_orders = CallOffOrders(conference_id=event.conference_id, most=MOST)
             yield After(pause, next_orders, name=TIMER)
+
+    @on_refusal(CancelOrder)
+    def not_cancelled(self, state: CancellationState, event: CommandRefused, meta: Meta) -> None:
+        """It has ended by itself, and has no seats and no money any more."""

@@ -76,12 +76,13 @@ from ordering.domain.seats import (
     SeatsRefused,
     SeatsReserved,
     SellSeats,
+    UnpaidLimit,
     at_least,
     total,
 )
 from ordering.domain.values import Money, payment_id_of
 from sagas.refusal import CommandRefused
-from sagas.saga import Saga, on
+from sagas.saga import Saga, on, on_refusal
 from sagas.steps import At, Cancel, Send, Step
 
 PAYMENT_TIMER = "payment-window"
@@ -149,6 +150,11 @@ class SaleState(msgspec.Struct):
     def waits(self) -> bool:
         """Whether the order is to be paid until its deadline, or a change of it."""
         return not self.closed and (not self.confirmed or self.owed is not None)
+
+    @property
+    def to_stay(self) -> Money | None:
+        """What finance is to have of it when it costs less than was paid, where finance knows of all its money."""
+        return None if self.paid else self.total
 
 
 class Sale(Saga[SaleState], name="sale", version=4):
@@ -272,7 +278,7 @@ class Sale(Saga[SaleState], name="sale", version=4):
             state.meanwhile += (event,)
             yield Send(TakeUpChange(order_id=event.order_id))
         else:
-            yield from self._return_excess(state, event, event.due * -1)
+            yield from self._return_excess(state, event, event.due * -1, leaving=state.to_stay)
 
     @on(OrderUnderpaid, key="order_id")
     def underpaid(self, state: SaleState, event: OrderUnderpaid, meta: Meta) -> Iterator[Step]:
@@ -310,7 +316,7 @@ class Sale(Saga[SaleState], name="sale", version=4):
             state.reopened += 1
         state.due, state.grace, state.fee = event.due, event.grace, None
         if state.conference_id:
-            yield self._reserve(state, event.order_id, state.conference_id)
+            yield self._reserve(state, event.order_id, state.conference_id, again=True)
         yield self._wait_until(event.expires_at, state, event.order_id)
         yield from self._remind(event.expires_at, state, event.order_id, meta)
 
@@ -329,7 +335,8 @@ class Sale(Saga[SaleState], name="sale", version=4):
         """The order has paid for its own seats, and keeps them until a dearer change is paid."""
         state.changing, state.spare = True, self._spare(state)
         dearer = state.confirmed and state.total is not None and state.total < total(event.lines)
-        yield from self._change_seats(state, event, _without_prices(event.lines), kept=state.lines if dearer else ())
+        kept, unpaid = state.lines if dearer else (), None if state.confirmed else conf.unpaid_limit()
+        yield from self._change_seats(state, event, _without_prices(event.lines), kept, unpaid)
 
     @on(SeatsChanged, key="order_id")
     def seats_changed(self, state: SaleState, event: SeatsChanged, meta: Meta) -> Iterator[Step]:
@@ -411,19 +418,37 @@ class Sale(Saga[SaleState], name="sale", version=4):
         if state.due is not None:
             state.due = event.due
         if not (state.closed or state.confirmed or state.awaits_seats) and event.due.amount <= 0:
-            yield self._confirm(state, event.order_id)
+            yield Send(ReviewPayment(order_id=event.order_id, reopened=state.reopened))
 
-    @on(CommandRefused, key="key")
-    def command_refused(self, state: SaleState, event: CommandRefused, meta: Meta) -> Iterator[Step]:
-        """The order had ended just before its confirmation, or could not be taken up again: the money goes back."""
-        if event.command == ConfirmOrder.stored and state.paid and state.order_id:
+    @on_refusal(RequestPayment)
+    def not_asked(self, state: SaleState, event: CommandRefused, meta: Meta) -> Iterator[Step]:
+        """Its id is that of something else: another payment is asked for instead."""
+        cost = state.owed or state.total
+        if state.order_id and cost and state.waits and not state.awaits_seats:
+            due = state.due or Money(cost.amount - state.kept, cost.currency)
+            yield self._ask_further(state, state.order_id, due)
+
+    @on_refusal(ConfirmOrder)
+    def not_confirmed(self, state: SaleState, event: CommandRefused, meta: Meta) -> Iterator[Step]:
+        """It had ended just before: what was paid goes back."""
+        if state.paid and state.order_id:
             yield self._bring_forward(state.order_id)
-        if event.command == TakeUpChange.stored and not (state.changing or state.owed or state.closed):
+
+    @on_refusal(TakeUpOrder)
+    def not_taken_up(self, state: SaleState, event: CommandRefused, meta: Meta) -> Iterator[Step]:
+        """It can't be any more: the seats and the money go back."""
+        state.reviving = False
+        yield from self._give_seats_back(state)
+        yield from self._return_everything(state, ENDED)
+
+    @on_refusal(TakeUpChange)
+    def change_not_taken_up(self, state: SaleState, event: CommandRefused, meta: Meta) -> Iterator[Step]:
+        if not (state.changing or state.owed or state.closed):
             yield from self._return_meanwhile(state, TOO_MUCH)
-        if event.command == TakeUpOrder.stored:
-            state.reviving = False
-            yield from self._give_seats_back(state)
-            yield from self._return_everything(state, ENDED)
+
+    @on_refusal(RefuseOrder, ExpireOrder, FollowPayment)
+    def ended_meanwhile(self, state: SaleState, event: CommandRefused, meta: Meta) -> None:
+        """It had, or was paid, just before: nothing is left to do."""
 
     def timer_moved(self, timer: At, due_at: datetime, reason: str) -> Command | None:
         """The order is to be paid until another time then, with as much grace as before."""
@@ -470,26 +495,32 @@ class Sale(Saga[SaleState], name="sale", version=4):
         if missing <= 0 and state.lines and state.conference_id:
             if not state.reviving:
                 state.reviving = True
-                yield self._reserve(state, event.order_id, state.conference_id)
-            yield from self._return_excess(state, event, Money(-missing, event.amount.currency))
+                yield self._reserve(state, event.order_id, state.conference_id, again=True)
+            yield from self._return_excess(state, event, Money(-missing, event.amount.currency), leaving=state.to_stay)
         elif not state.reviving:
             yield from self._return_everything(state, ENDED)
 
     def _return_excess(
-        self, state: SaleState, event: PaymentCredited, excess: Money, reason: str = TOO_MUCH
+        self,
+        state: SaleState,
+        event: PaymentCredited,
+        excess: Money,
+        reason: str = TOO_MUCH,
+        *,
+        leaving: Money | None = None,
     ) -> Iterator[Step]:
         """Of this payment. What of others was too much has been asked back before, or is for staff to decide."""
         amount = min(excess.amount, event.amount.amount)
         if amount <= 0 or not conf.returned_at_once(event.provider):
             return
         state.kept -= amount
-        yield self._refund(event, Money(amount, event.amount.currency), reason)
+        yield self._refund(event, Money(amount, event.amount.currency), reason, leaving)
 
     def _return_meanwhile(self, state: SaleState, reason: str) -> Iterator[Step]:
         """What is above the cost, of that which came in before it was clear: of what came last before the other."""
         for event in reversed(state.meanwhile):
             if spare := self._spare(state):
-                yield from self._return_excess(state, event, spare, reason)
+                yield from self._return_excess(state, event, spare, reason, leaving=state.to_stay)
         state.meanwhile = ()
 
     def _spare(self, state: SaleState) -> Money | None:
@@ -509,7 +540,8 @@ class Sale(Saga[SaleState], name="sale", version=4):
         only = state.credited if state.expired else None
         return Send(ReturnEverything(account_id=account_id_of(order_id), reason=reason, keep=state.fee, only=only))
 
-    def _reserve(self, state: SaleState, order_id: UUID, conference_id: UUID) -> Step:
+    def _reserve(self, state: SaleState, order_id: UUID, conference_id: UUID, *, again: bool = False) -> Step:
+        """What is reserved again has its money, or staff want it: it has no limit of what is unpaid."""
         state.reserving += 1
         return Send(
             ReserveSeats(
@@ -518,6 +550,7 @@ class Sale(Saga[SaleState], name="sale", version=4):
                 lines=state.lines,
                 prices=state.prices,
                 customer_id=state.customer_id,
+                unpaid=None if again else conf.unpaid_limit(),
             )
         )
 
@@ -527,6 +560,7 @@ class Sale(Saga[SaleState], name="sale", version=4):
         event: QuantityChangeRequested | QuantitiesChanged | QuantityChangeLapsed,
         lines: tuple[Line, ...],
         kept: tuple[Line, ...] = (),
+        unpaid: UnpaidLimit | None = None,
     ) -> Iterator[Step]:
         if state.conference_id:
             yield Send(
@@ -536,6 +570,7 @@ class Sale(Saga[SaleState], name="sale", version=4):
                     change=event.change,
                     lines=lines,
                     kept=kept,
+                    unpaid=unpaid,
                 )
             )
 
@@ -579,7 +614,7 @@ class Sale(Saga[SaleState], name="sale", version=4):
             state.reminds = False
             yield Cancel(REMINDER_TIMER)
 
-    def _refund(self, event: PaymentCredited, amount: Money, reason: str) -> Step:
+    def _refund(self, event: PaymentCredited, amount: Money, reason: str, leaving: Money | None = None) -> Step:
         """What staff have given back of it meanwhile is not given back again."""
         return Send(
             RequestRefund(
@@ -589,6 +624,7 @@ class Sale(Saga[SaleState], name="sale", version=4):
                 amount=amount,
                 reason=reason,
                 at_most=True,
+                leaving=leaving,
             )
         )
 
@@ -600,11 +636,11 @@ class Sale(Saga[SaleState], name="sale", version=4):
         return Send(RequestPayment(payment_id=payment_id, order_id=order_id, amount=amount, provider=provider))
 
     def _ask_again(self, state: SaleState, order_id: UUID, due: Money) -> Iterator[Step]:
-        """Of an order that was reopened, what is due then."""
+        """Of an order that was reopened, what is due then. What it had may be on its way back meanwhile."""
         if due.amount > 0:
             yield self._ask_further(state, order_id, due)
         else:
-            yield self._confirm(state, order_id)
+            yield Send(ReviewPayment(order_id=order_id, reopened=state.reopened))
 
     def _ask_further(self, state: SaleState, order_id: UUID, due: Money) -> Step:
         state.asked += 1

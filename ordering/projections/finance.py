@@ -4,7 +4,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from eventstore.events import Meta
-from ordering.domain.finance import RefundFailed, RefundRequested, RefundReversed, RefundSettled
+from ordering.domain.finance import RefundFailed, RefundReduced, RefundRequested, RefundReversed, RefundSettled
 from ordering.domain.order import PaymentCredited, RefundDebited, RefundRecredited
 from ordering.domain.order_changes import QuantitiesChanged, QuantityChangeLapsed, QuantityChangeOwed
 from ordering.domain.payment import PaymentAssigned, PaymentUnmatched
@@ -97,7 +97,7 @@ class ExcessOfOrders(Projection[Excess], name="excess", version=4, mode=ASYNC):
         return None if row.paid_above > 0 or row.under_way else DELETE
 
 
-class FailedRefunds(Projection[FailedRefund], name="failed-refunds", version=2, mode=ASYNC):
+class FailedRefunds(Projection[FailedRefund], name="failed-refunds", version=3, mode=ASYNC):
     model = FailedRefund
 
     @on(RefundFailed, key="refund_id")
@@ -107,6 +107,11 @@ class FailedRefunds(Projection[FailedRefund], name="failed-refunds", version=2, 
     @on(RefundReversed, key="refund_id")
     def reversed(self, row: FailedRefund, event: RefundReversed, meta: Meta) -> None:
         self._list(row, event, meta)
+
+    @on(RefundReduced, key="refund_id")
+    def reduced(self, row: FailedRefund, event: RefundReduced, meta: Meta) -> Outcome | None:
+        row.amount = event.amount.amount
+        return None if row.amount > 0 else DELETE
 
     @on(RefundRequested, key="refund_id")
     def tried_again(self, row: FailedRefund, event: RefundRequested, meta: Meta) -> Outcome:

@@ -12,6 +12,7 @@ from ordering.domain.finance import (
     PaymentMovedIn,
     PaymentReceived,
     RefundFailed,
+    RefundReduced,
     RefundRequested,
     RefundReversed,
     RefundSettled,
@@ -55,7 +56,7 @@ Status = OrderSummary.Status
 
 OPEN = {Status.PLACED, Status.AWAITING_PAYMENT}
 
-OfRefund = RefundRequested | RefundSettled | RefundFailed | RefundReversed
+OfRefund = RefundRequested | RefundSettled | RefundFailed | RefundReversed | RefundReduced
 
 
 def order_of(event: PaymentReceived | OfRefund, meta: Meta) -> tuple[UUID, ...]:
@@ -63,7 +64,7 @@ def order_of(event: PaymentReceived | OfRefund, meta: Meta) -> tuple[UUID, ...]:
     return () if event.order_id is None else (event.order_id,)
 
 
-class OrderSummaries(Projection[OrderSummary], name="order-summaries", version=5, mode=SYNC):
+class OrderSummaries(Projection[OrderSummary], name="order-summaries", version=7, mode=SYNC):
     """Money counts as finance books it; what came in before finance kept books, as the payment told it.
 
     A payment that was paid twice is there twice, under two references.
@@ -246,6 +247,14 @@ class OrderSummaries(Projection[OrderSummary], name="order-summaries", version=5
         if row.status == Status.REFUNDED and row.returned < row.received - row.fee:
             row.status = Status.CANCELLED
         self._reckon(row)
+
+    @on(RefundReduced, key=order_of)
+    def refund_reduced(self, row: OrderSummary, event: RefundReduced, meta: Meta) -> None:
+        """What is closed is still known by what it was of."""
+        for refund in (each for payment in row.payments for each in payment["refunds"]):
+            if refund["id"] == str(event.refund_id):
+                still = {"amount": str(event.amount.amount)}
+                refund.update(still if event.amount.amount else {"status": "closed"})
 
     def _receive(self, row: OrderSummary, amount: Money) -> None:
         if amount.currency == row.currency:

@@ -77,7 +77,7 @@ class SalesByDay(Projection[DailySales], name="sales-by-day", version=3, mode=AS
 
 
 class SalesByConference(
-    Projection[ConferenceSales], name="sales-by-conference", version=3, mode=ASYNC, uses=["order-summaries"]
+    Projection[ConferenceSales], name="sales-by-conference", version=4, mode=ASYNC, uses=["order-summaries"]
 ):
     """A payment counts in the order's currency; what came in another one has no part in what a conference sells."""
 
@@ -121,6 +121,7 @@ class SalesByConference(
             raise RowMissing
         row.order_id, row.conference_id, row.currency = order.order_id, order.conference_id, order.currency
         row.received_at = meta.recorded_at
+        row.receipts.append([event.provider, event.reference])
         if event.amount.currency == row.currency:
             row.received += event.amount.amount
             row.count += 1

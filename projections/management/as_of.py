@@ -30,10 +30,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: dict[str, Any], stdout: OutputWrapper) -> None:
     projection = registry[arguments.named(options["projection"], options["rank"])]
     assert isinstance(projection, Projection)
+    key: str = arguments.value("--key", options["key"], str)
     upto = _upto(options)
-    row = row_as_of(projection, options["key"], upto)
+    row = row_as_of(projection, key, upto)
     if row is None:
-        raise Refused(f"{projection.name} had no row {options['key']!r} at position {upto:,}.")
+        raise Refused(f"{projection.name} had no row {key!r} at position {upto:,}.")
     told = msgspec.to_builtins(columns(row))
     if options["json"]:
         write_json(stdout, {"projection": projection.name, "upto": upto, "row": told})

@@ -82,8 +82,10 @@ def build(part_id: int) -> bool:
 
 
 def complete(generation: Generation) -> Generation:
-    """Fold a generation to its end in this process, as a command or a test wants it; answers what became of it."""
-    while generation.status == Status.BUILDING:
+    """Fold a generation to its end, or until it waits for somebody's approval, in this process, as a command or a test
+    wants it; answers what became of it.
+    """
+    while generation.status == Status.BUILDING and not generation.is_waiting:
         for part in generation.parts.all():
             build(part.pk)
         generation.refresh_from_db()

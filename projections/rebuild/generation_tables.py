@@ -98,6 +98,18 @@ def swap(cursor: psycopg.Cursor[Any], model: type[ReadModel], new: Generation, o
     cursor.execute(sql.SQL("DROP SCHEMA {}").format(sql.Identifier(new.schema)))
 
 
+def make_read_only(cursor: psycopg.Cursor[Any], model: type[ReadModel], generation: Generation) -> None:
+    """Nobody but its owner writes to the table of a generation any more."""
+    table = model._meta.db_table
+    for grantee in {grantee for grantee, _ in cursor.execute(queries.GRANTS, [generation.schema, table]).fetchall()}:
+        role = sql.SQL("PUBLIC") if grantee == "PUBLIC" else sql.Identifier(grantee)
+        cursor.execute(
+            sql.SQL("REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {} FROM {}").format(
+                sql.Identifier(generation.schema, table), role
+            )
+        )
+
+
 def in_the_way(model: type[ReadModel], generation: Generation) -> str:
     """Who has held the live table, that of the generation or the row of a subscriber for as long as we wait for one, in
     words.

@@ -1,7 +1,8 @@
 """Generations: a second set of a projection's rows is folded from the log while the live one goes on being fed.
 
 What becomes of it when it has caught up depends on what it was asked for: a rebuild or a rollback takes the place of
-the live one, a verification is compared with it, a repair copies a few rows. `builder` folds, `swap` ends.
+the live one, a verification is compared with it, a repair copies a few rows, and one that is as of a position is kept.
+`builder` folds, `swap` ends.
 """
 
 from collections.abc import Sequence
@@ -10,15 +11,21 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from eventstore import database, store
+from eventstore.errors import Refused
 from eventstore.models import DiscardedEvent, HandlerWarning, ParkedEvent, SkippedRange, SubscriberRow
 from eventstore.roles import owner_alias
 from eventstore.subscriptions import hash_ranges
 from eventstore.subscriptions.hash_ranges import ALL, HashRange
 from eventstore.subscriptions.registry import registry
+from projections import conf
 from projections.errors import (
     DiscardedMeanwhile,
+    LabelTaken,
+    NeedsAnother,
     NoSuchGeneration,
     NoSuchKey,
+    NothingHeld,
+    NothingKept,
     NotRebuilding,
     OtherCode,
     RebuildRunning,
@@ -29,9 +36,6 @@ from projections.projection import AnyProjection, Projection
 from projections.rebuild import generation_tables
 
 Purpose, Status = Generation.Purpose, Generation.Status
-
-COMPARED = (Purpose.VERIFY, Purpose.REPAIR)
-"""The purposes for which a generation has to stand exactly where the live rows stand."""
 
 MOST_PARTS = 16
 
@@ -44,14 +48,81 @@ def projection_named(name: str) -> AnyProjection:
     raise UnknownProjection(f"No projection is declared as {name!r}.")
 
 
-def rebuild(name: str, *, parts: int = 1, throttle: int | None = None, requested_by: str = "") -> Generation:
+def rebuild(
+    name: str, *, parts: int = 1, throttle: int | None = None, hold: bool = False, requested_by: str = ""
+) -> Generation:
     """Ask for a projection to be folded anew and swapped in; workers do it, `parts` of them at a time.
 
-    `throttle` bounds the events a second of each part. Raises `RebuildRunning`.
+    `throttle` bounds the events a second of each part. On `hold` it is compared with the live rows first, and kept
+    beside them until it is approved; then it has a part for each of their shards. Raises `RebuildRunning`.
     """
     generation = _new(name, Purpose.REBUILD, requested_by)
-    generation.throttle = throttle
-    return _begin(generation, range(parts))
+    generation.throttle, generation.held = throttle, hold
+    return _begin(generation, range(_shards(name) if hold else parts))
+
+
+def keep(name: str, *, upto: int, label: str, parts: int = 1, requested_by: str = "") -> Generation:
+    """Ask for all rows to be folded from the events up to a position, and to be kept under a label, to be read only.
+
+    Raises `LabelTaken`; `Refused` for a position that is not final yet, and where other read models are looked up, of
+    which only the rows of today are there.
+    """
+    if projection_named(name).looks_up:
+        raise Refused(f"{name} looks up rows of others, as they are now: ask for one of its rows as of a position.")
+    if not label.strip():
+        raise Refused("What is kept needs a label.")
+    horizon = store.horizon()
+    if not 0 <= upto <= horizon:
+        raise Refused(f"A position is from 0 to {horizon:,}, where the log ends.")
+    generation = _new(name, Purpose.AS_OF, requested_by)
+    generation.target, generation.label = upto, label.strip()
+    try:
+        return _begin(generation, range(parts))
+    except RebuildRunning:
+        raise LabelTaken from None
+
+
+def kept(name: str, label: str) -> Generation:
+    """What is kept of a projection under a label. Raises `NothingKept`."""
+    found = Generation.objects.filter(projection=name, label=label.strip(), status=Status.KEPT).first()
+    if found is None:
+        raise NothingKept
+    return found
+
+
+def drop_kept(name: str, label: str) -> Generation:
+    """Give up what is kept under a label; workers drop its table. Raises `NothingKept`."""
+    generation = kept(name, label)
+    generation.status, generation.finished_at = Status.DROPPED, database.clock()
+    generation.save(update_fields=["status", "finished_at"])
+    return generation
+
+
+def to_approve(name: str) -> Generation:
+    """The rebuild that is held, and was compared. Raises `NothingHeld`."""
+    held = Generation.objects.filter(projection=name, status=Status.BUILDING, held=True, approved_by="")
+    generation = held.filter(compared__isnull=False, cancelling=False).first()
+    if generation is None:
+        raise NothingHeld
+    return generation
+
+
+def approve(name: str, *, by: str) -> Generation:
+    """Have a rebuild that is held take the place of the live rows.
+
+    Raises `NothingHeld`, `NeedsAnother`, or `OtherCode` when it isn't the running code that made it.
+    """
+    with transaction.atomic():
+        generation = Generation.objects.select_for_update().get(pk=to_approve(name).pk)
+        if not generation.awaits_approval:
+            raise NothingHeld
+        if conf.APPROVED_BY_ANOTHER.get() and by == generation.requested_by:
+            raise NeedsAnother
+        if not is_ours(generation, projection_named(name)):
+            raise OtherCode(f"This generation of {name} was made by another version of its code: deploy that first.")
+        generation.approved_by, generation.target = by, store.head()
+        generation.save(update_fields=["approved_by", "target"])
+    return generation
 
 
 def verify(
@@ -164,7 +235,7 @@ def judge_discards(generation: Generation) -> None:
 
 
 def drop_retired(generation: Generation) -> None:
-    """Drop what a generation holds whose projection was retired; its record stays."""
+    """Drop what a generation holds whose projection was retired, or that is to be kept no longer; its record stays."""
     using = owner_alias()
     with transaction.atomic(using):
         locked = lock(generation, using)

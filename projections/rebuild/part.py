@@ -22,7 +22,7 @@ from projections.errors import ReshardedMeanwhile
 from projections.models import Generation, Part
 from projections.projection import AnyProjection
 from projections.rebuild import queries
-from projections.rebuild.generations import COMPARED, range_of, range_of_part
+from projections.rebuild.generations import range_of, range_of_part
 from projections.tables import Table
 
 log = structlog.get_logger(__name__)
@@ -30,9 +30,11 @@ log = structlog.get_logger(__name__)
 
 def limit(projection: AnyProjection, generation: Generation, part: Part, using: str) -> int:
     """How far a part may go: what is to be compared with live rows is never ahead of them, and no rows are ever ahead
-    of those that they use. Raises `ReshardedMeanwhile`.
+    of those that they use. What is as of a position ends there. Raises `ReshardedMeanwhile`.
     """
-    if generation.purpose not in COMPARED:
+    if generation.purpose == Generation.Purpose.AS_OF:
+        return generation.target
+    if not generation.stands_with_live:
         return final(projection, part.checkpoint, using)
     name = row_name(generation.projection, part.shard, part.shards)
     live = SubscriberRow.objects.using(using).filter(pk=name).values_list("checkpoint", flat=True).first()

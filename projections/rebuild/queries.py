@@ -93,10 +93,18 @@ COMPARE = """
         FROM differing ORDER BY key LIMIT %(most)s
         ON CONFLICT (generation_id, key) DO NOTHING
     )
-    SELECT (SELECT count(*) FROM differing), (SELECT count(*) FROM {fresh} WHERE {scope})"""
-"""Compares live rows with fresh ones, keeps the first differences, and answers how many there are and how many fresh
-rows were compared.
+    SELECT (SELECT count(*) FROM differing), (SELECT count(*) FROM {fresh} WHERE {scope}),
+        (SELECT coalesce(jsonb_object_agg(kind, rows), '{{}}')::text
+            FROM (SELECT kind, count(*) AS rows FROM differing GROUP BY kind) AS by_kind),
+        (SELECT coalesce(jsonb_object_agg(name, rows), '{{}}')::text
+            FROM (SELECT name, count(*) AS rows FROM differing, jsonb_object_keys(columns) AS name
+                WHERE kind = 'differs' GROUP BY name) AS by_column)"""
+"""Compares live rows with fresh ones, keeps the first differences, and answers how many there are, how many fresh rows
+were compared, and of those that differ how many there are of each kind, and how many differ in each column.
 """
+
+SUMS = "SELECT {by}::text, {sums} FROM {table} GROUP BY 1"
+"""The sums of some columns of a table, apart by another."""
 
 REMOVE_ROWS = "DELETE FROM {live} WHERE {key} = ANY(%s::{key_type}[])"
 """Removes the live rows of some keys."""
@@ -106,6 +114,11 @@ COPY_ROWS = "INSERT INTO {live} ({columns}) SELECT {columns} FROM {fresh} WHERE 
 
 AMONG_KEYS = "{key}::text = ANY(%(keys)s)"
 """The rows of the keys that are asked for."""
+
+# kept
+
+KEPT_ROWS = "SELECT * FROM {table} ORDER BY {key}"
+"""The rows of a table, in the order of their keys."""
 
 # swap
 

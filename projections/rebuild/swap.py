@@ -1,4 +1,4 @@
-"""The end of a generation that has caught up: swapped in, compared, or copied from; or given up.
+"""The end of a generation that has caught up: swapped in, compared, copied from, or kept; or given up.
 
 The order of locks is that of everybody: live rows, the generation's row, its parts, tables; before them all one that
 only the maintenance of the tables notices. What is short happens under all of them; whoever reads a table meanwhile
@@ -45,26 +45,30 @@ WITHIN = 30.0
 
 
 def finish(generation: Generation, projection: AnyProjection) -> bool:
-    """End a generation, if all its parts have caught up. False when it is to be tried again."""
+    """End a generation, if all its parts have caught up, or leave it as it is until it is approved. False when it is to
+    be tried again.
+    """
     using = owner_alias()
     # Two would gather statistics twice, and be in each other's way.
     with slot(advisory_locks.GENERATION_END, [str(generation.pk)], using=using) as alone:
-        return alone and (_is_over(generation, using) or _finish(generation, projection, using))
+        return alone and (
+            _is_over(generation, using) or generation.is_waiting or _finish(generation, projection, using)
+        )
 
 
 def _finish(generation: Generation, projection: AnyProjection, using: str) -> bool:
-    swapped = generation.purpose in {Purpose.REBUILD, Purpose.ROLLBACK}
+    read = generation.purpose != Purpose.REPAIR
     try:
         if not _near(generation, projection, using):
             return False
-        if generation.purpose == Purpose.VERIFY:
+        if generation.purpose == Purpose.VERIFY or generation.awaits_approval:
             return _try(generation, projection, lambda: verification.compare(generation, projection, catch_up))
-        if not _prepare(generation, projection, using, indexes=swapped) or not _near(generation, projection, using):
+        if not _prepare(generation, projection, using, indexes=read) or not _near(generation, projection, using):
             return False
     except BeginAgain as error:
         fail(generation, projection, str(error))
         return True
-    end = _swap if swapped else _repair
+    end = ENDS[Purpose(generation.purpose)]
     return _try(generation, projection, lambda: end(generation, projection, using))
 
 
@@ -247,3 +251,20 @@ def _repair(generation: Generation, projection: AnyProjection, using: str) -> No
         parked.filter(subscriber=locked.parked_as).update(subscriber=projection.name)
         discard(locked, projection, Status.REPAIRED)
     log.info("rows_repaired", projection=projection.name, generation=locked.pk, keys=len(keys))
+
+
+def _keep(generation: Generation, projection: AnyProjection, using: str) -> None:
+    """Let the rows be as they are from now on: whoever could read and write them can read them."""
+    with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
+        locked = lock(generation, using)
+        if locked.status != Status.BUILDING or locked.cancelling:
+            return
+        for part in Part.objects.using(using).filter(generation=locked):
+            catch_up(cursor, projection, locked, part, locked.target)
+        generation_tables.make_read_only(cursor, projection.model, locked)
+        close(locked, Status.KEPT)
+    log.info("generation_kept", projection=projection.name, generation=locked.pk, upto=locked.target)
+
+
+ENDS = {Purpose.REBUILD: _swap, Purpose.ROLLBACK: _swap, Purpose.REPAIR: _repair, Purpose.AS_OF: _keep}
+"""What becomes of a generation in the end that isn't compared alone."""

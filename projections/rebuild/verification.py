@@ -1,9 +1,12 @@
 """Live rows beside a fresh fold of the same events, row by row and column by column; and fresh ones in their place."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from django.db import connections, transaction
+from django.db.models import DecimalField, Min
 from psycopg import sql
 
 from eventstore import database
@@ -63,9 +66,8 @@ def _nobody_feeds(projection: AnyProjection, using: str) -> Iterator[list[Locked
 
 
 def _record(cursor: Cursor, generation: Generation, projection: AnyProjection) -> None:
-    """Note what differs. Without a difference nothing else is kept; with one the fresh rows are, to be copied.
-
-    So they are until the next verification of all rows, or of a part if this was one too.
+    """Note what differs. A verification without a difference leaves nothing else; with one its rows are kept, to be
+    copied, until the next verification of all rows, or of a part if this was one too.
     """
     using = owner_alias()
     if generation.status != Status.BUILDING or generation.cancelling:
@@ -77,7 +79,14 @@ def _record(cursor: Cursor, generation: Generation, projection: AnyProjection) -
     asked = {"generation": generation.pk, "projection": projection.name, "most": MOST, "keys": generation.keys}
     row = cursor.execute(query, asked).fetchone()
     assert row is not None
-    generation.differing, generation.compared = row
+    generation.differing, generation.compared, kinds, columns = row
+    generation.compared_upto = generation.parts.using(using).aggregate(lowest=Min("checkpoint"))["lowest"]
+    counts = {"kinds": json.loads(kinds), "columns": json.loads(columns)}
+    generation.changes = {**counts, "sums": _sums(cursor, generation, projection)}
+    if generation.held:
+        kept = ["differing", "compared", "compared_upto", "changes"]
+        generation.save(using=using, update_fields=kept)
+        return
     for former in Generation.objects.using(using).filter(projection=projection.name, status=Status.VERIFIED, made=True):
         if generation.whole or not former.whole:
             discard(former, projection, Status.VERIFIED)
@@ -85,6 +94,29 @@ def _record(cursor: Cursor, generation: Generation, projection: AnyProjection) -
         close(generation, Status.VERIFIED)
     else:
         discard(generation, projection, Status.VERIFIED)
+
+
+def _sums(cursor: Cursor, generation: Generation, projection: AnyProjection) -> list[dict[str, Any]]:
+    """Of each column of decimals, as they are and as they would be; apart by what the projection says."""
+    if not generation.whole:
+        return []
+    meta, apart = projection.model._meta, projection.model.sums_by
+    decimals = [str(field.column) for field in meta.concrete_fields if isinstance(field, DecimalField)]
+    if not decimals:
+        return []
+    by: sql.Composable = sql.Identifier(str(meta.get_field(apart).column)) if apart else sql.SQL("''")
+    sums = sql.SQL(", ").join([sql.SQL("coalesce(sum({}), 0)::text").format(sql.Identifier(each)) for each in decimals])
+    found: dict[str, dict[str, list[str]]] = {}
+    for side, table in _tables(generation, projection).items():
+        cursor.execute(sql.SQL(queries.SUMS).format(by=by, sums=sums, table=table))
+        for group, *summed in cursor.fetchall():
+            found.setdefault(group, {})[side] = summed
+    nothing = ["0"] * len(decimals)
+    return [
+        {"column": column, "of": group, "live": live, "fresh": fresh}
+        for group, sides in sorted(found.items())
+        for column, live, fresh in zip(decimals, sides.get("live", nothing), sides.get("fresh", nothing), strict=True)
+    ]
 
 
 def stand_together(
@@ -121,13 +153,20 @@ def _parts(generation: Generation, projection: AnyProjection) -> dict[str, sql.C
     meta = projection.model._meta
     columns = [sql.Identifier(field.column) for field in meta.concrete_fields]
     return {
-        "live": sql.Identifier(conf.SCHEMA.get(), meta.db_table),
-        "fresh": sql.Identifier(generation.schema, meta.db_table),
+        **_tables(generation, projection),
         "key": sql.Identifier(meta.pk.column),
         "key_type": sql.SQL(str(meta.pk.db_type(connections[owner_alias()]))),
         "columns": sql.SQL(", ").join(columns),
         "live_columns": sql.SQL(", ").join(sql.SQL("live.{}").format(column) for column in columns),
         "fresh_columns": sql.SQL(", ").join(sql.SQL("fresh.{}").format(column) for column in columns),
+    }
+
+
+def _tables(generation: Generation, projection: AnyProjection) -> dict[str, sql.Composable]:
+    table = projection.model._meta.db_table
+    return {
+        "live": sql.Identifier(conf.SCHEMA.get(), table),
+        "fresh": sql.Identifier(generation.schema, table),
     }
 
 

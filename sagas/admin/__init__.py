@@ -3,6 +3,6 @@
 Plain admin classes, which work with django.contrib.admin alone.
 """
 
-from sagas.admin import deliveries, instances, outbox, timers
+from sagas.admin import deliveries, instances, outbox, rehearsals, timers
 
-__all__ = ["deliveries", "instances", "outbox", "timers"]
+__all__ = ["deliveries", "instances", "outbox", "rehearsals", "timers"]

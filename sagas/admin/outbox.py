@@ -11,21 +11,21 @@ from django.utils.safestring import SafeString
 from eventstore.operations.base import Operation
 from sagas.admin.base import ErrorFilter, OfInstanceAdmin, SagaFilter, event
 from sagas.models import OutboxCommand
-from sagas.operations import COMMANDS, AbandonCommand, RetryCommand
-from sagas.status import Fault, parked_commands
+from sagas.operations import COMMANDS, AbandonCommand, ResolveRefusal, RetryCommand
+from sagas.status import Fault, troubled_commands
 
 
 @admin.register(OutboxCommand)
 class OutboxCommandAdmin(OfInstanceAdmin):
-    """Newest first; above them those that are parked, by error."""
+    """Newest first; above them those that are parked or unanswered, by error."""
 
-    actions = ["retry_selected", "abandon_selected"]
+    actions = ["retry_selected", "abandon_selected", "resolve_selected"]
     change_list_template = "sagas/admin/commands.html"
     when_empty = "No saga has sent a command yet."
     unfinished = Q(status__in=["pending", "parked"])
     asks_for = "command"
-    needs_a_hand = [OutboxCommand.Status.PARKED]
-    labels = {RetryCommand: "Retry", AbandonCommand: "Abandon"}
+    needs_a_hand = [OutboxCommand.Status.PARKED, OutboxCommand.Status.UNANSWERED]
+    labels = {RetryCommand: "Retry", AbandonCommand: "Abandon", ResolveRefusal: "Resolve"}
     list_display = ["id", "type", "saga", "instance", "how", "attempts", "created_at", "finished_at", "shortly"]
     list_filter = ["status", SagaFilter, ErrorFilter]
     fields = [
@@ -40,10 +40,10 @@ class OutboxCommandAdmin(OfInstanceAdmin):
     ]
 
     def faults(self) -> Sequence[Fault]:
-        return parked_commands()
+        return troubled_commands()
 
     def fault_labels(self, status: str) -> Mapping[type[Operation], str]:
-        return {RetryCommand: "Retry all of it"}
+        return {RetryCommand: "Retry all of it", ResolveRefusal: "Resolve all of it"}
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(COMMANDS)
@@ -55,6 +55,10 @@ class OutboxCommandAdmin(OfInstanceAdmin):
     @admin.action(description="Abandon the selected", permissions=["resolve"])
     def abandon_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         return self.perform_on_selected(request, queryset, AbandonCommand)
+
+    @admin.action(description="Resolve the selected refusals", permissions=["resolve"])
+    def resolve_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self.perform_on_selected(request, queryset, ResolveRefusal)
 
     @admin.display(description="last event it appended")
     def led_to(self, row: OutboxCommand) -> SafeString | str:

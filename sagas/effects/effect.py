@@ -2,7 +2,7 @@
 ledger; `delivery` carries the rows out. They have no replay: whatever is rebuilt, no effect hears of it.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -94,9 +94,9 @@ class Effect(Subscriber):
 
     @property
     def rate(self) -> float | None:
-        """As `EFFECTS_RATES` says, else as declared."""
-        rate = conf.RATES.get().get(self.name, self._rate)
-        return float(rate) if rate else None
+        """How often a second it acts at most, as `EFFECTS_RATES` says, else as declared; None for no bound."""
+        rates: Mapping[str, float | str | None] = conf.RATES.get()
+        return float(rates.get(self.name, self._rate) or 0) or None
 
     @property
     def bell(self) -> str:

@@ -36,9 +36,14 @@ def parse(text: str) -> SendWindow:
     return window
 
 
+def fits(pattern: str, effect: str) -> bool:
+    """Whether a name or a pattern of names, as `EFFECTS_WINDOWS` has it, means this effect."""
+    return fnmatchcase(effect, pattern)
+
+
 def window_of(effect: str) -> SendWindow | None:
     """The window of an effect; None if it may act at any time."""
-    return next((parse(text) for pattern, text in conf.WINDOWS.get().items() if fnmatchcase(effect, pattern)), None)
+    return next((parse(text) for pattern, text in conf.WINDOWS.get().items() if fits(pattern, effect)), None)
 
 
 def opens_at(effect: str, now: datetime) -> datetime | None:

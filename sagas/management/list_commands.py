@@ -30,8 +30,8 @@ def run(options: dict[str, Any], stdout: OutputWrapper) -> None:
     status = arguments.one_of("--status", options["status"], OutboxCommand.Status.values)
     found = arguments.of_subscriber(options["saga"], options["rank"], OutboxCommand.objects.all(), "saga")
     found = found.filter(status__in=unfinished if status is None else [status])
-    if options["key"] is not None:
-        of_key = {"saga__in": registry.names(options["rank"]), "key": options["key"]}
+    if (key := arguments.key(options)) is not None:
+        of_key = {"saga__in": registry.names(options["rank"]), "key": key}
         found = found.filter(**of_key, status__in=unfinished)
     order = ("due_at", "id") if status in {None, *unfinished} else ("-id",)
     rows = list(found.order_by(*order)[: arguments.limit(options)])

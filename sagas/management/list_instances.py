@@ -26,8 +26,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: dict[str, Any], stdout: OutputWrapper) -> None:
     found = arguments.of_subscriber(options["saga"], options["rank"], instances(), "saga")
-    if options["key"] is not None:
-        found = found.filter(saga__in=registry.names(options["rank"]), key=options["key"])
+    if (key := arguments.key(options)) is not None:
+        found = found.filter(saga__in=registry.names(options["rank"]), key=key)
     if options["unfinished"]:
         found = unfinished(found)
     if options["parked"]:

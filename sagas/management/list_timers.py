@@ -26,8 +26,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: dict[str, Any], stdout: OutputWrapper) -> None:
     status = arguments.one_of("--status", options["status"], Timer.Status.values)
     found = arguments.of_subscriber(options["saga"], options["rank"], Timer.objects.filter(status=status), "saga")
-    if options["key"] is not None:
-        found = found.filter(saga__in=registry.names(options["rank"]), key=options["key"], status=WAITING)
+    if (key := arguments.key(options)) is not None:
+        found = found.filter(saga__in=registry.names(options["rank"]), key=key, status=WAITING)
     order = ("due_at", "id") if status == WAITING else ("-id",)
     rows = list(found.order_by(*order)[: arguments.limit(options)])
     if options["json"]:

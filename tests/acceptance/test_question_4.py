@@ -15,7 +15,6 @@ from eventstore.models import StoredEvent
 from eventstore.operations.base import perform
 from eventstore.operations.subscribers import Pause, Resume
 from ordering.domain.customer import ChangeCustomer
-from ordering.pages.links import profile_token
 from sagas.models import Delivery
 from tests.integration import shop
 from tests.integration.processes import eventually, server, worker
@@ -70,7 +69,7 @@ def link_in(mail):
 def test_a_profile_that_is_on_its_way_appears_by_itself(page, site):
     with paused():
         customer = shop.customer()
-        page.goto(f"/profile/{profile_token(customer)}")
+        page.goto(shop.profile_path(customer))
         expect(page.get_by_role("heading")).to_have_text(ON_ITS_WAY)
         with page.expect_navigation(timeout=PATIENCE):
             pass
@@ -82,7 +81,7 @@ def test_a_profile_that_is_on_its_way_appears_by_itself(page, site):
 
 def test_a_change_that_is_on_its_way_appears_by_itself(page, site):
     customer = shop.customer()
-    page.goto(f"/profile/{profile_token(customer)}")
+    page.goto(shop.profile_path(customer))
     with paused():
         dispatch(ChangeCustomer(customer_id=customer, name="Ada King"))
         page.reload()

@@ -1,37 +1,26 @@
 """An installation of version 1.0.0 is upgraded in the middle of a sale: every order ends well under today's rules."""
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-import psycopg
 import pytest
 from django.db.models import Sum
 
 from eventstore.commands import dispatch
 from eventstore.models import ParkedEvent
 from ordering.domain.order import CancelOrder
-from ordering.domain.payment import AcceptPayment
-from ordering.domain.values import Money, payment_id_of
 from ordering.models import ConferenceSales, ConferenceSummary, DailySales, OrderSummary
 from sagas.models import Delivery
+from tests.acceptance import version_1
+from tests.acceptance.version_1 import CHANGED, in_version_1, manage, pay, row, total_of
 from tests.chaos.rest import PATIENCE, come_to_rest
-from tests.integration.copying import COPY, spare_database
+from tests.integration.copying import COPY
 from tests.integration.processes import mail_server, worker
 
 pytestmark = pytest.mark.long
-
-BASE_DIR = Path(__file__).parents[2]
-DATABASE = Path(__file__).parent / "release_1_0" / "database.sql"
-MIGRATIONS = {"auth": "0012", "eventstore": "0014", "projections": "0004", "sagas": "0006", "ordering": "0004"}
-CHANGED = ["order-summaries", "sales-by-day", "sales-by-conference", "seat-availability"]
-"""The projections that have a new version since."""
 
 
 class Acted(NamedTuple):
@@ -53,20 +42,10 @@ class Ended(NamedTuple):
     mails: list[str]
 
 
-def manage(environment: dict[str, str], *arguments: str) -> None:
-    command = [sys.executable, "manage.py", *arguments]
-    subprocess.run(command, cwd=BASE_DIR, env=os.environ | environment, check=True, timeout=300)
-
-
 @pytest.fixture(scope="module")
-def upgraded(django_db_setup, django_db_blocker) -> Iterator[dict[str, Any]]:
+def upgraded(django_db_setup, django_db_blocker) -> Iterator[dict[str, str]]:
     """The environment of programs that run on a database of version 1.0.0, migrated to today's."""
-    with django_db_blocker.unblock(), spare_database() as environment:
-        as_owner = environment | {"DATABASE_URL": environment["DATABASE_OWNER_URL"]}
-        for app, number in MIGRATIONS.items():
-            manage(as_owner, "migrate", "--verbosity=0", app, number)
-        with psycopg.connect(environment["DATABASE_OWNER_URL"]) as database:
-            database.execute(DATABASE.read_bytes())
+    with django_db_blocker.unblock(), version_1.installed() as environment:
         manage(environment, "migrate", "--verbosity=0")
         yield environment
 
@@ -87,25 +66,6 @@ def ended(upgraded) -> Iterator[Ended]:
             manage(upgraded, "projections", "rebuild", name, "--wait", "--by=ada", "--yes")
         come_to_rest(120, using=COPY)
         yield Ended(acted, before, [str(mail["Message-ID"]) for mail in mails.received])
-
-
-def in_version_1(status: str) -> list[UUID]:
-    """The orders that it showed so, the first placed first."""
-    orders = OrderSummary.objects.using(COPY).filter(status=status).order_by("placed_at")
-    return list(orders.values_list("pk", flat=True))
-
-
-def total_of(order_id: UUID) -> Decimal:
-    return OrderSummary.objects.using(COPY).get(pk=order_id).total
-
-
-def pay(order_id: UUID, amount: Decimal, reference: str) -> None:
-    payment = AcceptPayment(payment_id=payment_id_of(order_id), amount=Money(amount, "EUR"), reference=reference)
-    dispatch(payment, using=COPY)
-
-
-def row(order_id: UUID) -> OrderSummary:
-    return OrderSummary.objects.using(COPY).get(pk=order_id)
 
 
 def test_who_waited_for_a_payment_is_confirmed_expires_or_is_cancelled(ended):

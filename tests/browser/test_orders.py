@@ -15,7 +15,7 @@ from ordering.domain.order import CancelOrder
 from ordering.domain.payment import AcceptPayment, KeepUnmatched, unmatched_payment_id
 from ordering.domain.terms import CancellationRule
 from ordering.domain.values import payment_id_of
-from ordering.models import ConferenceSummary, FailedRefund, OrderSummary, UnmatchedMoney
+from ordering.models import ConferenceSummary, FailedRefund, OrderSummary, UnmatchedMoney, WaitlistEntry
 from tests.integration import shop
 from tests.integration.processes import eventually
 
@@ -200,6 +200,31 @@ def test_an_order_is_cancelled_with_a_fee_that_is_told_before(page, log_in, bala
     page.reload()
     expect(balance).to_have_text(["Still holds", "50.00 EUR"])
     expect(page.locator("#refunds")).to_contain_text("149.00 EUR")
+
+
+def test_who_is_given_priority_is_offered_the_seat_that_becomes_free(page, log_in):
+    conference = shop.conference_on_sale(1, name="A conference that is sold out")
+    order = shop.order(shop.customer("Emmy Noether"), conference)
+    eventually(lambda: OrderSummary.objects.filter(pk=order, status="awaiting_payment").exists())
+    first, second = (shop.wait(shop.customer(name), conference) for name in ("Mary Somerville", "Lise Meitner"))
+    eventually(lambda: WaitlistEntry.objects.filter(pk=second).exists())
+    user = log_in("ordering.view_waitlistentry", "ordering.manage_waitlist")
+    page.goto("/admin/ordering/waitlistentry/")
+    page.get_by_role("row").filter(has_text="Lise Meitner").get_by_role("link").first.click()
+    page.get_by_role("link", name="Set the priority").click()
+    expect(page.locator("dl.facts")).to_contain_text("Place in line2")
+    page.get_by_label("Priority").fill("5")
+    page.get_by_label("Reason").fill("She speaks.")
+    page.get_by_role("button", name="Set the priority").click()
+    prioritised = page.locator("#timeline li").filter(has_text="priority 5 instead of 0: She speaks.")
+    expect(prioritised).to_contain_text(user.username)
+    dispatch(CancelOrder(order_id=order))
+    eventually(lambda: WaitlistEntry.objects.get(pk=second).status == "offered")
+    page.reload()
+    expect(page.locator("#timeline")).to_contain_text("1 × standard are offered until")
+    page.goto(f"/admin/ordering/waitlistentry/{first}/change/")
+    reason = "It was the turn of Lise Meitner (1 × standard), who has priority 5; this entry has 0."
+    expect(page.locator("#timeline")).to_contain_text(reason)
 
 
 def test_without_the_permissions_there_is_no_button(page, log_in, order):

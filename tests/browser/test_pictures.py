@@ -18,6 +18,8 @@ from tests.integration import shop
 from tests.integration.poison import poisoned
 from tests.integration.processes import eventually
 
+pytestmark = pytest.mark.long
+
 SUBSCRIBER = "/admin/eventstore/subscriberrow/of/{}/"
 PROJECTIONS = "/admin/projections/generation/"
 ORDERS = "order-summaries"

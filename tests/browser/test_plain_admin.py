@@ -30,7 +30,7 @@ for command in (["makemigrations", "library"], ["migrate"], ["lend"]):
 from eventstore.models import DiscardedEvent, HandlerWarning, ImportRun, Incident, OperatorAction, ParkedEvent
 from eventstore.models import RefusedLine, SkippedRange, SubscriberRow, WorkerHeartbeat
 from projections.models import Difference, Generation, Part
-from sagas.models import Delivery, Instance, OutboxCommand, Timer
+from sagas.models import Delivery, Instance, OutboxCommand, RehearsalRun, Timer
 
 ERROR = "ReadTableRefused: " + "a_word_that_nobody_can_break" * 6
 book, now = str(uuid.uuid4()), timezone.now()
@@ -58,6 +58,10 @@ verified = Generation.objects.create(**folded, target=100, **verified)
 values = {"title": ["Ulysses" * 20, "Emma"]}
 Difference.objects.create(generation=verified, key=book, kind="differs", columns=values)
 saga = Instance.objects.all()[0]
+step = {"step": "send", "command": "book.remind", "data": {"book_id": book}}
+other = {"position": 2, "type": "book.lent", "taken": [step], "would_take": [], "error": ERROR}
+other = {"differences": [{"key": book, "events": 1, "differences": [other]}]}
+RehearsalRun.objects.create(saga=saga.saga, done=3, total=9, instances=2, differing=1, found=other, finished_at=now)
 ids = {name: uuid.uuid4() for name in ("command_id", "correlation_id", "causation_id")}
 timer = {"name": "reminder", "due_at": now, "type": "book.remind", "data": {}, "actor": "saga"}
 Timer.objects.create(saga=saga.saga, key=saga.key, **timer, **ids)

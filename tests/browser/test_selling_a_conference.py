@@ -30,6 +30,8 @@ from ordering.models import (
 from tests.browser.pictures import Camera, shown
 from tests.integration.processes import eventually
 
+pytestmark = pytest.mark.long
+
 CONFERENCES = "/admin/ordering/conferencesummary/"
 ORDERS = "/admin/ordering/ordersummary/"
 JOURNAL = "/admin/ordering/journalentry/"

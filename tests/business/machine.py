@@ -47,6 +47,7 @@ from ordering.domain.order import (
     Order,
     PlaceOrder,
     ReopenOrder,
+    Status,
 )
 from ordering.domain.order_changes import ChangeQuantities
 from ordering.domain.payment import (
@@ -232,6 +233,7 @@ class Business(Model):
 
     @rule(which=some, receipt=some, half=st.booleans())
     def refund(self, which: int, receipt: int, half: bool) -> None:
+        """Of an order that is yet to be confirmed it is no favour: it is to be paid again."""
         owners = [*self.orders, *self.unknown]
         if not owners:
             return
@@ -243,7 +245,8 @@ class Business(Model):
         amount = Money((left.amount / 2).quantize(Decimal("0.01")), left.currency) if half else left
         named: dict[str, Any] = {"provider": of.provider, "reference": of.reference}
         asked = RequestRefund(account_id=account.id, amount=amount, reason=REASON, **named)
-        if self.attempt(asked) and amount.currency == "EUR":
+        waits = owner in self.orders and self.world.get(Order, owner).status is Status.PLACED
+        if self.attempt(asked) and amount.currency == "EUR" and not waits:
             self.given_back_by_staff[owner] += amount.amount
 
     @rule(which=some, refund=some, command=st.sampled_from([RetryRefund, MarkRefundMade, SettleRefund]))

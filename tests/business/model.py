@@ -108,7 +108,10 @@ class Model(RuleBasedStateMachine):
     def no_more_goes_back_than_was_received(self) -> None:
         for owner in (*self.orders, *self.unknown):
             account = self.account(owner)
-            assert all(account.left(key).amount >= 0 for key in account.receipts)
+            failed = [each for each in account.refunds.values() if each.status is RefundStatus.FAILED]
+            for key in account.receipts:
+                to_try_again = sum((each.amount.amount for each in failed if each.receipt == key), NOTHING)
+                assert NOTHING <= to_try_again <= account.left(key).amount
 
     def see(self) -> None:
         """What has happened to orders since."""
@@ -176,7 +179,7 @@ class Model(RuleBasedStateMachine):
             (each.amount.amount for each in account.receipts.values() if each.amount.currency == "EUR"), NOTHING
         )
         if order.awaits_payment:
-            assert order.due.amount > 0
+            assert order.still_owes(account).amount > 0
         if order.status is Status.CONFIRMED:
             most = order.owed.total if order.owed else order.total
             assert order.total.amount - by_staff <= kept <= most.amount + stuck

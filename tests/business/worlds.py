@@ -77,18 +77,18 @@ class Bank:
             self._asked.add(key)
             raise TimeoutError("no answer")
         if key not in self.answers:
-            self.answers[key] = self._answer(reference, amount)
+            self.answers[key] = self._answer(reference, amount, named=f"back {len(self.answers) + 1} of {reference}")
         if self.answers[key].outcome is RefundOutcome.SETTLED:
             self.given_back[key] = amount
         return self.answers[key]
 
-    def _answer(self, reference: str, amount: Money) -> RefundAnswer:
+    def _answer(self, reference: str, amount: Money, named: str) -> RefundAnswer:
         if reference.startswith(HANGS):
             return RefundAnswer(outcome=RefundOutcome.PENDING)
         if reference.startswith(FAILS) and (reference, amount) not in self._refused:
             self._refused.add((reference, amount))
             return RefundAnswer(outcome=RefundOutcome.FAILED, reason="Not today.")
-        return RefundAnswer(outcome=RefundOutcome.SETTLED, reference=f"back of {reference}")
+        return RefundAnswer(outcome=RefundOutcome.SETTLED, reference=named)
 
 
 class Waiting(NamedTuple):

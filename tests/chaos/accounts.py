@@ -15,7 +15,8 @@ class Accounts:
     """Conferences, orders, customers and sales of days, as their events leave them; and what can't be true of them.
 
     Each is a dictionary by key, of fields named as those of the read tables; `placed` is what orders began with, and
-    `happened` counts all that happened to them.
+    `happened` counts all that happened to them. What is on offer to who waits is no order: `on_offer` are the lines of
+    the seats that are reserved for it, by the id of the seats.
     """
 
     def __init__(self) -> None:
@@ -29,6 +30,8 @@ class Accounts:
         )
         self.placed: dict[UUID, Fields] = {}
         self.happened: dict[UUID, Counter[str]] = defaultdict(Counter)
+        self.offered: set[UUID] = set()
+        self.on_offer: dict[UUID, Fields] = {}
         self.absurd: list[str] = []
         self.events = list(StoredEvent.objects.order_by("position"))
         for event in self.events:
@@ -36,7 +39,9 @@ class Accounts:
 
     def _count(self, event: StoredEvent) -> None:
         data = event.data
-        if order_id := data.get("order_id"):
+        if event.type == "waitlist.chosen":
+            self.offered.add(UUID(data["seats_id"]))
+        if (order_id := data.get("order_id")) and event.category != "waitlist" and UUID(order_id) not in self.offered:
             self.happened[UUID(order_id)][event.type] += 1
         match event.category:
             case "conference":
@@ -58,11 +63,14 @@ class Accounts:
                 seats[added["code"]].update(capacity=added["capacity"], available=added["capacity"])
             case "seats.reserved":
                 self._move(seats, data["lines"], "available", "reserved")
+                if UUID(data["order_id"]) in self.offered:
+                    self.on_offer[UUID(data["order_id"])] = data
             case "seats.sold":
                 self._move(seats, data["lines"], "reserved", "sold")
             case "seats.released":
-                before = "sold" if self.happened[UUID(data["order_id"])]["seats.sold"] else "reserved"
+                before = "sold" if "seats.sold" in self.happened.get(UUID(data["order_id"]), ()) else "reserved"
                 self._move(seats, data["lines"], before, "available")
+                self.on_offer.pop(UUID(data["order_id"]), None)
         for code, count in seats.items():
             if min(count.values()) < 0 or count["available"] + count["reserved"] + count["sold"] != count["capacity"]:
                 self.absurd.append(f"seats of the type {code} at {event.position}: {dict(count)}")

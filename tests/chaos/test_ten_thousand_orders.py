@@ -12,7 +12,7 @@ import os
 import secrets
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -30,7 +30,8 @@ from eventstore.subscriptions.registry import registry
 from eventstore.testing import reset
 from ordering.effects.customer import send_welcome
 from ordering.effects.order import send_request
-from ordering.models import ConferenceSummary, CustomerProfile, OrderSummary
+from ordering.effects.waitlist import send_left
+from ordering.models import ConferenceSummary, CustomerProfile, OrderSummary, WaitlistEntry
 from ordering.processes.sale import Sale
 from ordering.registry import EFFECTS
 from sagas.models import OutboxCommand, Timer
@@ -140,17 +141,20 @@ def test_every_order_stands_where_its_events_lead_to(aftermath):
 
 
 def test_an_order_waits_for_nothing_but_its_payment(aftermath):
-    waiting = {UUID(key) for key in Timer.objects.filter(status="waiting").values_list("key", flat=True)}
+    timers = Timer.objects.filter(saga=Sale.name, status="waiting")
+    waiting = {UUID(key) for key in timers.values_list("key", flat=True)}
     assert waiting == {*aftermath.orders(WAITING)}
 
 
 def test_seats_add_up(aftermath):
     accounts = aftermath.accounts
     assert accounts.absurd == []
+    on_offer = quantities(accounts.on_offer.values())
+    assert on_offer == quantities(WaitlistEntry.objects.filter(status="offered").values("conference_id", "lines"))
     for status, seats in {"confirmed": "sold", WAITING: "reserved"}.items():
-        ordered = Counter[UUID]()
-        for placed in map(accounts.placed.get, aftermath.orders(status)):
-            ordered[UUID(placed["conference_id"])] += sum(line["quantity"] for line in placed["lines"])
+        ordered = quantities(map(accounts.placed.get, aftermath.orders(status)))
+        if status == WAITING:
+            ordered += on_offer
         held = {conference: types["standard"][seats] for conference, types in accounts.conferences.items()}
         assert ordered == Counter(held)
     for row in ConferenceSummary.objects.all():
@@ -169,18 +173,24 @@ def test_the_money_that_was_kept_is_what_confirmed_orders_cost(aftermath):
 def test_whoever_was_confirmed_has_a_mail_and_whoever_registered_one_welcome(aftermath):
     customers, placed = aftermath.accounts.customers, aftermath.accounts.placed
     buyers = {order_id: customers[UUID(order["customer_id"])]["email"] for order_id, order in placed.items()}
+
+    def to(data):
+        waiting = data.get("customer_id")
+        return customers[UUID(waiting)]["email"] if waiting else buyers[UUID(data["order_id"])]
+
     expected = {message_id(send_welcome, each): each.data["email"] for each in aftermath.recorded(REGISTERED)}
     assert len(expected) == len({*expected.values()}) == len(customers)
     asked = {message_id(send_request, event) for event in aftermath.recorded(send_request.event.stored)}
+    asked |= {message_id(send_left, event) for event in aftermath.recorded(send_left.event.stored)}
     for effect in (each for each in EFFECTS if each.name.startswith("mail.") and each is not send_welcome):
         events = aftermath.recorded(effect.event.stored)
-        expected |= {message_id(effect, event): buyers[UUID(event.data["order_id"])] for event in events}
+        expected |= {message_id(effect, event): to(event.data) for event in events}
     contents: dict[str, tuple[str, str]] = {}
     for mail in aftermath.mails.received:
         what = (mail["To"], mail["Subject"])
         assert contents.setdefault(mail["Message-ID"], what) == what
     assert {each: expected[each] for each in contents} == {each: to for each, (to, _) in contents.items()}
-    assert expected.keys() - contents.keys() <= asked, "only who has cancelled meanwhile is not asked to pay"
+    assert expected.keys() - contents.keys() <= asked, "only of what has ended meanwhile nobody is told"
 
 
 def test_every_command_was_sent_once_and_the_story_of_every_sale_explains_its_state(aftermath):
@@ -198,6 +208,14 @@ def test_no_gap_is_left_and_nobody_has_stopped(aftermath):
     assert {(row.status, row.checkpoint) for row in SubscriberRow.objects.all()} == {("running", store.head())}
     for kind in (ParkedEvent, DiscardedEvent, SkippedRange):
         assert not kind.objects.exists()
+
+
+def quantities(taken: Iterable[Mapping[str, Any]]) -> Counter[UUID]:
+    """How many seats of each conference."""
+    seats = Counter[UUID]()
+    for each in taken:
+        seats[UUID(str(each["conference_id"]))] += sum(line["quantity"] for line in each["lines"])
+    return seats
 
 
 def sale_of(story: Story) -> dict[str, Any]:

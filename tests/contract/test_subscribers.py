@@ -15,6 +15,7 @@ from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Rank
 from eventstore.testing import NOON, reset
 from eventstore.testing.subscribers import CHECKS, given, rows
+from ordering import conf
 from ordering.domain.conference_changes import CancelConference
 from ordering.domain.customer import ChangeCustomer
 from ordering.domain.finance import FailRefund, RefundRequested, ReportRefund, SettleRefund
@@ -23,6 +24,7 @@ from ordering.domain.order_changes import ChangeQuantities, QuantityChangeRefuse
 from ordering.domain.payment import KeepUnmatched, unmatched_payment_id
 from ordering.domain.seats import Line, PricedLine, SeatsReserved
 from sagas.models import Delivery, Instance, OutboxCommand, Timer, Transition
+from sagas.testing import bring_to_rest, let_pass
 from tests.integration import shop
 
 OF_THE_RUN = {"id", "started_at", "created_at", "moved_at"}
@@ -97,6 +99,7 @@ def sell():
     cancelled = shop.conference_on_sale()
     shop.order(ada, cancelled)
     dispatch(CancelConference(conference_id=cancelled, reason="no hall"))
+    offer_seats_to_who_waits()
     break_what_must_hold(order, cancelled)
 
 
@@ -106,6 +109,21 @@ def history(happened, clean):
     for stream_id, category, event in happened:
         given(stream_id, event, category=category)
     assert StoredEvent.objects.count() == len(happened)
+
+
+def offer_seats_to_who_waits():
+    full = shop.conference_on_sale(capacity=1)
+    first = shop.order(shop.customer(), full)
+    shop.order(shop.customer(), full)
+    bring_to_rest(deliver=False)
+    dispatch(CancelOrder(order_id=first))
+    bring_to_rest(deliver=False)
+    let_pass(conf.offered_for())
+    bring_to_rest(deliver=False)
+    shop.order(shop.customer(), full, seats=2)
+    bring_to_rest(deliver=False)
+    dispatch(CancelConference(conference_id=full, reason="no hall"))
+    bring_to_rest(deliver=False)
 
 
 def break_what_must_hold(order, conference):

@@ -79,11 +79,10 @@ def untold() -> Iterator[str]:
     """Events that an instance heard of and its story doesn't tell, or the other way round; and steps without a row."""
     for saga in registry:
         if isinstance(saga, Saga):
-            heard = {
-                (key, recorded.position)
-                for recorded in store.read(0, store.head(), saga.types, EVERYTHING)
-                for key in saga.keys(recorded)
-            }
+            heard, begun = set[tuple[Any, int]](), set[Any]()
+            for recorded in store.read(0, store.head(), saga.types, EVERYTHING):
+                begun |= {key for key in saga.keys(recorded) if saga.begins(str(key), recorded)}
+                heard |= {(key, recorded.position) for key in saga.keys(recorded) if key in begun}
             told = set(Transition.objects.filter(saga=saga.name).values_list("key", "position"))
             yield from (f"{saga.name} {key} at {position}" for key, position in heard ^ told)
             last = Instance.objects.filter(saga=saga.name).values_list("key", "position")
@@ -129,7 +128,7 @@ def mails_expected() -> dict[str, str]:
         for effect in registry
         if isinstance(effect, Effect) and effect.name.startswith("mail.")
         for recorded in store.read(0, store.head(), effect.types, EVERYTHING)
-        if not says_nothing(recorded)
+        if effect.keys(recorded) and not says_nothing(recorded)
     }
 
 
@@ -142,6 +141,7 @@ def ledger_misses() -> Iterator[str]:
     """Events of an effect that have no row, or rows without an event."""
     for effect in registry:
         if effect.rank is Rank.EFFECT:
-            wanted = {recorded.position for recorded in store.read(0, store.head(), effect.types, EVERYTHING)}
+            read = store.read(0, store.head(), effect.types, EVERYTHING)
+            wanted = {recorded.position for recorded in read if effect.keys(recorded)}
             there = set(Delivery.objects.filter(effect=effect.name).values_list("position", flat=True))
             yield from (f"{effect.name} at {position}" for position in wanted ^ there)

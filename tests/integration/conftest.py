@@ -1,9 +1,12 @@
 from collections.abc import Callable, Iterator
+from email.message import EmailMessage
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.integration.poison import Poison, poisoned
+from tests.integration.processes import MailServer, mail_server
 from tests.integration.stripe_server import SECRET_KEY, WEBHOOK_SECRET, StripeServer
 
 
@@ -29,6 +32,23 @@ def fence(clean: None) -> Iterator[Callable[[], None]]:
 def poison(clean: None) -> Iterator[Poison]:
     with poisoned() as poison:
         yield poison
+
+
+@pytest.fixture(scope="module")
+def post() -> Iterator[tuple[MailServer, str]]:
+    """A mail server, and its address."""
+    with mail_server() as started:
+        yield started
+
+
+@pytest.fixture
+def mails(post: tuple[MailServer, str], settings: Any) -> list[EmailMessage]:
+    """What arrives of all that this process sends."""
+    received, address = post[0].received, urlsplit(post[1])
+    received.clear()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = address.hostname, address.port
+    return received
 
 
 @pytest.fixture

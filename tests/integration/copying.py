@@ -13,6 +13,8 @@ from django.db import connections
 
 from config.bundled import programs
 from config.bundled.account import Account
+from eventstore import repository
+from eventstore.subscriptions.registry import registry
 from tests.servers import on_machine
 
 COPY = "copy"
@@ -47,6 +49,9 @@ def spare_database() -> Iterator[dict[str, str]]:
         connections[COPY].close()
         del connections[COPY]
         del connections.databases[COPY]
+        # The next one has this alias too, and the same streams if it comes from the same dump.
+        registry.forget_rows()
+        repository.aggregate_cache.forget()
         empty(owner)
 
 

@@ -21,6 +21,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from config.bundled.valkey import free_port
+from config.run import MANY
 
 BASE_DIR = Path(__file__).parent.parent.parent
 ALONE = ("--without-gossip", "--without-mingle", "--without-heartbeat")
@@ -121,7 +122,7 @@ def server(port: int = 0, **environment: str) -> Iterator[str]:
     """The site as `make run` serves it, at this port if it is said; yields its address."""
     port = port or free_port()
     Path(os.environ["BOXOFFICE_HOME"], "static").mkdir(parents=True, exist_ok=True)
-    granian = ("granian", "--interface=asginl", "--respawn-failed-workers")
+    granian = ("granian", "--interface=asginl", "--respawn-failed-workers", *MANY)
     address = ("--host=127.0.0.1", f"--port={port}")
     with program("-m", *granian, *address, "config.asgi:application", ready="Started worker", **environment):
         yield f"http://127.0.0.1:{port}"
@@ -200,3 +201,11 @@ def mail_server(port: int = 0) -> Iterator[tuple[MailServer, str]]:
         server.hold = False
         server.slow.clear()
         controller.stop()
+
+
+def text(mail: EmailMessage, kind: str = "plain") -> str:
+    """What one part of a mail says."""
+    body = mail.get_body((kind,))
+    assert body
+    content: str = body.get_content()
+    return content

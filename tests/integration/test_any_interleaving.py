@@ -5,8 +5,8 @@ machine appends, feeds, fails, kills, repairs, operates, rebuilds, verifies, men
 generation a transaction at a time. A fold in plain Python, which knows nothing of checkpoints, says after each step
 what the rows have to be.
 
-Every run takes the same examples, for a minute at most. For a longer search with other ones each time, where the
-steps to a failure are made few:
+Every run takes the same examples: `make test` the first ones, `make test-long` all of them, for a minute at most. For a
+longer search with other ones each time, where the steps to a failure are made few:
 INTERLEAVINGS=2000 STEPS=80 pytest tests/integration/test_any_interleaving.py --timeout=0
 """
 
@@ -676,11 +676,15 @@ def two_projections(clean: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     reset()
 
 
-def test_in_any_interleaving_rows_are_what_the_events_say(two_projections):
+@pytest.mark.parametrize(
+    "examples",
+    [INTERLEAVINGS] if INTERLEAVINGS else [8, pytest.param(25, marks=[pytest.mark.long, pytest.mark.timeout(900)])],
+)
+def test_in_any_interleaving_rows_are_what_the_events_say(examples, two_projections):
     run_state_machine_as_test(
         InTheEnd,
         settings=profile(
-            max_examples=INTERLEAVINGS or 25,
+            max_examples=examples,
             stateful_step_count=STEPS,
             derandomize=not INTERLEAVINGS,
             database=None,

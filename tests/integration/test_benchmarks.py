@@ -71,6 +71,21 @@ def test_the_command_benchmark_answers_one_json_object():
 
 @pytest.mark.long
 @pytest.mark.bundled
+@pytest.mark.timeout(300)  # two hundred clients, perhaps on a machine that has other work
+def test_the_crowd_benchmark_keeps_its_promises():
+    answer = run("crowd", "--json", "--rounds", "1")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found.keys() == {"ratios", "figures", "measured"}
+    for clients in (64, 200):
+        p50, p99 = (found["figures"][f"crowd_{clients}_{unit}_ms"] for unit in ("p50", "p99"))
+        assert 0 < p50 <= p99
+        assert found["figures"][f"sold_{clients}_s"] > 0
+    assert found["measured"]["seats"] == 50
+
+
+@pytest.mark.long
+@pytest.mark.bundled
 @pytest.mark.timeout(900)  # thirty-two clients, perhaps on a machine that has other work
 def test_the_hot_benchmark_answers_one_json_object():
     answer = run("hot", "--json", "--rounds", "1", "--seconds", "0.2", "--orders", "50")

@@ -75,7 +75,9 @@ def test_who_corrects_a_birth_date_moves_and_who_takes_it_back_is_gone():
 def test_a_hundred_thousand_other_events_neither_wake_it_nor_are_read_for_it():
     ada = shop.customer()
     changed = dispatch(ChangeCustomer(customer_id=ada, name="Countess of Lovelace"))
-    feed()
+    for _ in range(10):  # So often that PostgreSQL would keep a plan, which fits a short log.
+        born(date(1815, 12, 10))
+        feed()
     with connection.cursor() as cursor:
         cursor.execute(SAME_AGAIN, [OTHERS, changed.position])
         # As autovacuum does within a minute; until then the planner knows the log that was.
@@ -90,7 +92,7 @@ def test_a_hundred_thousand_other_events_neither_wake_it_nor_are_read_for_it():
     assert after.checkpoint == store.head() > before.checkpoint + OTHERS
     assert after.processed == before.processed + 1
     assert read_from_the_log() - read < 10
-    assert decades() == {1810: 1}
+    assert decades() == {1810: 11}
 
 
 def test_staff_see_numbers_and_no_persons(client):

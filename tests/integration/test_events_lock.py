@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_portable import manage, project, try_manage
+from tests.integration.fork_server import manage, try_manage
+from tests.integration.test_portable import project
 from tests.integration.test_projections_lock import edit
 
 __all__ = ["project"]

@@ -45,6 +45,14 @@ def corrected(run, mend):
     return mend(written.getvalue()).encode(error_file.ENCODING)
 
 
+def test_an_address_of_a_file_is_judged_as_any_other():
+    run = imported(
+        of("Ada,ada@b\u00fccher.example,,,,,", "Eve,ada@xn--bcher-kva.example,,,,,", "Mike,mi\u212ae@example.org,,,,,")
+    )
+    assert registered() == ["ada@b\u00fccher.example"]
+    assert {number: [*columns] for number, columns in faults(run).items()} == {3: ["email"], 4: ["email"]}
+
+
 def test_a_customer_of_a_file_is_registered_like_any_other():
     imported(file_of(1))
     events = StoredEvent.objects.filter(category="customer")
@@ -81,7 +89,7 @@ def test_everything_that_is_wrong_with_a_line_is_told_at_once():
         2: {
             "name": "This field is required.",
             "email": "Enter a valid email address.",
-            "birth_date": "Date has wrong format. Use one of these formats instead: YYYY-MM-DD.",
+            "birth_date": "A day such as 1815-12-10.",
             "country": "This value does not match the required pattern.",
         }
     }

@@ -47,12 +47,13 @@ def test_machines_get_json_lines(logger: str) -> None:
     assert (line["event"], line["level"], line["logger"]) == ("sold out", "warning", "seats")
 
 
-def test_what_opens_a_profile_stands_in_no_line() -> None:
-    code = "from django.test import Client; Client(SERVER_NAME='localhost').get('/profile/a-token')"
+@pytest.mark.parametrize("page", ["profile", "waitlist"])
+def test_what_opens_a_page_of_a_customer_stands_in_no_line(page: str) -> None:
+    code = f"from django.test import Client; Client(SERVER_NAME='localhost').get('/{page}/a.token')"
     lines = python(code, LOG_LEVEL="DEBUG").stderr
-    assert "request='GET /profile/…'" in lines
-    assert "Not Found: /profile/…" in lines
-    assert "a-token" not in lines
+    assert f"request='GET /{page}/…'" in lines
+    assert f"Not Found: /{page}/…" in lines
+    assert "token" not in lines
 
 
 def test_people_get_readable_lines_without_the_values_of_variables() -> None:
@@ -74,3 +75,10 @@ def test_one_switch_makes_a_site_https_only() -> None:
     code = "print(settings.SECURE_SSL_REDIRECT, settings.SESSION_COOKIE_SECURE, settings.SECURE_HSTS_SECONDS > 0)"
     assert python(code).stdout.split() == ["False"] * 3
     assert python(code, HTTPS="true").stdout.split() == ["True"] * 3
+
+
+def test_browsers_are_told_of_one_host_and_of_others_only_where_that_is_asked_for() -> None:
+    code = "print(settings.SECURE_HSTS_INCLUDE_SUBDOMAINS, settings.SECURE_HSTS_PRELOAD)"
+    assert python(code, HTTPS="true").stdout.split() == ["False"] * 2
+    asked = {"HSTS_INCLUDE_SUBDOMAINS": "true", "HSTS_PRELOAD": "true"}
+    assert python(code, HTTPS="true", **asked).stdout.split() == ["True"] * 2

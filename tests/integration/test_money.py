@@ -7,7 +7,6 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.core import mail as outbox
 from django.utils import timezone
@@ -25,7 +24,6 @@ from ordering.domain.values import Money, payment_id_of
 from ordering.effects import mail
 from ordering.effects.order_mail import Seats
 from ordering.models import OrderSummary
-from ordering.pages.links import profile_url
 from tests.integration import shop
 from tests.integration.api import caller as callers
 from tests.integration.api.caller import assert_problem, nothing_written, placing
@@ -84,7 +82,7 @@ def test_pages_show_amounts_in_the_decimals_of_their_currency(client, price, tot
         f"/admin/ordering/customerprofile/{order.customer_id}/change/",
         "/admin/ordering/conferencesales/",
         "/admin/ordering/dailysales/",
-        profile_url(order.customer_id).removeprefix(settings.BASE_URL),
+        shop.profile_path(order.customer_id),
     ]
     for page in pages:
         shown = client.get(page).content.decode()
@@ -97,7 +95,6 @@ def test_pages_show_amounts_in_the_decimals_of_their_currency(client, price, tot
 )
 def test_mails_say_amounts_in_the_decimals_of_their_currency(price, unit, total):
     said = {
-        "name": "Ada",
         "number": "BX-1",
         "lines": [Seats("Standard", 2, price)],
         "total": price * 2,

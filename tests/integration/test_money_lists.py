@@ -1,17 +1,20 @@
 """What waits for a person: money that nobody knows, excess, and refunds that failed."""
 
+from decimal import Decimal
 from uuid import UUID
 
+import msgspec
 import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 
 from eventstore.commands import dispatch
 from eventstore.testing import NOON
-from ordering.domain.finance import MarkRefundMade, RequestRefund, RetryRefund, account_id_of
+from ordering.domain.errors import RefundClosed
+from ordering.domain.finance import MarkRefundMade, RequestRefund, RetryRefund, ReturnEverything, account_id_of
 from ordering.domain.order import CancelOrder
 from ordering.domain.payment import AcceptPayment, AssignPayment, KeepUnmatched, unmatched_payment_id
-from ordering.domain.values import payment_id_of
+from ordering.domain.values import Money, payment_id_of
 from ordering.models import Excess, FailedRefund, UnmatchedMoney
 from sagas.testing import bring_to_rest
 from tests.integration import shop
@@ -67,6 +70,16 @@ def test_money_that_nobody_knows_is_listed_until_it_is_assigned(client, order):
     assert not UnmatchedMoney.objects.exists()
 
 
+@pytest.mark.parametrize("asked", ["\0", "ada\0", "ada@example.org\0", "'", "9" * 3000])
+def test_the_page_of_money_that_nobody_knows_is_shown_whatever_is_searched_for(client, asked):
+    unknown = unmatched_payment_id("bank", "tx-9")
+    dispatch(KeepUnmatched(payment_id=unknown, provider="bank", reference="tx-9", amount=shop.PRICE))
+    bring_to_rest()
+    client.force_login(User.objects.create_superuser("ada"))
+    page = client.get(reverse("admin:ordering_unmatchedmoney_change", args=[unknown]), {"order": asked})
+    assert (page.status_code, list(page.context["found"])) == (200, [])
+
+
 def test_money_that_nobody_knows_is_listed_less_what_has_gone_back(order):
     unknown = unmatched_payment_id("sandbox", "tx-9")
     dispatch(KeepUnmatched(payment_id=unknown, provider="sandbox", reference="tx-9", amount=shop.PRICE * 2))
@@ -110,3 +123,42 @@ def test_a_refund_that_failed_is_listed_until_somebody_sees_to_it(client, comman
     dispatch(command(account_id=account_id_of(order), refund_id=row.refund_id))
     bring_to_rest(deliver=False)
     assert not FailedRefund.objects.exists()
+
+
+def test_a_refund_that_failed_is_listed_with_what_has_not_gone_back_otherwise(client):
+    order = shop.order(shop.customer(), shop.conference_on_sale())
+    dispatch(AcceptPayment(payment_id=payment_id_of(order), amount=shop.PRICE, reference="NOREFUND-1"))
+    dispatch(CancelOrder(order_id=order))
+    bring_to_rest()
+    first = FailedRefund.objects.get()
+    part = msgspec.structs.replace(back(order, "NOREFUND-1"), amount=Money(Decimal("20.00"), "EUR"))
+    dispatch(part)
+    bring_to_rest(deliver=False)
+    less = FailedRefund.objects.get()
+    assert (less.pk, less.amount, less.failed_at) == (first.pk, PRICE - 20, first.failed_at)
+    assert "79.50 EUR" in shown(client, FailedRefund)
+    dispatch(msgspec.structs.replace(part, amount=Money(less.amount, "EUR")))
+    bring_to_rest(deliver=False)
+    assert not FailedRefund.objects.exists()
+    bring_to_rest()
+    assert sum(row.amount for row in FailedRefund.objects.exclude(pk=first.pk)) == PRICE
+    with pytest.raises(RefundClosed):
+        dispatch(RetryRefund(account_id=account_id_of(order), refund_id=first.pk))
+
+
+@pytest.mark.parametrize("command", [RetryRefund, MarkRefundMade])
+def test_money_that_failed_to_go_back_and_is_assigned_to_an_order_is_listed_no_more(client, order, command):
+    unknown = unmatched_payment_id("sandbox", "NOREFUND-9")
+    dispatch(KeepUnmatched(payment_id=unknown, provider="sandbox", reference="NOREFUND-9", amount=shop.PRICE))
+    bring_to_rest()
+    dispatch(ReturnEverything(account_id=account_id_of(unknown), reason="a test"))
+    bring_to_rest()
+    failed = FailedRefund.objects.get()
+    assert (failed.order_id, failed.amount) == (None, PRICE)
+    dispatch(AssignPayment(payment_id=unknown, order_id=order))
+    bring_to_rest()
+    assert not FailedRefund.objects.exists()
+    assert LISTS[FailedRefund] in shown(client, FailedRefund)
+    with pytest.raises(RefundClosed):
+        dispatch(command(account_id=account_id_of(unknown), refund_id=failed.pk))
+    assert Excess.objects.get().amount == PRICE

@@ -1,19 +1,22 @@
 """The page that the welcome mail leads to: what it shows, and what it says while it can't."""
 
+from base64 import urlsafe_b64encode
 from datetime import date
 
 import pytest
+from django.core.signing import TimestampSigner
 
+from eventstore import repository
 from eventstore.commands import dispatch
 from eventstore.context import new_id
 from eventstore.models import ParkedEvent
 from eventstore.operations.base import perform
 from eventstore.operations.subscribers import Discard, Pause, Resume
 from eventstore.subscriptions.registry import registry
-from ordering.domain.customer import ChangeCustomer
+from ordering.domain.customer import ChangeCustomer, Customer
 from ordering.domain.values import Address
 from ordering.models import CustomerProfile, OrderSummary
-from ordering.pages.links import profile_token
+from ordering.pages.links import SALT, SEPARATOR, profile_token
 from ordering.pages.profile import SHOWN
 from tests.integration import shop
 
@@ -26,7 +29,7 @@ ON_ITS_WAY, CHANGES = "Your profile is on its way", "Your latest changes are on 
 @pytest.fixture
 def look(client):
     """Opens the page of a customer."""
-    return lambda customer: client.get(f"/profile/{profile_token(customer)}")
+    return lambda customer: client.get(shop.profile_path(customer))
 
 
 def pause():
@@ -100,11 +103,11 @@ def test_a_token_that_is_not_ours_leads_to_a_page_that_says_so(client, token):
     assert "There is nothing here" in text_of(answer)
 
 
-def test_a_token_of_what_the_log_does_not_know_leads_nowhere_whatever_the_read_model_says(look):
+def test_a_token_of_what_the_log_does_not_know_leads_nowhere_whatever_the_read_model_says(client, look):
     ada, nobody = shop.customer(), new_id()
     CustomerProfile.objects.filter(pk=ada).update(customer_id=nobody)
-    assert look(nobody).status_code == 404
-    assert look(shop.conference_on_sale()).status_code == 404
+    for unknown in (nobody, shop.conference_on_sale()):
+        assert client.get(f"/profile/{profile_token(unknown, 'ada@example.org')}").status_code == 404
     assert look(ada).status_code == 202
 
 
@@ -113,6 +116,29 @@ def test_a_link_that_has_expired_leads_nowhere(look, settings):
     assert look(ada).status_code == 200
     settings.PROFILE_LINK_DAYS = -1
     assert look(ada).status_code == 404
+
+
+def test_a_link_belongs_to_the_address_that_it_was_sent_to(client, look):
+    ada = shop.customer()
+    email = repository.get(Customer, ada).email
+    sent, before = shop.profile_path(ada), f"/profile/{as_before(ada)}"
+
+    def opened():
+        return client.get(sent).status_code, client.get(before).status_code
+
+    dispatch(ChangeCustomer(customer_id=ada, email=email.upper()))
+    assert opened() == (200, 200)
+    dispatch(ChangeCustomer(customer_id=ada, email="countess@example.org"))
+    assert opened() == (404, 404)
+    assert look(ada).status_code == 200
+    dispatch(ChangeCustomer(customer_id=ada, email=email))
+    assert opened() == (200, 200)
+
+
+def as_before(customer_id):
+    """A token as it was before it said to which mailbox it was sent."""
+    value = urlsafe_b64encode(customer_id.bytes).decode().rstrip("=")
+    return TimestampSigner(salt=SALT, sep=SEPARATOR).sign(value)
 
 
 def test_a_customer_whose_profile_cannot_be_read_yet_is_told_that_it_is_on_its_way(look):
@@ -177,7 +203,7 @@ def test_the_address_is_kept_a_secret_and_nothing_is_kept_of_the_page(client, lo
 
 
 def test_a_page_is_only_read(client):
-    path = f"/profile/{profile_token(shop.customer())}"
+    path = shop.profile_path(shop.customer())
     assert client.head(path).status_code == 200
     for method in ("post", "put", "delete"):
         assert getattr(client, method)(path).status_code == 405

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_portable import make_project, manage, try_manage
+from tests.integration.fork_server import manage, try_manage
+from tests.integration.test_portable import make_project
 
 CHANGES = {
     "handler": ("domain.py", "row.reminders += 1", "row.reminders += step()"),

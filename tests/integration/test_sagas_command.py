@@ -260,6 +260,8 @@ def test_a_saga_that_the_code_no_longer_has_is_retired(sold):
         "booking",
         "conference-cancellation",
         "sale",
+        "waitlist",
+        "waitlist-offer",
     ]
     assert actions() == [
         ("retire", "sale", "ada", "a customer called", True),
@@ -274,6 +276,8 @@ def test_a_saga_is_paused_and_shown_so(sold):
         ("booking", "running"),
         ("conference-cancellation", "running"),
         ("sale", "paused"),
+        ("waitlist", "running"),
+        ("waitlist-offer", "running"),
     ]
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.integration.test_portable import manage, project, try_manage
+from tests.integration.fork_server import manage, try_manage
+from tests.integration.test_portable import project
 
 __all__ = ["project"]
 

@@ -54,7 +54,11 @@ def test_the_demo_leaves_a_conference_on_sale_and_is_played_once():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"orders": 0}, {"rate": -1.0}, {"conference": "01890000-0000-7000-8000-0000000000ff"}]
+    "wrong",
+    [
+        *({"orders": 0}, {"orders": "99999999999999999999"}, {"conference": "01890000-0000-7000-8000-0000000000ff"}),
+        *({"rate": rate} for rate in (-1.0, 0, float("nan"), float("inf"), "nan", "inf", "-1", "0", "fast", "")),
+    ],
 )
 def test_wrong_options_are_refused(wrong):
     with pytest.raises(CommandError):

@@ -140,6 +140,19 @@ def test_no_customer_gets_around_the_limit_with_many_orders_at_once(conference):
     assert status_of(shop.order(ada, conference)) == "awaiting_payment"
 
 
+def test_nobody_gets_around_the_limit_of_what_is_unpaid_with_many_orders_at_once(conference, settings):
+    settings.UNPAID_ORDERS = 3
+    ada = shop.customer()
+    with only_handlers("order-summaries"):
+        orders = [shop.order(ada, conference) for _ in range(5)]
+    bring_to_rest(deliver=False)
+    assert sorted(map(status_of, orders)) == ["awaiting_payment"] * 3 + ["refused"] * 2
+    assert available(conference) == 7
+    refused = next(order for order in orders if status_of(order) == "refused")
+    dispatch(ReopenOrder(order_id=refused, reason="She pays at the door."))
+    assert (status_of(refused), available(conference)) == ("awaiting_payment", 6)
+
+
 def test_nothing_is_ordered_after_the_last_day(conference):
     over = PaymentTerms(last_day=date(2020, 1, 1))
     dispatch(ChangePaymentTerms(conference_id=conference, terms=over))

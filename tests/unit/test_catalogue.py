@@ -25,10 +25,11 @@ from ordering.domain.payment import Payment
 from ordering.domain.scheduling import ConferenceScheduled
 from ordering.domain.unmatched_payment import UnmatchedPayment
 from ordering.domain.values import Address, Money
+from ordering.domain.waitlist import Waitlist
 
 from .samples import SCHEDULED
 
-AGGREGATES: list[type[Aggregate]] = [Customer, ConferenceSeats, Order, Payment, UnmatchedPayment, Account]
+AGGREGATES: list[type[Aggregate]] = [Customer, ConferenceSeats, Order, Payment, UnmatchedPayment, Waitlist, Account]
 EVENTS: list[type[Event]] = [event for event in catalogue if event.__module__.startswith("ordering.domain.")]
 COMMANDS: list[type[Command]] = [command for aggregate in AGGREGATES for command in aggregate.handlers]
 REFUSALS: list[type[DomainError]] = [
@@ -152,9 +153,19 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "refund.settled",
         "refund.failed",
         "refund.reversed",
+        "refund.reduced",
+        "waitlist.joined",
+        "waitlist.chosen",
+        "waitlist.seats-missed",
+        "waitlist.offered",
+        "waitlist.accepted",
+        "waitlist.declined",
+        "waitlist.lapsed",
+        "waitlist.left",
+        "waitlist.prioritised",
         "mail.sent",
     }
-    assert len(EVENTS) == 72
+    assert len(EVENTS) == 82
 
 
 def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregate() -> None:
@@ -164,7 +175,7 @@ def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregat
 
 
 def test_every_command_has_a_stored_name_of_its_own() -> None:
-    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 65
+    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 77
 
 
 def test_every_command_names_its_stream() -> None:

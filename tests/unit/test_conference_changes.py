@@ -91,6 +91,7 @@ from ordering.domain.errors import (
     UnknownPool,
     UnknownSeatType,
     UnknownTimeZone,
+    UnreadableText,
 )
 from ordering.domain.scheduling import ScheduleConference
 from ordering.domain.seats import (
@@ -105,6 +106,7 @@ from ordering.domain.seats import (
     SeatsSold,
     SeatType,
     SellSeats,
+    offered_seats_id,
 )
 from ordering.domain.terms import CancellationRule, PaymentTerms, Unit
 from ordering.domain.values import Money
@@ -336,6 +338,11 @@ def test_orders_without_seats_are_not_called_off() -> None:
     assert when(on_sale(RESERVED, released, CANCELLED), CallOffOrders(conference_id=CONFERENCE, most=9)) == []
 
 
+def test_seats_on_offer_are_no_order_s_and_not_called_off() -> None:
+    offered = msgspec.structs.replace(RESERVED, order_id=offered_seats_id(ORDER), on_offer=True)
+    assert when(on_sale(offered, CANCELLED), CallOffOrders(conference_id=CONFERENCE, most=9)) == []
+
+
 def test_a_conference_that_takes_place_calls_no_orders_off() -> None:
     with pytest.raises(ConferenceNotCancelled):
         when(on_sale(RESERVED), CallOffOrders(conference_id=CONFERENCE, most=9))
@@ -410,6 +417,7 @@ def test_a_seat_type_has_another_name_and_another_limit() -> None:
     ("changes", "refusal"),
     [
         ({"name": ""}, NameNeeded),
+        ({"name": "Hall\u202e"}, UnreadableText),
         ({"max_per_order": 0}, InvalidSeatType),
         ({"seat_type": "throne"}, UnknownSeatType),
     ],

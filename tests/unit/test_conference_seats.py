@@ -32,17 +32,21 @@ from ordering.domain.errors import (
 from ordering.domain.scheduling import ScheduleConference
 from ordering.domain.seats import (
     AddSeats,
+    ChangeSeats,
     Line,
     PricedLine,
     ReleaseSeats,
     ReserveSeats,
     SeatsAdded,
+    SeatsChangeRefused,
     SeatsRefused,
     SeatsReleased,
     SeatsReserved,
     SeatsSold,
     SeatType,
     SellSeats,
+    UnpaidLimit,
+    offered_seats_id,
 )
 from ordering.domain.values import Money
 
@@ -416,3 +420,99 @@ def test_who_has_more_than_a_new_limit_keeps_it_and_gets_no_more() -> None:
     seats = on_sale(msgspec.structs.replace(OF_ADA, lines=(PricedLine("standard", 4, STANDARD.price),)), AT_MOST_TWO)
     assert not may_reserve(seats, for_customer(ADA, 1))
     assert when(seats, for_customer(ADA, 4, order_id=ORDER))[1:] == []
+
+
+TWO_ORDERS, FIVE_SEATS = UnpaidLimit(orders=2), UnpaidLimit(seats=5)
+
+
+def unpaid(number: int, seats: int = 1, customer_id: UUID = ADA, **more: Any) -> SeatsReserved:
+    lines = (PricedLine("standard", seats, STANDARD.price),)
+    return msgspec.structs.replace(RESERVED, order_id=UUID(int=number), customer_id=customer_id, lines=lines, **more)
+
+
+def paid(number: int) -> SeatsSold:
+    return SeatsSold(conference_id=CONFERENCE, order_id=UUID(int=number), lines=(Line("standard", 1),))
+
+
+def given_back(number: int) -> SeatsReleased:
+    return SeatsReleased(conference_id=CONFERENCE, order_id=UUID(int=number), lines=(Line("standard", 1),))
+
+
+def order(limit: UnpaidLimit | None, seats: int = 1, customer_id: UUID = ADA) -> ReserveSeats:
+    return msgspec.structs.replace(for_customer(customer_id, seats), unpaid=limit)
+
+
+def outcome(command: ReserveSeats | ChangeSeats, *events: Event) -> str:
+    recorded = when(on_sale(*events), command)[-1]
+    return recorded.reason if isinstance(recorded, SeatsRefused | SeatsChangeRefused) else "had"
+
+
+@pytest.mark.parametrize(
+    ("before", "limit", "expected"),
+    [
+        ([unpaid(1)], TWO_ORDERS, "had"),
+        ([unpaid(1), unpaid(2)], TWO_ORDERS, "unpaid-limit"),
+        ([unpaid(1), unpaid(2, customer_id=EVE)], TWO_ORDERS, "had"),
+        ([unpaid(1), unpaid(2), paid(2)], TWO_ORDERS, "had"),
+        ([unpaid(1), unpaid(2), given_back(2)], TWO_ORDERS, "had"),
+        ([unpaid(1), unpaid(2, on_offer=True)], TWO_ORDERS, "had"),
+        ([unpaid(1), unpaid(2)], UnpaidLimit(), "had"),
+        ([unpaid(1), unpaid(2)], None, "had"),
+        ([unpaid(1, seats=4)], FIVE_SEATS, "had"),
+        ([unpaid(1, seats=2), unpaid(2, seats=3)], FIVE_SEATS, "unpaid-limit"),
+    ],
+    ids=[
+        "one less",
+        "as many",
+        "of others",
+        "paid",
+        "given back",
+        "on offer",
+        "any number",
+        "no limit",
+        "as many seats as may be",
+        "more seats",
+    ],
+)
+def test_a_customer_has_only_so_many_orders_and_seats_that_are_not_paid(
+    before: list[Event], limit: UnpaidLimit | None, expected: str
+) -> None:
+    assert outcome(order(limit), *before) == expected
+
+
+def test_one_order_alone_is_as_large_as_its_seat_types_allow() -> None:
+    assert outcome(order(UnpaidLimit(orders=1, seats=1), seats=4)) == "had"
+
+
+def test_an_order_that_costs_nothing_is_not_unpaid() -> None:
+    free = msgspec.structs.replace(order(TWO_ORDERS), prices={"standard": euros("0.00")})
+    assert outcome(free, unpaid(1), unpaid(2)) == "had"
+
+
+def test_who_accepts_an_offer_gets_its_seats_whatever_is_unpaid() -> None:
+    offered = msgspec.structs.replace(unpaid(9, on_offer=True), order_id=offered_seats_id(ANOTHER_ORDER))
+    assert outcome(order(TWO_ORDERS), unpaid(1), unpaid(2), offered) == "had"
+
+
+@pytest.mark.parametrize(
+    ("before", "seats", "expected"),
+    [
+        ([unpaid(1), unpaid(2)], 4, "had"),
+        ([unpaid(1), unpaid(2)], 5, "unpaid-limit"),
+        ([unpaid(1, seats=5), unpaid(2, seats=5)], 4, "had"),
+        ([unpaid(1), paid(1), unpaid(2)], 5, "had"),
+        ([unpaid(1)], 5, "had"),
+    ],
+    ids=["as many as may be", "more", "fewer", "of one that is paid", "alone"],
+)
+def test_an_order_that_is_not_paid_gets_more_seats_within_the_limit(
+    before: list[Event], seats: int, expected: str
+) -> None:
+    change = ChangeSeats(
+        conference_id=CONFERENCE,
+        order_id=UUID(int=1),
+        change=1,
+        lines=(Line("standard", seats),),
+        unpaid=UnpaidLimit(orders=1, seats=5),
+    )
+    assert outcome(change, *before) == expected

@@ -15,7 +15,7 @@ from ordering.domain.customer import (
     CustomerRenamed,
     RegisterCustomer,
 )
-from ordering.domain.errors import EmailTaken
+from ordering.domain.errors import EmailTaken, InvalidEmail, UnreadableText
 from ordering.domain.values import Address
 
 from .samples import ADA, REGISTERED
@@ -49,6 +49,40 @@ def test_an_address_is_claimed_however_it_is_spelt() -> None:
     assert recorded == [CustomerRegistered(customer_id=ADA, name="Ada", email="Ada@Example.COM")]
     [claim] = customer.claimed
     assert (claim.scope, claim.value, type(claim.refusal)) == ("email", "ada@example.com", EmailTaken)
+
+
+def test_a_mailbox_is_claimed_in_both_forms_of_its_domain() -> None:
+    customer = Customer(ADA)
+
+    when(customer, RegisterCustomer(customer_id=ADA, name="Ada", email="Ada@B\u00fccher.example"))
+
+    claimed = [claim.value for claim in customer.claimed]
+    assert claimed == ["ada@xn--bcher-kva.example", "ada@b\u00fccher.example"]
+
+
+@pytest.mark.parametrize("email", ["mi\u212ae@example.com", "a@" + "\u00e9" * 60 + ".com"])
+def test_an_address_that_no_mail_can_reach_is_refused(email: str) -> None:
+    with pytest.raises(InvalidEmail):
+        when(Customer(ADA), RegisterCustomer(customer_id=ADA, name="Ada", email=email))
+    with pytest.raises(InvalidEmail):
+        when(given(Customer, ADA, REGISTERED), ChangeCustomer(customer_id=ADA, email=email))
+
+
+def test_the_same_domain_in_another_form_is_shown_so_and_claimed_as_before() -> None:
+    customer = given(Customer, ADA, CustomerRegistered(customer_id=ADA, name="Ada", email="ada@b\u00fccher.example"))
+
+    recorded = when(customer, ChangeCustomer(customer_id=ADA, email="ada@xn--bcher-kva.example"))
+
+    assert recorded == [CustomerEmailChanged(customer_id=ADA, email="ada@xn--bcher-kva.example")]
+    assert (customer.released, customer.claimed) == ([], [])
+
+
+def test_the_claim_of_an_address_from_before_is_given_back() -> None:
+    customer = given(Customer, ADA, CustomerRegistered(customer_id=ADA, name="Ada", email="ada@stra\u00dfe.example"))
+
+    when(customer, ChangeCustomer(customer_id=ADA, email="ada@example.com"))
+
+    assert ("email", "ada@strasse.example") in customer.released
 
 
 def test_nobody_registers_twice() -> None:
@@ -119,11 +153,19 @@ def test_a_new_email_address_is_claimed_and_the_old_one_given_back() -> None:
     assert [(claim.scope, claim.value) for claim in customer.claimed] == [("email", "king@example.com")]
 
 
-def test_the_same_email_address_in_other_letters_is_no_change() -> None:
+def test_the_same_email_address_in_other_letters_is_shown_so_and_claimed_as_before() -> None:
     customer = given(Customer, ADA, REGISTERED)
 
-    assert when(customer, ChangeCustomer(customer_id=ADA, email=" ADA@example.com")) == []
-    assert (customer.claimed, customer.released) == ([], [])
+    recorded = when(customer, ChangeCustomer(customer_id=ADA, email=" ADA@example.com"))
+
+    assert recorded == [CustomerEmailChanged(customer_id=ADA, email="ADA@example.com")]
+    assert (customer.released, customer.claimed) == ([], [])
+
+
+def test_the_same_email_address_in_the_same_letters_is_no_change() -> None:
+    customer = given(Customer, ADA, REGISTERED)
+
+    assert when(customer, ChangeCustomer(customer_id=ADA, email=" ada@example.com ")) == []
 
 
 def test_unset_and_cleared_are_told_apart_in_json() -> None:
@@ -133,3 +175,11 @@ def test_unset_and_cleared_are_told_apart_in_json() -> None:
 
     assert encoded == b'{"customer_id":"%s","birth_date":null}' % str(ADA).encode()
     assert msgspec.json.decode(encoded, type=ChangeCustomer) == cleared
+
+
+@pytest.mark.parametrize("name", ["Ada\nLovelace", "Ada\u202eecalevoL", "Ada\u0000", "Ada\u2028Lovelace", "Ada\x1b[1m"])
+def test_a_name_without_a_control_character_is_asked_for(name: str) -> None:
+    with pytest.raises(UnreadableText):
+        when(Customer(ADA), RegisterCustomer(customer_id=ADA, name=name, email="ada@example.com"))
+    with pytest.raises(UnreadableText):
+        when(given(Customer, ADA, REGISTERED), ChangeCustomer(customer_id=ADA, name=name))

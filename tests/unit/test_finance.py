@@ -12,6 +12,7 @@ from ordering.domain.errors import (
     NothingToMove,
     PaymentNotReceived,
     RefundAlreadySettled,
+    RefundClosed,
     RefundMadeTwice,
     RefundNotFailed,
     RefundNotFound,
@@ -29,10 +30,13 @@ from ordering.domain.finance import (
     PaymentMovedIn,
     PaymentMovedOut,
     PaymentReceived,
+    Refund,
     RefundFailed,
+    RefundReduced,
     RefundRequested,
     RefundReversed,
     RefundSettled,
+    RefundStatus,
     ReportRefund,
     RequestRefund,
     RetryRefund,
@@ -103,6 +107,11 @@ def reversed_(asked: RefundRequested) -> RefundReversed:
     return RefundReversed(**{name: getattr(failed(asked), name) for name in RefundReversed.__struct_fields__})
 
 
+def reduced(asked: RefundRequested, amount: str) -> RefundReduced:
+    named = {name: getattr(asked, name) for name in RefundReduced.__struct_fields__}
+    return RefundReduced(**named | {"amount": euros(amount)})
+
+
 def test_what_was_received_is_booked_once() -> None:
     assert when(Account(ACCOUNT), BOOK) == [RECEIVED]
     assert when(given(Account, ACCOUNT, RECEIVED), BOOK) == []
@@ -158,6 +167,20 @@ def test_of_an_excess_goes_back_what_staff_have_not_given_back_already(by_staff:
     assert [event.amount for event in when(account, excess) if isinstance(event, RefundRequested)] == [
         euros(amount) for amount in back
     ]
+
+
+@pytest.mark.parametrize(("by_staff", "back"), [("0.01", ["397.99"]), ("300.00", ["98.00"]), ("398.00", [])])
+def test_of_an_excess_stays_what_is_to_be_left_without_the_money_on_its_way_back(
+    by_staff: str, back: list[str]
+) -> None:
+    again = msgspec.structs.replace(RECEIVED, reference="tx-2")
+    account = given(Account, ACCOUNT, RECEIVED, requested(by_staff), again)
+    excess = msgspec.structs.replace(ask_back("398.00", "tx-2"), at_most=True, leaving=PRICE)
+    assert [event.amount for event in when(account, excess) if isinstance(event, RefundRequested)] == [
+        euros(amount) for amount in back
+    ]
+    account.forget_changes()
+    assert when(account, excess) == []
 
 
 def test_everything_that_is_left_of_each_payment_goes_back() -> None:
@@ -377,13 +400,69 @@ def test_a_refund_that_failed_can_be_tried_again() -> None:
     assert (again.refund_id, again.amount, again.attempt) == (asked.refund_id, asked.amount, 2)
 
 
-def test_a_refund_that_failed_is_not_tried_again_with_money_that_went_back_otherwise() -> None:
+@pytest.mark.parametrize("command", [RetryRefund, MarkRefundMade])
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_refund_that_failed_is_only_of_what_has_not_gone_back_otherwise(
+    command: type[RetryRefund | MarkRefundMade], comes_back: bool
+) -> None:
+    asked = requested()
+    account = given(
+        Account, ACCOUNT, RECEIVED, asked, *(settled(asked), reversed_(asked)) if comes_back else [failed(asked)]
+    )
+    other, less = when(account, ask_back("98.00"))
+    assert isinstance(other, RefundRequested)
+    assert (other.refund_id != asked.refund_id, other.amount) == (True, euros("98.00"))
+    assert less == reduced(asked, "300.00")
+    account.forget_changes()
+    (again,) = when(account, command(account_id=ACCOUNT, refund_id=asked.refund_id))
+    assert isinstance(again, RefundRequested | RefundSettled)
+    assert (again.refund_id, again.amount) == (asked.refund_id, euros("300.00"))
+    assert account.left("sandbox/tx-1") == euros("0.00")
+
+
+def test_a_refund_that_failed_is_closed_once_all_of_its_money_has_gone_back_otherwise() -> None:
     asked = requested()
     account = given(Account, ACCOUNT, RECEIVED, asked, failed(asked))
-    when(account, ask_back("0.01"))
+    other, less = when(account, ask_back("398.00"))
+    assert isinstance(other, RefundRequested)
+    assert less == reduced(asked, "0.00")
+    assert account.left("sandbox/tx-1") == euros("0.00")
     for command in (RetryRefund, MarkRefundMade):
-        with pytest.raises(RefundTooHigh):
+        with pytest.raises(RefundClosed):
             when(account, command(account_id=ACCOUNT, refund_id=asked.refund_id))
+    with pytest.raises(RefundNotUnderWay):
+        when(account, SettleRefund(account_id=ACCOUNT, refund_id=asked.refund_id))
+    account.forget_changes()
+    fails_again = FailRefund(account_id=ACCOUNT, refund_id=asked.refund_id, reason="no")
+    for told_again in (fails_again, reported(asked=asked), reported(asked=asked, settled=False)):
+        assert when(account, told_again) == []
+    assert when(account, FailRefund(account_id=ACCOUNT, refund_id=other.refund_id, reason="no"))
+    assert [*account.refunds.values()] == [
+        Refund("sandbox/tx-1", PRICE, "too much", 1, RefundStatus.CLOSED),
+        Refund("sandbox/tx-1", PRICE, "too much", 1, RefundStatus.FAILED),
+    ]
+
+
+def test_refunds_that_failed_stand_beside_others_while_there_is_money_for_all_of_them() -> None:
+    """What is left then is for those that were asked for first."""
+    account = given(Account, ACCOUNT, RECEIVED)
+    when(account, ask_back("100.00"))
+    first, second = when(account, ask_back("50.00"))
+    assert isinstance(first, RefundRequested)
+    assert isinstance(second, RefundRequested)
+    account = given(Account, ACCOUNT, RECEIVED, first, failed(first), second, failed(second))
+    (other,) = when(account, ask_back("248.00"))
+    assert refund_id(other) not in (first.refund_id, second.refund_id)
+    account.forget_changes()
+    _, *less = when(account, ask_back("80.00"))
+    assert less == [reduced(first, "70.00"), reduced(second, "0.00")]
+
+
+def test_a_refund_that_failed_and_was_made_at_the_provider_after_all_is_closed() -> None:
+    asked = requested()
+    made, less, done = when(given(Account, ACCOUNT, RECEIVED, asked, failed(asked)), reported())
+    assert isinstance(made, RefundRequested)
+    assert (less, done) == (reduced(asked, "0.00"), settled(made))
 
 
 @pytest.mark.parametrize("has_failed", [True, False])
@@ -423,6 +502,36 @@ def test_money_moves_from_one_account_to_another_once() -> None:
     assert when(given(Account, THEIRS, NOBODYS), MOVE_OUT) == [MOVED_OUT]
     assert when(Account(ACCOUNT), move_in) == [moved_in]
     assert when(given(Account, ACCOUNT, moved_in), move_in) == []
+
+
+def nobodys_on_its_way_back() -> RefundRequested:
+    back = RequestRefund(account_id=THEIRS, provider="bank", reference="tx-9", amount=euros("100.00"), reason="")
+    (asked,) = when(given(Account, THEIRS, NOBODYS), back)
+    assert isinstance(asked, RefundRequested)
+    return asked
+
+
+def nobodys_failed(asked: RefundRequested) -> RefundFailed:
+    return RefundFailed(**{name: getattr(asked, name) for name in RefundFailed.__struct_fields__} | {"reason": "no"})
+
+
+def test_what_failed_to_go_back_is_closed_once_its_money_has_moved() -> None:
+    asked = nobodys_on_its_way_back()
+    account = given(Account, THEIRS, NOBODYS, asked, nobodys_failed(asked))
+    assert when(account, MOVE_OUT) == [MOVED_OUT, reduced(asked, "0.00")]
+    assert account.left("bank/tx-9") == euros("0.00")
+    for command in (RetryRefund, MarkRefundMade):
+        with pytest.raises(RefundClosed):
+            when(account, command(account_id=THEIRS, refund_id=asked.refund_id))
+
+
+def test_what_fails_to_go_back_after_the_rest_has_moved_can_go_back_again() -> None:
+    asked = nobodys_on_its_way_back()
+    rest = msgspec.structs.replace(MOVED_OUT, amount=euros("298.00"))
+    assert when(given(Account, THEIRS, NOBODYS, asked), MOVE_OUT) == [rest]
+    account = given(Account, THEIRS, NOBODYS, asked, rest, nobodys_failed(asked))
+    (again,) = when(account, RetryRefund(account_id=THEIRS, refund_id=asked.refund_id))
+    assert again == msgspec.structs.replace(asked, attempt=2)
 
 
 @pytest.mark.parametrize(

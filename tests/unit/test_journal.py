@@ -372,6 +372,12 @@ def under_way(business: Business, owners: tuple[UUID, ...], currency: str) -> De
     return sum((each.amount for each in asked if each.currency == currency), Decimal(0))
 
 
+def failed(account: Account, key: str) -> Decimal:
+    """What refunds of a receipt are of that can be tried again."""
+    refunds = [each for each in account.refunds.values() if each.receipt == key]
+    return sum((each.amount.amount for each in refunds if each.status is RefundStatus.FAILED), Decimal(0))
+
+
 @settings(max_examples=150, deadline=None)
 @for_all(st.lists(ACTS, min_size=3, max_size=14))
 def test_whatever_happens_the_books_say_what_the_aggregates_say(acts):
@@ -392,6 +398,9 @@ def test_whatever_happens_the_books_say_what_the_aggregates_say(acts):
         fees = kept if currency == PRICE.currency else 0
         assert found[A.FEES, currency] == -fees
         assert found[A.CUSTOMERS, currency] == earned + fees - left(business, ORDERS, currency)
+    for account in map(business.account, OWNERS):
+        for key in account.receipts:
+            assert failed(account, key) <= account.left(key).amount
     for order in sold:
         theirs = balances([each for each in entries if each.order_id == order.id])
         assert sum(theirs.get((side, "EUR"), 0) for side in (A.CUSTOMERS, A.REFUNDS)) == order.due.amount

@@ -69,7 +69,7 @@ def folded(aggregate: A, *events: Event) -> A:
     return aggregate
 
 
-def composed(template: str, *events: Event, name: str = "Ada", **values: Any) -> tuple[EmailMultiAlternatives, str]:
+def composed(template: str, *events: Event, **values: Any) -> tuple[EmailMultiAlternatives, str]:
     """A mail about an order of which these events tell, and its HTML."""
     of_order = [event for event in events if event.stored.startswith("order.")]
     order = folded(Order(ORDER), PLACED, *of_order)
@@ -77,20 +77,19 @@ def composed(template: str, *events: Event, name: str = "Ada", **values: Any) ->
         ConferenceSeats(CONFERENCE), IN_BERLIN, *ON_SALE[1:], *(event for event in events if event not in of_order)
     )
     told = order_mail.told(order, conference) | VALUES[template] | values
-    made = mail.compose(template, to="ada@example.com", message_id=KEY, name=name, **told)
+    made = mail.compose(template, to="ada@example.com", message_id=KEY, **told)
     ((html, kind),) = made.alternatives
     assert kind == "text/html"
     return made, str(html)
 
 
 @pytest.mark.parametrize("template", VALUES)
-def test_every_mail_names_the_order_in_its_subject_and_nobody(template: str) -> None:
-    made, html = composed(template, name="Sinéad\nO'Connor & Sons <x>")
+def test_every_mail_names_the_order_in_its_subject_and_nobody_at_all(template: str) -> None:
+    made, html = composed(template)
 
     assert PLACED.number in made.subject
-    assert "Sin" not in made.subject
-    assert "Hello Sinéad O'Connor & Sons <x>," in made.body
-    assert "Hello Sinéad O&#x27;Connor &amp; Sons &lt;x&gt;," in html
+    assert "Hello," in made.body
+    assert "Hello," in html
     for text in (made.body, html):
         assert PLACED.number in text
         assert "{" not in text.partition("</style>")[2]
@@ -98,13 +97,13 @@ def test_every_mail_names_the_order_in_its_subject_and_nobody(template: str) -> 
     assert "src=" not in html
 
 
-def test_a_welcome_leads_to_the_profile_from_both_parts_and_names_nobody_in_its_subject() -> None:
+def test_a_welcome_leads_to_the_profile_from_both_parts_and_names_nobody() -> None:
     url = "https://boxoffice.example/profile/a-token"
-    made = mail.compose("welcome", to="a@example.org", message_id=KEY, name="Ada & Sons", profile_url=url)
+    made = mail.compose("welcome", to="a@example.org", message_id=KEY, profile_url=url)
     html = str(made.alternatives[0][0])
     assert made.subject == "Welcome to Boxoffice"
-    assert "Hello Ada & Sons," in made.body
-    assert "Hello Ada &amp; Sons," in html
+    assert "Hello," in made.body
+    assert "Hello," in html
     assert url in made.body.splitlines()
     assert f'href="{url}"' in html
 
@@ -127,11 +126,6 @@ def test_without_a_paragraph_there_is_no_gap() -> None:
     made, html = composed("refund_made")
     assert 'border-top:1px solid #e2e8f0;"></p>' not in html
     assert made.body.endswith("on your account.\n\nBoxoffice\n" + made.body.splitlines()[-1] + "\n")
-
-
-def test_a_long_name_is_cut() -> None:
-    made, _ = composed("order_status", name="A" * 200)
-    assert f"Hello {'A' * 59}…," in made.body
 
 
 @pytest.mark.parametrize("template", ["order_received", "order_reopened", "payment_due", "payment_reminder"])
@@ -283,6 +277,7 @@ def test_who_has_not_paid_a_change_in_time_still_has_the_seats_from_before() -> 
     [
         ("sold-out", "were gone"),
         ("customer-limit", "than one customer may have"),
+        ("unpaid-limit", "not paid yet"),
         ("conference-cancelled", "cancelled"),
     ],
 )

@@ -43,6 +43,7 @@ from ordering.domain.errors import (
     PaymentPeriodOver,
     ProviderNotOffered,
     ReasonNeeded,
+    StatusMailTooSoon,
     TooFewSeats,
     TooManySeats,
     UnknownSeatType,
@@ -595,6 +596,13 @@ def test_what_is_on_its_way_back_does_not_pay_for_an_unpaid_order() -> None:
     assert when(order, ReviewPayment(order_id=ORDER), others=[account]) == [CONFIRMED]
 
 
+def test_what_is_on_its_way_back_is_asked_for_by_another_provider_too() -> None:
+    choose = ChooseProvider(order_id=ORDER, provider="bank-transfer")
+    others = [given(ConferenceSeats, CONFERENCE, *ON_SALE, CHOSEN), refunding("398.00", "300.00")]
+    (chosen,) = when(given(Order, ORDER, PLACED, credited("398.00", "0.00")), choose, others=others)
+    assert chosen == ProviderChosen(order_id=ORDER, provider="bank-transfer", due=euros("300.00"))
+
+
 def test_what_is_on_its_way_back_does_not_lessen_what_an_order_owes_that_comes_to_cost_more() -> None:
     (line,) = (each for each in PLACED.lines if each.seat_type == "standard")
     dearer = (msgspec.structs.replace(line, quantity=line.quantity + 2),)
@@ -614,6 +622,13 @@ def test_a_fee_that_was_kept_counts_when_the_order_is_reopened() -> None:
     (reopened,) = when(order, REOPEN, others=[SEATS])
     assert isinstance(reopened, OrderReopened)
     assert (reopened.due, order.fee) == (euros("300.00"), euros("0.00"))
+
+
+def test_an_order_is_not_reopened_while_a_fee_that_was_kept_is_on_its_way_back() -> None:
+    before = (PLACED, *PAID, msgspec.structs.replace(CANCELLED, fee=euros("398.00")))
+    with pytest.raises(MoneyGoingBack):
+        when(given(Order, ORDER, *before), REOPEN, others=[SEATS, refunding("398.00", "0.01")])
+    assert when(given(Order, ORDER, *before), REOPEN, others=[SEATS])
 
 
 def test_money_that_went_back_and_came_back_is_held_again() -> None:
@@ -651,10 +666,34 @@ def test_an_order_that_came_to_nothing_is_not_cancelled(before: Happened) -> Non
 
 
 @pytest.mark.parametrize("before", [(), (REFUSED,), (CONFIRMED,), (EXPIRED,), (CANCELLED,)])
-def test_a_customer_may_always_ask_how_an_order_stands(before: Happened) -> None:
-    recorded = when(given(Order, ORDER, PLACED, *before), RequestStatusMail(order_id=ORDER))
+def test_a_customer_may_ask_how_an_order_stands_whatever_has_become_of_it(before: Happened) -> None:
+    recorded = when(given(Order, ORDER, PLACED, *before), RequestStatusMail(order_id=ORDER, pause=300))
 
-    assert recorded == [OrderStatusMailRequested(order_id=ORDER, customer_id=ADA)]
+    assert recorded == [OrderStatusMailRequested(order_id=ORDER, customer_id=ADA, requested_at=NOON)]
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(0, 300), (1, 299), (299.5, 0.5), (-60, 360)])
+def test_asking_again_too_soon_is_refused_and_says_when_it_is_not(seconds: float, left: float) -> None:
+    asked = OrderStatusMailRequested(order_id=ORDER, customer_id=ADA, requested_at=NOON)
+
+    with pytest.raises(StatusMailTooSoon) as refused:
+        when(
+            given(Order, ORDER, PLACED, asked),
+            RequestStatusMail(order_id=ORDER, pause=300),
+            now=NOON + timedelta(seconds=seconds),
+        )
+
+    assert refused.value.wait == timedelta(seconds=left)
+
+
+@pytest.mark.parametrize(("asked_at", "pause", "seconds"), [(NOON, 300, 300), (NOON, 0, 0), (None, 300, 0)])
+def test_asking_again_after_the_pause_is_another_mail(asked_at: datetime | None, pause: int, seconds: int) -> None:
+    asked = OrderStatusMailRequested(order_id=ORDER, customer_id=ADA, requested_at=asked_at)
+    now = NOON + timedelta(seconds=seconds)
+
+    recorded = when(given(Order, ORDER, PLACED, asked), RequestStatusMail(order_id=ORDER, pause=pause), now=now)
+
+    assert recorded == [OrderStatusMailRequested(order_id=ORDER, customer_id=ADA, requested_at=now)]
 
 
 def test_asking_how_an_order_stands_changes_nothing_about_it() -> None:

@@ -62,6 +62,7 @@ from ordering.domain.seats import (
     total,
 )
 from ordering.domain.terms import PaymentTerms, Unit
+from ordering.domain.values import Money
 from ordering.processes.sale import CHANGED, LAPSED, PAYMENT_TIMER, TOO_MUCH, Sale
 from sagas.refusal import CommandRefused
 from sagas.steps import At, Cancel, Send
@@ -336,7 +337,7 @@ def ask(number: int, due: str) -> Send:
     )
 
 
-def back(amount: str, reference: str, reason: str) -> Send:
+def back(amount: str, reference: str, reason: str, leaving: Money = PLACED.total) -> Send:
     return Send(
         RequestRefund(
             account_id=account_id_of(ORDER),
@@ -345,6 +346,7 @@ def back(amount: str, reference: str, reason: str) -> Send:
             amount=euros(amount),
             reason=reason,
             at_most=True,
+            leaving=leaving,
         )
     )
 
@@ -385,7 +387,7 @@ def test_a_sale_gives_up_the_seats_that_an_exchange_kept() -> None:
 
 def test_a_sale_returns_what_is_above_a_change_by_the_rule_for_excess(settings: Any) -> None:
     above = (*SALE, came("210.00", "-11.00"), in_force(3, "-11.00"))
-    assert tell(Sale, *above).last == [Cancel(PAYMENT_TIMER), back("11.00", "MORE", TOO_MUCH)]
+    assert tell(Sale, *above).last == [Cancel(PAYMENT_TIMER), back("11.00", "MORE", TOO_MUCH, euros("597.00"))]
     settings.PAYMENT_EXCESS = {"sandbox": conf.STAFF}
     assert tell(Sale, *above).last == [Cancel(PAYMENT_TIMER)]
 
@@ -400,12 +402,13 @@ def test_a_sale_gives_back_seats_and_money_of_a_change_that_has_lapsed(settings:
 
 def test_a_sale_takes_a_change_up_again_that_was_paid_late_and_returns_less() -> None:
     late = (*SALE, lapsed())
-    assert tell(Sale, *late, came("198.00", "-198.00")).last == [back("198.00", "MORE", TOO_MUCH)]
+    less = back("198.00", "MORE", TOO_MUCH)
+    assert tell(Sale, *late, came("198.00", "-198.00")).last == [less]
     paid = (*late, came("200.00", "-200.00"))
     assert tell(Sale, *paid).last == [Send(TakeUpChange(order_id=ORDER))]
     again = (*paid, requested(3, change=2))
     assert tell(Sale, *again).state.spare == euros("200.00")
-    assert tell(Sale, *again, in_force(3, "-1.00", change=2)).last == [back("1.00", "MORE", TOO_MUCH)]
+    assert tell(Sale, *again, in_force(3, "-1.00", change=2)).last == [back("1.00", "MORE", TOO_MUCH, euros("597.00"))]
     assert tell(Sale, *again, AS_IT_WAS).last == [back("200.00", "MORE", TOO_MUCH)]
     vain = CommandRefused(
         saga="sale",

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from eventstore.aggregates import Aggregate, Command
 from eventstore.errors import DomainError
 from eventstore.events import Event
 from eventstore.testing import given, when
+from ordering import conf
 from ordering.domain.conference import ConferenceSeats
 from ordering.domain.conference_changes import (
     ConferenceCancelled,
@@ -349,7 +351,8 @@ def test_seats_of_one_type_make_room_for_another_of_the_same_pool() -> None:
 
 
 def test_a_sale_asks_the_conference_and_tells_the_order() -> None:
-    assert tell(Sale, PLACED, RESERVED, requested(3)).last == [Send(ask(3))]
+    asked = msgspec.structs.replace(ask(3), unpaid=conf.unpaid_limit())
+    assert tell(Sale, PLACED, RESERVED, requested(3)).last == [Send(asked)]
     made = SeatsChanged(
         conference_id=CONFERENCE,
         order_id=ORDER,

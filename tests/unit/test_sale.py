@@ -6,10 +6,13 @@ from uuid import UUID
 import msgspec
 import pytest
 from django.conf import settings
+from django.test import override_settings
 
+from eventstore.aggregates import Command
 from eventstore.context import new_id
 from eventstore.events import Event
 from eventstore.testing import NOON, recorded
+from ordering import conf
 from ordering.domain.finance import (
     BringForward,
     PaymentMovedIn,
@@ -42,6 +45,7 @@ from ordering.domain.order import (
     RefundRecredited,
     RefuseOrder,
     RequestReminder,
+    ReviewPayment,
     TakeUpOrder,
 )
 from ordering.domain.payment import (
@@ -51,7 +55,16 @@ from ordering.domain.payment import (
     RequestPayment,
     further_payment_id,
 )
-from ordering.domain.seats import Line, PricedLine, ReleaseSeats, ReserveSeats, SeatsRefused, SeatsReserved, SellSeats
+from ordering.domain.seats import (
+    Line,
+    PricedLine,
+    ReleaseSeats,
+    ReserveSeats,
+    SeatsRefused,
+    SeatsReserved,
+    SellSeats,
+    UnpaidLimit,
+)
 from ordering.domain.values import Money, payment_id_of
 from ordering.processes.sale import (
     CANCELLED as AS_CANCELLED,
@@ -106,8 +119,10 @@ RESERVE = Send(
         lines=(Line("standard", 2),),
         prices={"standard": STANDARD.price},
         customer_id=ADA,
+        unpaid=conf.unpaid_limit(),
     )
 )
+RESERVE_AGAIN = Send(msgspec.structs.replace(RESERVE.command, unpaid=None))
 GIVE_SEATS_BACK = Send(ReleaseSeats(conference_id=CONFERENCE, order_id=ORDER))
 SELL = Send(SellSeats(conference_id=CONFERENCE, order_id=ORDER))
 BRING_FORWARD = Send(BringForward(account_id=ACCOUNT, order_id=ORDER, payment_id=PAYMENT))
@@ -160,7 +175,13 @@ def asked(payment_id: UUID, amount: str) -> Send:
     )
 
 
-def some_back(amount: str, reference: str = "REF", currency: str = "EUR", reason: str = TOO_MUCH) -> Send:
+def some_back(
+    amount: str,
+    reference: str = "REF",
+    currency: str = "EUR",
+    reason: str = TOO_MUCH,
+    leaving: Money | None = None,
+) -> Send:
     return Send(
         RequestRefund(
             account_id=ACCOUNT,
@@ -169,6 +190,7 @@ def some_back(amount: str, reference: str = "REF", currency: str = "EUR", reason
             amount=Money(Decimal(amount), currency),
             reason=reason,
             at_most=True,
+            leaving=leaving,
         )
     )
 
@@ -293,17 +315,21 @@ def test_what_was_not_all_of_it_goes_back_when_the_order_expires() -> None:
 
 
 def test_what_is_too_much_goes_back_and_the_order_stays() -> None:
-    assert tell(Sale, PLACED, RESERVED, credited("400.00", "-2.00")).last == [some_back("2.00")]
+    assert tell(Sale, PLACED, RESERVED, credited("400.00", "-2.00")).last == [some_back("2.00", leaving=PLACED.total)]
 
 
 def test_what_was_paid_twice_goes_back_once() -> None:
     twice = credited("398.00", "-398.00", "TWICE")
-    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, twice).last == [some_back("398.00", "TWICE")]
+    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, twice).last == [
+        some_back("398.00", "TWICE", leaving=PLACED.total)
+    ]
 
 
 def test_no_more_than_a_payment_brought_is_asked_back_of_it() -> None:
     more = credited("50.00", "-448.00", "MORE")
-    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, more).last == [some_back("50.00", "MORE")]
+    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, more).last == [
+        some_back("50.00", "MORE", leaving=PLACED.total)
+    ]
 
 
 def test_where_staff_decide_what_is_too_much_stays(settings: Any) -> None:
@@ -318,7 +344,7 @@ def test_money_of_another_currency_goes_back() -> None:
 
 def test_a_late_payment_reserves_the_seats_again() -> None:
     late = tell(Sale, PLACED, RESERVED, EXPIRED, PAID)
-    assert late.last == [RESERVE]
+    assert late.last == [RESERVE_AGAIN]
     assert tell(Sale, PLACED, RESERVED, EXPIRED, PAID, RESERVED).last == [Send(TakeUpOrder(order_id=ORDER))]
 
 
@@ -326,7 +352,7 @@ def test_an_order_that_is_taken_up_again_is_like_any_other() -> None:
     revived = PLACED, RESERVED, EXPIRED, PAID, RESERVED, TAKEN_UP, CONFIRMED
     assert tell(Sale, *revived).last == [NO_LONGER_WAITED_FOR, SELL]
     twice = credited("398.00", "-398.00", "TWICE")
-    assert tell(Sale, *revived, twice).last == [some_back("398.00", "TWICE")]
+    assert tell(Sale, *revived, twice).last == [some_back("398.00", "TWICE", leaving=PLACED.total)]
     cancelled = tell(Sale, *revived, CANCELLED)
     assert cancelled.last == [NO_LONGER_WAITED_FOR, GIVE_SEATS_BACK, all_back(AS_CANCELLED)]
 
@@ -337,7 +363,7 @@ def test_a_late_payment_goes_back_where_there_are_no_seats_any_more() -> None:
 
 def test_a_late_payment_of_too_much_keeps_what_the_order_costs() -> None:
     late = tell(Sale, PLACED, RESERVED, EXPIRED, credited("400.00", "-2.00"))
-    assert late.last == [RESERVE, some_back("2.00")]
+    assert late.last == [RESERVE_AGAIN, some_back("2.00", leaving=PLACED.total)]
     assert late.state.kept == PLACED.total.amount
 
 
@@ -345,7 +371,7 @@ def test_money_that_is_yet_to_be_credited_when_the_order_expires_may_take_it_up_
     part = booked(), credited("100.00", due="298.00")
     assert all_back(TOO_LITTLE, only=("sandbox/REF",)) in tell(Sale, PLACED, RESERVED, *part, EXPIRED).last
     late = *part, EXPIRED, credited("398.00", due="-100.00", reference="LATE")
-    assert tell(Sale, PLACED, RESERVED, *late).last == [RESERVE]
+    assert tell(Sale, PLACED, RESERVED, *late).last == [RESERVE_AGAIN]
 
 
 def test_a_late_payment_of_too_little_goes_back() -> None:
@@ -356,7 +382,9 @@ def test_a_late_payment_of_too_little_goes_back() -> None:
 
 def test_late_payments_that_come_together_reserve_once() -> None:
     twice = credited("398.00", "-398.00", "TWICE")
-    assert tell(Sale, PLACED, RESERVED, EXPIRED, PAID, twice).last == [some_back("398.00", "TWICE")]
+    assert tell(Sale, PLACED, RESERVED, EXPIRED, PAID, twice).last == [
+        some_back("398.00", "TWICE", leaving=PLACED.total)
+    ]
 
 
 def test_seats_and_money_go_back_where_the_order_cannot_be_taken_up() -> None:
@@ -411,7 +439,7 @@ def test_the_timers_of_version_2_are_cancelled_when_the_order_moves_its_deadline
 
 @pytest.mark.parametrize("ended", [(RESERVED, EXPIRED), (RESERVED, PAID, CONFIRMED, CANCELLED), (SOLD_OUT, REFUSED)])
 def test_a_reopened_order_reserves_its_seats_again_and_asks_for_what_is_due(ended: tuple[Event, ...]) -> None:
-    assert tell(Sale, PLACED, *ended, REOPENED).last == [RESERVE, expiring(LATER)]
+    assert tell(Sale, PLACED, *ended, REOPENED).last == [RESERVE_AGAIN, expiring(LATER)]
     assert tell(Sale, PLACED, *ended, REOPENED, RESERVED).last == [asked(further_payment_id(ORDER, 1), "398.00")]
     assert tell(Sale, PLACED, *ended, REOPENED, RESERVED, credited(reference="AGAIN"), CONFIRMED).last == [
         NO_LONGER_WAITED_FOR,
@@ -422,7 +450,7 @@ def test_a_reopened_order_reserves_its_seats_again_and_asks_for_what_is_due(ende
 def test_a_reopened_order_is_confirmed_if_nothing_is_due_and_refused_if_the_last_seats_are_gone() -> None:
     paid = msgspec.structs.replace(REOPENED, due=euros("0.00"))
     assert tell(Sale, PLACED, RESERVED, EXPIRED, paid, RESERVED).last == [
-        Send(ConfirmOrder(order_id=ORDER, reopened=1))
+        Send(ReviewPayment(order_id=ORDER, reopened=1))
     ]
     assert tell(Sale, PLACED, RESERVED, EXPIRED, REOPENED, SOLD_OUT).last == [
         Send(RefuseOrder(order_id=ORDER, reason="sold-out"))
@@ -457,7 +485,7 @@ def test_a_reopened_order_that_is_credited_what_was_paid_before_asks_for_the_res
     paid = PLACED, RESERVED, CANCELLED, REOPENED, credited("300.00", due="98.00")
     assert tell(Sale, *paid, RESERVED).last == [asked(further_payment_id(ORDER, 1), "98.00")]
     all_of_it = PLACED, RESERVED, CANCELLED, REOPENED, credited()
-    assert tell(Sale, *all_of_it, RESERVED).last == [Send(ConfirmOrder(order_id=ORDER, reopened=1))]
+    assert tell(Sale, *all_of_it, RESERVED).last == [Send(ReviewPayment(order_id=ORDER, reopened=1))]
 
 
 @pytest.mark.parametrize("ended", [CONFIRMED, EXPIRED, CANCELLED])
@@ -538,14 +566,34 @@ def test_a_refund_that_comes_back_is_credited_to_the_order_again_and_may_be_all_
         for due in ("0.01", "0.00")
     )
     assert tell(Sale, PLACED, RESERVED, part).last == []
-    assert tell(Sale, PLACED, RESERVED, all_of_it).last == [Send(ConfirmOrder(order_id=ORDER, reopened=0))]
+    assert tell(Sale, PLACED, RESERVED, all_of_it).last == [Send(ReviewPayment(order_id=ORDER, reopened=0))]
     assert tell(Sale, PLACED, RESERVED, EXPIRED, all_of_it).last == []
     waiting = tell(Sale, PLACED, RESERVED, EXPIRED, REOPENED, all_of_it, RESERVED)
-    assert waiting.steps[-2:] == [[], [Send(ConfirmOrder(order_id=ORDER, reopened=1))]]
+    assert waiting.steps[-2:] == [[], [Send(ReviewPayment(order_id=ORDER, reopened=1))]]
 
 
-def test_any_other_command_may_be_refused_without_consequences() -> None:
-    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, refusal(ExpireOrder.stored)).last == []
+@pytest.mark.parametrize("command", [ExpireOrder, RefuseOrder, FollowPayment])
+def test_what_came_too_late_may_be_refused_without_consequences(command: type[Command]) -> None:
+    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, refusal(command.stored)).last == []
+    assert Sale().answers(command.stored)
+
+
+def test_a_payment_whose_id_is_taken_is_asked_for_under_another() -> None:
+    def asks(number: int, amount: str) -> list[Send]:
+        payment_id = further_payment_id(ORDER, number)
+        return [Send(RequestPayment(payment_id=payment_id, order_id=ORDER, amount=euros(amount), provider="sandbox"))]
+
+    vain = refusal(RequestPayment.stored)
+    assert tell(Sale, PLACED, RESERVED, vain, vain).steps[-2:] == [asks(1, "398.00"), asks(2, "398.00")]
+    part = credited("50.00", "348.00", "PART")
+    assert tell(Sale, PLACED, RESERVED, part, vain).last == asks(1, "348.00")
+    assert tell(Sale, PLACED, RESERVED, EXPIRED, vain).last == []
+    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, vain).last == []
+
+
+def test_a_refusal_that_nothing_is_known_to_follow_from_is_left_to_staff() -> None:
+    assert not Sale().answers(SellSeats.stored)
+    assert tell(Sale, PLACED, RESERVED, PAID, CONFIRMED, refusal(SellSeats.stored)).last == []
 
 
 def test_what_another_saga_is_refused_is_not_its_business() -> None:
@@ -582,6 +630,11 @@ def test_an_order_that_was_paid_under_version_1_gets_its_money_back_when_it_is_c
     assert react(state, CANCELLED) == [NO_LONGER_WAITED_FOR, GIVE_SEATS_BACK, BRING_FORWARD]
     assert react(state, booked(brought_forward=True)) == [credit(brought_forward=True, reopened=None)]
     assert react(state, msgspec.structs.replace(PAID, brought_forward=True)) == [all_back(AS_ENDED)]
+
+
+def test_an_order_that_was_paid_under_version_1_keeps_that_when_it_is_paid_again() -> None:
+    again = credited("398.00", "-398.00", "TWICE")
+    assert react(as_version_1_left_it(paid=True), again) == [some_back("398.00", "TWICE")]
 
 
 def test_an_order_that_expired_just_before_version_1_confirmed_it_is_paid_late() -> None:
@@ -638,3 +691,11 @@ def test_nobody_is_reminded_who_has_paid_or_need_not_any_more(event: Event) -> N
 
     assert Cancel(REMINDER_TIMER) in told.steps[2]
     assert Cancel(REMINDER_TIMER) not in told.last
+
+
+def test_a_new_order_keeps_to_the_limit_of_what_is_unpaid() -> None:
+    with override_settings(UNPAID_ORDERS=2, UNPAID_SEATS=0):
+        reserve, *_ = tell(Sale, PLACED).last
+    assert isinstance(reserve, Send)
+    assert isinstance(reserve.command, ReserveSeats)
+    assert reserve.command.unpaid == UnpaidLimit(orders=2)

@@ -8,7 +8,7 @@ import pytest
 
 from eventstore.errors import DomainError
 from ordering.domain.errors import AmountTooLarge, MixedCurrencies, TooManyDecimals, UnknownCurrency
-from ordering.domain.values import Address, Money, order_number, order_numbers_meant, payment_id_of
+from ordering.domain.values import Address, Money, order_number, order_numbers_in, order_numbers_meant, payment_id_of
 
 from .samples import ORDER, euros
 
@@ -179,3 +179,17 @@ def test_an_order_number_has_no_letters_that_look_alike() -> None:
 )
 def test_an_order_number_is_known_however_it_is_written(written: str, meant: list[str]) -> None:
     assert order_numbers_meant(written) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("Order BX-7K3MQ-9QWE2, thank you", ["BX-7K3MQ-9QWE2"]),
+        ("bx 7k3mq 9qwe2 Ada", ["BX-7K3MQ-9QWE2"]),
+        ("BX7K3MQ9QWE2/BX-11111-22222", ["BX-7K3MQ-9QWE2", "BX-11111-22222"]),
+        ("7K3MQ-9QWE2", []),
+        ("", []),
+    ],
+)
+def test_order_numbers_are_found_in_a_longer_text(text: str, named: list[str]) -> None:
+    assert order_numbers_in(text) == named

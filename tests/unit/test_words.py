@@ -8,11 +8,12 @@ from msgspec.structs import replace
 from eventstore.events import Event, catalogue, event
 from eventstore.testing import recorded
 from ordering.admin import conference_story, customer_story
-from ordering.admin.words import ordinal, say, sentence
+from ordering.admin.words import LEFT, ordinal, say, sentence
 from ordering.domain.finance import RefundRequested, RefundSettled
 from ordering.domain.order import OrderCancelled, PaymentCredited
 from ordering.domain.payment import PaymentAccepted
 from ordering.domain.values import Money, payment_id_of
+from ordering.domain.waitlist import Leaving
 from ordering.registry import COMMANDS
 
 from .samples import ORDER, PLACED, euros
@@ -102,6 +103,10 @@ def test_a_reason_is_told_where_there_is_one() -> None:
     assert say(OrderCancelled(order_id=ORDER, reason="She is ill.")) == "The order was cancelled: She is ill."
     assert say(OrderCancelled(order_id=ORDER, reason="")) == "The order was cancelled."
     assert say(PLACED).startswith(f"{PLACED.number} was placed: ")
+
+
+def test_each_reason_to_leave_a_waitlist_has_words() -> None:
+    assert set(LEFT) == set(Leaving)
 
 
 def test_ordinals() -> None:

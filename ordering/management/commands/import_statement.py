@@ -34,9 +34,17 @@ class Command(BaseCommand):
             raise CommandError(str(refused)) from refused
         if options["dry_run"]:
             for each in judged:
-                numbers = ", ".join(order.number for order in each.orders)
-                self.stdout.write(f"{each.line.number}: {each.line.amount} {each.verdict} {numbers}".rstrip())
+                self.stdout.write(told(each))
             return
         booked = booking.book(judged, actor="manage.py", keep_unknown=options["keep_unknown"])
         for verdict, count in booked.items():
             self.stdout.write(f"{verdict}: {count}")
+
+
+def told(judged: booking.Judged) -> str:
+    """A line of a statement, what it is, the orders that it may be for, and why that isn't certain."""
+    numbers = ", ".join(order.number for order in judged.orders)
+    why = judged.why
+    if judged.by_hand:
+        why = f"As much was recorded by hand on {judged.by_hand.recorded_at:%Y-%m-%d}."
+    return " ".join(filter(None, (f"{judged.line.number}: {judged.line.amount} {judged.verdict}", numbers, why)))

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from eventstore.errors import StreamNotFound
+from eventstore.errors import Refused, StreamNotFound
+from eventstore.management import arguments
 from ordering.models import ConferenceSummary
 from ordering.simulation import Simulation, on_sale, schedule
 
@@ -25,22 +26,26 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--orders", type=int, default=100, help="how many orders to place (100)")
-        parser.add_argument("--seed", type=int, default=1, help="fixes every choice (1)")
-        parser.add_argument("--rate", type=float, help="orders a second at most (as fast as it goes)")
+        parser.add_argument("--orders", default=100, help="how many orders to place (100)")
+        parser.add_argument("--seed", default=1, help="fixes every choice (1)")
+        parser.add_argument("--rate", help="orders a second at most (as fast as it goes)")
         parser.add_argument("--conference", type=UUID, help="sell seats of this one (schedules a new one)")
         parser.add_argument("--demo", action="store_true", help="fill an empty database with a small sale and stop")
 
     def handle(self, **options: Any) -> None:
-        if options["orders"] < 1 or (options["rate"] is not None and options["rate"] <= 0):
-            raise CommandError("--orders and --rate are greater than zero.")
+        try:
+            orders = arguments.at_least_one("--orders", options["orders"])
+            seed: int = arguments.value("--seed", options["seed"], int)
+            rate = arguments.above_zero("--rate", options["rate"])
+        except Refused as refused:
+            raise CommandError(str(refused)) from refused
         if options["demo"]:
             self._demo()
             return
-        simulation = Simulation(options["seed"], self._conference(options["conference"], options["orders"]))
+        simulation = Simulation(seed, self._conference(options["conference"], orders))
         begun = time.monotonic()
         try:
-            self._run(_paced(simulation.sell(options["orders"]), options["rate"]), options["orders"], "selling")
+            self._run(_paced(simulation.sell(orders), rate), orders, "selling")
         except KeyboardInterrupt:
             self.stderr.write("Stopped.")
         self._summary(simulation.outcomes, time.monotonic() - begun)

@@ -1,6 +1,6 @@
 """What a bank statement says becomes money of orders: judged first, and then booked, each line once."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,10 +18,10 @@ from eventstore.commands import dispatch
 from eventstore.errors import DomainError
 from eventstore.models import CommandRecord, StoredEvent
 from ordering.domain.payment import AcceptPayment, KeepUnmatched, PaymentAccepted, unmatched_payment_id
-from ordering.domain.values import Money, in_decimals_of
+from ordering.domain.values import Money, in_decimals_of, order_numbers_in
 from ordering.models import OrderSummary
 from ordering.providers.recording import REPORTS
-from ordering.providers.references import reference_of
+from ordering.providers.references import find_references, reference_of
 from ordering.providers.statements.camt import read_camt
 from ordering.providers.statements.delimited import read_csv
 from ordering.providers.statements.line import StatementLine
@@ -74,7 +74,8 @@ class ByHand(NamedTuple):
 
 class Judged(NamedTuple):
     """A line, what it is, the orders that it may be for, and what was recorded by hand that may be the same money.
-    `otherwise` is what the line is if that is other money.
+    `otherwise` is what the line is if that is other money. `why` is a sentence that says why staff are asked; empty
+    where they aren't, or where `by_hand` says it.
     """
 
     line: StatementLine
@@ -83,6 +84,7 @@ class Judged(NamedTuple):
     orders: Sequence[OrderSummary]
     by_hand: ByHand | None = None
     otherwise: Verdict | None = None
+    why: str = ""
 
 
 def read(file: BinaryIO, options: Mapping[str, Any]) -> Iterator[StatementLine]:
@@ -100,7 +102,7 @@ def judge(lines: Iterable[StatementLine]) -> list[Judged]:
     matches = list(match(lines, expected))
     known = _known([each.line for each in matches])
     judged = [_judged(each, orders, each.line.id in known) for each in matches]
-    return list(_compared(judged))
+    return list(_compared(_paid_otherwise(judged)))
 
 
 def book(
@@ -173,19 +175,48 @@ def _judged(found: Match, orders: Mapping[UUID, OrderSummary], known: bool) -> J
         return Judged(line, Verdict.OUTGOING, None, ())
     payment_id: UUID | None = None
     payments: Sequence[Expected] = ()
+    why = ""
     match found:
         case Exact(payment=payment):
             verdict, payment_id, payments = Verdict.MATCHED, payment.payment_id, (payment,)
         case OtherAmount(payment=payment):
             verdict, payment_id, payments = Verdict.OTHER_AMOUNT, payment.payment_id, (payment,)
         case CloseReference(payment=payment):
-            verdict, payments = Verdict.DOUBTFUL, (payment,)
+            verdict, payments, why = Verdict.DOUBTFUL, (payment,), "The reference is nearly that of a payment."
         case Several(payments=several):
-            verdict, payments = Verdict.DOUBTFUL, several
+            verdict, payments, why = Verdict.DOUBTFUL, several, "It may be for several payments."
         case _:
             verdict = Verdict.UNKNOWN
     of_them = list({orders[each.payment_id].pk: orders[each.payment_id] for each in payments}.values())
-    return Judged(line, Verdict.KNOWN if known else verdict, payment_id, of_them)
+    if known:
+        return Judged(line, Verdict.KNOWN, payment_id, of_them)
+    return Judged(line, verdict, payment_id, of_them, why=why)
+
+
+def _paid_otherwise(judged: Sequence[Judged]) -> list[Judged]:
+    """What names no payment by transfer is doubtful where it names an order that is paid by another provider, by the
+    reference of a payment or by its number: whether that was to be paid by transfer is for staff to say.
+    """
+    named = {
+        each.line.id: {*find_references(each.line.remittance), *order_numbers_in(each.line.remittance)}
+        for each in judged
+        if each.verdict is Verdict.UNKNOWN
+    }
+    wanted = set().union(*named.values())
+    found: dict[str, list[OrderSummary]] = defaultdict(list)
+    for order in _rows(~_by_transfer()) if wanted else ():
+        for name in {order.number, *(reference_of(UUID(each["id"])) for each in order.payments)} & wanted:
+            found[name].append(order)
+    return [_doubted(each, named.get(each.line.id, ()), found) for each in judged]
+
+
+def _doubted(judged: Judged, names: Iterable[str], found: Mapping[str, list[OrderSummary]]) -> Judged:
+    orders = list({order.pk: order for name in sorted(names) for order in found.get(name, ())}.values())
+    if not orders:
+        return judged
+    providers = sorted({(order.provider or settings.PAYMENT_PROVIDER).replace("-", " ") for order in orders})
+    why = f"The order is paid by {' and '.join(providers)}."
+    return judged._replace(verdict=Verdict.DOUBTFUL, orders=orders, why=why)
 
 
 def _compared(judged: Sequence[Judged]) -> Iterator[Judged]:
@@ -243,10 +274,17 @@ def _orders() -> dict[UUID, OrderSummary]:
     """By their payments: the orders whose customers were told of a transfer, and all that wait for their payment, since
     these may have been told of one before they took another provider.
     """
-    providers = [BANK_TRANSFER, *([""] if settings.PAYMENT_PROVIDER == BANK_TRANSFER else [])]
-    told = Q(provider__in=providers) | Q(due__gt=0)
-    rows = OrderSummary.objects.filter(told).only("number", "status", "payments", "due", "currency", "total")
-    return {UUID(each["id"]): row for row in rows.iterator(AT_ONCE) for each in row.payments}
+    rows = _rows(_by_transfer() | Q(due__gt=0))
+    return {UUID(each["id"]): row for row in rows for each in row.payments}
+
+
+def _by_transfer() -> Q:
+    return Q(provider__in=[BANK_TRANSFER, *([""] if settings.PAYMENT_PROVIDER == BANK_TRANSFER else [])])
+
+
+def _rows(wanted: Q) -> Iterator[OrderSummary]:
+    rows = OrderSummary.objects.filter(wanted)
+    return rows.only("number", "status", "payments", "due", "currency", "total", "provider").iterator(AT_ONCE)
 
 
 def _expected(payment_id: UUID, order: OrderSummary) -> Expected:

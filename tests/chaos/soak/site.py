@@ -18,6 +18,9 @@ HOST = "127.0.0.1"
 ALL_BUYERS_ARE_ONE = {"THROTTLE_REGISTER": "1000/s", "THROTTLE_TOKEN": "1000/s"}
 """They share an address, so the brakes would hold them for one who guesses passwords."""
 
+BUYERS_MAY_OWE = {"UNPAID_ORDERS": "0", "UNPAID_SEATS": "0"}
+"""Many of their orders at once, for all that are killed before they pay."""
+
 
 class Site:
     """The running whole. `log` is the file with what an operator would read in the terminal."""
@@ -66,7 +69,7 @@ def site() -> Iterator[Site]:
             os.environ.pop(given, None)
         environment = child_environment(home, servers, port)
         environment |= {"EMAIL_URL": mail_url, "DJANGO_SETTINGS_MODULE": "config.settings", "NO_COLOR": "1"}
-        environment = ALL_BUYERS_ARE_ONE | environment
+        environment = ALL_BUYERS_ARE_ONE | BUYERS_MAY_OWE | environment
         started = Site(home, servers, mails, environment, port)
         supervisor = started.run()
         try:

@@ -180,6 +180,20 @@ def test_payments_are_exported(client, staff, conference):
         ("99.50", "99.50", "EUR"),
         ("99.50", "0.00", "EUR"),
     ]
+    assert list(rows[0])[-2:] == ["Provider", "Reference"]
+    assert [(row["Provider"], row["Reference"]) for row in rows] == [
+        ("sandbox", f"REF-{row['Order id'].replace('-', '')[-12:]}") for row in rows
+    ]
+
+
+def test_a_payment_that_was_paid_twice_is_exported_with_both_references(client, staff, conference):
+    sale = ConferenceSales.objects.filter(refunded=0).get()
+    shop.pay(sale.order_id, reference="AGAIN")
+    bring_to_rest()
+    export = "/admin/ordering/conferencesales/export/"
+    staff(*EXPORTS[export])
+    (row,) = (each for each in read(client.get(export)) if each["Payment id"] == str(sale.pk))
+    assert (row["Provider"], row["Reference"]) == ("sandbox", f"REF-{sale.order_id.hex[-12:]}, AGAIN")
 
 
 @pytest.mark.parametrize("export", EXPORTS)

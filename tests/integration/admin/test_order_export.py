@@ -13,10 +13,12 @@ from django.test import AsyncClient
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from eventstore import store
 from eventstore.commands import dispatch
 from ordering.admin import csv_export
-from ordering.domain.customer import ChangeCustomer
+from ordering.domain.customer import ChangeCustomer, CustomerRenamed
 from ordering.models import OrderSummary
+from sagas.testing import bring_to_rest
 from tests.integration import shop
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -126,8 +128,13 @@ def test_the_site_sends_the_export_while_it_is_read(client, staff, sold, monkeyp
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1+1", "\r=1+1", '=HYPERLINK("x")'])
 def test_a_name_is_never_run_as_a_formula(client, staff, sold, name):
+    """Also one with a control character, from before those were refused."""
     customer = OrderSummary.objects.get(pk=sold[0]).customer_id
-    dispatch(ChangeCustomer(customer_id=customer, name=name))
+    renamed = CustomerRenamed(customer_id=customer, name=name)
+    store.append(
+        store.Changes(stream_id=customer, category="customer", expected=store.version_of(customer), events=[renamed])
+    )
+    bring_to_rest(deliver=False)
     staff(MAY_SEE, MAY_EXPORT)
     assert {row["Customer"] for row in read(client.get(EXPORT))} == {f"'{name}"}
 

@@ -293,6 +293,24 @@ def test_a_refund_that_failed_is_tried_again_and_then_made_by_hand(client, staff
     )
 
 
+def test_a_refund_that_failed_is_told_before_another_is_asked_for_and_closed_with_its_money(client, staff, order):
+    staff(VIEW, REFUND)
+    shop.pay(order, 2, reference="NOREFUND-1")
+    dispatch(CancelOrder(order_id=order))
+    bring_to_rest()
+    ((first, _),) = shown(client, order)["refunds"]
+    refund = address(order, "refund", "1")
+    assert dict(client.get(refund).context["form"].facts())["Failed, and waits"] == f"199.00 EUR: {first['reason']}"
+    do(client, refund, amount="199.00", reason="Asked for anew.")
+    (closed, offers), (other, _) = shown(client, order)["refunds"]
+    assert (closed["key"], closed["status"], str(closed["amount"])) == (first["key"], "closed", "199.00 EUR")
+    assert "gives nothing back" in closed["error"]
+    assert not offers
+    assert (other["status"], str(other["amount"])) == ("failed", "199.00 EUR")
+    assert "The refund of NOREFUND-1 that failed is closed: its money is not there any more." in words(client, order)
+    assert "refund-closed" in text(do(client, address(order, "retry-refund", first["key"])))
+
+
 def test_a_failed_refund_is_seen_to_on_its_own_page_too(client, staff, order):
     staff(VIEW, REFUND, "ordering.view_failedrefund")
     shop.pay(order, 2, reference="NOREFUND-1")

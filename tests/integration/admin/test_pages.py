@@ -8,9 +8,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 
+from eventstore.commands import dispatch
+from eventstore.context import new_id
 from eventstore.models import OperatorAction, StoredEvent
 from ordering.admin import order_search
-from ordering.models import CustomerProfile, OrderSummary
+from ordering.domain.customer import RegisterCustomer
+from ordering.models import ConferenceSummary, CustomerProfile, OrderSummary
 from projections.models import Generation
 from tests.integration import shop
 
@@ -104,17 +107,46 @@ def test_an_order_is_found_by_a_name_and_by_a_payment(client, staff):
         assert found_by(client, term) == [], term
 
 
+@pytest.mark.parametrize("stored", ["Ada.Lovelace@Example.com", "ada.lovelace@example.com"])
+def test_a_customer_and_their_orders_are_found_by_an_email_address_in_any_case(client, staff, stored):
+    ada = new_id()
+    dispatch(RegisterCustomer(customer_id=ada, name="Ada Lovelace", email=stored))
+    order = OrderSummary.objects.get(pk=shop.order(ada, shop.conference_on_sale()))
+    staff("ordering.view_ordersummary", "ordering.view_customerprofile")
+    customers = reverse("admin:ordering_customerprofile_changelist")
+    for typed in (stored, stored.lower(), stored.upper(), stored.capitalize()):
+        assert found_by(client, typed) == [order], typed
+        assert [each.pk for each in client.get(customers, {"q": typed}).context["cl"].result_list] == [ada], typed
+    assert found_by(client, "ada_lovelace@example.com") == []
+
+
+IN_UNICODE, IN_ASCII = "Ada@b\u00fccher.example", "ada@xn--bcher-kva.example"
+
+
+@pytest.mark.parametrize("stored", [IN_UNICODE, IN_ASCII])
+def test_a_customer_and_their_orders_are_found_by_either_form_of_a_domain(client, staff, stored):
+    ada = new_id()
+    dispatch(RegisterCustomer(customer_id=ada, name="Ada Lovelace", email=stored))
+    order = OrderSummary.objects.get(pk=shop.order(ada, shop.conference_on_sale()))
+    staff("ordering.view_ordersummary", "ordering.view_customerprofile")
+    customers = reverse("admin:ordering_customerprofile_changelist")
+    for typed in (IN_UNICODE, IN_ASCII, IN_UNICODE.upper(), IN_ASCII.upper(), "ada@bu\u0308cher.example"):
+        assert found_by(client, typed) == [order], typed
+        assert [each.pk for each in client.get(customers, {"q": typed}).context["cl"].result_list] == [ada], typed
+
+
 def test_a_name_that_could_be_a_number_is_a_name(client, staff):
     order = OrderSummary.objects.get(pk=shop.order(shop.customer("Lovelace"), shop.conference_on_sale()))
     staff("ordering.view_ordersummary")
     assert found_by(client, "Lovelace") == [order]
 
 
-def test_names_and_references_are_looked_up_by_indexes(clean):
+def test_names_addresses_and_references_are_looked_up_by_indexes(clean):
     referring = OrderSummary.objects.filter(payments__contains=[{"reference": "RF12"}]).order_by()
     with connection.cursor() as cursor:
         cursor.execute("SET enable_seqscan = off")
         assert "ordering_customer_words" in order_search.named("Ada Lovelace").order_by().explain()
+        assert "ordering_customer_email_upper" in order_search.addressed("ada@example.com").order_by().explain()
         assert "ordering_order_payments" in referring.explain()
         cursor.execute("RESET enable_seqscan")
 
@@ -179,6 +211,13 @@ def test_a_form_that_is_sent_twice_schedules_once(client, staff):
     (trace,) = set(StoredEvent.objects.values_list("correlation_id", flat=True))
     assert str(trace) == first.headers["X-Correlation-Id"]
     assert LogEntry.objects.count() == 1
+
+
+def test_a_currency_is_read_without_what_is_white_around_it(client, staff):
+    staff("ordering.view_conferencesummary", "ordering.add_conferencesummary")
+    answer = client.post("/admin/ordering/conferencesummary/add/", RECORDED | {"currency": "EUR\n"})
+    assert answer.status_code == 302
+    assert ConferenceSummary.objects.get().seat_types["std"]["price"]["currency"] == "EUR"
 
 
 def test_what_a_rule_refuses_is_said_at_the_form(client, staff):

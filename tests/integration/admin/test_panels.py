@@ -118,7 +118,7 @@ def test_counting_what_waits_ends_at_a_bound():
         ({"status": "halted", "last_error": "KeyError: 'x'"}, "has halted: KeyError: 'x'"),
         ({"status": "paused"}, "is paused"),
         ({"failures": 3, "last_error": "deadlock"}, "has failed 3 times in a row: deadlock"),
-        ({"version": 7}, "is at version {declared} in the code and at 7 in the database"),
+        ({"version": 99}, "is at version {declared} in the code and at 99 in the database"),
         ({"types_hash": "others"}, "wants other events than it was fed"),
         ({"stale": "customer-profiles was rebuilt"}, "is stale: customer-profiles was rebuilt"),
         ({"fingerprint": "other"}, "is stale: its code has changed since its rows were made"),

@@ -26,6 +26,8 @@ for model in admin.site._registry:
             pages.append(reverse(f"{name}_change", args=[first.pk]))
         for page in pages:
             assert client.get(page).status_code == 200, page
+        for wrong in ("q=sale", "q=%00", *(f"{field.name}__regex=(" for field in model._meta.concrete_fields)):
+            assert client.get(f"{pages[0]}?{wrong}").status_code in {200, 302}, (pages[0], wrong)
 from eventstore.models import ParkedEvent
 name = "shelves"
 subscriber = reverse("admin:eventstore_subscriber", args=[name])

@@ -1,4 +1,6 @@
-"""The pages of a conference and of an order need no theme: all that can be done is there in Django's own admin."""
+"""The pages of a conference, of an order and of a waitlist need no theme: all that can be done is there in Django's own
+admin.
+"""
 
 import os
 import subprocess
@@ -83,11 +85,27 @@ do_about_it("mark-refund-made", refund["key"], refund_reference="cheque 7")
 do_about_it("cancel", reason="She is ill.")
 shown = client.get(page).content.decode()
 assert "5.00 EUR of RF12 went back by hand, cheque 7." in shown and "Made by hand" in shown
+
+full = shop.conference_on_sale(1)
+ada = shop.customer()
+shop.order(ada, full)
+entry = shop.wait(ada, full)
+page = reverse("admin:ordering_waitlistentry_change", args=[entry])
+for act, said in (("priority", {"priority": 5, "reason": "She speaks."}), ("take-off", {"reason": "A twin."})):
+    url = reverse("admin:ordering_waitlistentry_act", args=[entry, act, entry])
+    assert url in client.get(page).content.decode(), act
+    form = client.get(url).context["form"]
+    assert client.post(url, {**{name: form[name].value() for name in form.fields}, **said}).status_code == 302, act
+assert "priority 5 instead of 0: She speaks." in client.get(page).content.decode()
+waits = shop.wait(ada, full)
+page = client.get(reverse("admin:ordering_conferencesummary_change", args=[full]))
+assert 'aria-label="Waitlist"' in page.content.decode()
+assert str(waits) in client.get(reverse("admin:ordering_waitlistentry_changelist")).content.decode()
 print("visited")
 """
 
 
-def test_a_conference_is_changed_without_a_theme():
+def test_what_staff_do_needs_no_theme():
     settings = {"DJANGO_SETTINGS_MODULE": "tests.integration.admin.plain_settings"}
     command = [sys.executable, "-c", VISIT]
     done = subprocess.run(

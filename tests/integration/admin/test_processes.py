@@ -242,6 +242,19 @@ def test_all_commands_of_one_error_are_sent_again_in_one_step(client, staff, men
     assert [row.error for row in OutboxCommand.objects.filter(status="parked")] == ["KeyError: 'x'"]
 
 
+def test_refusals_that_nobody_answers_are_resolved_for_a_reason(client, staff, order):
+    OutboxCommand.objects.filter(saga="sale").update(status="unanswered", error="too-late: It is over.")
+    row = OutboxCommand.objects.filter(status="unanswered").latest("id")
+    staff(*SEE, SETTLE)
+    assert labels(client, f"{COMMANDS}{row.pk}/change/") == ["Resolve"]
+    (((fault, (resolve,)),)) = client.get(COMMANDS).context["faults"]
+    assert (fault.status, fault.error, resolve.label) == ("unanswered", row.error, "Resolve all of it")
+    assert "This field is required." in text(client.post(resolve.url, {"error": fault.error}))
+    client.post(resolve.url, {"error": fault.error} | WHY)
+    assert not OutboxCommand.objects.filter(status="unanswered").exists()
+    assert actions() == [("resolve-refusal", "sale", "ada", "a customer called", False)]
+
+
 def test_commands_are_filtered_by_status_saga_and_error(client, staff, mend):
     troubles.parked_orders(2)
     first, second = OutboxCommand.objects.filter(status="parked").order_by("id")
@@ -306,9 +319,9 @@ def test_timers_that_wait_are_paged_by_the_time_when_they_are_due_though_many_ar
 
 def test_the_page_of_a_saga_offers_what_can_be_done_about_its_commands(client, staff, order, mend):
     staff(superuser=True)
-    assert offered(client, "sale") == {"pause"}
+    assert offered(client, "sale") == {"pause", "request-rehearsal"}
     troubles.parked_orders(2)
-    assert offered(client, "sale") == {"pause", "retry-command"}
+    assert offered(client, "sale") == {"pause", "request-rehearsal", "retry-command"}
     shown = client.get(url("retry-command", "sale"))
     assert "sale: 2 commands are sent again" in text(shown)
     assert "Yes, retry commands" in text(shown)

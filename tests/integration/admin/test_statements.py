@@ -1,5 +1,6 @@
 """Bank statements: uploaded, looked at, and booked, each line once."""
 
+import re
 from io import StringIO
 
 import pytest
@@ -124,6 +125,25 @@ def test_camt_is_read_as_well(client, cashier, orders):
     assert OrderSummary.objects.get(pk=orders[0]).status == "confirmed"
 
 
+def test_money_that_names_an_order_that_is_paid_in_another_way_is_for_staff_to_assign(client, cashier, orders):
+    paid, *_ = orders
+    shop.pay(paid, 2)
+    bring_to_rest()
+    numbers = [OrderSummary.objects.get(pk=each).number for each in orders]
+    named = [("50,00", reference(paid)), ("60,00", f"Order {numbers[1].replace('-', ' ').lower()}, Ada")]
+    page = upload(client, csv(*named, ("70,00", "BX-00000-00000")))
+    assert verdicts(page) == {"doubtful": 2, "unknown": 1}
+    doubtful = next(each for each in page.context["groups"] if each["verdict"] == "doubtful")
+    assert [[order.number for order in each["found"].orders] for each in doubtful["lines"]] == [
+        [numbers[0]],
+        [numbers[1]],
+    ]
+    assert text(page).count("The order is paid by sandbox.") == 2
+    assert said(book(client, page)) == ["Credited to orders: 0. To be assigned: 2. Known already: 0."]
+    assert OrderSummary.objects.get(pk=orders[1]).received == 0
+    assert UnmatchedMoney.objects.count() == 2
+
+
 @pytest.fixture
 def recorded(orders, cashier, settings):
     """The first order was paid by a transfer that somebody recorded by hand."""
@@ -199,6 +219,25 @@ def test_the_command_leaves_out_what_staff_have_to_answer(tmp_path, orders, reco
     with nothing_written():
         call_command("import_statement", str(file), stdout=out)
     assert out.getvalue() == "recorded: 1\n"
+    call_command("import_statement", str(file), "--dry-run", stdout=out)
+    assert "recorded BX-" in out.getvalue()
+    assert "As much was recorded by hand on 20" in out.getvalue()
+
+
+def test_a_dry_run_says_of_every_doubtful_line_why(tmp_path, orders):
+    shop.pay(orders[0], 2)
+    bring_to_rest()
+    named = reference(orders[1])
+    nearly = named[:-1] + ("A" if named[-1] != "A" else "C")
+    several = f"{named} {reference(orders[2])}"
+    file, out = tmp_path / "statement.csv", StringIO()
+    file.write_bytes(csv(("50,00", reference(orders[0])), ("199,00", nearly), ("398,00", several)))
+    call_command("import_statement", str(file), "--dry-run", stdout=out)
+    assert re.findall(r" doubtful BX-.* ((?:The|It) .*)", out.getvalue()) == [
+        "The order is paid by sandbox.",
+        "The reference is nearly that of a payment.",
+        "It may be for several payments.",
+    ]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])

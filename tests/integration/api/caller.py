@@ -1,12 +1,12 @@
 """A client of the API, for tests: JSON in and out, in the name of one login."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
@@ -52,8 +52,16 @@ def caller_for(user: User) -> Caller:
     return Caller(AuthToken.objects.create(user=user)[1])
 
 
-def staff(**more: Any) -> Caller:
-    return caller_for(User.objects.create(username=f"staff-{new_id().hex}", is_staff=True, **more))
+SEEN = ("customerprofile", "ordersummary", "waitlistentry")
+"""The read models with what customers are told of themselves."""
+
+
+def staff(*, sees: Iterable[str] = SEEN, **more: Any) -> Caller:
+    """Somebody who may view these read models in the admin."""
+    user = User.objects.create(username=f"staff-{new_id().hex}", is_staff=True, **more)
+    codenames = [f"view_{name}" for name in sees]
+    user.user_permissions.add(*Permission.objects.filter(content_type__app_label="ordering", codename__in=codenames))
+    return caller_for(user)
 
 
 def storefront() -> Caller:

@@ -11,6 +11,7 @@ import pytest
 from pytest_django import DjangoDbBlocker
 
 from config.bundled.valkey import free_port
+from config.run import MANY
 
 
 @pytest.fixture
@@ -35,7 +36,8 @@ def sites(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
 @contextmanager
 def _serve(**environment: str) -> Iterator[str]:
     port = free_port()
-    command = [sys.executable, "-m", "granian", "--interface=asginl", f"--port={port}", "config.asgi:application"]
+    granian = [sys.executable, "-m", "granian", "--interface=asginl", *MANY]
+    command = [*granian, f"--port={port}", "config.asgi:application"]
     process = subprocess.Popen(command, env={**os.environ, **environment})
     try:
         _wait_for(f"http://127.0.0.1:{port}", process)

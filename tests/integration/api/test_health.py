@@ -4,6 +4,7 @@ import json
 import re
 import socket
 
+import psycopg
 import pytest
 from celery import current_app
 from django.contrib.staticfiles import finders
@@ -52,7 +53,7 @@ def test_a_broker_that_is_gone_is_missed_and_everything_else_goes_on(get, monkey
 
 def test_without_a_database_it_is_not_ready(get, monkeypatch):
     def gone():
-        raise OperationalError("secret")
+        raise OperationalError("secret") from psycopg.OperationalError("secret")
 
     monkeypatch.setattr(health, "_missing_migrations", gone)
     answer = get("/readyz")
@@ -87,6 +88,7 @@ def test_metrics_say_how_far_everybody_has_got(get):
         'boxoffice_subscriber_gap{subscriber="sale",why="pending"}': 0,
         'boxoffice_outbox_commands{status="pending"}': 0,
         'boxoffice_outbox_commands{status="parked"}': 0,
+        'boxoffice_outbox_commands{status="unanswered"}': 0,
         'boxoffice_deliveries{status="pending"}': 2,
         "boxoffice_timers_waiting": 1,
     }
@@ -111,8 +113,11 @@ def test_the_page_of_the_contract_needs_nothing_from_elsewhere(get):
     sources = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert sources
     for source in sources:
-        assert source.startswith("/static/")
-        assert finders.find(source.removeprefix("/static/"))
+        if source.startswith("/api/v1/docs?"):
+            assert "SwaggerUIBundle" in get(source).content.decode()
+        else:
+            assert source.startswith("/static/")
+            assert finders.find(source.removeprefix("/static/"))
 
 
 def test_an_answer_carries_what_the_contract_says_it_does(get):
@@ -123,6 +128,13 @@ def test_an_answer_carries_what_the_contract_says_it_does(get):
     order = caller.post("/orders", callers.placing(customer, shop.conference_on_sale()))
     validator = jsonschema.Draft202012Validator({**schema, "$ref": "#/components/schemas/Order"})
     validator.validate(json.loads(order.content))
+
+
+def test_the_contract_says_that_whoever_leaves_the_waitlist_is_shown_the_entry(get):
+    leaving = get("/api/v1/schema").json()["paths"]["/api/v1/waitlist/{entry_id}"]["delete"]
+    shown = leaving["responses"]["200"]["content"]["application/json"]["schema"]
+    assert shown == {"$ref": "#/components/schemas/Entry"}
+    assert "204" not in leaving["responses"]
 
 
 def test_a_broker_that_is_frozen_costs_a_moment(get, monkeypatch):

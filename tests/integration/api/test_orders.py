@@ -1,5 +1,7 @@
 """Orders: placing, reading, cancelling, their history, and how they are paid."""
 
+import json
+from base64 import urlsafe_b64encode
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -10,7 +12,8 @@ from eventstore import context
 from eventstore.commands import dispatch
 from eventstore.models import StoredEvent, SubscriberRow
 from ordering.domain.conference_changes import ChangeCancellationRule
-from ordering.domain.order import ExpireOrder
+from ordering.domain.finance import RequestRefund, account_id_of
+from ordering.domain.order import CancelOrder, ExpireOrder
 from ordering.domain.terms import CancellableUntil, CancellationRule
 from ordering.domain.values import Money, payment_id_of
 from ordering.models import ConferenceSummary, OrderSummary
@@ -41,7 +44,7 @@ def test_an_order_is_answered_as_it_stands_after_the_sale_ran(conference, ada):
     payment_id = str(payment_id_of(UUID(order["id"])))
     pay_url = f"http://localhost:8000{sandbox_path(UUID(payment_id))}"
     assert answer.headers["Location"] == f"http://testserver/api/v1/orders/{order['id']}"
-    assert answer.headers["ETag"] == '"1"'
+    assert answer.headers["ETag"].startswith('"1-')
     assert int(answer.headers["Event-Position"]) == StoredEvent.objects.get(type="order.placed").position
     assert order["placed_at"].endswith("Z")
     assert order["expires_at"].endswith("Z")
@@ -66,7 +69,37 @@ def test_an_order_is_answered_as_it_stands_after_the_sale_ran(conference, ada):
     }
     read = caller.get(f"/orders/{order['id']}")
     assert read.json() == order
-    assert read.headers["ETag"] == '"1"'
+    assert read.headers["ETag"] == answer.headers["ETag"]
+
+
+def test_a_refund_that_has_failed_is_of_what_is_left_for_it_and_closed_when_nothing_is(conference, ada):
+    customer, caller = ada
+    order = UUID(caller.post("/orders", placing(customer, conference, 2)).json()["id"])
+    shop.pay(order, 2, reference="NOREFUND-1")
+    dispatch(CancelOrder(order_id=order))
+    bring_to_rest()
+
+    def ask_back(amount):
+        dispatch(
+            RequestRefund(
+                account_id=account_id_of(order),
+                provider="sandbox",
+                reference="NOREFUND-1",
+                amount=Money(Decimal(amount), "EUR"),
+                reason="By hand.",
+            )
+        )
+        bring_to_rest()
+
+    def refunds():
+        (payment,) = caller.get(f"/orders/{order}").json()["payments"]
+        return [(each["amount"]["amount"], each["status"]) for each in payment["refunds"]]
+
+    assert refunds() == [("199.00", "failed")]
+    ask_back("50.00")
+    assert refunds() == [("149.00", "failed"), ("50.00", "failed")]
+    ask_back("199.00")
+    assert refunds() == [("149.00", "closed"), ("50.00", "closed"), ("199.00", "failed")]
 
 
 def test_an_order_that_is_paid_in_the_sandbox_is_confirmed(conference, ada):
@@ -152,7 +185,7 @@ def test_an_order_of_more_seats_than_are_left_is_refused(conference, ada):
     answer = caller.post("/orders", placing(customer, conference, 3))
     assert answer.status_code == 201
     assert answer.json()["status"] == "refused"
-    assert answer.headers["ETag"] == '"2"'
+    assert answer.headers["ETag"].startswith('"2-')
 
 
 def test_the_same_order_again_is_answered_as_the_first_time(conference, ada):
@@ -190,7 +223,7 @@ def test_a_cancelled_order_gives_its_seats_and_its_money_back(conference, ada):
     answer = caller.post(f"/orders/{order['id']}/cancel", {"reason": "ill"})
     assert answer.status_code == 200
     assert (answer.json()["status"], answer.json()["to_be_returned"]) == ("cancelled", euros("99.50"))
-    assert answer.headers["ETag"] == '"4"'
+    assert answer.headers["ETag"].startswith('"4-')
     assert ConferenceSummary.objects.get().seat_types["standard"]["available"] == 10
     bring_to_rest()
     assert caller.get(f"/orders/{order['id']}").json()["status"] == "refunded"
@@ -221,11 +254,22 @@ def test_an_order_says_what_cancelling_it_would_mean_and_a_late_one_is_refused(c
 
 def test_a_stale_cancellation_is_refused(conference, ada):
     customer, caller = ada
-    order = caller.post("/orders", placing(customer, conference)).json()["id"]
-    caller.post(f"/orders/{order}/status-mail", If_Match='"1"')
+    placed = caller.post("/orders", placing(customer, conference))
+    order, stale = placed.json()["id"], placed["ETag"]
+    mailed = caller.post(f"/orders/{order}/status-mail", If_Match=stale)
     with nothing_written():
-        assert_problem(caller.post(f"/orders/{order}/cancel", If_Match='"1"'), 412, "version-conflict")
-    assert caller.post(f"/orders/{order}/cancel", If_Match='"2"').json()["status"] == "cancelled"
+        assert_problem(caller.post(f"/orders/{order}/cancel", If_Match=stale), 412, "version-conflict")
+    assert caller.post(f"/orders/{order}/cancel", If_Match=mailed["ETag"]).json()["status"] == "cancelled"
+
+
+def test_asking_for_a_status_mail_again_and_again_gets_one(conference, ada):
+    customer, caller = ada
+    order = caller.post("/orders", placing(customer, conference)).json()["id"]
+    answers = [caller.post(f"/orders/{order}/status-mail") for _ in range(20)]
+    assert [answer.status_code for answer in answers] == [202, *[409] * 19]
+    assert_problem(answers[-1], 409, "status-mail-too-soon")
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 300
+    assert StoredEvent.objects.filter(type="order.status-mail-requested").count() == 1
 
 
 def test_asking_for_a_status_mail_is_part_of_the_history(conference, ada):
@@ -238,7 +282,11 @@ def test_asking_for_a_status_mail_is_part_of_the_history(conference, ada):
     assert placed["position"] < asked["position"]
     assert asked["actor"] == f"customer:{customer}"
     assert asked["recorded_at"].endswith("Z")
-    assert asked["data"] == {"order_id": order, "customer_id": str(customer)}
+    assert asked["data"] == {
+        "order_id": order,
+        "customer_id": str(customer),
+        "requested_at": asked["data"]["requested_at"],
+    }
     assert placed["data"]["total"] == {"amount": "99.50", "currency": "EUR"}
 
 
@@ -324,6 +372,45 @@ def test_a_list_that_is_asked_for_in_another_way_is_a_mistake(ada, query):
     assert [error["pointer"] for error in problem["errors"]] == [f"/{query.partition('=')[0]}"]
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        [None, str(UUID(int=1))],
+        ["2026-01-01T00:00:00Z", None],
+        ["0001-01-01T00:00:00+23:59", str(UUID(int=1))],
+        ["9999-12-31T23:59:59-23:59", str(UUID(int=1))],
+        ["2026-01-01", str(UUID(int=1))],
+        ["2026-01-01T00:00:00Z", "\x00"],
+        ["2026-01-01T00:00:00Z", {}],
+        {"placed_at": 1},
+        None,
+    ],
+)
+def test_a_cursor_that_somebody_made_is_a_mistake(ada, values):
+    cursor = urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+    for path in ("/orders", "/conferences", "/waitlist"):
+        problem = assert_problem(ada[1].get(f"{path}?cursor={cursor}"), 400, "invalid")
+        assert [error["pointer"] for error in problem["errors"]] == ["/cursor"]
+
+
+def test_nobody_takes_the_id_that_the_payment_of_an_order_will_have(conference, ada):
+    customer, caller = ada
+    order = uuid4()
+    body = placing(customer, conference)
+    with nothing_written():
+        problem = assert_problem(caller.post("/orders", {**body, "id": str(payment_id_of(order))}), 400, "invalid")
+    assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [("/id", "derived")]
+    assert caller.post("/orders", {**body, "id": str(order)}).status_code == 201
+
+
+def test_an_id_is_the_same_in_capital_letters(conference, ada):
+    customer, caller = ada
+    order = caller.post("/orders", placing(customer, conference)).json()["id"]
+    assert caller.get(f"/orders/{order.upper()}").json()["id"] == order
+    assert caller.get(f"/customers/{str(customer).upper()}").status_code == 200
+    assert caller.get(f"/conferences/{str(conference).upper()}").status_code == 200
+
+
 def test_conferences_are_for_anyone_to_read(conference):
     listed = Caller().get("/conferences").json()
     assert [each["id"] for each in listed["results"]] == [str(conference)]
@@ -356,3 +443,34 @@ def test_conferences_are_for_anyone_to_read(conference):
     assert Caller().get(f"/conferences/{conference}", If_None_Match=etag).status_code == 304
     ConferenceSummary.objects.all().delete()
     assert Caller().get(f"/conferences/{conference}").status_code == 202
+
+
+@pytest.mark.parametrize("by_storefront", [False, True])
+def test_a_customer_holds_only_so_much_without_paying(conference, ada, by_storefront, settings):
+    settings.UNPAID_ORDERS = 3
+    customer, caller = ada
+    if by_storefront:
+        caller = callers.storefront()
+    bodies = [placing(customer, conference, 2, id=str(uuid4())) for _ in range(3)]
+    orders = [caller.post("/orders", body) for body in bodies]
+    assert [order.json()["status"] for order in orders] == ["awaiting_payment"] * 3
+    with nothing_written():
+        problem = assert_problem(caller.post("/orders", placing(customer, conference)), 409, "unpaid-limit")
+        assert "pay or cancel one" in problem["detail"]
+        assert caller.post("/orders", bodies[2]).status_code == 201  # the same once more
+    other, grace = callers.customer()
+    assert grace.post("/orders", placing(other, conference)).status_code == 201
+    shop.pay(UUID(bodies[0]["id"]), 2)
+    assert caller.post("/orders", placing(customer, conference)).json()["status"] == "awaiting_payment"
+
+
+def test_a_customer_holds_only_so_many_seats_without_paying(conference, ada, settings):
+    settings.UNPAID_SEATS = 4
+    customer, caller = ada
+    first = caller.post("/orders", placing(customer, conference, 3)).json()["id"]
+    assert_problem(caller.post("/orders", placing(customer, conference, 2)), 409, "unpaid-limit")
+    assert caller.post("/orders", placing(customer, conference, 1)).status_code == 201
+    lines = [{"seat_type": "standard", "quantity": 4}]
+    assert_problem(caller.post(f"/orders/{first}/quantities", {"lines": lines}), 409, "unpaid-limit")
+    settings.UNPAID_SEATS = 0
+    assert caller.post("/orders", placing(customer, conference, 6)).status_code == 201

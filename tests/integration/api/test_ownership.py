@@ -4,6 +4,9 @@ from uuid import UUID
 
 import pytest
 
+from eventstore.commands import dispatch
+from eventstore.context import new_id
+from ordering.domain.conference_changes import HoldSeats
 from ordering.domain.values import payment_id_of
 from ordering.models import CustomerProfile, OrderSummary
 from tests.integration import shop
@@ -25,8 +28,25 @@ def order(ada):
 
 
 @pytest.fixture
-def calls(ada, order):
-    """Everything that one can do to a customer and an order."""
+def entry(ada):
+    """Of a waitlist."""
+    sold_out = shop.conference_on_sale(1)
+    dispatch(
+        HoldSeats(
+            conference_id=sold_out,
+            hold_id=new_id(),
+            seat_type="standard",
+            quantity=1,
+            label="Speakers",
+            reason="They speak.",
+        )
+    )
+    return shop.wait(ada[0], sold_out)
+
+
+@pytest.fixture
+def calls(ada, order, entry):
+    """Everything that one can do to a customer, an order and an entry of a waitlist."""
     return [
         ("GET", f"/customers/{ada[0]}", None),
         ("GET", f"/orders/{order}", None),
@@ -35,6 +55,8 @@ def calls(ada, order):
         ("POST", f"/orders/{order}/status-mail", None),
         ("POST", f"/sandbox/payments/{payment_id_of(order)}", {"outcome": "declined"}),
         ("POST", f"/orders/{order}/cancel", {}),
+        ("GET", f"/waitlist/{entry}", None),
+        ("DELETE", f"/waitlist/{entry}", None),
     ]
 
 
@@ -101,3 +123,37 @@ def test_staff_see_all_and_touch_nothing(ada, order, calls):
                 assert answer.status_code == 200
             else:
                 assert_problem(answer, 403, "permission-denied")
+
+
+@pytest.mark.parametrize("seen", callers.SEEN)
+def test_staff_see_no_more_than_they_may_view_in_the_admin(ada, order, calls, seen):
+    about = {"customers": "customerprofile", "orders": "ordersummary", "sandbox": "ordersummary"}
+    clerk = callers.staff(sees=[seen])
+    with nothing_written():
+        for method, path, body in calls:
+            answer = clerk.call(method, path, body)
+            if about.get(path.split("/")[1], "waitlistentry") != seen:
+                assert_problem(answer, 404, "not-found")
+            elif method == "GET":
+                assert answer.status_code == 200
+            else:
+                assert_problem(answer, 403, "permission-denied")
+    listed = {path: bool(clerk.get(path).json()["results"]) for path in ("/orders", "/waitlist")}
+    assert listed == {"/orders": seen == "ordersummary", "/waitlist": seen == "waitlistentry"}
+    assert clerk.get(f"/orders/{order}?as_of=2001-01-01T00:00:00Z").status_code == 404
+
+
+def test_what_staff_have_as_customers_they_see_without_any_permission(ada, order):
+    from django.contrib.auth.models import User
+
+    User.objects.update(is_staff=True)
+    assert [each["id"] for each in ada[1].get("/orders").json()["results"]] == [str(order)]
+    assert ada[1].get(f"/customers/{ada[0]}").status_code == 200
+
+
+def test_who_was_staff_sees_nothing_any_more(ada, order):
+    from django.contrib.auth.models import User
+
+    clerk = callers.staff()
+    User.objects.filter(username__startswith="staff-").update(is_staff=False)
+    assert_problem(clerk.get(f"/orders/{order}"), 404, "not-found")

@@ -1,16 +1,20 @@
 """What is wrong with a call is said in one form, and leaves no trace."""
 
 import json
+from contextlib import closing
 
 import psycopg
 import pytest
 from django.db import OperationalError
 
 from eventstore.errors import ConcurrencyConflict, NewerSchema
+from eventstore.models import StoredEvent
+from eventstore.monitoring.status import log_status
 from ordering.api import orders
 from tests.integration import shop
 from tests.integration.api import caller as callers
 from tests.integration.api.caller import Caller, assert_problem, nothing_written, placing
+from tests.integration.eventstore import raw
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -84,7 +88,8 @@ def test_an_empty_body_lacks_everything(ada):
 
 
 @pytest.mark.parametrize(
-    "content", [b"{", b"{'a': 1}", b'{"a": NaN}', b"\xff", b"[" * 60_000, b"9" * 5_000, b'{"a": 1} trailing']
+    "content",
+    [b"{", b"{'a': 1}", b'{"a": NaN}', b"\xff", b"[" * 60_000, b"9" * 5_000, b'{"a": 1} trailing', b'{"a": 1, "a": 1}'],
 )
 def test_a_body_that_is_no_json_is_malformed(ada, content):
     with nothing_written():
@@ -106,6 +111,11 @@ def test_another_media_type_is_not_read(ada, body):
 
 def test_another_media_type_is_not_answered(ada):
     assert_problem(ada[1].get("/orders", Accept="text/html"), 406, "not-acceptable")
+
+
+@pytest.mark.parametrize("path", ["/docs", "/schema"])
+def test_what_is_shown_as_a_page_or_as_a_file_has_the_same_problems(path):
+    assert_problem(Caller().post(path, {}), 405, "method-not-allowed")
 
 
 def test_another_method_is_not_allowed(ada):
@@ -131,6 +141,16 @@ def test_a_query_that_nobody_understands_is_not_ignored(ada, body):
     assert [error["pointer"] for error in problem["errors"]] == ["/dryrun"]
 
 
+def test_what_is_asked_for_twice_has_no_answer(ada):
+    problem = assert_problem(ada[1].get("/orders?limit=1&status=expired&limit=2"), 400, "invalid")
+    assert [(error["pointer"], error["code"]) for error in problem["errors"]] == [("/limit", "repeated")]
+
+
+def test_more_parameters_than_anybody_needs_are_not_read(ada):
+    query = "&".join(f"a{number}=1" for number in range(1_001))
+    assert_problem(ada[1].get(f"/orders?{query}"), 400, "malformed")
+
+
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
@@ -150,6 +170,20 @@ def test_what_goes_wrong_on_our_side_is_a_problem_too(ada, body, monkeypatch, er
     problem = assert_problem(response, status, code)
     assert "secret" not in json.dumps(problem)
     assert ("Retry-After" in response.headers) == (status == 503)
+
+
+def test_a_log_that_cannot_be_written_is_unavailable_and_said_to_be(body, client):
+    """Its sequence was set back, below positions that are used."""
+    events = StoredEvent.objects.count()
+    with closing(raw.connect("owner", autocommit=True)) as owner:
+        owner.execute("SELECT setval('eventstore_event_position_seq', 1, false)")
+    ready = client.get("/readyz").json()
+    assert ready["status"] == "degraded"
+    assert "setval" in ready["reasons"][0]
+    assert [issue.kind for issue in log_status().health_issues()] == ["sequence"]
+    customer = {"name": "Grace", "email": "grace@example.org", "password": "correct horse battery staple"}
+    assert_problem(Caller().post("/customers", customer), 503, "unavailable")
+    assert StoredEvent.objects.count() == events
 
 
 def test_what_goes_wrong_outside_a_view_is_a_problem_too(ada, settings):

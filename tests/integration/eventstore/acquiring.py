@@ -7,13 +7,13 @@ from eventstore.sql import FOLDER
 from eventstore.subscriptions import queries
 from tests.integration.eventstore import raw
 
-NAME, OTHER = "eventstore_acquire_v2", "eventstore_acquire_otherwise"
+NAME, OTHER = "eventstore_acquire_v3", "eventstore_acquire_otherwise"
 
 
 @contextmanager
 def acquires_with(instead: Mapping[str, str]) -> Iterator[str]:
     """Has one beside it that says these things instead of those; answers the query that calls it."""
-    source = (FOLDER / "acquire_v2.sql").read_text()
+    source = (FOLDER / "acquire_v3.sql").read_text()
     for said, other in {NAME: OTHER, **instead}.items():
         assert said in source
         source = source.replace(said, other)

@@ -14,7 +14,7 @@ from eventstore.aggregates import Claim
 from eventstore.errors import ClaimTaken, ConcurrencyConflict, InvalidEvent, TooManyEvents, UnsafeTransaction
 from eventstore.models import CommandRecord, StoredEvent
 from eventstore.store import Changes
-from ordering.domain.customer import CustomerBirthDateSet, CustomerRegistered
+from ordering.domain.customer import CustomerBirthDateSet, CustomerRegistered, CustomerRenamed
 from ordering.domain.errors import EmailTaken
 from ordering.domain.order import OrderConfirmed, OrderExpired
 from tests.integration.eventstore import raw
@@ -65,6 +65,23 @@ def test_a_value_that_can_not_be_read_back_is_never_stored():
     with pytest.raises(InvalidEvent):
         store.append(Changes(stream_id=stream, category="customer", expected=0, events=[wrong]))
     assert store.head() == 0
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\0", "\\\0", "\\\\\0", "\ud800"])
+def test_a_text_that_postgresql_cannot_store_is_refused_without_telling_it(name):
+    stream = context.new_id()
+    wrong = CustomerRenamed(customer_id=stream, name=f"secret {name}")
+    with pytest.raises(InvalidEvent) as refused:
+        store.append(Changes(stream_id=stream, category="customer", expected=0, events=[wrong]))
+    assert "secret" not in str(refused.value)
+    assert store.head() == 0
+
+
+def test_a_text_that_only_looks_like_one_is_stored():
+    stream = context.new_id()
+    event = CustomerRenamed(customer_id=stream, name="\\u0000 and \\\\u0000")
+    store.append(Changes(stream_id=stream, category="customer", expected=0, events=[event]))
+    assert store.read_stream(stream)[0].event == event
 
 
 def test_more_than_two_hundred_events_are_refused():
@@ -136,7 +153,9 @@ def test_two_that_append_to_the_same_streams_in_opposite_orders_do_not_lock_each
 
 def test_two_that_claim_the_same_values_in_opposite_orders_do_not_lock_each_other_out():
     ways = [claiming("one", "other")], [claiming("other", "one")]
-    errors = append_both_ways(*ways, advisory_locks.CLAIM, [store._hash("email", value) for value in ("one", "other")])
+    errors = append_both_ways(
+        *ways, advisory_locks.CLAIM, [*store.claim_hashes("email", "one"), *store.claim_hashes("email", "other")]
+    )
     assert sorted(errors, key=str) == [type(None), ClaimTaken]
 
 

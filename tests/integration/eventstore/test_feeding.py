@@ -259,7 +259,7 @@ class Waiting:
         self._thread = Beside(partial(self._wait, asked))
 
     def _wait(self, asked):
-        query = "SELECT eventstore_take_turn_v1(%s, %s, %s, %s, '{}', 500, 500, 1000)::jsonb ? 'elsewhere'"
+        query = "SELECT eventstore_take_turn_v2(%s, %s, %s, %s, '{}', 500, 500, 1000)::jsonb ? 'elsewhere'"
         ((self.answer,),) = self.session.execute(query, asked).fetchall()
 
     def over(self):
@@ -276,7 +276,7 @@ def crowd(feeder, *waiting):
         made = [each() for each in waiting]
         for each in made:
             stack.callback(each.session.close)
-        eventually(lambda: waiting_for("eventstore_take_turn_v1", sessions=len(made)))
+        eventually(lambda: waiting_for("eventstore_take_turn_v2", sessions=len(made)))
         yield made
 
 
@@ -287,7 +287,7 @@ def test_of_a_crowd_that_waits_for_a_feeder_one_feeds_next_and_the_others_wait_o
         feeder.rollback()
         for left in (3, 2, 1, 0):
             eventually(lambda: any(each.answer is not None for each in waiting))
-            eventually(partial(waiting_for, "eventstore_take_turn_v1", sessions=left))
+            eventually(partial(waiting_for, "eventstore_take_turn_v2", sessions=left))
             (next_one,) = [each for each in waiting if each.answer is not None]
             assert not next_one.over()
             waiting.remove(next_one)

@@ -1,24 +1,29 @@
 """A process that has left its transaction, or seems to, loses it; one that is only busy doesn't."""
 
 import time
+from contextlib import closing, suppress
 
+import psycopg
 import pytest
 
 from eventstore import store
 from eventstore.commands import dispatch
 from eventstore.context import new_id
+from eventstore.models import SubscriberRow
 from eventstore.store import Changes
 from eventstore.subscriptions import feeding, pace
 from eventstore.subscriptions.registry import registry
 from eventstore.testing import only_handlers
-from eventstore.transient_errors import is_lost
+from eventstore.transient_errors import OUTAGES, is_lost
 from ordering.domain.customer import ChangeCustomer, CustomerRenamed
 from ordering.domain.seats import AddSeats, SeatType
 from ordering.models import CustomerProfile
 from ordering.projections.customer import CustomerProfiles
 from tests.integration import shop
+from tests.integration.eventstore import raw
+from tests.integration.eventstore.beside import Beside
 from tests.integration.eventstore.freezing import STOPS
-from tests.integration.eventstore.probes import Probe, note, registered, tables
+from tests.integration.eventstore.probes import Probe, note, registered, tables, waiting_for
 from tests.integration.processes import eventually, program
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -40,8 +45,10 @@ class Slow(Probe):
 
 @pytest.fixture(autouse=True)
 def feeders_are_impatient(settings):
-    """As in production."""
+    """As in production; and whoever comes next need not go slowly for it."""
     settings.EVENTSTORE_FEEDER_IDLE_SECONDS = 1.0
+    yield
+    pace.pace.forget()
 
 
 @pytest.fixture
@@ -117,3 +124,29 @@ def feed_until(condition):
         return condition()
 
     eventually(feed, 120)
+
+
+def test_who_was_cut_off_has_met_an_outage_which_is_told_without_a_traceback():
+    with closing(raw.connect("default")) as frozen:
+        frozen.execute("SET LOCAL idle_in_transaction_session_timeout = '20ms'")
+        time.sleep(0.2)
+        with pytest.raises(OUTAGES) as cut_off:
+            frozen.execute("SELECT 1")
+    assert is_lost(cut_off.value)
+    assert isinstance(cut_off.value, psycopg.errors.IdleInTransactionSessionTimeout)
+
+
+def test_of_two_threads_that_tell_of_a_lost_connection_one_does():
+    registry.make_rows()
+    (subscriber, *_) = registry
+    told = pace.Pace()
+    with suppress(psycopg.OperationalError), told.trying(subscriber):
+        raise psycopg.OperationalError("the connection is lost")
+    with closing(raw.connect()) as busy:
+        busy.execute("SELECT FROM eventstore_subscriber WHERE name = %s FOR UPDATE", [subscriber.name])
+        first = Beside(lambda: told.tell("default"))
+        eventually(lambda: waiting_for("UPDATE eventstore_subscriber"))
+        assert Beside(lambda: told.tell("default")).outcome() is None
+        busy.rollback()
+        assert first.outcome() is None
+    assert SubscriberRow.objects.get(pk=subscriber.name).failures == 1

@@ -20,8 +20,7 @@ from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Subscriber
 from eventstore.testing.subscribers import given
 from sagas.models import OutboxCommand, Timer, Transition
-from sagas.refusal import CommandRefused
-from sagas.saga import Saga
+from sagas.saga import Saga, on_refusal
 from sagas.saga import on as reacts
 from sagas.steps import End, Send
 from tests.integration.eventstore.probes import query
@@ -107,7 +106,7 @@ class Shipping(Saga[ShippingState], name="shipping"):
     def sent_off(self, state, event, meta):
         yield End()
 
-    @reacts(CommandRefused, key="key")
+    @on_refusal(SendOff)
     def command_refused(self, state, event, meta):
         state.refused = event.code
 

@@ -110,6 +110,7 @@ def send_until(rows: list[OutboxCommand]) -> Callable[[], None]:
         ({"attempts": 3, "error": "lost", "due_at": "2999-01-01T00:00:00Z"}, False),
         ({"status": "parked"}, False),
         ({"status": "refused"}, True),
+        ({"status": "unanswered"}, True),
         ({"status": "abandoned"}, True),
     ],
 )
@@ -124,7 +125,7 @@ def test_a_command_that_a_rule_refuses_is_finished_and_the_next_one_is_sent():
     refused = decided("a", ChangeCustomer(customer_id=new_id(), name="Nobody"))
     later = decided("a")
     send_all()
-    assert states(refused, later) == ["refused", "done"]
+    assert states(refused, later) == ["unanswered", "done"]
     assert StoredEvent.objects.get(type="saga.command-refused").causation_id == refused.command_id
 
 

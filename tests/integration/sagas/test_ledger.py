@@ -78,6 +78,16 @@ def test_a_rate_is_kept_by_all_who_work_together(notify, settings):
     assert max(provider.times) - begun >= (rows - 1) / rate - burst
 
 
+@pytest.mark.parametrize("rate", [0, 0.0, "0", "0.0"])
+def test_a_rate_of_0_is_no_bound(notify, settings, rate):
+    settings.EFFECTS_RATES = {"notify": rate}
+    provider = notify(Packed, rate=0.01)
+    parcel(Packed)
+    bring_to_rest()
+    assert [row.status for row in Delivery.objects.all()] == ["done"]
+    assert provider.effect.rate is None
+
+
 def test_in_a_test_time_passes_for_a_rate_as_well(notify):
     provider = notify(Packed, rate=0.01)
     for _ in range(2):

@@ -18,10 +18,11 @@ from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Work
 from sagas.errors import NothingToResolve
 from sagas.models import Instance, OutboxCommand, Transition
-from sagas.operations import AbandonCommand, RetryCommand
+from sagas.operations import AbandonCommand, ResolveRefusal, RetryCommand
 from sagas.outbox import MOST_HOPS, TRIES, send_next
 from sagas.saga import Saga
 from sagas.saga import on as reacts
+from sagas.status import process_status
 from sagas.steps import Send
 from sagas.testing import bring_to_rest, let_pass
 from tests.integration.eventstore import raw
@@ -200,6 +201,26 @@ class Twice(Saga[ShippingState], name="twice"):
     def packed(self, state, event, meta):
         yield Send(SendOff(parcel_id=event.parcel_id, note="first"))
         yield Send(SendOff(parcel_id=event.parcel_id, note="second"))
+
+
+def test_a_refusal_that_its_saga_does_not_answer_is_shown_until_staff_resolve_it_and_holds_nothing_up():
+    with following(Twice()):
+        box = parcel(Packed)
+        go_wrong(box, "heavy")
+        bring_to_rest(deliver=False)
+        assert outgoing(box) == ["unanswered", "unanswered"]
+        first, second = OutboxCommand.objects.filter(key=str(box)).order_by("id")
+        assert first.error == "too-heavy: This parcel is too heavy."
+        (issue,) = process_status().health_issues()
+        assert (issue.kind, issue.text) == ("unanswered", "2 refused, and their sagas don't say what follows")
+        asked = ResolveRefusal(target="twice", command=first.pk)
+        assert asked.preview() == "twice: 1 refusal is resolved, for somebody has dealt with it. Nothing is sent again."
+        perform(asked, by=WHO, reason="It went by cart.")
+        assert outgoing(box) == ["refused", "unanswered"]
+        perform(ResolveRefusal(target="twice", error=second.error), by=WHO, reason="It went by cart.")
+        assert process_status().health_issues() == []
+        with pytest.raises(NothingToResolve):
+            perform(asked, by=WHO, reason="It went by cart.")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from sagas.errors import InvalidStep, NothingToResolve
 from sagas.models import OutboxCommand, Timer
 from sagas.operations import CancelTimer, MoveTimer
 from sagas.outbox import MOST_HOPS
-from sagas.saga import Saga
+from sagas.saga import Saga, on_refusal
 from sagas.saga import on as reacts
 from sagas.steps import After, At, Cancel
 from sagas.testing import bring_to_rest, let_pass
@@ -56,6 +56,9 @@ class Deadline(Saga[ShippingState], name="deadline"):
     @reacts(Labelled, key="parcel_id")
     def labelled(self, state, event, meta):
         yield Cancel("deadline")
+
+    @on_refusal(SendOff)
+    def not_sent_off(self, state, event, meta): ...
 
 
 @pytest.fixture
