@@ -166,6 +166,11 @@ if VERIFY_HOURS := env.float("VERIFY_HOURS", default=24.0):
         "schedule": timedelta(hours=VERIFY_HOURS),
     }
 
+CELERY_BEAT_SCHEDULE["forget-keyed-calls"] = {
+    "task": "ordering.tasks.forget_keyed_calls",
+    "schedule": timedelta(hours=1),
+}
+
 # Of those that are installed, Stripe alone can be asked what became of a payment.
 if env.str("STRIPE_SECRET_KEY", default=""):
     CELERY_BEAT_SCHEDULE["ask-providers"] = {
@@ -281,6 +286,7 @@ WAITLIST_OFFER_HOURS = env.float("WAITLIST_OFFER_HOURS", default=24.0)
 STATUS_MAIL_MINUTES = env.int("STATUS_MAIL_MINUTES", default=5)  # 0: at any time
 UNPAID_ORDERS = env.int("UNPAID_ORDERS", default=3)
 UNPAID_SEATS = env.int("UNPAID_SEATS", default=20)
+IDEMPOTENCY_HOURS = env.float("IDEMPOTENCY_HOURS", default=24.0)
 PROFILE_LINK_DAYS = env.int("PROFILE_LINK_DAYS", default=90)  # 0: for good
 MAIL_DOMAIN = env.str("MAIL_DOMAIN", default="boxoffice.localhost")
 # Uniqueness is kept by hashes under this key, so it outlives the other one: a new key would free every taken address.

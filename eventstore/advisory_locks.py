@@ -53,6 +53,9 @@ IMPORT = 20046
 REHEARSAL = 20047
 """Held by the one worker that rehearses a saga."""
 
+KEYED_CALL = 20048
+"""Held by who carries out a call to which its client gave a key."""
+
 
 @contextmanager
 def slot(family: int, names: Sequence[str], *, using: str = DEFAULT_DB_ALIAS) -> Iterator[bool]:

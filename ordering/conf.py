@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.core.validators import DomainNameValidator, validate_email
 
-from eventstore.conf import Setting, duration, is_count, is_mapping
+from eventstore.conf import Setting, duration, is_count, is_duration, is_mapping
 from ordering.domain.seats import UnpaidLimit
 
 AT_ONCE, STAFF = "at once", "staff"
@@ -105,6 +105,13 @@ UNPAID_SEATS = Setting(
     "a whole number, 0 or above",
     is_whole,
 )
+IDEMPOTENCY_HOURS = Setting(
+    "IDEMPOTENCY_HOURS",
+    24.0,
+    "How many hours a call with an `Idempotency-Key` can be repeated.",
+    "a number of hours, 24 or above",
+    lambda value: is_duration(value) and value >= 24,
+)
 BASE_URL = Setting(
     "BASE_URL",
     "http://localhost:8000",
@@ -181,6 +188,7 @@ SETTINGS: Sequence[Setting[Any]] = (
     STATUS_MAIL_MINUTES,
     UNPAID_ORDERS,
     UNPAID_SEATS,
+    IDEMPOTENCY_HOURS,
     BASE_URL,
     *SENDERS,
     MAIL_DOMAIN,
@@ -217,6 +225,11 @@ def reminded_before() -> timedelta:
 def offered_for() -> timedelta:
     """How long seats are on offer to who waits for them."""
     return timedelta(hours=WAITLIST_OFFER_HOURS.get())
+
+
+def keyed_calls_kept() -> timedelta:
+    """How long a call that its client gave a key is known."""
+    return timedelta(hours=IDEMPOTENCY_HOURS.get())
 
 
 def status_mail_pause() -> int:

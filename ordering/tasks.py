@@ -11,3 +11,11 @@ def ask_providers() -> None:
     from ordering.providers import inquiries
 
     inquiries.ask_overdue()
+
+
+@shared_task(base=doorbell.Tick, name="ordering.tasks.forget_keyed_calls")
+def forget_keyed_calls() -> None:
+    """Forget the calls that have had a key for as long as they can be repeated."""
+    from ordering.api import idempotency
+
+    idempotency.forget()

@@ -37,7 +37,11 @@ class TokenShape(Shape):
 
 
 class Token(View):
-    """A call for a token needs none, and is not hindered by one that has expired."""
+    """A call for a token needs none, and is not hindered by one that has expired. No token is kept to be told again: a
+    repeat gets another.
+    """
+
+    takes_key = False
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         return [TokenAuthentication()] if self._revokes else []

@@ -16,7 +16,6 @@ from rest_framework.response import Response
 
 from eventstore import repository, store
 from eventstore.commands import Receipt
-from eventstore.context import new_id
 from eventstore.errors import ConcurrencyConflict
 from ordering import sign_in
 from ordering.api import log_reads, logins
@@ -76,7 +75,7 @@ class Customers(View):
         """Registers a customer; open to anyone. The password goes to the login, never into an event."""
         values = shaped(RegisterShape, request.data)
         password = values.pop("password", None)
-        customer_id = values.pop("id", None) or new_id()
+        customer_id = values.pop("id", None) or self.new_id()
         logins.must_be_free(values["email"], customer_id)
         receipt = self.create(RegisterCustomer(customer_id=customer_id, **typed(values)))
         with sign_in.comparing(request._request, logins.name_of(customer_id)):

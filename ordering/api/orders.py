@@ -18,7 +18,6 @@ from rest_framework.response import Response
 from eventstore import repository, store
 from eventstore.codec import Recorded
 from eventstore.commands import Receipt
-from eventstore.context import new_id
 from eventstore.errors import StreamNotFound
 from ordering import conf
 from ordering.api import log_reads
@@ -381,7 +380,7 @@ class Orders(OrderView):
         values = shaped(PlaceShape, request.data)
         if not self.caller.may_act_for(values["customer_id"]):
             raise CustomerNotFound
-        order_id = values.pop("id", None) or new_id()
+        order_id = values.pop("id", None) or self.new_id()
         lines = tuple(Line(**line) for line in values.pop("lines"))
         if "provider" in values:
             check_offered(values["provider"], values["conference_id"])

@@ -15,7 +15,6 @@ from rest_framework.response import Response
 
 from eventstore import repository
 from eventstore.commands import Receipt
-from eventstore.context import new_id
 from eventstore.errors import DomainError, StreamNotFound
 from ordering.api.body_limit import body_of
 from ordering.api.serializers import MoneyShape, Shape, shaped
@@ -58,6 +57,9 @@ class ReceivedShape(Shape):
 
 
 class Webhook(View):
+    """Reports are known by the ids that their providers gave them."""
+
+    takes_key = False
     authentication_classes = []
     permission_classes = [AllowAny]
 
@@ -84,7 +86,7 @@ class SandboxPayment(View):
         payment = repository.get(Payment, payment_id)
         self.caller.must_touch(repository.get(Order, payment.order_id).customer_id, OrderSummary)
         played = shaped(OutcomeShape, request.data)
-        body = msgspec.json.encode(_notice(payment, **played))
+        body = msgspec.json.encode(_notice(payment, self.new_id(), **played))
         return receive(sandbox, sandbox.sign(body), body, status=202)
 
 
@@ -137,8 +139,7 @@ def _reports(provider: Provider, body: bytes) -> Sequence[Report | RefundReport]
         raise ParseError("The report can't be read.") from error
 
 
-def _notice(payment: Payment, outcome: str, amount: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    report_id = new_id()
+def _notice(payment: Payment, report_id: UUID, outcome: str, amount: Mapping[str, Any] | None = None) -> dict[str, Any]:
     notice = {"id": str(report_id), "outcome": outcome, "payment_id": payment.id}
     if outcome != Outcome.DECLINED:
         notice["reference"] = f"SANDBOX-{report_id.hex[-12:].upper()}"

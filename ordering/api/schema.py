@@ -5,8 +5,12 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import build_bearer_security_scheme_object
+from drf_spectacular.utils import OpenApiParameter
 
+from ordering.api import idempotency
+from ordering.api.idempotency import WRITES
 from ordering.api.problems import MEDIA_TYPE
+from ordering.api.views import View
 
 PROBLEM = {
     "type": "object",
@@ -31,6 +35,14 @@ PROBLEM = {
 }
 
 
+KEY = OpenApiParameter(
+    idempotency.HEADER,
+    {"type": "string", "pattern": f"^{idempotency.KEY.pattern}$"},
+    OpenApiParameter.HEADER,
+    description="Drawn by the client: with the same key this is done once, and answered as the first time.",
+)
+
+
 class TokenScheme(OpenApiAuthenticationExtension):
     target_class = "ordering.api.access.TokenAuthentication"
     name = "token"
@@ -40,7 +52,11 @@ class TokenScheme(OpenApiAuthenticationExtension):
 
 
 class Contract(AutoSchema):
-    """Shapes are called what they are shapes of."""
+    """Shapes are called what they are shapes of, and headers that all writes take are told of each."""
+
+    def get_override_parameters(self) -> list[Any]:
+        keyed = isinstance(self.view, View) and self.view.takes_key and self.method in WRITES
+        return [*super().get_override_parameters(), *([KEY] if keyed else [])]
 
     def _get_serializer_name(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> str:
         name: str = super()._get_serializer_name(serializer, direction, bypass_extensions)

@@ -1,8 +1,8 @@
 """What all calls share: strict queries and bodies, commands with their headers, and answers with theirs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -22,8 +22,9 @@ from eventstore import context, store
 from eventstore.aggregates import Command
 from eventstore.commands import Receipt, dispatch
 from eventstore.errors import ConcurrencyConflict, StreamExists
-from ordering.api import log_reads
+from ordering.api import idempotency, log_reads
 from ordering.api.access import Caller
+from ordering.api.idempotency import WRITES, Once
 from ordering.api.serializers import Shape, shaped
 
 RACES = 10
@@ -42,6 +43,10 @@ class View(APIView):
     """A call of the API. `query` is the shape of what may follow the question mark."""
 
     query: type[Shape] = Shape
+    takes_key = True
+    """Whether its writes are carried out once for each `Idempotency-Key`."""
+
+    keyed_call: Once | None = None
     http_method_names = ["get", "head", "post", "patch", "delete"]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -49,6 +54,21 @@ class View(APIView):
         if twice := [name for name, values in request.query_params.lists() if len(values) > 1]:
             raise ValidationError({name: [ErrorDetail("This is asked for twice.", "repeated")] for name in twice})
         self.asked = shaped(self.query, request.query_params.dict())
+        if self.takes_key and request.method in WRITES and idempotency.HEADER in request.headers:
+            self.keyed_call = Once(request, self.caller.actor)
+            # DRF looks the method up after this.
+            name = request.method.lower()
+            carry_out = getattr(self, name, self.http_method_not_allowed)
+            setattr(self, name, partial(self._answered_once, self.keyed_call, carry_out))
+
+    def _answered_once(self, call: Once, carry_out: Callable[..., Response], *args: Any, **kwargs: Any) -> Response:
+        def answer() -> Response:
+            try:
+                return carry_out(*args, **kwargs)
+            except Exception as error:
+                return self.handle_exception(error)
+
+        return call.answered(answer)
 
     @cached_property
     def caller(self) -> Caller:
@@ -70,10 +90,16 @@ class View(APIView):
         if self.seen is not None and self.current() not in self.seen:
             raise PreconditionFailed
 
+    def new_id(self) -> UUID:
+        """The id of what this call creates, if its client has chosen none."""
+        return self.keyed_call.id if self.keyed_call else context.new_id()
+
     def send(self, command: Command, *, command_id: UUID | None = None, if_version: int | None = None) -> Receipt:
         """Dispatch in the name of the caller, and only while all is as the client has seen it, if `If-Match` says what
         that is. Raises `PreconditionFailed`.
         """
+        if command_id is None and self.keyed_call:
+            command_id = self.keyed_call.command_id(command)
         with context.acting(actor=self.caller.actor):
             if self.seen is None:
                 return dispatch(command, command_id=command_id, if_version=if_version)

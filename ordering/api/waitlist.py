@@ -13,7 +13,6 @@ from rest_framework.response import Response
 from eventstore import repository, store
 from eventstore.aggregates import Command
 from eventstore.commands import Receipt
-from eventstore.context import new_id
 from eventstore.errors import StreamNotFound
 from eventstore.models import ParkedEvent
 from ordering.api import log_reads
@@ -137,7 +136,7 @@ class Entries(WaitlistView):
         if not self.caller.may_act_for(customer_id):
             raise CustomerNotFound
         lines = merged(Line(**line) for line in values["lines"])
-        waitlist_id, entry_id = waitlist_id_of(values["conference_id"]), new_id()
+        waitlist_id, entry_id = waitlist_id_of(values["conference_id"]), self.new_id()
         command = JoinWaitlist(
             waitlist_id=waitlist_id,
             conference_id=values["conference_id"],

@@ -4,6 +4,7 @@ from ordering.models.conference import ConferenceSummary
 from ordering.models.customer import CustomerAccount, CustomerProfile
 from ordering.models.demographics import BirthYear
 from ordering.models.finance import Excess, FailedRefund, UnmatchedMoney
+from ordering.models.idempotency import KeyedCall
 from ordering.models.inquiry import Inquiry
 from ordering.models.journal import FinanceAccount, JournalEntry
 from ordering.models.order import OrderSummary
@@ -23,6 +24,7 @@ __all__ = [
     "FinanceAccount",
     "Inquiry",
     "JournalEntry",
+    "KeyedCall",
     "OrderSummary",
     "StatementFile",
     "UnmatchedMoney",

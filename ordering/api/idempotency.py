@@ -1,0 +1,148 @@
+"""Calls that are carried out once, however often they are sent, because their client gave them a key.
+
+After the header `Idempotency-Key` of an IETF draft, as Stripe has it.
+"""
+
+import json
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+from uuid import UUID, uuid5
+
+import msgspec
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.db.models.functions import Now
+from django.utils.crypto import salted_hmac
+from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from eventstore import advisory_locks
+from eventstore.aggregates import Command
+from ordering import conf
+from ordering.models import KeyedCall
+
+WRITES = {"POST", "PATCH", "DELETE"}
+HEADER = "Idempotency-Key"
+KEY = re.compile("[!-~]{1,255}")
+TOLD = ("ETag", "Event-Position", "Location", "Retry-After")
+"""The headers that belong to an answer; the others belong to the call."""
+
+
+class KeyReused(APIException):
+    status_code = 422
+    default_code = "idempotency-key-reused"
+    default_detail = "This key came with another body before."
+
+
+class InProgress(APIException):
+    """The first call is still being carried out."""
+
+    status_code = 409
+    default_code = "idempotency-in-progress"
+    default_detail = "The call that had this key first is not answered yet."
+    wait = 1
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What is kept of an answer."""
+
+    status: int
+    headers: dict[str, str]
+    content_type: str | None
+    content: str
+
+    @classmethod
+    def of(cls, response: Response) -> "Answer":
+        headers = {name: response.headers[name] for name in TOLD if name in response.headers}
+        content = JSONRenderer().render(response.data).decode()
+        return cls(response.status_code, headers, response.content_type, content)
+
+    def again(self) -> Response:
+        headers = {**self.headers, "Idempotent-Replayed": "true"}
+        body = json.loads(self.content) if self.content else None
+        return Response(body, self.status, headers=headers, content_type=self.content_type)
+
+
+class Once:
+    """A call with its key, which is known by who calls, what is called, and the key.
+
+    One that a crash cut off is carried out again, with the ids that it had: so what it recorded is found. Its answer
+    tells how things are by then.
+    """
+
+    def __init__(self, request: Request, actor: str) -> None:
+        """Raises `ValidationError` where the key is none, and what the parsers do."""
+        key = request.headers[HEADER]
+        if not KEY.fullmatch(key):
+            raise ValidationError([ErrorDetail(f"{HEADER} has 1 to 255 visible characters of ASCII.", HEADER)])
+        self._key = key
+        self._digest = _digest([actor, request.method, request.path, key])
+        self._body_digest = _digest(request.data)
+        self._call = KeyedCall()
+
+    @property
+    def id(self) -> UUID:
+        """The id of what the call creates, if its client has chosen none."""
+        return self._call.id
+
+    def command_id(self, command: Command) -> UUID:
+        return uuid5(self.id, f"{command.stored} {command.stream_id}")
+
+    def answered(self, carry_out: Callable[[], Response]) -> Response:
+        """What is answered, by the first call or by this one. Raises `KeyReused`, `InProgress`."""
+        with advisory_locks.slot(advisory_locks.KEYED_CALL, [self._digest]) as ours:
+            if not ours:
+                raise InProgress
+            KeyedCall.objects.bulk_create(
+                [KeyedCall(digest=self._digest, body_digest=self._body_digest)], ignore_conflicts=True
+            )
+            self._call = KeyedCall.objects.get(digest=self._digest)
+            if self._call.body_digest != self._body_digest:
+                raise KeyReused
+            return self._known() or self._kept(carry_out())
+
+    def _known(self) -> Response | None:
+        if self._call.answer is None:
+            return None
+        try:
+            answer = self._cipher.decrypt(bytes(self._call.answer))
+        except InvalidToken:
+            # The secret is another since, and what nobody can read was never answered.
+            KeyedCall.objects.filter(pk=self.id).update(answer=None)
+            return None
+        return msgspec.json.decode(answer, type=Answer).again()
+
+    def _kept(self, response: Response) -> Response:
+        """Whatever was done, or refused by a rule, is kept. What was not understood or not allowed is as if it had not
+        come; of what failed on our side nobody knows how far it got.
+        """
+        call = KeyedCall.objects.filter(pk=self.id, answer=None)
+        if response.status_code < 300 or response.status_code == 409:
+            call.update(answer=self._cipher.encrypt(msgspec.json.encode(Answer.of(response))))
+        elif response.status_code < 500:
+            call.delete()
+        return response
+
+    @cached_property
+    def _cipher(self) -> MultiFernet:
+        secrets = (
+            salted_hmac("ordering.api.idempotency", self._key, secret=secret, algorithm="sha256").digest()
+            for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+        )
+        return MultiFernet([Fernet(urlsafe_b64encode(secret)) for secret in secrets])
+
+
+def forget() -> int:
+    """Forget the calls that have been known for as long as they must be; answers how many they were."""
+    number, _ = KeyedCall.objects.filter(begun_at__lt=Now() - conf.keyed_calls_kept()).delete()
+    return number
+
+
+def _digest(content: Any) -> str:
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
