@@ -19,6 +19,7 @@ from eventstore import context, store
 from eventstore.codec import encode
 from eventstore.commands import dispatch
 from eventstore.subscriptions import feeding, read_your_writes
+from eventstore.subscriptions.read_your_writes import Settled
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Mode
 from ordering.domain.customer import ChangeCustomer, CustomerRegistered, RegisterCustomer
@@ -124,7 +125,7 @@ class RenameInTurn(Job):
         self._number += 1
         return self._committed
 
-    def _committed_and_settle(self, root: UUID, position: int, *, using: str) -> bool:
+    def _committed_and_settle(self, root: UUID, position: int, *, using: str) -> Settled:
         """What dispatch does first after the commit."""
         self._committed = time.monotonic()
         return self._settle(root, position, using=using)

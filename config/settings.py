@@ -115,6 +115,7 @@ SITE_THREADS = env.int("SITE_THREADS", default=16)
 SITE_QUEUE = env.int("SITE_QUEUE", default=400)
 SITE_LOCK_TIMEOUT_SECONDS = env.float("SITE_LOCK_TIMEOUT_SECONDS", default=2.0)
 SITE_STATEMENT_TIMEOUT_SECONDS = env.float("SITE_STATEMENT_TIMEOUT_SECONDS", default=30.0)
+MIN_POSITION_SECONDS = env.float("MIN_POSITION_SECONDS", default=2.0)
 EVENTSTORE_OWNER_ALIAS = "owner"
 EVENTSTORE_LOCK = BASE_DIR / "ordering" / "events.lock"
 EVENTSTORE_EXAMPLES = BASE_DIR / "tests" / "contract" / "stored_events.json"

@@ -23,6 +23,7 @@ from eventstore.events import Event
 from eventstore.store import Changes
 from eventstore.subscriptions import read_your_writes
 from eventstore.subscriptions.parking import describe
+from eventstore.subscriptions.read_your_writes import Settled
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Mode
 from eventstore.tasks import ASYNC_BELL, SYNC_BELL, follow, follow_sync
@@ -39,7 +40,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a command.
 
     `position` is the last one it appended (None: nothing changed), `version` that of its stream. `settled` says whether
-    everything that began with it is at rest and readable; `repeated` that it had been carried out before.
+    everything that began with it is at rest and readable, `chain_position` is the last one of all that by then;
+    `repeated` says that it had been carried out before.
     """
 
     command_id: UUID
@@ -48,6 +50,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     recorded: tuple[Event, ...]
     settled: bool = False
+    chain_position: int | None = None
     repeated: bool = False
 
 
@@ -163,7 +166,8 @@ def dispatch(
     log.debug("request_committed", command=command.stored)
     if receipt.position is None:
         return msgspec.structs.replace(receipt, settled=True)
-    return msgspec.structs.replace(receipt, settled=settle(root, receipt.position, using=using))
+    settled, position = settle(root, receipt.position, using=using)
+    return msgspec.structs.replace(receipt, settled=settled, chain_position=position)
 
 
 class Decision:
@@ -296,7 +300,7 @@ def _repeated(command: Command, command_id: UUID, done: store.Appended, using: s
     )
 
 
-def settle(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
+def settle(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> Settled:
     """Wait, within a bound, until all that began with this command is at rest; it appended at this position.
 
     The command is committed, so it is acknowledged whatever becomes of this: workers finish what is left.
@@ -305,11 +309,11 @@ def settle(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
         settled = read_your_writes.settle(root, position, using=using)
         if registry.of(Mode.ASYNC):
             doorbell.remind(ASYNC_BELL, follow.name, using=using)
-        if not settled:
+        if not settled.at_rest:
             doorbell.remind(SYNC_BELL, follow_sync.name, using=using)
     except Exception as error:
         if not is_infrastructure(error):
             raise
         log.warning("not_settled", root=str(root), position=position, error=describe(error))
-        return False
+        return Settled(False, position)
     return settled

@@ -8,7 +8,7 @@ none of them is sent from it. (A *fencing token*, as Martin Kleppmann describes 
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, transaction
@@ -35,20 +35,26 @@ class Identity(NamedTuple):
 
 
 def is_fenced(*, using: str = DEFAULT_DB_ALIAS) -> bool:
-    """Whether nothing may be sent from here. A connection need not ask again once a primary told it no: it leads to one
-    server. That of a standby may be promoted under it.
+    """Whether nothing may be sent from here."""
+    return epoch(using=using) is None
+
+
+def epoch(*, using: str = DEFAULT_DB_ALIAS) -> UUID | None:
+    """The name of this log; None while it is fenced. A connection need not ask again once a primary told it: it leads
+    to one server. That of a standby may be promoted under it.
     """
     raw = database.session(using)
-    if raw in _unfenced:
-        return False
-    ((fenced, in_recovery),) = database.pipeline(database.Statement(queries.IS_FENCED), using=using)[0]
-    if not fenced and not in_recovery:
-        _unfenced.add(raw)
-    return bool(fenced)
+    if raw in _epochs:
+        return _epochs[raw]
+    ((found, in_recovery),) = database.pipeline(database.Statement(queries.EPOCH), using=using)[0]
+    named: UUID | None = found
+    if named is not None and not in_recovery:
+        _epochs[raw] = named
+    return named
 
 
-_unfenced: WeakSet[psycopg.Connection[Any]] = WeakSet()
-"""Connections to a primary that is where its log says it is."""
+_epochs: WeakKeyDictionary[psycopg.Connection[Any], UUID] = WeakKeyDictionary()
+"""By connection to a primary that is where its log says it is: the name of that log."""
 
 
 def identity(*, using: str = DEFAULT_DB_ALIAS) -> Identity:
@@ -64,8 +70,8 @@ def identity(*, using: str = DEFAULT_DB_ALIAS) -> Identity:
 
 def confirm(*, by: str, using: str = DEFAULT_DB_ALIAS) -> UUID:
     """This database is the one to act from now on; answers the name of the new epoch. Raises `NothingToConfirm`."""
-    epoch = context.new_id()
+    new = context.new_id()
     with transaction.atomic(using, durable=True), database.cursor(using) as cursor:
-        if cursor.execute(queries.CONFIRM, [epoch, by]).rowcount == 0:
+        if cursor.execute(queries.CONFIRM, [new, by]).rowcount == 0:
             raise NothingToConfirm
-    return epoch
+    return new

@@ -131,8 +131,8 @@ when it is recovered; one that was promoted is on its timeline at once, and tell
 later.
 """
 
-IS_FENCED = f"SELECT NOT EXISTS (SELECT FROM eventstore_identity WHERE database = {DATABASE}), pg_is_in_recovery()"
-"""Whether this is another database than the one that the log was confirmed to be in, and whether it is a standby."""
+EPOCH = f"SELECT (SELECT epoch FROM eventstore_identity WHERE database = {DATABASE}), pg_is_in_recovery()"
+"""The name of the log, null in another database than the one it was confirmed to be in; whether this is a standby."""
 
 HERE = f"SELECT {DATABASE}"
 """The name of this database."""

@@ -162,6 +162,11 @@ SITE_LOCK_TIMEOUT = duration(
 SITE_STATEMENT_TIMEOUT = duration(
     "SITE_STATEMENT_TIMEOUT_SECONDS", 30.0, "For which a statement of a request is executed, at the most."
 )
+MIN_POSITION_SECONDS = duration(
+    "MIN_POSITION_SECONDS",
+    2.0,
+    "For which a read with `Min-Position` waits for its read models, at the most; then it answers pending.",
+)
 PROXIES = Setting(
     "PROXIES",
     0,
@@ -197,6 +202,7 @@ SETTINGS: Sequence[Setting[Any]] = (
     SITE_QUEUE,
     SITE_LOCK_TIMEOUT,
     SITE_STATEMENT_TIMEOUT,
+    MIN_POSITION_SECONDS,
     PROXIES,
     EMAIL_TIMEOUT,
 )

@@ -28,6 +28,7 @@ from eventstore.imports.importer import Importer, LineRefused, importers
 from eventstore.imports.lines import CSV, Fault, FileRefused, Format, Line, Lines
 from eventstore.models import ClockTimestamp, ImportRun, RefusedLine
 from eventstore.store import MOST_EVENTS
+from eventstore.subscriptions.read_your_writes import Settled
 from eventstore.subscriptions.registry import registry
 
 AT_ONCE = 65_536
@@ -329,7 +330,7 @@ def _followed(using: str) -> Iterator[Callable[[UUID, int], None]]:
     and never further behind than that. In the end they have.
     """
     with ThreadPoolExecutor(1, "read models") as beside:
-        followed: Future[bool] | None = None
+        followed: Future[Settled] | None = None
 
         def follow(command_id: UUID, position: int) -> None:
             nonlocal followed

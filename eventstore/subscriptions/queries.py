@@ -180,10 +180,18 @@ SKIPPED_RANGES = "SELECT after, upto FROM eventstore_skippedrange WHERE subscrib
 
 CHAIN_STATE = """SELECT {unfinished},
         coalesce(bool_or(checkpoint >= %(position)s - %(near)s), false),
-        coalesce(bool_or(checkpoint < %(position)s - %(near)s), false), {due}
+        coalesce(bool_or(checkpoint < %(position)s - %(near)s), false), greatest({positions}), {due}
     FROM eventstore_subscriber WHERE status = 'running' AND identity = ANY(%(known)s::text[])
         AND checkpoint < greatest({positions})"""
 """Whether something is unsent; whether a subscriber that is near is behind; whether one is so far behind that nobody
-waits for it; what can be sent, by outbox. One statement for all, with the conditions, positions and queries of the
-outboxes put in: asked in two moments, a command could be in neither answer.
+waits for it; the last position appended in the chain; what can be sent, by outbox. One statement for all, with the
+conditions, positions and queries of the outboxes put in: asked in two moments, a command could be in neither answer.
 """
+
+# visibility
+
+PROGRESS = """SELECT '', coalesce(max(position), 0) FROM eventstore_event
+    UNION ALL
+    SELECT subscriber, min(checkpoint) FROM eventstore_subscriber WHERE subscriber = ANY(%s::text[])
+    GROUP BY subscriber"""
+"""The last position that was committed, under no name, and the lowest checkpoint of each of some subscribers."""

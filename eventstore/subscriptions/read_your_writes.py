@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS
 
-from eventstore import conf
+from eventstore import conf, database
 from eventstore.database import Statement
 from eventstore.subscriptions import feed_state, feeding, queries
 from eventstore.subscriptions.feed_state import Awaited
@@ -92,25 +92,33 @@ class ChainState(Enum):
 
 
 class Chain(NamedTuple):
-    """Where a chain stands, and what of it can be sent now, by outbox."""
+    """Where a chain stands, the last position that was appended in it, and what of it can be sent now, by outbox."""
 
     state: ChainState
+    position: int
     due: Sequence[tuple[Outbox, Sequence[Any]]]
 
 
-def settle(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
+class Settled(NamedTuple):
+    """Whether a chain has come to rest, and the last position that was appended in it."""
+
+    at_rest: bool
+    position: int
+
+
+def settle(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> Settled:
     """Feed, and send what subscribers want sent, until what began with this root is at rest or the bound is reached.
 
-    `root` is the id of the command that began the chain, `position` the last one it appended. False when workers have
-    to go on, or when a subscriber is too far behind to be waited for.
+    `root` is the id of the command that began the chain, `position` the last one it appended. Not at rest when workers
+    have to go on, or when a subscriber is too far behind to be waited for.
     """
     outboxes = registry.outboxes()
     turn = Turn(using)
     awaited = partial(Awaited, f"greatest({_positions(outboxes)})", _values(root, position, outboxes))
     for left in bound.moments():
-        state, due = chain(root, position, partial(turn.feed_and_ask, awaited(left)), outboxes)
+        state, reached, due = chain(root, position, partial(turn.feed_and_ask, awaited(left)), outboxes)
         if state is ChainState.AT_REST:
-            return True
+            return Settled(True, reached)
         if state is ChainState.FAR_BEHIND:
             break
         patience = max(left, LEAST_PATIENCE)
@@ -118,16 +126,16 @@ def settle(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> bool:
             turn.wait()
     for outbox in outboxes:
         outbox.remind(using=using)
-    return False
+    return Settled(False, chain(root, position, partial(database.pipeline, using=using), outboxes).position)
 
 
 def chain(root: UUID, position: int, ask: Callable[..., Sequence[Sequence[Any]]], outboxes: Sequence[Outbox]) -> Chain:
     """Where the chain stands that began with this root and appended at this position; asked in this way."""
     asked = Statement(_state_of(outboxes), _values(root, position, outboxes))
-    ((unfinished, behind, far_behind, *due),) = ask(asked)[0]
+    ((unfinished, behind, far_behind, reached, *due),) = ask(asked)[0]
     found = {ChainState.UNFINISHED: unfinished, ChainState.BEHIND: behind, ChainState.FAR_BEHIND: far_behind}
     state = next((state for state, is_so in found.items() if is_so), ChainState.AT_REST)
-    return Chain(state, [(outbox, rows or ()) for outbox, rows in zip(outboxes, due, strict=False)])
+    return Chain(state, reached, [(outbox, rows or ()) for outbox, rows in zip(outboxes, due, strict=False)])
 
 
 def _state_of(outboxes: Sequence[Outbox]) -> str:

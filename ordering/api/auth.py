@@ -43,6 +43,8 @@ class Token(View):
 
     takes_key = False
 
+    records = False
+
     def get_authenticators(self) -> list[BaseAuthentication]:
         return [TokenAuthentication()] if self._revokes else []
 

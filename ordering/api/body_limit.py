@@ -68,14 +68,14 @@ class BodyLimit:
             except TooLarge as error:
                 if error.more:
                     await _discard(receive, headers)
-                await _refuse(Problem.too_large(bound.size // 1024), headers, send)
+                await refuse(Problem.too_large(bound.size // 1024), headers, send)
             except TimeoutError:
-                await _refuse(Problem.too_slow(), headers, send)
+                await refuse(Problem.too_slow(), headers, send)
             except SuspiciousOperation:
-                await _refuse(Problem.malformed(), headers, send)
+                await refuse(Problem.malformed(), headers, send)
             except ConnectionAbortedError:
                 with suppress(Exception):  # usually nobody is there any more
-                    await _refuse(Problem.malformed(), headers, send)
+                    await refuse(Problem.malformed(), headers, send)
             else:
                 await self.application(_measured(scope, length), _Replay(body, length, receive), send)
 
@@ -143,7 +143,8 @@ def _measured(scope: Any, length: int) -> Any:
     return {**scope, "headers": [*headers, (b"content-length", str(length).encode())]}
 
 
-async def _refuse(problem: Problem, headers: dict[bytes, bytes], send: Any) -> None:
+async def refuse(problem: Problem, headers: dict[bytes, bytes], send: Any) -> None:
+    """Answer in front of Django; the connection ends with it, for there may be more of a body to come."""
     tracing = correlation_id(headers.get(HEADER.lower().encode(), b"").decode("latin-1"))
     with context.acting(correlation_id=tracing):
         content = problem.content()
@@ -156,6 +157,7 @@ async def _refuse(problem: Problem, headers: dict[bytes, bytes], send: Any) -> N
                 (b"content-length", str(len(content)).encode()),
                 (b"connection", b"close"),
                 (HEADER.lower().encode(), str(tracing).encode()),
+                *((name.lower().encode(), value.encode()) for name, value in problem.headers.items()),
             ],
         }
     )

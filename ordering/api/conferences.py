@@ -83,16 +83,22 @@ class ConferencePage(Shape):
 
 
 class Conferences(View):
+    reads = (SeatAvailability,)
     permission_classes = [AllowAny]
     query = PageQuery
 
-    @extend_schema(operation_id="conferences_list", parameters=[PageQuery], responses=ConferencePage)
+    @extend_schema(
+        operation_id="conferences_list",
+        parameters=[PageQuery],
+        responses={200: ConferencePage, 202: PendingShape},
+    )
     def get(self, request: Request) -> Response:
         """All conferences, the next one first."""
         return page(request, _shown(), _show, **self.asked)
 
 
 class OneConference(View):
+    reads = (SeatAvailability,)
     permission_classes = [AllowAny]
 
     @extend_schema(responses={200: ConferenceShape, 202: PendingShape})

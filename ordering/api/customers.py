@@ -88,6 +88,7 @@ class Customers(View):
 
 
 class OneCustomer(View):
+    reads = (CustomerProfiles,)
     permission_classes = [IsAuthenticated]
     parser_classes = [Json, MergePatch]
 

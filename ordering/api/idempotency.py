@@ -30,7 +30,7 @@ from ordering.models import KeyedCall
 WRITES = {"POST", "PATCH", "DELETE"}
 HEADER = "Idempotency-Key"
 KEY = re.compile("[!-~]{1,255}")
-TOLD = ("ETag", "Event-Position", "Location", "Retry-After")
+TOLD = ("ETag", "Event-Position", "Location", "Log-Epoch", "Retry-After")
 """The headers that belong to an answer; the others belong to the call."""
 
 
@@ -80,7 +80,7 @@ class Once:
         """Raises `ValidationError` where the key is none, and what the parsers do."""
         key = request.headers[HEADER]
         if not KEY.fullmatch(key):
-            raise ValidationError([ErrorDetail(f"{HEADER} has 1 to 255 visible characters of ASCII.", HEADER)])
+            raise ValidationError([ErrorDetail(f"{HEADER} has to be 1 to 255 visible characters of ASCII.", "invalid")])
         self._key = key
         self._digest = _digest([actor, request.method, request.path, key])
         self._body_digest = _digest(request.data)

@@ -9,7 +9,8 @@ from rest_framework.exceptions import ValidationError
 
 from eventstore import database, store
 from eventstore.codec import Recorded
-from eventstore.models import StoredEvent, SubscriberRow
+from eventstore.models import StoredEvent
+from eventstore.subscriptions import visibility
 from eventstore.subscriptions.subscriber import Work
 from projections.models import ReadModel
 from projections.projection import Projection
@@ -63,4 +64,4 @@ def last_position(stream_id: UUID) -> int:
 
 def checkpoint(subscriber: str) -> int:
     """How far a read model has got."""
-    return SubscriberRow.objects.filter(pk=subscriber).values_list("checkpoint", flat=True).first() or 0
+    return max(0, visibility.reached([subscriber]))

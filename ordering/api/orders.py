@@ -20,7 +20,7 @@ from eventstore.codec import Recorded
 from eventstore.commands import Receipt
 from eventstore.errors import StreamNotFound
 from ordering import conf
-from ordering.api import log_reads
+from ordering.api import log_reads, min_position
 from ordering.api.pagination import page
 from ordering.api.serializers import (
     AsOf,
@@ -61,6 +61,7 @@ from ordering.domain.seats import CANCELLED, CUSTOMER_LIMIT, SOLD_OUT, UNPAID_LI
 from ordering.domain.terms import BEGINNING
 from ordering.domain.values import Money, payment_id_of
 from ordering.models import ConferenceSummary, OrderSummary
+from ordering.projections.conference import SeatAvailability
 from ordering.projections.order import OPEN, OrderSummaries
 from ordering.providers import paying, registry
 from ordering.providers.provider import Instructions
@@ -361,11 +362,13 @@ class OrderView(View):
 
 
 class Orders(OrderView):
+    reads = (OrderSummaries, SeatAvailability)
+
     @property
     def query(self) -> type[Shape]:  # type: ignore[override]  # wider than its base
         return OrderQuery if self.request.method in {"GET", "HEAD"} else Shape
 
-    @extend_schema(operation_id="orders_list", parameters=[OrderQuery], responses=OrderPage)
+    @extend_schema(operation_id="orders_list", parameters=[OrderQuery], responses={200: OrderPage, 202: PendingShape})
     def get(self, request: Request) -> Response:
         """The orders that the caller may see, the newest first."""
         rows = OrderSummary.objects.all()
@@ -393,6 +396,7 @@ class Orders(OrderView):
 
 class OneOrder(OrderView):
     query = OneOrderQuery
+    reads = (OrderSummaries, SeatAvailability)
 
     @extend_schema(parameters=[OneOrderQuery], responses={200: OrderShape, 202: PendingShape})
     def get(self, request: Request, order_id: UUID) -> Response:
@@ -411,6 +415,7 @@ class OneOrder(OrderView):
         """Raises `PermissionDenied`, and `StreamNotFound` where it wasn't placed yet."""
         if not self.caller.is_staff:
             raise PermissionDenied
+        self.lag = None  # the log has it at once
         upto = log_reads.reached(when)
         events = [each for each in _events(order_id) if each.position <= upto]
         if not any(each.stream_id == order_id for each in events):
@@ -442,9 +447,10 @@ class Payments(OrderView):
         order = self.order(order_id, touch=True)
         wanted = shaped(PayShape, request.data).get("provider", "")
         self.must_be_as_seen()
+        reached = None
         if wanted and wanted != (order.provider or settings.PAYMENT_PROVIDER):
             check_offered(wanted, order.conference_id)
-            self.send(ChooseProvider(order_id=order_id, provider=wanted))
+            reached = self.send(ChooseProvider(order_id=order_id, provider=wanted)).chain_position
         row = OrderSummary.objects.filter(pk=order_id).first()
         if row is None or row.status == OrderSummary.Status.PLACED:
             return self.pending(order_id, SUMMARIES.name)
@@ -453,7 +459,9 @@ class Payments(OrderView):
         payment = repository.get(Payment, row.payment_id)
         if wanted not in ("", payment.provider):
             return self.pending(order_id, SUMMARIES.name)
-        return Response(_started(payment, order.number), headers={"ETag": self.etag(order_id)})
+        position = reached or log_reads.last_position(order_id)
+        headers = {"ETag": self.etag(order_id), **min_position.written(position)}
+        return Response(_started(payment, order.number), headers=headers)
 
 
 class Quantities(OrderView):
@@ -482,6 +490,8 @@ class StatusMail(OrderView):
 
 
 class History(OrderView):
+    reads = ()
+
     @extend_schema(responses=HistoryShape)
     def get(self, request: Request, order_id: UUID) -> Response:
         """The events of the order, from the log itself."""

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from eventstore import repository
 from eventstore.commands import Receipt
 from eventstore.errors import DomainError, StreamNotFound
+from ordering.api import min_position
 from ordering.api.body_limit import body_of
 from ordering.api.serializers import MoneyShape, Shape, shaped
 from ordering.api.views import View
@@ -101,6 +102,7 @@ def receive(provider: Provider, headers: Mapping[str, str], body: bytes, *, stat
         raise InvalidSignature from None
     refused: DomainError | None = None
     answer: dict[str, Any] = {"id": None, "payment_id": None, "position": None}
+    reached = 0
     for report in _reports(provider, body):
         try:
             receipt = record_any(provider.name, report)
@@ -111,10 +113,10 @@ def receive(provider: Provider, headers: Mapping[str, str], body: bytes, *, stat
             refused = refused or refusal
         else:
             answer = _answer(report, receipt)
+            reached = max(reached, (receipt and receipt.chain_position) or 0)
     if refused is not None:
         raise refused
-    position = answer["position"]
-    return Response(answer, status=status, headers={"Event-Position": str(position)} if position else {})
+    return Response(answer, status=status, headers=min_position.written(reached) if reached else {})
 
 
 def _known(name: str) -> Provider:

@@ -1,6 +1,7 @@
 """How the contract is written as OpenAPI 3.1."""
 
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
@@ -8,7 +9,6 @@ from drf_spectacular.plumbing import build_bearer_security_scheme_object
 from drf_spectacular.utils import OpenApiParameter
 
 from ordering.api import idempotency
-from ordering.api.idempotency import WRITES
 from ordering.api.problems import MEDIA_TYPE
 from ordering.api.views import View
 
@@ -51,12 +51,49 @@ class TokenScheme(OpenApiAuthenticationExtension):
         return build_bearer_security_scheme_object(header_name="Authorization", token_prefix="Token")
 
 
+READ = [
+    OpenApiParameter(
+        "Min-Position",
+        {"type": "integer", "format": "int64", "minimum": 0},
+        OpenApiParameter.HEADER,
+        description="A position of the log, which what is read must have come to: waits for it, and answers 202 if "
+        "that takes too long.",
+    ),
+    OpenApiParameter(
+        "Log-Epoch",
+        UUID,
+        OpenApiParameter.HEADER,
+        description="As a write answered it: 409 `log-restored` if positions mean others by now.",
+    ),
+]
+WRITTEN = [
+    OpenApiParameter(
+        "Event-Position",
+        {"type": "integer", "format": "int64"},
+        OpenApiParameter.HEADER,
+        response=True,
+        description="The last position of what was recorded, and of what followed from it by now.",
+    ),
+    OpenApiParameter(
+        "Log-Epoch",
+        UUID,
+        OpenApiParameter.HEADER,
+        response=True,
+        description="The name of the log that has this position.",
+    ),
+]
+
+
 class Contract(AutoSchema):
-    """Shapes are called what they are shapes of, and headers that all writes take are told of each."""
+    """Shapes are called what they are shapes of. Headers that all reads or all writes take, or answer, are said here."""
 
     def get_override_parameters(self) -> list[Any]:
-        keyed = isinstance(self.view, View) and self.view.takes_key and self.method in WRITES
-        return [*super().get_override_parameters(), *([KEY] if keyed else [])]
+        own: list[Any] = super().get_override_parameters()
+        if not isinstance(self.view, View):
+            return own
+        if self.method == "GET":
+            return own + READ
+        return own + [KEY] * self.view.takes_key + WRITTEN * self.view.records
 
     def _get_serializer_name(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> str:
         name: str = super()._get_serializer_name(serializer, direction, bypass_extensions)

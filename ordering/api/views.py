@@ -22,10 +22,12 @@ from eventstore import context, store
 from eventstore.aggregates import Command
 from eventstore.commands import Receipt, dispatch
 from eventstore.errors import ConcurrencyConflict, StreamExists
-from ordering.api import idempotency, log_reads
+from ordering.api import idempotency, log_reads, min_position
 from ordering.api.access import Caller
 from ordering.api.idempotency import WRITES, Once
+from ordering.api.min_position import Lag
 from ordering.api.serializers import Shape, shaped
+from projections.projection import Projection
 
 RACES = 10
 """How often a command is sent anew because its stream went on, and what the client has seen didn't change."""
@@ -40,9 +42,14 @@ class PreconditionFailed(APIException):
 
 
 class View(APIView):
-    """A call of the API. `query` is the shape of what may follow the question mark."""
+    """A call of the API. `query` is the shape of what may follow the question mark, `reads` are the read models that a
+    GET shows: none where it shows the log itself. `records` says whether what else can be called is recorded there.
+    """
 
     query: type[Shape] = Shape
+    reads: tuple[type[Projection[Any]], ...] = ()
+    records = True
+    lag: Lag | None = None
     takes_key = True
     """Whether its writes are carried out once for each `Idempotency-Key`."""
 
@@ -54,6 +61,10 @@ class View(APIView):
         if twice := [name for name, values in request.query_params.lists() if len(values) > 1]:
             raise ValidationError({name: [ErrorDetail("This is asked for twice.", "repeated")] for name in twice})
         self.asked = shaped(self.query, request.query_params.dict())
+        if request.method in {"GET", "HEAD"}:
+            self.lag = min_position.lag(request.headers, self.read_models())
+        else:
+            min_position.refuse(request.headers)
         if self.takes_key and request.method in WRITES and idempotency.HEADER in request.headers:
             self.keyed_call = Once(request, self.caller.actor)
             # DRF looks the method up after this.
@@ -69,6 +80,19 @@ class View(APIView):
                 return self.handle_exception(error)
 
         return call.answered(answer)
+
+    @classmethod
+    def read_models(cls) -> tuple[str, ...]:
+        """The names of what a GET reads."""
+        return tuple(projection.name for projection in cls.reads)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Of read models that are behind nothing is shown, and no tag compared. What isn't there, or is somebody
+        else's, is found out all the same.
+        """
+        if self.lag and (response.status_code < 400 or response.status_code == PreconditionFailed.status_code):
+            response = self.lag.response()
+        return super().finalize_response(request, response, *args, **kwargs)
 
     @cached_property
     def caller(self) -> Caller:
@@ -141,20 +165,15 @@ class View(APIView):
         **more: Any,
     ) -> Response:
         """One resource as a command left it, and what only the answer to that command says `more`."""
-        position = receipt.position or log_reads.last_position(receipt.stream_id)
-        headers = {"ETag": etag_of(body, version), "Event-Position": str(position)}
+        position = receipt.chain_position or log_reads.last_position(receipt.stream_id)
+        headers = {"ETag": etag_of(body, version), **min_position.written(position)}
         if location:
             headers["Location"] = location
         return Response({**body, **more}, status=status, headers=headers)
 
     def pending(self, stream_id: UUID, subscriber: str) -> Response:
         """It exists, but can't be read yet."""
-        body = {
-            "status": "pending",
-            "position": log_reads.last_position(stream_id),
-            "read_model_position": log_reads.checkpoint(subscriber),
-        }
-        return Response(body, status=202, headers={"Retry-After": "1"})
+        return Lag(log_reads.last_position(stream_id), log_reads.checkpoint(subscriber)).response()
 
 
 class Nothing(View):

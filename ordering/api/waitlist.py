@@ -15,7 +15,7 @@ from eventstore.aggregates import Command
 from eventstore.commands import Receipt
 from eventstore.errors import StreamNotFound
 from eventstore.models import ParkedEvent
-from ordering.api import log_reads
+from ordering.api import log_reads, min_position
 from ordering.api.orders import MOST_LINES, LineShape
 from ordering.api.pagination import page
 from ordering.api.serializers import Identifier, PageQuery, PendingShape, Shape, shaped
@@ -113,11 +113,13 @@ class WaitlistView(View):
 
 
 class Entries(WaitlistView):
+    reads = (WaitlistEntries,)
+
     @property
     def query(self) -> type[Shape]:  # type: ignore[override]  # wider than its base
         return EntryQuery if self.request.method in {"GET", "HEAD"} else Shape
 
-    @extend_schema(operation_id="waitlist_list", parameters=[EntryQuery], responses=EntryPage)
+    @extend_schema(operation_id="waitlist_list", parameters=[EntryQuery], responses={200: EntryPage, 202: PendingShape})
     def get(self, request: Request) -> Response:
         """The entries that the caller may see, over all conferences, the newest first."""
         rows = WaitlistEntry.objects.in_line()
@@ -158,11 +160,14 @@ class Entries(WaitlistView):
             if entry.customer_id == customer_id and merged(entry.lines) == lines:
                 row = _folded(waitlist_id, entry.id)
                 body = _show(row)
-                return Response(body, headers={"ETag": etag_of(body, row.version)})
+                position = min_position.written(log_reads.last_position(waitlist_id))
+                return Response(body, headers={"ETag": etag_of(body, row.version), **position})
         raise AlreadyWaiting
 
 
 class OneEntry(WaitlistView):
+    reads = (WaitlistEntries,)
+
     @extend_schema(responses={200: EntryShape, 202: PendingShape})
     def get(self, request: Request, entry_id: UUID) -> Response:
         """An entry as it stands."""

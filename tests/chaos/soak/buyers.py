@@ -34,7 +34,7 @@ ON_THE_WAY = ("placed", "pending")
 
 
 class Note(NamedTuple):
-    """The site has answered: it did `what` to that stream, and the last event of it has that position."""
+    """The site has answered: it did `what` to that stream, and all that followed is in the log up to that position."""
 
     what: str
     stream_id: UUID

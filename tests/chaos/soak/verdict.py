@@ -81,16 +81,16 @@ def nothing_sold(notes: Sequence[Note]) -> Faults:
 
 
 def answered(notes: Sequence[Note], events: Sequence[StoredEvent]) -> Faults:
-    log = {event.position: event for event in events}
-    kinds: dict[UUID, set[str]] = {}
+    log = {event.position for event in events}
+    streams: dict[UUID, list[StoredEvent]] = {}
     for event in events:
-        kinds.setdefault(event.stream_id, set()).add(event.type)
+        streams.setdefault(event.stream_id, []).append(event)
     for note in notes:
-        found = log.get(note.position)
-        if found is None or found.stream_id != note.stream_id:
-            yield f"{note} is not in the log there"
-        elif LEADS_TO[note.what] not in kinds[note.stream_id]:
-            yield f"{note} left only {kinds[note.stream_id]}"
+        kinds = {each.type for each in streams.get(note.stream_id, ()) if each.position <= note.position}
+        if note.position not in log:
+            yield f"{note} names a position without an event"
+        elif LEADS_TO[note.what] not in kinds:
+            yield f"{note} left only {kinds} up to there"
 
 
 def readable(notes: Sequence[Note]) -> Faults:

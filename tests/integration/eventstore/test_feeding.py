@@ -420,5 +420,5 @@ def test_who_is_far_behind_is_left_to_the_workers_and_the_command_answers_pendin
     assert time.monotonic() - begun < 30
     assert row("probe").checkpoint == 0
     feeding.catch_up(registry.of(Mode.SYNC))
-    assert read_your_writes.settle(new_id(), 6)
+    assert read_your_writes.settle(new_id(), 6).at_rest
     assert probe.seen() == [1, 2, 3, 4, 5, 6]
