@@ -85,7 +85,7 @@ WRITTEN = [
 
 
 class Contract(AutoSchema):
-    """Shapes are called what they are shapes of. Headers that all reads or all writes take, or answer, are said here."""
+    """Shapes are called what they are shapes of. What headers all reads or all writes take and answer is said here."""
 
     def get_override_parameters(self) -> list[Any]:
         own: list[Any] = super().get_override_parameters()

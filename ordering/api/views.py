@@ -43,16 +43,15 @@ class PreconditionFailed(APIException):
 
 class View(APIView):
     """A call of the API. `query` is the shape of what may follow the question mark, `reads` are the read models that a
-    GET shows: none where it shows the log itself. `records` says whether what else can be called is recorded there.
+    GET shows: none where it shows the log itself. `records` says whether what else can be called is recorded there, and
+    `takes_key` whether that is carried out once for each `Idempotency-Key`.
     """
 
     query: type[Shape] = Shape
     reads: tuple[type[Projection[Any]], ...] = ()
     records = True
-    lag: Lag | None = None
     takes_key = True
-    """Whether its writes are carried out once for each `Idempotency-Key`."""
-
+    lag: Lag | None = None
     keyed_call: Once | None = None
     http_method_names = ["get", "head", "post", "patch", "delete"]
 
