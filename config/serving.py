@@ -8,7 +8,7 @@ from functools import partial
 from threading import Semaphore
 from typing import Any, TypeVar
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.db import close_old_connections, connections
@@ -78,10 +78,20 @@ class Site(ASGIHandler):
         finally:
             close_old_connections()
 
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Without a thread for each request that lives as long: what Django still does in one, which takes no time, all
+        requests do in the same.
+        """
+        assert scope["type"] == "http"
+        await self.handle(scope, receive, send)
+
     async def send_response(self, response: HttpResponseBase, send: Any) -> None:
-        """What is streamed is made meanwhile, in a thread that lives no longer than the request."""
-        try:
+        """What is streamed is made meanwhile; what can't wait without a thread gets one until all is sent."""
+        if not response.streaming or getattr(response, "is_async", False):
             await super().send_response(response, send)
-        finally:
-            if response.streaming:
+            return
+        async with ThreadSensitiveContext():
+            try:
+                await super().send_response(response, send)
+            finally:
                 await sync_to_async(connections.close_all)()

@@ -81,6 +81,18 @@ READ_EVENTS = f"""SELECT {EVENT_COLUMNS} FROM eventstore_event
     WHERE position > %s AND position <= %s AND type = ANY(%s) ORDER BY position LIMIT %s"""
 """The next events of some types, up to a position and no more than so many."""
 
+READ_ANY = f"""SELECT {EVENT_COLUMNS} FROM eventstore_event
+    WHERE position > %s AND position <= %s
+        AND (%s::text[] IS NULL OR type = ANY(%s)) AND (%s::text[] IS NULL OR category = ANY(%s))
+        AND (%s::uuid IS NULL OR stream_id = %s)
+    ORDER BY position LIMIT %s"""
+"""The next events, up to a position and no more than so many: of some types, some categories and one stream, or of any
+where that is null.
+"""
+
+LAST_COMMITTED = "SELECT coalesce(max(position), 0) FROM eventstore_event WHERE position <= %s"
+"""The position of the last event up to a position."""
+
 READ_STREAM = f"SELECT {EVENT_COLUMNS} FROM eventstore_event WHERE stream_id = %s AND version > %s ORDER BY version"
 """The events of a stream above a version."""
 

@@ -1,6 +1,6 @@
 """The log: append, read, and the horizon up to which it is final. The only caller of `sql/`."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -218,6 +218,27 @@ def record_carried_out(changes: Sequence[Changes]) -> Statement:
 def read(after: int, upto: int, types: Iterable[str], limit: int, *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
     """At most `limit` events of these types with `after < position <= upto`, in order of position."""
     return _recorded(queries.READ_EVENTS, [after, upto, list(types), limit], using)
+
+
+def read_any(
+    after: int,
+    upto: int,
+    limit: int,
+    *,
+    types: Collection[str] = (),
+    categories: Collection[str] = (),
+    stream_id: UUID | None = None,
+    using: str = DEFAULT_DB_ALIAS,
+) -> list[Recorded]:
+    """What `read` gives, of any types, categories and streams unless some are named; also what this code can't read."""
+    stored, in_them = (array(names) if names else None for names in (types, categories))
+    asked = [after, upto, stored, stored, in_them, in_them, stream_id, stream_id, limit]
+    return _recorded(queries.READ_ANY, asked, using)
+
+
+def last_committed(upto: int, *, using: str = DEFAULT_DB_ALIAS) -> int:
+    """The position of the last event up to a position, 0 if there is none."""
+    return _only(Statement(queries.LAST_COMMITTED, [upto]), using)
 
 
 def stream(

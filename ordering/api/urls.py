@@ -7,6 +7,7 @@ from ordering.api import docs
 from ordering.api.auth import Token
 from ordering.api.conferences import Conferences, OneConference
 from ordering.api.customers import Customers, OneCustomer
+from ordering.api.feed import Feed
 from ordering.api.orders import Cancellation, History, OneOrder, Orders, Payments, Quantities, StatusMail
 from ordering.api.payments import SandboxPayment, Webhook
 from ordering.api.waitlist import Acceptance, Entries, OneEntry, Refusal
@@ -39,6 +40,7 @@ urlpatterns = [
     path("waitlist/<id:entry_id>/decline", Refusal.as_view()),
     path("webhooks/payments/<str:provider>", Webhook.as_view()),
     path("sandbox/payments/<id:payment_id>", SandboxPayment.as_view(), name="sandbox-payment"),
+    path("events", Feed.as_view()),
     path("schema", docs.Schema.as_view(), name="schema"),
     path("docs", docs.Page.as_view()),
 ]
