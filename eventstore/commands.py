@@ -32,6 +32,7 @@ from eventstore.transient_errors import OUTAGES, is_infrastructure
 log = structlog.get_logger(__name__)
 
 A = TypeVar("A", bound=Aggregate)
+T = TypeVar("T")
 
 ATTEMPTS = 8
 
@@ -162,7 +163,7 @@ def dispatch(
     command_id = command_id or context.new_id()
     root = context.current().root or command_id
     with context.acting(root=root):
-        receipt = _decided(command, command_id, if_version, using)
+        receipt = decided(lambda: _attempt(command, command_id, if_version, using), if_version)
     log.debug("request_committed", command=command.stored)
     if receipt.position is None:
         return msgspec.structs.replace(receipt, settled=True)
@@ -213,7 +214,7 @@ def decide(
     """Decide, inside a transaction that the caller holds. Everything that can wait comes first, for at most `patience`
     seconds a lock.
     """
-    kind, handler = routes.handler(command)
+    kind, _ = routes.handler(command)
     aggregate = repository.recall(kind, command.stream_id, using=using)
     done, since, now = store.lock_and_load(
         command_id,
@@ -227,29 +228,8 @@ def decide(
         return Decision(_repeated(command, command_id, done, using), None, using)
     aggregate = repository.evolve(aggregate, since, using=using)
     loaded = aggregate.version
-    if handler.creates and (aggregate.exists or since):
-        raise StreamExists
-    if handler.creates is False and not aggregate.exists:
-        raise StreamNotFound
-    if if_version is not None and if_version != loaded:
-        raise ConcurrencyConflict
     facts = CommandContext(using, now)
-    try:
-        aggregate.decide(command, facts)
-    finally:
-        facts.give_back()
-    append = store.Append(
-        Changes(
-            stream_id=aggregate.id,
-            category=kind.category,
-            expected=loaded,
-            events=aggregate.recorded,
-            claimed=aggregate.claimed,
-            released=aggregate.released,
-        ),
-        *facts.guards,
-        command_id=command_id,
-    )
+    append = to_append(command, aggregate, facts, begun=bool(since), if_version=if_version, command_id=command_id)
     aggregate.last_event_id = append.last_event_id or aggregate.last_event_id
     receipt = Receipt(
         command_id=command_id,
@@ -262,6 +242,54 @@ def decide(
     return Decision(receipt, append, using)
 
 
+def to_append(
+    command: Command,
+    aggregate: Aggregate,
+    facts: CommandContext,
+    *,
+    begun: bool,
+    if_version: int | None = None,
+    command_id: UUID | None = None,
+) -> store.Append:
+    """Let an aggregate decide that was just loaded; its stream has `begun` if there are events in it, of whatever
+    category. Raises what `dispatch` does, but for what only the append can tell.
+    """
+    kind, handler = routes.handler(command)
+    loaded = aggregate.version
+    if handler.creates and (aggregate.exists or begun):
+        raise StreamExists
+    if handler.creates is False and not aggregate.exists:
+        raise StreamNotFound
+    if if_version is not None and if_version != loaded:
+        raise ConcurrencyConflict
+    try:
+        aggregate.decide(command, facts)
+    finally:
+        facts.give_back()
+    changes = Changes(
+        stream_id=aggregate.id,
+        category=kind.category,
+        expected=loaded,
+        events=aggregate.recorded,
+        claimed=aggregate.claimed,
+        released=aggregate.released,
+    )
+    return store.Append(changes, *facts.guards, command_id=command_id)
+
+
+def decided(attempt: Callable[[], T], if_version: int | None = None) -> T:
+    """What an attempt to decide comes to. A lost race is decided again, a bounded number of times, unless the caller
+    has seen a version. Raises what the attempt does, and `ConcurrencyConflict` after the last.
+    """
+    for number in range(1, ATTEMPTS):
+        with suppress(ConcurrencyConflict):
+            return attempt()
+        if if_version is not None:
+            raise ConcurrencyConflict
+        time.sleep(random.uniform(0, 0.002 * 2**number))
+    return attempt()
+
+
 def _keep(aggregate: Aggregate, loaded: int, using: str) -> None:
     """What was committed need not be folded again the next time, unless the database goes away just then."""
     try:
@@ -269,16 +297,6 @@ def _keep(aggregate: Aggregate, loaded: int, using: str) -> None:
     except OUTAGES as error:
         log.warning("snapshot_failed", stream_id=str(aggregate.id), error=describe(error))
     repository.aggregate_cache.give(aggregate, using)
-
-
-def _decided(command: Command, command_id: UUID, if_version: int | None, using: str) -> Receipt:
-    for attempt in range(1, ATTEMPTS):
-        with suppress(ConcurrencyConflict):
-            return _attempt(command, command_id, if_version, using)
-        if if_version is not None:
-            raise ConcurrencyConflict
-        time.sleep(random.uniform(0, 0.002 * 2**attempt))
-    return _attempt(command, command_id, if_version, using)
 
 
 def _attempt(command: Command, command_id: UUID, if_version: int | None, using: str) -> Receipt:

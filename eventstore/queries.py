@@ -47,8 +47,8 @@ BEGUN = "SELECT stream_id FROM eventstore_event WHERE stream_id = ANY(%s::uuid[]
 CLOCK = "SELECT clock_timestamp()"
 """The time by the database's clock."""
 
-HELD = "SELECT hash FROM eventstore_claim WHERE hash = ANY(%s::text[])"
-"""Which of these values are claimed."""
+HELD = "SELECT hash, stream_id FROM eventstore_claim WHERE hash = ANY(%s::text[])"
+"""Which of these values are claimed, and by which streams."""
 
 HOLDERS = """SELECT stream_id, coalesce(
         (SELECT category FROM eventstore_event AS begun WHERE begun.stream_id = held.stream_id AND version = 1), ''),
@@ -176,6 +176,11 @@ ANSWER_BELL = """WITH cleared AS (
         WHERE name = %(name)s AND rung_at IS NOT NULL AND (%(ring)s::bigint IS NULL OR answered < %(ring)s))
     SELECT NOT EXISTS (SELECT FROM eventstore_doorbell WHERE name = %(name)s AND answered >= %(ring)s)"""
 """Marks all rings of a bell so far as answered; false when the one of this number, if there is one, was before."""
+
+# preview
+
+WRITE_NOTHING = "SET TRANSACTION READ ONLY"
+"""Lets this transaction write nothing."""
 
 # handler_guard
 

@@ -165,15 +165,15 @@ def was_carried_out(command_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> bool:
     return bool(found)
 
 
-def held(claims: Iterable[Claim], *, using: str = DEFAULT_DB_ALIAS) -> set[tuple[str, str]]:
-    """Which of these values, as scope and value, some stream holds at this moment."""
+def held(claims: Iterable[Claim], *, using: str = DEFAULT_DB_ALIAS) -> dict[tuple[str, str], UUID]:
+    """Which of these values, as scope and value, some stream holds at this moment, and which stream."""
     hashes = {
         hashed: (claim.scope, claim.value) for claim in claims for hashed in claim_hashes(claim.scope, claim.value)
     }
     if not hashes:
-        return set()
+        return {}
     (found,) = pipeline(Statement(queries.HELD, [array(hashes)]), using=using)
-    return {hashes[each] for (each,) in found}
+    return {hashes[each]: stream_id for each, stream_id in found}
 
 
 def claim_hashes(scope: str, value: str) -> list[str]:

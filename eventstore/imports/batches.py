@@ -136,8 +136,8 @@ def _decided(wish: Wish, standing: Standing, begun: set[UUID], facts: CommandCon
 
 def _claiming(outcomes: Sequence[Outcome], using: str) -> Sequence[Outcome]:
     """Refuses who claims what another stream holds, or what one before it has claimed."""
-    taken = store.held(
-        (claim for outcome in outcomes if outcome.changes for claim in outcome.changes.claimed), using=using
+    taken = set(
+        store.held((claim for outcome in outcomes if outcome.changes for claim in outcome.changes.claimed), using=using)
     )
     found = []
     for outcome in outcomes:
