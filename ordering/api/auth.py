@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from ordering import sign_in
 from ordering.api.access import TokenAuthentication
+from ordering.api.dry_run import NoDryRunQuery
 from ordering.api.serializers import Shape, Text, shaped
 from ordering.api.views import View
 from ordering.domain.mailbox import mailbox_of
@@ -44,6 +45,8 @@ class Token(View):
     takes_key = False
 
     records = False
+
+    write_query = NoDryRunQuery
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         return [TokenAuthentication()] if self._revokes else []

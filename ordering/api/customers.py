@@ -1,7 +1,7 @@
 """Customers: registering, reading, changing."""
 
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from eventstore import repository, store
 from eventstore.commands import Receipt
 from eventstore.errors import ConcurrencyConflict
+from eventstore.preview import Preview
 from ordering import sign_in
 from ordering.api import log_reads, logins
 from ordering.api.access import RegistrationThrottle
@@ -68,7 +69,7 @@ class ChangedShape(CustomerShape):
 
 class Customers(View):
     permission_classes = [AllowAny]
-    throttle_classes = [RegistrationThrottle]
+    throttle_classes = [RegistrationThrottle]  # counts dry runs too, which tell as much of taken addresses
 
     @extend_schema(request=RegisterShape, responses={201: CustomerShape})
     def post(self, request: Request) -> Response:
@@ -85,6 +86,13 @@ class Customers(View):
         profile = log_reads.folded(PROFILES, customer_id, events[: len(receipt.recorded)])
         location = request.build_absolute_uri(reverse("customer", args=[customer_id]))
         return self.written(receipt, CustomerShape(profile).data, profile.version, status=201, location=location)
+
+    def would_mean(self, foreseen: Preview) -> dict[str, Any]:
+        """Nothing more. Raises what opening the login would, and counts as an attempt to guess its password as well."""
+        customer_id, given = foreseen.stream_id, cast("dict[str, Any]", self.request.data)
+        with sign_in.comparing(self.request._request, logins.name_of(customer_id)):
+            logins.is_open(customer_id, given.get("password"))
+        return {}
 
 
 class OneCustomer(View):

@@ -27,7 +27,6 @@ from eventstore.aggregates import Command
 from ordering import conf
 from ordering.models import KeyedCall
 
-WRITES = {"POST", "PATCH", "DELETE"}
 HEADER = "Idempotency-Key"
 KEY = re.compile("[!-~]{1,255}")
 TOLD = ("ETag", "Event-Position", "Location", "Log-Epoch", "Retry-After")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 import structlog
+from django.contrib.auth.hashers import check_password
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
@@ -41,7 +42,7 @@ def open_for(customer_id: UUID, password: str | None) -> None:
 
     Raises `StreamExists` if there is one already, with another password, or if there was one that staff deleted.
     """
-    if _opened(customer_id, password):
+    if is_open(customer_id, password):
         return
     email = repository.get(Customer, customer_id).email
     user = User(username=mailbox_of(email), email=email)
@@ -53,11 +54,21 @@ def open_for(customer_id: UUID, password: str | None) -> None:
             CustomerAccount.objects.create(user=user, customer_id=customer_id)
     except IntegrityError:
         # The same call, made twice at once.
-        if not _opened(customer_id, password):
+        if not is_open(customer_id, password):
             raise
         return
     if stale:
         follow(stale)
+
+
+def is_open(customer_id: UUID, password: str | None) -> bool:
+    """Whether this customer has a login, with this password. Raises `StreamExists` as `open_for` does."""
+    account = CustomerAccount.objects.select_related("user").filter(customer_id=customer_id).first()
+    if account is None:
+        return False
+    if account.user is None or not _has_password(account.user, password):
+        raise StreamExists
+    return True
 
 
 def follow(customer_id: UUID) -> None:
@@ -77,17 +88,9 @@ def follow(customer_id: UUID) -> None:
         follow(stale)
 
 
-def _opened(customer_id: UUID, password: str | None) -> bool:
-    account = CustomerAccount.objects.select_related("user").filter(customer_id=customer_id).first()
-    if account is None:
-        return False
-    if account.user is None or not _has_password(account.user, password):
-        raise StreamExists
-    return True
-
-
 def _has_password(user: User, password: str | None) -> bool:
-    return user.check_password(password) if password is not None else not user.has_usable_password()
+    """It is not hashed anew: whoever asks writes nothing."""
+    return check_password(password, user.password) if password is not None else not user.has_usable_password()
 
 
 def _vacate(name: str) -> UUID | None:

@@ -19,8 +19,10 @@ from eventstore import repository, store
 from eventstore.codec import Recorded
 from eventstore.commands import Receipt
 from eventstore.errors import StreamNotFound
+from eventstore.preview import Preview
 from ordering import conf
 from ordering.api import log_reads, min_position
+from ordering.api.dry_run import WouldRecordShape
 from ordering.api.pagination import page
 from ordering.api.serializers import (
     AsOf,
@@ -51,6 +53,8 @@ from ordering.domain.order import (
     CancelOrder,
     ChooseProvider,
     Order,
+    OrderCancelled,
+    OrderPlaced,
     PlaceOrder,
     RequestStatusMail,
     cancellation_fee,
@@ -64,7 +68,7 @@ from ordering.models import ConferenceSummary, OrderSummary
 from ordering.projections.conference import SeatAvailability
 from ordering.projections.order import OPEN, OrderSummaries
 from ordering.providers import paying, registry
-from ordering.providers.provider import Instructions
+from ordering.providers.provider import Instructions, Provider
 
 SUMMARIES = OrderSummaries()
 MOST_LINES = 50
@@ -290,6 +294,19 @@ class CancelledShape(OrderShape):
     to_be_returned = MoneyShape(help_text="what goes back; under way until it has")
 
 
+class WouldCancelShape(WouldRecordShape):
+    fee = MoneyShape(help_text="what would be kept")
+    to_be_returned = MoneyShape(help_text="what would go back")
+
+
+class WouldPlaceShape(WouldRecordShape):
+    would_be_refused = serializers.ChoiceField(
+        [SOLD_OUT, CANCELLED, CUSTOMER_LIMIT, UNPAID_LIMIT],
+        allow_null=True,
+        help_text="why the order would get no seats; null if there are some",
+    )
+
+
 class OrderQuery(PageQuery):
     status = serializers.ChoiceField(OrderSummary.Status.choices, required=False)
     conference_id = Identifier(required=False)
@@ -363,10 +380,8 @@ class OrderView(View):
 
 class Orders(OrderView):
     reads = (OrderSummaries, SeatAvailability)
-
-    @property
-    def query(self) -> type[Shape]:  # type: ignore[override]  # wider than its base
-        return OrderQuery if self.request.method in {"GET", "HEAD"} else Shape
+    query = OrderQuery
+    would = WouldPlaceShape
 
     @extend_schema(operation_id="orders_list", parameters=[OrderQuery], responses={200: OrderPage, 202: PendingShape})
     def get(self, request: Request) -> Response:
@@ -392,6 +407,14 @@ class Orders(OrderView):
         receipt = self.create(PlaceOrder(order_id=order_id, lines=lines, **values))
         location = request.build_absolute_uri(reverse("order", args=[order_id]))
         return self.as_it_stands(receipt, 201, location=location)
+
+    def would_mean(self, foreseen: Preview) -> dict[str, Any]:
+        refusal = None
+        for placed in foreseen.recorded:
+            assert isinstance(placed, OrderPlaced)
+            with repository.looked_at(ConferenceSeats, placed.conference_id) as seats:
+                refusal = seats.refusal(placed.customer_id, placed.lines, conf.unpaid_limit())
+        return {"would_be_refused": refusal}
 
 
 class OneOrder(OrderView):
@@ -427,6 +450,8 @@ class OneOrder(OrderView):
 
 
 class Cancellation(OrderView):
+    would = WouldCancelShape
+
     @extend_schema(request=CancelShape, responses=CancelledShape)
     def post(self, request: Request, order_id: UUID) -> Response:
         """Seats return, and the provider is asked to return the money; the answer says how much that is."""
@@ -434,8 +459,13 @@ class Cancellation(OrderView):
         values = shaped(CancelShape, request.data)
         receipt = self.send(CancelOrder(order_id=order_id, **values))
         row = _row(receipt)
-        to_be_returned = _money(row.received - row.returned - row.fee, row.currency)
-        return self.written(receipt, self.show(row), row.version, to_be_returned=to_be_returned)
+        return self.written(receipt, self.show(row), row.version, to_be_returned=_to_be_returned(row, row.fee))
+
+    def would_mean(self, foreseen: Preview) -> dict[str, Any]:
+        (cancelled,) = foreseen.recorded
+        assert isinstance(cancelled, OrderCancelled)
+        row, fee = _folded(foreseen.stream_id), cancelled.fee.amount if cancelled.fee else Decimal(0)
+        return {"fee": _money(fee, row.currency), "to_be_returned": _to_be_returned(row, fee)}
 
 
 class Payments(OrderView):
@@ -451,7 +481,7 @@ class Payments(OrderView):
         if wanted and wanted != (order.provider or settings.PAYMENT_PROVIDER):
             check_offered(wanted, order.conference_id)
             reached = self.send(ChooseProvider(order_id=order_id, provider=wanted)).chain_position
-        row = OrderSummary.objects.filter(pk=order_id).first()
+        row = _folded(order_id) if self.dry_run else OrderSummary.objects.filter(pk=order_id).first()
         if row is None or row.status == OrderSummary.Status.PLACED:
             return self.pending(order_id, SUMMARIES.name)
         if row.payment_id is None or not _is_payable(row, row.payment_status):
@@ -459,9 +489,12 @@ class Payments(OrderView):
         payment = repository.get(Payment, row.payment_id)
         if wanted not in ("", payment.provider):
             return self.pending(order_id, SUMMARIES.name)
+        provider = _provider_of(payment)
+        if self.dry_run:
+            return self.would_record(Preview(stream_id=order_id, recorded=()))
         position = reached or log_reads.last_position(order_id)
         headers = {"ETag": self.etag(order_id), **min_position.written(position)}
-        return Response(_started(payment, order.number), headers=headers)
+        return Response(_started(payment, provider, order.number), headers=headers)
 
 
 class Quantities(OrderView):
@@ -523,11 +556,16 @@ def _is_payable(row: OrderSummary, status: str) -> bool:
     return waits and status in PAYABLE
 
 
-def _started(payment: Payment, number: str) -> Any:
-    """Raises `NotReachable`, and `OrderNotPayable` where the provider is not installed any more."""
+def _provider_of(payment: Payment) -> Provider:
+    """Raises `OrderNotPayable` where it is not installed any more."""
     provider = registry.provider(payment.provider)
     if provider is None:
         raise OrderNotPayable
+    return provider
+
+
+def _started(payment: Payment, provider: Provider, number: str) -> Any:
+    """Raises `NotReachable`."""
     try:
         how = paying.asked(provider, payment.id, order_number=number, amount=payment.amount)
     except paying.ProviderUnavailable:
@@ -545,6 +583,10 @@ def _under_way(row: OrderSummary) -> Decimal:
     """What is on its way back, in the currency of the order."""
     refunds = (each for payment in row.payments if payment["currency"] == row.currency for each in payment["refunds"])
     return sum((Decimal(each["amount"]) for each in refunds if each["status"] == "requested"), Decimal(0))
+
+
+def _to_be_returned(row: OrderSummary, fee: Decimal) -> Any:
+    return _money(row.received - row.returned - fee, row.currency)
 
 
 def _money(amount: Decimal | str, currency: str) -> Any:

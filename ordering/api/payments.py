@@ -18,6 +18,7 @@ from eventstore.commands import Receipt
 from eventstore.errors import DomainError, StreamNotFound
 from ordering.api import min_position
 from ordering.api.body_limit import body_of
+from ordering.api.dry_run import NoDryRunQuery
 from ordering.api.serializers import MoneyShape, Shape, shaped
 from ordering.api.views import View
 from ordering.domain.order import Order
@@ -27,7 +28,7 @@ from ordering.providers import registry
 from ordering.providers.errors import InvalidReport
 from ordering.providers.provider import InvalidSignature as NotTheirs
 from ordering.providers.provider import Outcome, Provider, RefundReport, Report
-from ordering.providers.recording import payment_of, record_any
+from ordering.providers.recording import command_of, payment_of, record_any
 from ordering.providers.sandbox import SANDBOX, Sandbox
 from ordering.providers.sandbox_notices import NoticeShape
 
@@ -61,6 +62,7 @@ class Webhook(View):
     """Reports are known by the ids that their providers gave them."""
 
     takes_key = False
+    write_query = NoDryRunQuery
     authentication_classes = []
     permission_classes = [AllowAny]
 
@@ -88,6 +90,10 @@ class SandboxPayment(View):
         self.caller.must_touch(repository.get(Order, payment.order_id).customer_id, OrderSummary)
         played = shaped(OutcomeShape, request.data)
         body = msgspec.json.encode(_notice(payment, self.new_id(), **played))
+        if self.dry_run:
+            (report,) = _reports(sandbox, body)
+            assert isinstance(report, Report)
+            self.foresee(command_of(sandbox.name, report))
         return receive(sandbox, sandbox.sign(body), body, status=202)
 
 

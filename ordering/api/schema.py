@@ -6,9 +6,11 @@ from uuid import UUID
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import build_bearer_security_scheme_object
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework.permissions import SAFE_METHODS
 
 from ordering.api import idempotency
+from ordering.api.dry_run import WouldRecordShape, WriteQuery
 from ordering.api.problems import MEDIA_TYPE
 from ordering.api.views import View
 
@@ -85,7 +87,7 @@ WRITTEN = [
 
 
 class Contract(AutoSchema):
-    """Shapes are called what they are shapes of. What headers all reads or all writes take and answer is said here."""
+    """Shapes are called what they are shapes of. What all reads or all writes take and answer is said here."""
 
     def get_override_parameters(self) -> list[Any]:
         own: list[Any] = super().get_override_parameters()
@@ -93,11 +95,34 @@ class Contract(AutoSchema):
             return own
         if self.method == "GET":
             return own + READ
-        return own + [KEY] * self.view.takes_key + WRITTEN * self.view.records
+        asked = [*([WriteQuery] if self._dry_run else []), *([KEY] if self.view.takes_key else [])]
+        return own + asked + (WRITTEN if self.view.records else [])
 
     def _get_serializer_name(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> str:
         name: str = super()._get_serializer_name(serializer, direction, bypass_extensions)
         return name.replace("Shape", "")
+
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
+        bodies: dict[str, Any] = super()._get_response_bodies(direction)
+        if self._dry_run:
+            foreseen = OpenApiResponse(self._dry_run, "What would be recorded, in a dry run.")
+            answer = self._get_response_for_code(foreseen, "200", direction=direction)
+            bodies["200"] = _either(bodies["200"], answer) if "200" in bodies else answer
+        return bodies
+
+    @property
+    def _dry_run(self) -> type[WouldRecordShape] | None:
+        """What it answers, if there is one."""
+        if self.method in SAFE_METHODS or not isinstance(self.view, View):
+            return None
+        return self.view.would if issubclass(self.view.write_query, WriteQuery) else None
+
+
+def _either(carried_out: dict[str, Any], foreseen: dict[str, Any]) -> dict[str, Any]:
+    """The answer of a call, or that of its dry run."""
+    contents = [answer["content"]["application/json"] for answer in (carried_out, foreseen)]
+    schema = {"oneOf": [content["schema"] for content in contents]}
+    return {"description": carried_out["description"], "content": {"application/json": {"schema": schema}}}
 
 
 def with_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:

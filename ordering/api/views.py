@@ -4,16 +4,16 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property, partial
 from hashlib import sha256
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from django.conf import settings
 from django.http import Http404
 from django.utils.crypto import salted_hmac
 from django.utils.http import parse_etags
-from msgspec import json
+from msgspec import json, to_builtins
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
-from rest_framework.permissions import AllowAny
+from rest_framework.permissions import SAFE_METHODS, AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -22,9 +22,11 @@ from eventstore import context, store
 from eventstore.aggregates import Command
 from eventstore.commands import Receipt, dispatch
 from eventstore.errors import ConcurrencyConflict, StreamExists
+from eventstore.preview import Preview, preview
 from ordering.api import idempotency, log_reads, min_position
 from ordering.api.access import Caller
-from ordering.api.idempotency import WRITES, Once
+from ordering.api.dry_run import Foreseen, WouldRecordShape, WriteQuery
+from ordering.api.idempotency import Once
 from ordering.api.min_position import Lag
 from ordering.api.serializers import Shape, shaped
 from projections.projection import Projection
@@ -42,15 +44,19 @@ class PreconditionFailed(APIException):
 
 
 class View(APIView):
-    """A call of the API. `query` is the shape of what may follow the question mark, `reads` are the read models that a
-    GET shows: none where it shows the log itself. `records` says whether what else can be called is recorded there, and
-    `takes_key` whether that is carried out once for each `Idempotency-Key`.
+    """A call of the API. `query` is the shape of what may follow the question mark of a read, and `reads` are the read
+    models that it shows: none where it shows the log itself. `write_query` is that of a write; `records` says whether it
+    records anything, and `takes_key` whether it is carried out once for each `Idempotency-Key`. In a dry run `send` and
+    `create` end the call, with an answer of the shape `would`.
     """
 
     query: type[Shape] = Shape
+    write_query: type[Shape] = WriteQuery
+    would: type[WouldRecordShape] = WouldRecordShape
     reads: tuple[type[Projection[Any]], ...] = ()
     records = True
     takes_key = True
+    dry_run = False
     lag: Lag | None = None
     keyed_call: Once | None = None
     http_method_names = ["get", "head", "post", "patch", "delete"]
@@ -59,17 +65,21 @@ class View(APIView):
         super().initial(request, *args, **kwargs)
         if twice := [name for name, values in request.query_params.lists() if len(values) > 1]:
             raise ValidationError({name: [ErrorDetail("This is asked for twice.", "repeated")] for name in twice})
-        self.asked = shaped(self.query, request.query_params.dict())
-        if request.method in {"GET", "HEAD"}:
+        query = self.query if request.method in SAFE_METHODS else self.write_query
+        self.asked = shaped(query, request.query_params.dict())
+        self.dry_run = self.asked.pop("dry_run", False)
+        if request.method in SAFE_METHODS:
             self.lag = min_position.lag(request.headers, self.read_models())
         else:
             min_position.refuse(request.headers)
-        if self.takes_key and request.method in WRITES and idempotency.HEADER in request.headers:
-            self.keyed_call = Once(request, self.caller.actor)
-            # DRF looks the method up after this.
-            name = request.method.lower()
-            carry_out = getattr(self, name, self.http_method_not_allowed)
-            setattr(self, name, partial(self._answered_once, self.keyed_call, carry_out))
+            if self.takes_key and idempotency.HEADER in request.headers and not self.dry_run:
+                self._carry_out_once(request)
+
+    def _carry_out_once(self, request: Request) -> None:
+        """Stands before the method, which is looked up after this."""
+        self.keyed_call, name = Once(request, self.caller.actor), str(request.method).lower()
+        carry_out = getattr(self, name, self.http_method_not_allowed)
+        setattr(self, name, partial(self._answered_once, self.keyed_call, carry_out))
 
     def _answered_once(self, call: Once, carry_out: Callable[..., Response], *args: Any, **kwargs: Any) -> Response:
         def answer() -> Response:
@@ -79,6 +89,9 @@ class View(APIView):
                 return self.handle_exception(error)
 
         return call.answered(answer)
+
+    def handle_exception(self, error: Exception) -> Response:
+        return error.answer if isinstance(error, Foreseen) else super().handle_exception(error)
 
     @classmethod
     def read_models(cls) -> tuple[str, ...]:
@@ -125,12 +138,12 @@ class View(APIView):
             command_id = self.keyed_call.command_id(command)
         with context.acting(actor=self.caller.actor):
             if self.seen is None:
-                return dispatch(command, command_id=command_id, if_version=if_version)
+                return self._carry_out(command, command_id=command_id, if_version=if_version)
             for _ in range(RACES):
                 version = if_version or store.version_of(command.stream_id)
                 self.must_be_as_seen()
                 with suppress(ConcurrencyConflict):
-                    return dispatch(command, command_id=command_id, if_version=version)
+                    return self._carry_out(command, command_id=command_id, if_version=version)
         raise ConcurrencyConflict
 
     def create(self, command: Command) -> Receipt:
@@ -138,10 +151,28 @@ class View(APIView):
         self.must_be_as_seen()
         try:
             with context.acting(actor=self.caller.actor):
-                return dispatch(command, command_id=once(command))
+                return self._carry_out(command, command_id=once(command))
         except ConcurrencyConflict:
             # Ids are unique over all kinds: this one names something of another kind.
             raise StreamExists from None
+
+    def _carry_out(self, command: Command, **how: Any) -> Receipt:
+        if self.dry_run:
+            self.foresee(command, **how)
+        return dispatch(command, **how)
+
+    def foresee(self, command: Command, **how: Any) -> NoReturn:
+        """Raises `Foreseen`, with what the command would record, or what it would be refused with."""
+        raise Foreseen(self.would_record(preview(command, **how)))
+
+    def would_record(self, foreseen: Preview) -> Response:
+        """The answer to a dry run."""
+        events = [{"type": event.stored, "data": to_builtins(event)} for event in foreseen.recorded]
+        return Response({"would_record": events, **self.would_mean(foreseen)})
+
+    def would_mean(self, foreseen: Preview) -> Mapping[str, Any]:
+        """What only the answer to a dry run of this call says. Raises what the call would once this is recorded."""
+        return {}
 
     def shown(self, body: Any, version: int) -> Response:
         """One resource as it was read; 304 for whoever has all of that."""

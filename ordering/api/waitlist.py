@@ -15,6 +15,7 @@ from eventstore.aggregates import Command
 from eventstore.commands import Receipt
 from eventstore.errors import StreamNotFound
 from eventstore.models import ParkedEvent
+from eventstore.preview import Preview
 from ordering.api import log_reads, min_position
 from ordering.api.orders import MOST_LINES, LineShape
 from ordering.api.pagination import page
@@ -114,10 +115,7 @@ class WaitlistView(View):
 
 class Entries(WaitlistView):
     reads = (WaitlistEntries,)
-
-    @property
-    def query(self) -> type[Shape]:  # type: ignore[override]  # wider than its base
-        return EntryQuery if self.request.method in {"GET", "HEAD"} else Shape
+    query = EntryQuery
 
     @extend_schema(operation_id="waitlist_list", parameters=[EntryQuery], responses={200: EntryPage, 202: PendingShape})
     def get(self, request: Request) -> Response:
@@ -158,6 +156,8 @@ class Entries(WaitlistView):
         waitlist = repository.get(Waitlist, waitlist_id)
         for entry in waitlist.entries.values():
             if entry.customer_id == customer_id and merged(entry.lines) == lines:
+                if self.dry_run:
+                    return self.would_record(Preview(stream_id=waitlist_id, recorded=()))
                 row = _folded(waitlist_id, entry.id)
                 body = _show(row)
                 position = min_position.written(log_reads.last_position(waitlist_id))

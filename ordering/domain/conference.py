@@ -255,6 +255,16 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         if total(priced).amount and self._is_beyond(limit, customer_id, priced):
             raise UnpaidLimitReached
 
+    def refusal(
+        self, customer_id: UUID | None, lines: tuple[PricedLine, ...], limit: UnpaidLimit | None = None
+    ) -> str | None:
+        """Why a new order of these lines gets no seats, if it doesn't: the reason of `SeatsRefused`."""
+        if (reason := self._refusal(lines, customer_id)) is not None:
+            return reason
+        if customer_id and total(lines).amount and self._is_beyond(limit, customer_id, lines):
+            return UNPAID_LIMIT
+        return None
+
     def provider_for(self, wanted: str) -> str:
         """Who collects the money of an order that names this payment provider, or, if it is empty, none; empty for that
         of the site. Raises `ProviderNotOffered`.
@@ -571,9 +581,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         self._release(offered_seats_id(command.order_id))
         lines = merged(command.lines)
         priced = self._priced(lines, command.prices)
-        reason = self._refusal(lines, command.customer_id)
-        if reason is None and command.customer_id and total(priced).amount and not was_offered:
-            reason = UNPAID_LIMIT if self._is_beyond(command.unpaid, command.customer_id, priced) else None
+        reason = self.refusal(command.customer_id, priced, None if was_offered else command.unpaid)
         if reason is not None:
             self.record(SeatsRefused(conference_id=self.id, order_id=command.order_id, lines=lines, reason=reason))
         else:
@@ -780,7 +788,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
             added.price.check()
         self.record(SeatsAdded(conference_id=self.id, seat_type=added))
 
-    def _refusal(self, lines: Iterable[Line], customer_id: UUID | None) -> str | None:
+    def _refusal(self, lines: Iterable[Line | PricedLine], customer_id: UUID | None) -> str | None:
         """Why these seats can't be had, if they can't."""
         if self.cancelled:
             return CANCELLED

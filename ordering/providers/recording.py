@@ -71,7 +71,7 @@ def record(provider: str, report: Report) -> Receipt:
     """
     command_id = uuid5(REPORTS, f"{provider}/{report.id}")
     with context.acting(actor=f"provider:{provider}"):
-        command = _command(provider, report)
+        command = command_of(provider, report)
         try:
             receipt = dispatch(command, command_id=command_id)
         except StreamNotFound:
@@ -131,7 +131,10 @@ def _ours(account: Account, key: UUID | None) -> tuple[UUID | None, int]:
     return None, 0
 
 
-def _command(provider: str, report: Report) -> Command:
+def command_of(provider: str, report: Report) -> Command:
+    """What a report asks for. Raises `InvalidReport`, and `StreamNotFound` where it names no payment and brings no
+    money.
+    """
     payment_id = report.payment_id
     if payment_id is None and report.outcome is Outcome.ACCEPTED:
         return _unmatched(provider, report)

@@ -108,6 +108,7 @@ def test_whatever_is_called_is_done_or_is_refused_as_a_problem_that_writes_nothi
             assert problem.keys() >= PROBLEM, problem
             assert problem["status"] == response.status_code
             assert [problem["correlation_id"]] == response.headers["x-correlation-id"]
+        if response.status_code >= 400 or "dry_run=true" in str(response.request.url):
             assert written() == before, case.as_curl_command()
 
     for operation in in_order(each.ok() for each in contract.get_all_operations()):
