@@ -59,7 +59,7 @@ from ordering.domain.order import (
     RequestStatusMail,
     cancellation_fee,
 )
-from ordering.domain.order_changes import ChangeQuantities, QuantityChangeRefused
+from ordering.domain.order_changes import ChangeQuantities, QuantityChangeRefused, QuantityChangeRequested
 from ordering.domain.payment import Payment, further_payment_id
 from ordering.domain.seats import CANCELLED, CUSTOMER_LIMIT, SOLD_OUT, UNPAID_LIMIT, Line, PricedLine
 from ordering.domain.terms import BEGINNING
@@ -511,6 +511,15 @@ class Quantities(OrderView):
             if isinstance(recorded.event, QuantityChangeRefused):
                 raise REFUSALS.get(recorded.event.reason, OrderNotChangeable)
         return self.as_it_stands(receipt, 200)
+
+    def would_mean(self, foreseen: Preview) -> dict[str, Any]:
+        """Nothing more. Raises `UnpaidLimitReached`, which the conference alone decides."""
+        order = repository.get(Order, foreseen.stream_id)
+        for requested in foreseen.recorded:
+            assert isinstance(requested, QuantityChangeRequested)
+            with repository.looked_at(ConferenceSeats, order.conference_id) as seats:
+                seats.check_unpaid_change(order.id, requested.lines, conf.unpaid_limit())
+        return {}
 
 
 class StatusMail(OrderView):

@@ -255,6 +255,11 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         if total(priced).amount and self._is_beyond(limit, customer_id, priced):
             raise UnpaidLimitReached
 
+    def check_unpaid_change(self, order_id: UUID, lines: Iterable[Line | PricedLine], limit: UnpaidLimit) -> None:
+        """Raises `UnpaidLimitReached` where an order that isn't paid may not have these lines instead of its own."""
+        if self._change_is_beyond(limit, order_id, tuple(lines)):
+            raise UnpaidLimitReached
+
     def refusal(
         self, customer_id: UUID | None, lines: tuple[PricedLine, ...], limit: UnpaidLimit | None = None
     ) -> str | None:
@@ -812,9 +817,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
             return None
         if not self._may_have(buyer, more):
             return CUSTOMER_LIMIT
-        if command.order_id in self.reserved and self._is_beyond(command.unpaid, buyer, lines, command.order_id):
-            return UNPAID_LIMIT
-        return None
+        return UNPAID_LIMIT if self._change_is_beyond(command.unpaid, command.order_id, lines) else None
 
     def _check_bounds(self, lines: Iterable[PricedLine]) -> None:
         for line in lines:
@@ -853,6 +856,15 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         seats = _quantity(lines) + sum(_quantity(other) for other in others)
         too_many = order_id is None and 0 < limit.orders <= len(others)
         return too_many or 0 < limit.seats < seats
+
+    def _change_is_beyond(
+        self, limit: UnpaidLimit | None, order_id: UUID, lines: tuple[Line | PricedLine, ...]
+    ) -> bool:
+        """The same of an order that has seats, isn't paid, and would have more of them with these lines."""
+        buyer, seats = self.buyers.get(order_id), self.reserved.get(order_id, ())
+        if buyer is None or not seats or _quantity(difference(seats, lines)) <= 0:
+            return False
+        return self._is_beyond(limit, buyer, lines, order_id)
 
     def _count(self, customer_id: UUID, seats: int) -> None:
         """Who has none is not remembered."""

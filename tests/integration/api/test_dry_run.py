@@ -202,7 +202,7 @@ def test_a_cancellation_says_how_much_would_be_kept_and_returned(world):
     assert [unpaid[name]["amount"] for name in ("fee", "to_be_returned")] == ["0.00", "0.00"]
 
 
-def test_an_order_that_would_get_no_seats_says_why(world, settings):
+def test_an_order_that_would_get_no_seats_says_why(world):
     def would_be_refused(conference, seats=1):
         answer = world.caller.post(f"/orders{DRY}", placing(world.customer, conference, seats))
         assert types(answer) == ["order.placed"]
@@ -214,6 +214,19 @@ def test_an_order_that_would_get_no_seats_says_why(world, settings):
         assert would_be_refused(world.sold_out) == "sold-out"
     placed = world.caller.post("/orders", placing(world.customer, world.free, 7)).json()
     assert placed["status"] == "refused"
+
+
+def test_what_a_customer_may_not_hold_without_paying_is_refused_as_the_conference_would(world, settings):
+    settings.UNPAID_SEATS = 4
+    another = shop.order(world.customer, world.free, 2)
+    paid, more = f"/orders/{world.paid_order}/quantities", f"/orders/{another}/quantities"
+    with only_read():
+        assert types(world.caller.post(more + DRY, {"lines": lines(1)})) == ["order.quantity-change-requested"]
+        assert types(world.caller.post(paid + DRY, {"lines": lines(3)})) == ["order.quantity-change-requested"]
+        tried = assert_problem(world.caller.post(more + DRY, {"lines": lines(3)}), 409, "unpaid-limit")
+        assert_problem(world.caller.post(f"/orders{DRY}", placing(world.customer, world.free)), 409, "unpaid-limit")
+    real = assert_problem(world.caller.post(more, {"lines": lines(3)}), 409, "unpaid-limit")
+    assert tried["detail"] == real["detail"]
 
 
 def test_the_contract_says_which_writes_have_one(world):
