@@ -45,9 +45,9 @@ class PreconditionFailed(APIException):
 
 class View(APIView):
     """A call of the API. `query` is the shape of what may follow the question mark of a read, and `reads` are the read
-    models that it shows: none where it shows the log itself. `write_query` is that of a write; `records` says whether it
-    records anything, and `takes_key` whether it is carried out once for each `Idempotency-Key`. In a dry run `send` and
-    `create` end the call, with an answer of the shape `would`.
+    models that it shows: none where it shows the log itself. `write_query` is that of a write; `records` says whether
+    it records anything, and `takes_key` whether it is carried out once for each `Idempotency-Key`. In a dry run `send`
+    and `create` end the call, with an answer of the shape `would`.
     """
 
     query: type[Shape] = Shape
@@ -73,9 +73,9 @@ class View(APIView):
         else:
             min_position.refuse(request.headers)
             if self.takes_key and idempotency.HEADER in request.headers and not self.dry_run:
-                self._carry_out_once(request)
+                self._know_repeats(request)
 
-    def _carry_out_once(self, request: Request) -> None:
+    def _know_repeats(self, request: Request) -> None:
         """Stands before the method, which is looked up after this."""
         self.keyed_call, name = Once(request, self.caller.actor), str(request.method).lower()
         carry_out = getattr(self, name, self.http_method_not_allowed)

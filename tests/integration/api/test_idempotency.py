@@ -224,6 +224,19 @@ def test_reads_need_no_key(ada):
     assert not KeyedCall.objects.exists()
 
 
+def test_a_dry_run_uses_up_no_key(ada):
+    path, body = f"/customers/{ada[0]}", {"name": "Ada Byron"}
+    for _ in range(2):
+        foreseen = ada[1].patch(f"{path}?dry_run=true", body, Idempotency_Key="k-1")
+        assert foreseen.json() == {"would_record": [{"type": "customer.renamed", "data": {"name": "Ada Byron"}}]}
+    assert not KeyedCall.objects.exists()
+    done = ada[1].patch(path, body, Idempotency_Key="k-1")
+    assert "Idempotent-Replayed" not in done.headers
+    with nothing_written():
+        foreseen = ada[1].patch(f"{path}?dry_run=true", body, Idempotency_Key="k-1")
+    assert foreseen.json() == {"would_record": []}
+
+
 def test_no_token_is_kept(ada, quick_passwords):
     user = User.objects.get()
     user.set_password(callers.PASSWORD)
