@@ -41,8 +41,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a command.
 
     `position` is the last one it appended (None: nothing changed), `version` that of its stream. `settled` says whether
-    everything that began with it is at rest and readable, `chain_position` is the last one of all that by then;
-    `repeated` says that it had been carried out before.
+    everything that began with it is at rest and readable, `chain_position` is the last one of all that as it was seen
+    then; `repeated` says that it had been carried out before.
     """
 
     command_id: UUID
@@ -304,6 +304,13 @@ def _attempt(command: Command, command_id: UUID, if_version: int | None, using: 
         decision = decide(command, command_id, if_version=if_version, using=using)
         log.debug("request_carried_out", command=command.stored)
         return decision.commit()
+
+
+def chain_position(receipt: Receipt, *, using: str = DEFAULT_DB_ALIAS) -> int | None:
+    """The last position of all that followed from a command by now: more than its receipt knows, if workers go on."""
+    if receipt.settled or receipt.position is None:
+        return receipt.chain_position
+    return read_your_writes.reached(context.current().root or receipt.command_id, receipt.position, using=using)
 
 
 def _repeated(command: Command, command_id: UUID, done: store.Appended, using: str) -> Receipt:

@@ -100,7 +100,7 @@ class Chain(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """Whether a chain has come to rest, and the last position that was appended in it."""
+    """Whether a chain has come to rest, and the last position that was appended in it when that was asked."""
 
     at_rest: bool
     position: int
@@ -114,11 +114,12 @@ def settle(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> Settl
     """
     outboxes = registry.outboxes()
     turn = Turn(using)
+    last = position
     awaited = partial(Awaited, f"greatest({_positions(outboxes)})", _values(root, position, outboxes))
     for left in bound.moments():
-        state, reached, due = chain(root, position, partial(turn.feed_and_ask, awaited(left)), outboxes)
+        state, last, due = chain(root, position, partial(turn.feed_and_ask, awaited(left)), outboxes)
         if state is ChainState.AT_REST:
-            return Settled(True, reached)
+            return Settled(True, last)
         if state is ChainState.FAR_BEHIND:
             break
         patience = max(left, LEAST_PATIENCE)
@@ -126,16 +127,21 @@ def settle(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> Settl
             turn.wait()
     for outbox in outboxes:
         outbox.remind(using=using)
-    return Settled(False, chain(root, position, partial(database.pipeline, using=using), outboxes).position)
+    return Settled(False, last)
+
+
+def reached(root: UUID, position: int, *, using: str = DEFAULT_DB_ALIAS) -> int:
+    """The last position that was appended by now in the chain that began with this root and appended at this one."""
+    return chain(root, position, partial(database.pipeline, using=using), registry.outboxes()).position
 
 
 def chain(root: UUID, position: int, ask: Callable[..., Sequence[Sequence[Any]]], outboxes: Sequence[Outbox]) -> Chain:
     """Where the chain stands that began with this root and appended at this position; asked in this way."""
     asked = Statement(_state_of(outboxes), _values(root, position, outboxes))
-    ((unfinished, behind, far_behind, reached, *due),) = ask(asked)[0]
+    ((unfinished, behind, far_behind, last, *due),) = ask(asked)[0]
     found = {ChainState.UNFINISHED: unfinished, ChainState.BEHIND: behind, ChainState.FAR_BEHIND: far_behind}
     state = next((state for state, is_so in found.items() if is_so), ChainState.AT_REST)
-    return Chain(state, reached, [(outbox, rows or ()) for outbox, rows in zip(outboxes, due, strict=False)])
+    return Chain(state, last, [(outbox, rows or ()) for outbox, rows in zip(outboxes, due, strict=False)])
 
 
 def _state_of(outboxes: Sequence[Outbox]) -> str:

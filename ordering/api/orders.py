@@ -17,7 +17,7 @@ from rest_framework.response import Response
 
 from eventstore import repository, store
 from eventstore.codec import Recorded
-from eventstore.commands import Receipt
+from eventstore.commands import Receipt, chain_position
 from eventstore.errors import StreamNotFound
 from eventstore.preview import Preview
 from ordering import conf
@@ -477,10 +477,10 @@ class Payments(OrderView):
         order = self.order(order_id, touch=True)
         wanted = shaped(PayShape, request.data).get("provider", "")
         self.must_be_as_seen()
-        reached = None
+        receipt = None
         if wanted and wanted != (order.provider or settings.PAYMENT_PROVIDER):
             check_offered(wanted, order.conference_id)
-            reached = self.send(ChooseProvider(order_id=order_id, provider=wanted)).chain_position
+            receipt = self.send(ChooseProvider(order_id=order_id, provider=wanted))
         row = _folded(order_id) if self.dry_run else OrderSummary.objects.filter(pk=order_id).first()
         if row is None or row.status == OrderSummary.Status.PLACED:
             return self.pending(order_id, SUMMARIES.name)
@@ -492,9 +492,9 @@ class Payments(OrderView):
         provider = _provider_of(payment)
         if self.dry_run:
             return self.would_record(Preview(stream_id=order_id, recorded=()))
-        position = reached or log_reads.last_position(order_id)
-        headers = {"ETag": self.etag(order_id), **min_position.written(position)}
-        return Response(_started(payment, provider, order.number), headers=headers)
+        started, etag = _started(payment, provider, order.number), self.etag(order_id)
+        position = (receipt and chain_position(receipt)) or log_reads.last_position(order_id)
+        return Response(started, headers={"ETag": etag, **min_position.written(position)})
 
 
 class Quantities(OrderView):

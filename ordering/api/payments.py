@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from eventstore import repository
-from eventstore.commands import Receipt
+from eventstore.commands import Receipt, chain_position
 from eventstore.errors import DomainError, StreamNotFound
 from ordering.api import min_position
 from ordering.api.body_limit import body_of
@@ -119,7 +119,7 @@ def receive(provider: Provider, headers: Mapping[str, str], body: bytes, *, stat
             refused = refused or refusal
         else:
             answer = _answer(report, receipt)
-            reached = max(reached, (receipt and receipt.chain_position) or 0)
+            reached = max(reached, (receipt and chain_position(receipt)) or 0)
     if refused is not None:
         raise refused
     return Response(answer, status=status, headers=min_position.written(reached) if reached else {})

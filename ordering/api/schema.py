@@ -122,7 +122,7 @@ def _either(carried_out: dict[str, Any], foreseen: dict[str, Any]) -> dict[str, 
     """The answer of a call, or that of its dry run."""
     contents = [answer["content"]["application/json"] for answer in (carried_out, foreseen)]
     schema = {"oneOf": [content["schema"] for content in contents]}
-    return {"description": carried_out["description"], "content": {"application/json": {"schema": schema}}}
+    return {**carried_out, "content": {"application/json": {"schema": schema}}}
 
 
 def with_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 
 from eventstore import context, store
 from eventstore.aggregates import Command
-from eventstore.commands import Receipt, dispatch
+from eventstore.commands import Receipt, chain_position, dispatch
 from eventstore.errors import ConcurrencyConflict, StreamExists
 from eventstore.preview import Preview, preview
 from ordering.api import idempotency, log_reads, min_position
@@ -195,7 +195,8 @@ class View(APIView):
         **more: Any,
     ) -> Response:
         """One resource as a command left it, and what only the answer to that command says `more`."""
-        position = receipt.chain_position or log_reads.last_position(receipt.stream_id)
+        # Asked once the body is made, so that no read from there on shows less.
+        position = chain_position(receipt) or log_reads.last_position(receipt.stream_id)
         headers = {"ETag": etag_of(body, version), **min_position.written(position)}
         if location:
             headers["Location"] = location

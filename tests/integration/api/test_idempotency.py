@@ -228,7 +228,7 @@ def test_a_dry_run_uses_up_no_key(ada):
     path, body = f"/customers/{ada[0]}", {"name": "Ada Byron"}
     for _ in range(2):
         foreseen = ada[1].patch(f"{path}?dry_run=true", body, Idempotency_Key="k-1")
-        assert foreseen.json() == {"would_record": [{"type": "customer.renamed", "data": {"name": "Ada Byron"}}]}
+        assert [each["type"] for each in foreseen.json()["would_record"]] == ["customer.renamed"]
     assert not KeyedCall.objects.exists()
     done = ada[1].patch(path, body, Idempotency_Key="k-1")
     assert "Idempotent-Replayed" not in done.headers
