@@ -16,10 +16,10 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from knox.models import AuthToken
 
 from eventstore.models import StoredEvent
+from tests.integration.api.caller import follower
 from tests.integration.eventstore import raw
 from tests.integration.processes import BASE_DIR, eventually, server
 
@@ -40,9 +40,7 @@ def program(tmp_path):
 
 @pytest.fixture
 def token():
-    user = User.objects.create(username="consumer")
-    user.user_permissions.add(Permission.objects.get(codename="view_storedevent"))
-    return AuthToken.objects.create(user=user)[1]
+    return AuthToken.objects.create(user=follower())[1]
 
 
 def append_until(over: Event) -> None:

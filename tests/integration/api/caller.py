@@ -70,6 +70,13 @@ def storefront() -> Caller:
     return caller_for(user)
 
 
+def follower() -> User:
+    """Somebody who may follow the log, and nothing else."""
+    user = User.objects.create(username=f"follower-{new_id().hex}")
+    user.user_permissions.add(Permission.objects.get(codename="view_storedevent"))
+    return user
+
+
 def customer() -> tuple[UUID, Caller]:
     """Somebody registered, and a client in their name."""
     customer_id = shop.customer()

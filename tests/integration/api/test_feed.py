@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.db import connections
+from knox.models import AuthToken
 
 from eventstore import codec, feed, identity, store
 from eventstore.codec import former
@@ -29,15 +29,9 @@ from tests.integration.eventstore import raw
 pytestmark = pytest.mark.usefixtures("clean")
 
 
-def follower_user():
-    user = User.objects.create(username=f"follower-{new_id().hex}")
-    user.user_permissions.add(Permission.objects.get(codename="view_storedevent"))
-    return user
-
-
 @pytest.fixture
 def follower():
-    return callers.caller_for(follower_user())
+    return callers.caller_for(callers.follower())
 
 
 @pytest.fixture
@@ -255,9 +249,7 @@ def stream(*asked, **headers):
 
 @pytest.fixture
 def token():
-    from knox.models import AuthToken
-
-    return AuthToken.objects.create(user=follower_user())[1]
+    return AuthToken.objects.create(user=callers.follower())[1]
 
 
 def appended(number=1, **more):

@@ -16,9 +16,10 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
+from eventstore import store
 from ordering.domain.values import payment_id_of
 from tests.integration import shop
-from tests.integration.api.caller import V1, Caller, customer, staff, storefront, written
+from tests.integration.api.caller import V1, Caller, caller_for, customer, follower, staff, storefront, written
 
 FUZZ = int(os.environ.get("FUZZ", "3"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
@@ -41,7 +42,8 @@ def called_by(role):
     on_sale, sold_out = shop.conference_on_sale(), shop.conference_on_sale(1)
     open_order, paid_order = shop.order(customer_id, on_sale, 2), shop.order(customer_id, sold_out)
     shop.pay(paid_order)
-    caller = {"anonymous": Caller, "customer": lambda: itself, "storefront": storefront, "staff": staff}[role]()
+    roles = {"anonymous": Caller, "customer": lambda: itself, "storefront": storefront, "staff": staff}
+    caller = caller_for(follower()) if role == "follower" else roles[role]()
     ids = {
         "customer_id": [customer_id],
         "conference_id": [on_sale, sold_out],
@@ -51,7 +53,8 @@ def called_by(role):
     }
     known = {name: [*map(str, values), str(uuid4())] for name, values in ids.items()}
     lines = [[{"seat_type": "standard", "quantity": quantity}] for quantity in (1, 2, 11)]
-    return caller.headers, {**known, "provider": ["sandbox"], "lines": lines}
+    followed = {"after": [0, 1, store.head()], "wait": [0, 1]}
+    return caller.headers, {**known, **followed, "provider": ["sandbox"], "lines": lines}
 
 
 def narrowed(contract, known):
@@ -90,7 +93,7 @@ def making_up(test):
     return seed(SEED)(everything(test))
 
 
-@pytest.mark.parametrize("role", ["anonymous", "customer", "storefront", "staff"])
+@pytest.mark.parametrize("role", ["anonymous", "customer", "storefront", "staff", "follower"])
 def test_whatever_is_called_is_done_or_is_refused_as_a_problem_that_writes_nothing(site, role, subtests):
     headers, known = called_by(role)
     session = requests.Session()
