@@ -71,7 +71,13 @@ pictures: install  ## Take the pictures of the docs anew
 check: install  ## Formatting, linting, types, architecture, Django's own checks
 	@$(VENV)/bin/ruff format --check --quiet .
 	@$(VENV)/bin/ruff check --quiet .
+	@$(MAKE) --jobs 2 --output-sync=target types project
+
+.PHONY: types project
+types:
 	@$(VENV)/bin/mypy
+
+project:
 	@$(VENV)/bin/lint-imports --no-logo
 	@$(PYTHON_IN) manage.py check
 	@$(PRODUCTION) $(PYTHON_IN) manage.py check --deploy --fail-level WARNING
