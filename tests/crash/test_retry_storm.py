@@ -28,7 +28,7 @@ from tests.integration.processes import eventually
 
 pytestmark = [pytest.mark.usefixtures("clean"), pytest.mark.long]
 
-CLIENTS, DEATHS, BETWEEN = 8, 5, 4.0
+CLIENTS, DEATHS, BETWEEN = 6, 4, 3.0
 """So many seconds between two deaths; a start takes some of them."""
 
 AGAIN = {408, 429, 500, 503}
