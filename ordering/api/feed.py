@@ -1,7 +1,7 @@
 """The feed: the log as other systems follow it, a page at a time or without an end."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -183,12 +183,13 @@ class Feed(View):
         accepted = request.accepted_renderer
         form = accepted if isinstance(accepted, Lines | ServerSent) else None
         if form is None and (page.entries or not asked["wait"]):
-            return HttpResponse(_content(epoch, page.entries, page.next, page.horizon), JSONRenderer.media_type)
+            return _told(HttpResponse(_content(epoch, page.entries, page.next, page.horizon), JSONRenderer.media_type))
         if tail.is_full:
             raise Crowded
         if form:
-            return _endless(_streamed(form, epoch, after, wanted), form.media_type)
-        return _endless(_awaited(epoch, page, wanted, asked["limit"], asked["wait"]), JSONRenderer.media_type)
+            return _told(StreamingHttpResponse(_streamed(form, epoch, after, wanted), content_type=form.media_type))
+        awaited = _awaited(epoch, page, wanted, asked["limit"], asked["wait"])
+        return _told(StreamingHttpResponse(awaited, content_type=JSONRenderer.media_type))
 
     def epoch(self) -> UUID:
         """Raises `LogFenced` and `LogRestored`."""
@@ -233,6 +234,7 @@ def _content(epoch: UUID, entries: Sequence[Entry], position: int, horizon: int)
     return b'{"epoch":"%s","events":[%s],"next":%d,"horizon":%d}' % (str(epoch).encode(), events, position, horizon)
 
 
-def _endless(pieces: AsyncIterator[bytes], media_type: str) -> StreamingHttpResponse:
-    """No proxy is to gather the pieces."""
-    return StreamingHttpResponse(pieces, content_type=media_type, headers={"X-Accel-Buffering": "no"})
+def _told(response: HttpResponseBase) -> HttpResponseBase:
+    """No proxy is to keep it, nor to gather its pieces."""
+    response["Cache-Control"], response["X-Accel-Buffering"] = "no-store", "no"
+    return response
