@@ -62,7 +62,7 @@ def test_async_read_models_are_fed_while_the_broker_is_away(valkey, lose):
     with worker(REDIS_URL=url):
         lose(valkey.valkey)
         sell_without_broker(url)
-        eventually(lambda: SubscriberRow.objects.get(pk="sales-by-day").checkpoint == store.head(), 10)
+        eventually(lambda: SubscriberRow.objects.get(pk="sales-by-day").checkpoint == store.head(), 60)
     assert DailySales.objects.get().payments == SALES
 
 

@@ -72,7 +72,7 @@ def beat(app, tmp_path):
 def sends(scheduler):
     """Beat sends something, by and by."""
     before = letters()
-    eventually(lambda: scheduler.tick() is not None and letters() > before, 5)
+    eventually(lambda: scheduler.tick() is not None and letters() > before)
 
 
 def state_of_beat():

@@ -109,7 +109,7 @@ def test_mails_are_sent_by_another_process_once_each():
         paid_order()
         eventually(lambda: len(server.received) == 3)
         eventually(lambda: Delivery.objects.filter(status="done").count() == 3)
-        eventually(lambda: not SubscriberRow.objects.filter(checkpoint__lt=store.head()).exists(), 5)
+        eventually(lambda: not SubscriberRow.objects.filter(checkpoint__lt=store.head()).exists())
         time.sleep(1)
     assert len({mail["Message-ID"] for mail in server.received}) == len(server.received) == 3
     assert all(mail.is_multipart() for mail in server.received)
