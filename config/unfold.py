@@ -125,6 +125,7 @@ UNFOLD: dict[str, Any] = {
                     "permission": _may("eventstore.view_storedevent"),
                 },
                 _list("Subscribers", "rss_feed", "eventstore", "subscriberrow"),
+                _list("Consumers", "cell_tower", "eventstore", "consumer"),
                 _list("Parked events", "local_parking", "eventstore", "parkedevent"),
                 _list("Discarded events", "block", "eventstore", "discardedevent"),
                 _list("Skipped ranges", "skip_next", "eventstore", "skippedrange"),

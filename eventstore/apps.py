@@ -11,7 +11,7 @@ class EventstoreConfig(AppConfig):
     def ready(self) -> None:
         from eventstore import checks, handler_guard, signals, tasks  # noqa: F401 - checks register themselves
         from eventstore.imports import tasks as import_tasks  # noqa: F401 - Celery finds it then
-        from eventstore.monitoring import incidents, polling
+        from eventstore.monitoring import consumers, incidents, polling
         from eventstore.monitoring.health import sources
         from eventstore.operations import (  # noqa: F401 - they register what they declare
             identity,
@@ -26,3 +26,4 @@ class EventstoreConfig(AppConfig):
         polling.register(tasks.feed_stalled, every=1.0)
         signals.resolved.connect(incidents.on_resolved)
         sources.register(incidents.log_and_worker_issues, **incidents.ADVICE)
+        sources.register(consumers.consumer_issues, **consumers.ADVICE)

@@ -169,6 +169,24 @@ class SubscriberRow(models.Model):
         return self.name
 
 
+class Consumer(models.Model):
+    """Where a consumer of the feed in another system is, as it said last."""
+
+    name = models.TextField(primary_key=True)
+    by = models.TextField(help_text="who reported it first: nobody else may")
+    position = models.BigIntegerField(help_text="it has dealt with all up to there")
+    epoch = models.UUIDField(help_text="the log that this is a position of")
+    errors = models.JSONField(default=list, blank=True, help_text="texts: what went wrong there, and still is")
+    reported_at = models.DateTimeField(db_default=ClockTimestamp())
+    moved_at = models.DateTimeField(db_default=ClockTimestamp(), help_text="when the position last rose")
+
+    class Meta:
+        ordering = ["by", "name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class ParkedEvent(models.Model):
     """An event that a subscriber failed on, or one that waits behind it for its key."""
 

@@ -1,4 +1,4 @@
-"""The workers, and the incidents there were."""
+"""The workers, consumers in other systems, and the incidents there were."""
 
 from typing import Any
 
@@ -8,9 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from eventstore.admin import people
 from eventstore.admin.bulk_actions import BulkActionsAdmin
-from eventstore.admin.lists import ModelAdmin, ReadOnlyAdmin
-from eventstore.models import ClockTimestamp, Incident, WorkerHeartbeat
+from eventstore.admin.lists import ModelAdmin, ReadOnlyAdmin, pretty
+from eventstore.models import ClockTimestamp, Consumer, Incident, WorkerHeartbeat
 from eventstore.monitoring import clock_skew
 from eventstore.monitoring.health import sources
 from eventstore.monitoring.workers import worker_state
@@ -76,3 +77,26 @@ class WorkerHeartbeatAdmin(ReadOnlyAdmin):
     @admin.display(description="state")
     def state(self, heartbeat: Any) -> str:
         return worker_state(heartbeat.age.total_seconds(), stopped=heartbeat.stopped_at is not None)
+
+
+@admin.register(Consumer)
+class ConsumerAdmin(ReadOnlyAdmin):
+    """Consumers of the feed in other systems, as they report. One that is deleted is missed no longer, and its name is
+    free for whoever reports it next.
+    """
+
+    actions = ()
+    when_empty = "No consumer of the feed has reported where it is yet."
+    list_display = ["name", "reported_by", "position", "reported_at", "moved_at"]
+    fields = [("name", "reported_by"), ("position", "epoch"), ("reported_at", "moved_at"), "pretty_errors"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return ModelAdmin.has_delete_permission(self, request, obj)
+
+    @admin.display(description="reported by")
+    def reported_by(self, consumer: Consumer) -> str:
+        return people.name_of(consumer, "by")
+
+    @admin.display(description="errors")
+    def pretty_errors(self, consumer: Consumer) -> SafeString:
+        return pretty(consumer.errors)

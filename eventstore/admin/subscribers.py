@@ -13,6 +13,7 @@ from eventstore.admin.lists import ReadOnlyAdmin
 from eventstore.admin.operation_view import OperationView
 from eventstore.errors import UnknownSubscriber
 from eventstore.models import SubscriberRow
+from eventstore.monitoring.consumers import consumer_statuses
 from eventstore.monitoring.status import subscriber_statuses, unstarted
 from eventstore.monitoring.subscriber_detail import SHOWN, subscriber_detail
 from eventstore.operations.base import Operation, operations
@@ -35,7 +36,13 @@ class SubscriberAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         self._must_see(request)
         found = subscriber_statuses()
-        context = {"title": "Subscribers", "subscribers": found, "unstarted": unstarted(found)}
+        consumers = consumer_statuses() if request.user.has_perm("eventstore.view_consumer") else []
+        context = {
+            "title": "Subscribers",
+            "subscribers": found,
+            "unstarted": unstarted(found),
+            "consumers": consumers,
+        }
         return self._page(request, "eventstore/admin/subscriber_list.html", context)
 
     def change_view(

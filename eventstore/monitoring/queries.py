@@ -116,6 +116,33 @@ HOLDERS = """
     ORDER BY seconds DESC NULLS LAST LIMIT 1"""
 """Who has held the announce lock of `sql/append_v2.sql` for longest: who holds one keeps every reader back."""
 
+# consumers
+
+REPORT = """INSERT INTO eventstore_consumer AS known (name, by, position, epoch, errors) VALUES (%s, %s, %s, %s, %s)
+    ON CONFLICT (name) DO UPDATE SET position = excluded.position, epoch = excluded.epoch, errors = excluded.errors,
+        reported_at = clock_timestamp(),
+        moved_at = CASE WHEN excluded.position > known.position OR excluded.epoch <> known.epoch
+            THEN clock_timestamp() ELSE known.moved_at END
+    WHERE known.by = excluded.by
+    RETURNING reported_at"""
+"""Notes where a consumer is and answers the time; touches no row that is somebody else's."""
+
+CONSUMERS = """
+    SELECT name, by, position, %(horizon)s::bigint AS horizon, reported_at, moved_at,
+        ARRAY(SELECT jsonb_array_elements_text(errors)) AS errors,
+        epoch IS NOT DISTINCT FROM (SELECT epoch FROM eventstore_identity) AS of_this_log,
+        coalesce(extract(epoch FROM clock_timestamp() - (
+            SELECT recorded_at FROM eventstore_event WHERE position > row.position AND position <= %(horizon)s
+            ORDER BY position LIMIT 1
+        )), 0)::float AS lag_seconds,
+        CASE WHEN row.moved_at <= clock_timestamp() THEN extract(epoch FROM clock_timestamp() - row.moved_at)::float
+            ELSE 'Infinity' END AS still_seconds,
+        greatest(0, extract(epoch FROM clock_timestamp() - row.reported_at))::float AS silent_seconds
+    FROM eventstore_consumer AS row ORDER BY by, name"""
+"""Every consumer, with the age of the first event that it has yet to deal with, the seconds since it moved, without end
+if that was before the clock was set back, and the seconds since it reported.
+"""
+
 # subscriber_detail
 
 PARKED_ERRORS = """

@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from eventstore.admin import polled
+from eventstore.monitoring.consumers import consumer_issues
 from eventstore.monitoring.health import HealthIssue
 from eventstore.monitoring.incidents import found_issues
 from eventstore.monitoring.status import log_status, subscriber_statuses, unstarted
@@ -76,6 +77,7 @@ def status() -> dict[str, Any]:
             (issue for subscriber in subscribers for issue in subscriber.health_issues()),
             lambda name: reverse("admin:eventstore_subscriber", args=[name]),
         ),
+        *_found(consumer_issues(), lambda name: reverse("admin:eventstore_consumer_change", args=[name])),
         *_found(found_issues(), lambda _: f"{reverse('admin:eventstore_incident_changelist')}?ended_at__isempty=1"),
         *_found(rebuild_issues(), lambda _: reverse("admin:projections_generation_changelist")),
     ]

@@ -11,7 +11,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import APIException, PermissionDenied
+from rest_framework.exceptions import APIException
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -52,6 +52,13 @@ class Crowded(APIException):
     default_code = "unavailable"
     default_detail = "Too many follow the log here. Please try again."
     wait = 5
+
+
+class MayFollow(IsAuthenticated):
+    """Whoever may see the log in the admin."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return super().has_permission(request, view) and request.user.has_perm("eventstore.view_storedevent")
 
 
 class Names(Text):
@@ -150,7 +157,7 @@ class ServerSent(BaseRenderer):
 
 
 class Feed(View):
-    permission_classes = [IsAuthenticated]
+    permission_classes = [MayFollow]
     renderer_classes = [JSONRenderer, Lines, ServerSent]
     http_method_names = ["get"]
     query = FeedQuery
@@ -172,9 +179,7 @@ class Feed(View):
         """The events of the log in order of position, for those who may see it in the admin: a page, or with `Accept:
         application/x-ndjson` or `text/event-stream` all that come, for ten minutes or until the client leaves.
         """
-        if not self.caller.user.has_perm("eventstore.view_storedevent"):
-            raise PermissionDenied
-        epoch, after = self.epoch(), self.after()
+        epoch, after = epoch_here(self.asked["epoch"]), self.after()
         asked = self.asked
         wanted = Wanted(asked.get("types", frozenset()), asked.get("categories", frozenset()), asked["stream"])
         page = feed.read(after, wanted, asked["limit"])
@@ -191,15 +196,6 @@ class Feed(View):
         awaited = _awaited(epoch, page, wanted, asked["limit"], asked["wait"])
         return _told(StreamingHttpResponse(awaited, content_type=JSONRenderer.media_type))
 
-    def epoch(self) -> UUID:
-        """Raises `LogFenced` and `LogRestored`."""
-        here = identity.epoch()
-        if here is None:
-            raise LogFenced
-        if self.asked["epoch"] not in (None, here):
-            raise LogRestored
-        return here
-
     def after(self) -> int:
         """Raises `ValidationError`."""
         last = self.request.headers.get("Last-Event-ID")
@@ -208,6 +204,16 @@ class Feed(View):
         if not (last.isascii() and last.isdigit() and len(last) < 19):
             raise refused("Last-Event-ID has to be a position of the log.")
         return int(last)
+
+
+def epoch_here(named: UUID | None) -> UUID:
+    """The name of this log, which is the one that is named, if any is. Raises `LogFenced` and `LogRestored`."""
+    here = identity.epoch()
+    if here is None:
+        raise LogFenced
+    if named not in (None, here):
+        raise LogRestored
+    return here
 
 
 async def _awaited(epoch: UUID, page: Page, wanted: Wanted, limit: int, wait: int) -> AsyncGenerator[bytes]:

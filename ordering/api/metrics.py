@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from eventstore import identity, store
 from eventstore.models import Incident, SubscriberRow, WorkerHeartbeat
+from eventstore.monitoring.consumers import consumer_statuses
 from eventstore.monitoring.status import SubscriberStatus, subscriber_statuses
 from eventstore.monitoring.workers import worker_statuses
 from eventstore.subscriptions import gaps
@@ -23,7 +24,7 @@ UNRESOLVED = {"pending", "parked", "unanswered"}
 def text() -> bytes:
     """Everything, measured now."""
     registry = CollectorRegistry(auto_describe=False)
-    for collector in (Log(), Subscribers(), Work(), Monitoring()):
+    for collector in (Log(), Subscribers(), Consumers(), Work(), Monitoring()):
         registry.register(collector)
     return generate_latest(registry)
 
@@ -69,6 +70,20 @@ class Subscribers(Collector):
             for why, events in _missing(row).items():
                 missing.add_metric([row.name, why], events)
         yield from (checkpoint, lag, status, processed, parked, warnings, missing)
+
+
+class Consumers(Collector):
+    """Those in other systems that have reported where they are in this log."""
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        lag = GaugeMetricFamily("boxoffice_consumer_lag", "Positions between it and the horizon.", labels=["consumer"])
+        for each in consumer_statuses():
+            if each.of_this_log:
+                lag.add_metric([each.name], each.lag)
+        yield lag
 
 
 class Work(Collector):

@@ -6,6 +6,7 @@ from django.urls.converters import UUIDConverter
 from ordering.api import docs
 from ordering.api.auth import Token
 from ordering.api.conferences import Conferences, OneConference
+from ordering.api.consumers import Consumers, OneConsumer
 from ordering.api.customers import Customers, OneCustomer
 from ordering.api.feed import Feed
 from ordering.api.orders import Cancellation, History, OneOrder, Orders, Payments, Quantities, StatusMail
@@ -41,6 +42,8 @@ urlpatterns = [
     path("webhooks/payments/<str:provider>", Webhook.as_view()),
     path("sandbox/payments/<id:payment_id>", SandboxPayment.as_view(), name="sandbox-payment"),
     path("events", Feed.as_view()),
+    path("consumers", Consumers.as_view()),
+    path("consumers/<str:name>", OneConsumer.as_view()),
     path("schema", docs.Schema.as_view(), name="schema"),
     path("docs", docs.Page.as_view()),
 ]

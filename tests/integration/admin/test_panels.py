@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from eventstore import store
-from eventstore.models import ParkedEvent, SubscriberRow
+from eventstore.models import LogIdentity, ParkedEvent, SubscriberRow
+from eventstore.monitoring import consumers
 from eventstore.monitoring.health import duration
 from eventstore.monitoring.status import subscriber_statuses, unstarted
 from eventstore.operations.base import perform
@@ -186,3 +188,31 @@ def test_the_front_page_never_counts_the_log():
 )
 def test_durations_are_said_as_people_say_them(seconds, said):
     assert duration(seconds) == said
+
+
+def report(errors, position=0, by="user:7"):
+    return consumers.report("warehouse", position, LogIdentity.objects.get().epoch, errors, by=by)
+
+
+def test_consumers_in_other_systems_stand_below_the_subscribers_and_on_the_front_page(client, staff):
+    shop.customer()
+    shop.customer()
+    report(["no <shelf>"], position=1)
+    (finding,) = dashboard.status()["findings"]
+    assert (finding.about, finding.text) == ("warehouse", "reports 1 error")
+    staff("eventstore.view_subscriberrow", "eventstore.view_consumer")
+    shown = client.get("/admin/eventstore/subscriberrow/").content.decode()
+    assert 'data-consumer="warehouse"' in shown
+    assert "no &lt;shelf&gt;" in shown
+    assert "1 event, " in shown
+    assert "no &lt;shelf&gt;" in client.get(finding.url).content.decode()
+    page = reverse("admin:eventstore_consumer_delete", args=["warehouse"])
+    assert client.post(page, {"post": "yes"}).status_code == 403
+
+
+def test_who_may_delete_a_consumer_frees_its_name(client, staff):
+    report([])
+    staff("eventstore.view_consumer", "eventstore.delete_consumer")
+    page = reverse("admin:eventstore_consumer_delete", args=["warehouse"])
+    assert client.post(page, {"post": "yes"}).status_code == 302
+    assert report([], by="user:8") is not None

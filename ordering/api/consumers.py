@@ -1,0 +1,129 @@
+"""Consumers of the feed in other systems: they report where they are."""
+
+import re
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, PermissionDenied, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from eventstore import feed
+from eventstore.errors import StreamNotFound
+from eventstore.models import Consumer
+from eventstore.monitoring import consumers
+from ordering.api.dry_run import NoDryRunQuery
+from ordering.api.feed import MayFollow, epoch_here
+from ordering.api.min_position import HIGHEST
+from ordering.api.pagination import page
+from ordering.api.serializers import Count, Identifier, Lines, PageQuery, Shape, shaped
+from ordering.api.views import View
+
+NAME = re.compile("[-a-zA-Z0-9_]{1,100}")
+NAMED = OpenApiParameter(
+    "name", {"type": "string", "pattern": f"^{NAME.pattern}$"}, OpenApiParameter.PATH, description="of a consumer"
+)
+MOST_ERRORS = 20
+
+
+class ReportShape(Shape):
+    position = Count(min_value=0, max_value=HIGHEST, help_text="`next` of the last event or page that was dealt with")
+    epoch = Identifier(
+        required=False, default=None, help_text="the log that this is a position of; without it this one"
+    )
+    errors: Any = serializers.ListField(
+        child=Lines(max_length=500),
+        required=False,
+        default=list,
+        max_length=MOST_ERRORS,
+        help_text="what is wrong there; without any, nothing is",
+    )
+
+
+class ReportedShape(Shape):
+    name = serializers.CharField()
+    position = serializers.IntegerField()
+    horizon = serializers.IntegerField(help_text="the position of the last event there is")
+    behind = serializers.IntegerField(help_text="positions from here to the horizon")
+    reported_at = serializers.DateTimeField()
+
+
+class ConsumerShape(ReportedShape):
+    by = serializers.CharField(help_text="who reports it, as events name their actors")
+    epoch = serializers.UUIDField(help_text="the log that the position is one of")
+    errors: Any = serializers.ListField(child=serializers.CharField())
+    moved_at = serializers.DateTimeField(help_text="when its position last rose")
+
+
+class ConsumerPage(Shape):
+    results = ConsumerShape(many=True)
+    next = serializers.URLField(allow_null=True)
+
+
+class ConsumerView(View):
+    """A report is repeated as often as one likes, so it takes no key."""
+
+    permission_classes = [MayFollow]
+    write_query = NoDryRunQuery
+    records = False
+    takes_key = False
+
+
+class Consumers(ConsumerView):
+    reads = ()
+    query = PageQuery
+
+    @extend_schema(operation_id="consumers_list", parameters=[PageQuery], responses={200: ConsumerPage})
+    def get(self, request: Request) -> Response:
+        """All that have reported, also those of others."""
+        horizon = feed.end()
+        return page(request, Consumer.objects.all(), lambda row: _shown(row, horizon), **self.asked)
+
+
+class OneConsumer(ConsumerView):
+    reads = ()
+    http_method_names = [*View.http_method_names, "put"]
+
+    @extend_schema(parameters=[NAMED], responses={200: ConsumerShape})
+    def get(self, request: Request, name: str) -> Response:
+        return Response(_shown(_known(name), feed.end()))
+
+    @extend_schema(parameters=[NAMED], request=ReportShape, responses={200: ReportedShape})
+    def put(self, request: Request, name: str) -> Response:
+        """Says where a consumer is. Its name belongs to whoever reported it first."""
+        if not NAME.fullmatch(name):
+            why = "A name has 1 to 100 letters, digits, hyphens and underscores."
+            raise ValidationError({"name": [ErrorDetail(why, "invalid")]})
+        told = shaped(ReportShape, request.data)
+        epoch, position = epoch_here(told["epoch"]), told["position"]
+        horizon = feed.end(position)
+        if horizon < position:
+            why = "There is no such position in this log."
+            raise ValidationError({"position": [ErrorDetail(why, "beyond-log")]})
+        reported_at = consumers.report(name, position, epoch, told["errors"], by=self.caller.actor)
+        if reported_at is None:
+            raise PermissionDenied
+        told = {"name": name, "position": position, "horizon": horizon, "behind": horizon - position}
+        return Response(ReportedShape({**told, "reported_at": reported_at}).data)
+
+    @extend_schema(parameters=[NAMED], responses={204: None})
+    def delete(self, request: Request, name: str) -> Response:
+        """Forgets one of the caller's own: it is missed no longer, and its name is free."""
+        if not Consumer.objects.filter(pk=_known(name).pk, by=self.caller.actor).delete()[0]:
+            raise PermissionDenied
+        return Response(status=204)
+
+
+def _known(name: str) -> Consumer:
+    """Raises `StreamNotFound`."""
+    found = Consumer.objects.filter(pk=name).first() if NAME.fullmatch(name) else None
+    if found is None:
+        raise StreamNotFound
+    return found
+
+
+def _shown(row: Consumer, horizon: int) -> dict[str, Any]:
+    known = {name: getattr(row, name) for name in ("name", "position", "by", "epoch", "errors")}
+    times = {"reported_at": row.reported_at, "moved_at": row.moved_at}
+    return ConsumerShape({**known, **times, "horizon": horizon, "behind": max(0, horizon - row.position)}).data
