@@ -16,6 +16,7 @@ BENCHMARKS = {
     "crowd": "64 and 200 buyers want the last 50 seats at once, over HTTP: when each knows whether it has one",
     "drill": "950 of 2,000,000 events are missed by an outage, then by a bug: noticed, caught up, verified, rebuilt",
     "events_verify": "events a second of a whole log that are read with the code that runs",
+    "feed": "when 500 who follow the feed have read an event, and what they cost, one who never reads among them",
     "hot": "reservations a second on one conference, with 1, 8 and 32 clients, and when it has 10,000 orders",
     "idle": "the CPU and the memory of all that `make run` starts, while nothing happens",
     "imports": "customers imported a second, beside the same registered by one command each and beside a bare COPY",

@@ -86,6 +86,21 @@ def test_the_crowd_benchmark_keeps_its_promises():
 
 @pytest.mark.long
 @pytest.mark.bundled
+def test_the_feed_benchmark_keeps_its_promises():
+    answer = run("feed", "--json", "--seconds", "2", "--followers", "20", "--events", "5000")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found.keys() == {"ratios", "figures", "measured"}
+    figures = found["figures"]
+    assert 0 < figures["p50_ms"] <= figures["p99_ms"]
+    assert figures["missed"] == figures["repeated"] == 0
+    assert figures["cpu_percent"] > 0
+    assert {"memory_mb_500_followers", "memory_mb_stuck", "stuck_due_mb", "rate"} <= figures.keys()
+    assert found["measured"]["followers"] == 20
+
+
+@pytest.mark.long
+@pytest.mark.bundled
 @pytest.mark.timeout(900)  # thirty-two clients, perhaps on a machine that has other work
 def test_the_hot_benchmark_answers_one_json_object():
     answer = run("hot", "--json", "--rounds", "1", "--seconds", "0.2", "--orders", "50")
