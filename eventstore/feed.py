@@ -79,18 +79,23 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def end(after: int = -1, *, using: str = DEFAULT_DB_ALIAS) -> int:
-    """The position of the last event that is final. The horizon itself can go back for a moment; this is below a
-    position that was told before only where the log has lost that event.
+    """The position of the last event that is final, or of a later one up to `after`, for the horizon itself can go back
+    for a moment. Below `after` only where no event has that position or a later one.
     """
+    return store.last_committed(max(after, store.horizon(using=using)), using=using)
+
+
+def growth(after: int, *, using: str = DEFAULT_DB_ALIAS) -> int:
+    """The same of a position that was the end before; cheaper where nothing has come since."""
     final = store.horizon(after, using=using)
-    return after if final == after else store.last_committed(max(final, after), using=using)
+    return after if final == after else store.last_committed(max(after, final), using=using)
 
 
 def read(after: int, wanted: Wanted, limit: int, *, using: str = DEFAULT_DB_ALIAS) -> Page:
     """The next events after a position, at most so many stored ones. If no event has that position or a later one, the
     horizon is below it.
     """
-    horizon = store.last_committed(max(after, store.horizon(using=using)), using=using)
+    horizon = end(after, using=using)
     upto = min(horizon, after + SCANNED)
     recorded = store.read_any(
         after, upto, limit, types=wanted.stored, categories=wanted.categories, stream_id=wanted.stream_id, using=using

@@ -125,7 +125,7 @@ class Newest:
 
     def grown(self) -> "Newest":
         """Itself, or what it is once more has come; of another log, what begins there."""
-        end = feed.end(self.end)
+        end = feed.growth(self.end)
         if end < self.end or identity.epoch() != self.epoch:
             return Newest.begun()
         if end == self.end:
