@@ -27,6 +27,8 @@ HOST = "127.0.0.1"
 RATE = 100  # events a second
 FIRST = 32  # whose coming is not counted: each thread of the site has a connection after that
 MEGABYTE = 1e6
+SETTLED_WITHIN = 60.0  # seconds
+QUIET = 0.2  # seconds of CPU in a second: the site is at rest
 
 TARGETS = {
     "p99_ms": Target(at_most=250, meaning="commit to read by a follower, 99 of 100 events"),
@@ -103,6 +105,7 @@ def _measure(options: argparse.Namespace, variables: Variables, site: Site) -> d
         with following(site, options.followers, after) as followers:
             came = _usage(site)
             with stuck(site, 0):
+                _settle(site)
                 say(f"committing {RATE} events a second for {options.seconds:g} s")
                 began, begin = _usage(site), time.monotonic()
                 done = writers.take(turn, 1)
@@ -148,6 +151,17 @@ def _usage(site: Site) -> Usage:
     return Usage(
         sum(sum(each.cpu_times()[:2]) for each in processes), sum(each.memory_info().rss for each in processes)
     )
+
+
+def _settle(site: Site) -> None:
+    """Until who is stuck has been sent what there is room for: who follows costs little while nothing comes."""
+    deadline, cpu = time.monotonic() + SETTLED_WITHIN, _usage(site).cpu
+    while True:
+        time.sleep(1)
+        before, cpu = cpu, _usage(site).cpu
+        if cpu - before < QUIET:
+            return
+        promise(time.monotonic() < deadline, f"The site is still at work after {SETTLED_WITHIN:.0f} s.")
 
 
 def _report(figures: dict[str, float], measured: dict[str, object]) -> Report:

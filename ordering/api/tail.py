@@ -26,7 +26,10 @@ MOST = 1_000
 KEPT = 2_000
 """How many of the newest events are kept for all; who is further behind reads pages of the log."""
 
-SOONEST, FOR_EACH = 0.02, 0.0002
+PAGES = 100
+"""How many pages of the newest are made once for all who ask for them."""
+
+SOONEST, FOR_EACH = 0.02, 0.0001
 """Seconds between two looks at the log, and what each follower adds to them: each is told after a look."""
 
 OUTAGE = 1.0
@@ -107,6 +110,7 @@ class Newest:
 
     def __init__(self, epoch: UUID | None, begin: int, end: int, entries: Sequence[Entry] = ()) -> None:
         self.epoch, self.begin, self.end, self._entries = epoch, begin, end, entries
+        self._pages = dict[tuple[int, Wanted, int], Page]()
 
     @classmethod
     def begun(cls) -> "Newest":
@@ -114,7 +118,16 @@ class Newest:
         return cls(identity.epoch(), end, end)
 
     def page(self, after: int, wanted: Wanted, most: int) -> Page:
-        """At least so many, if there are: what has one position stays together."""
+        """At least so many, if there are: what has one position stays together. Most who follow ask for the same."""
+        asked = after, wanted, most
+        page = self._pages.get(asked)
+        if page is None:
+            if len(self._pages) == PAGES:
+                self._pages.clear()
+            page = self._pages[asked] = self._page(*asked)
+        return page
+
+    def _page(self, after: int, wanted: Wanted, most: int) -> Page:
         first = bisect_right(self._entries, after, key=_position)
         found = self._entries[first : first + most]
         if first + most >= len(self._entries):
@@ -156,7 +169,8 @@ class Follower:
                 return page.entries
             if not moved:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(grown.wait(), until - loop.time())
+                    async with asyncio.timeout_at(until):
+                        await grown.wait()
 
 
 def _position(entry: Entry) -> int:
