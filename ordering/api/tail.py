@@ -1,10 +1,12 @@
 """The end of the log, read once for all who follow it in this process: none of them takes a thread or a connection."""
 
 import asyncio
+import signal
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from threading import current_thread, main_thread
 from typing import TypeVar
 from uuid import UUID
 
@@ -46,6 +48,7 @@ class Tail:
     def __init__(self) -> None:
         self.followers = 0
         self.grown = asyncio.Event()
+        self._is_ending = False
         self._newest: Newest | None = None
         self._looking: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "tail")
@@ -68,7 +71,7 @@ class Tail:
     async def page(self, epoch: UUID, after: int, wanted: Wanted, most: int) -> Page:
         """The next of the log after a position. Raises `Interrupted`."""
         newest = self._newest
-        if newest and newest.epoch != epoch:
+        if self._is_ending or (newest and newest.epoch != epoch):
             raise Interrupted
         if newest and newest.begin <= after <= newest.end:
             return newest.page(after, wanted, most)
@@ -83,10 +86,16 @@ class Tail:
 
     async def _look(self) -> None:
         try:
-            while self.followers:
-                await asyncio.sleep(await self._looked())
+            with _when_to_stop(self._end):
+                while self.followers:
+                    await asyncio.sleep(await self._looked())
         finally:
             self._looking = self._newest = None
+
+    def _end(self) -> None:
+        """The server waits until all answers have ended."""
+        self._is_ending = True
+        self.grown.set()
 
     async def _looked(self) -> float:
         """Look at the log once; answers when to look again, in seconds. Without a database nothing comes."""
@@ -175,6 +184,20 @@ class Follower:
 
 def _position(entry: Entry) -> int:
     return entry.position
+
+
+@contextmanager
+def _when_to_stop(act: Callable[[], None]) -> Iterator[None]:
+    """Hears of SIGTERM as well: the server's own handler is that of the event loop, which is told by another way."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before = signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(act))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 async def _in(threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:

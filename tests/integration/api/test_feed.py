@@ -5,7 +5,7 @@ import http.client
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, closing, contextmanager, suppress
+from contextlib import ExitStack, aclosing, closing, contextmanager, suppress
 from urllib.parse import urlsplit
 
 import psutil
@@ -335,6 +335,20 @@ def test_who_follows_takes_neither_a_thread_nor_a_connection(site, token):
         finally:
             for each in followers:
                 each.close()
+
+
+def test_a_site_that_is_to_stop_ends_all_streams(sites, token):
+    end = appended()[0]
+    with ExitStack() as opened:
+        with sites() as site:
+            streams = [
+                opened.enter_context(stream(site, token, accept, f"/events?after={end}"))
+                for accept in ("application/x-ndjson", "text/event-stream")
+            ]
+        # It has stopped; otherwise this was given up.
+        for each in streams:
+            each.response.read()
+            assert each.response.isclosed()
 
 
 def _serves(process, site):
