@@ -27,8 +27,8 @@ from django.utils import timezone
 for command in (["makemigrations", "library"], ["migrate"], ["lend"]):
     call_command(*command, verbosity=0)
 
-from eventstore.models import DiscardedEvent, HandlerWarning, ImportRun, Incident, OperatorAction, ParkedEvent
-from eventstore.models import RefusedLine, SkippedRange, SubscriberRow, WorkerHeartbeat
+from eventstore.models import Consumer, DiscardedEvent, HandlerWarning, ImportRun, Incident, OperatorAction
+from eventstore.models import ParkedEvent, RefusedLine, SkippedRange, SubscriberRow, WorkerHeartbeat
 from projections.models import Difference, Generation, Part
 from sagas.models import Delivery, Instance, OutboxCommand, RehearsalRun, Timer
 
@@ -42,6 +42,7 @@ SkippedRange.objects.create(subscriber="shelves", after=1, upto=2, reason="a tes
 HandlerWarning.objects.create(subscriber="shelves", position=1, text=ERROR)
 OperatorAction.objects.create(operation="retry", target="shelves", by="ada", outcome=ERROR, refused=True)
 Incident.objects.create(kind="parked", about="shelves", text=ERROR, began_at=now, seen_at=now)
+Consumer.objects.create(name="warehouse", by="user:1", position=1, epoch=uuid.uuid4(), errors=[ERROR])
 WorkerHeartbeat.objects.create(name="worker@library", kind="worker", queues=["live", "rebuild"], process="library 1")
 told = {"importer": "books", "name": "books.csv", "written": {"kind": "csv"}, "size": 9, "by": "ada"}
 imported = ImportRun.objects.create(**told, refused=1)
