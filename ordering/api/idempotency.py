@@ -6,14 +6,14 @@ After the header `Idempotency-Key` of an IETF draft, as Stripe has it.
 import json
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
 
 import msgspec
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
@@ -80,9 +80,8 @@ class Once:
         key = request.headers[HEADER]
         if not KEY.fullmatch(key):
             raise ValidationError([ErrorDetail(f"{HEADER} has to be 1 to 255 visible characters of ASCII.", "invalid")])
-        self._key = key
-        self._digest = _digest([actor, request.method, request.path, key])
-        self._body_digest = _digest(request.data)
+        self._key, self._body = key, _text(request.data)
+        self._digest = sha256(_text([actor, request.method, request.path, key]).encode()).hexdigest()
         self._call = KeyedCall()
 
     @property
@@ -98,24 +97,17 @@ class Once:
         with advisory_locks.slot(advisory_locks.KEYED_CALL, [self._digest]) as ours:
             if not ours:
                 raise InProgress
-            KeyedCall.objects.bulk_create(
-                [KeyedCall(digest=self._digest, body_digest=self._body_digest)], ignore_conflicts=True
-            )
+            now, *before = (self._keyed("body", secret, self._body).hex() for secret in _secrets())
+            KeyedCall.objects.bulk_create([KeyedCall(digest=self._digest, body_digest=now)], ignore_conflicts=True)
             self._call = KeyedCall.objects.get(digest=self._digest)
-            if self._call.body_digest != self._body_digest:
+            if self._call.body_digest not in (now, *before):
                 raise KeyReused
             return self._known() or self._kept(carry_out())
 
     def _known(self) -> Response | None:
         if self._call.answer is None:
             return None
-        try:
-            answer = self._cipher.decrypt(bytes(self._call.answer))
-        except InvalidToken:
-            # The secret is another since, and what nobody can read was never answered.
-            KeyedCall.objects.filter(pk=self.id).update(answer=None)
-            return None
-        return msgspec.json.decode(answer, type=Answer).again()
+        return msgspec.json.decode(self._cipher.decrypt(bytes(self._call.answer)), type=Answer).again()
 
     def _kept(self, response: Response) -> Response:
         """Whatever was done, or refused by a rule, is kept. What was not understood or not allowed is as if it had not
@@ -130,11 +122,13 @@ class Once:
 
     @cached_property
     def _cipher(self) -> MultiFernet:
-        secrets = (
-            salted_hmac("ordering.api.idempotency", self._key, secret=secret, algorithm="sha256").digest()
-            for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-        )
-        return MultiFernet([Fernet(urlsafe_b64encode(secret)) for secret in secrets])
+        return MultiFernet([Fernet(urlsafe_b64encode(self._keyed("answer", secret))) for secret in _secrets()])
+
+    def _keyed(self, purpose: str, secret: str | bytes, value: str = "") -> bytes:
+        """32 bytes that nobody makes who knows just the secret, or just the key: a body may hold a password."""
+        return salted_hmac(
+            f"ordering.api.idempotency {purpose} {self._key}", value, secret=secret, algorithm="sha256"
+        ).digest()
 
 
 def forget() -> int:
@@ -143,5 +137,9 @@ def forget() -> int:
     return number
 
 
-def _digest(content: Any) -> str:
-    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+def _secrets() -> Sequence[str | bytes]:
+    return (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+
+
+def _text(content: Any) -> str:
+    return json.dumps(content, sort_keys=True)
