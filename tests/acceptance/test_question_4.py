@@ -1,7 +1,8 @@
 """When does the welcome mail come? Not before the profile that its link leads to can be shown. And who comes to the
-page too early is told that it is on its way, never that there is nobody.
+page too early is told that it is on its way, never that there is nobody. A client of the API is told the same.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,13 +11,16 @@ import pytest
 from playwright.sync_api import expect
 
 from config.bundled.valkey import free_port
+from eventstore import store
 from eventstore.commands import dispatch
+from eventstore.context import new_id
 from eventstore.models import StoredEvent
 from eventstore.operations.base import perform
 from eventstore.operations.subscribers import Pause, Resume
 from ordering.domain.customer import ChangeCustomer
 from sagas.models import Delivery
 from tests.integration import shop
+from tests.integration.http_client import V1, Http
 from tests.integration.processes import eventually, server, worker
 
 PROFILES = "customer-profiles"
@@ -102,3 +106,45 @@ def test_the_welcome_mail_waits_for_the_profile_that_its_link_shows(page, site, 
     answer = page.goto(link)
     assert answer.status == 200
     expect(page.get_by_role("heading", level=1)).to_have_text("Grace Hopper")
+
+
+def test_the_api_tells_not_yet_from_not_there(site):
+    http, nobody = Http(site), f"{V1}/customers/{new_id()}"
+    with paused():
+        mine = f"{V1}/customers/{http.register()}"
+        too_early = http.call("GET", mine)
+        assert (too_early.status, json.loads(too_early.content)["status"]) == (202, "pending")
+        assert int(too_early.headers["Retry-After"]) > 0
+        assert http.call("GET", nobody).status == 404
+        somebody_else = f"{V1}/customers/{Http(site).register()}"
+        assert http.call("GET", somebody_else).status == 404
+    eventually(lambda: http.call("GET", mine).status == 200)
+    assert http.get(mine)["name"] == "Ada"
+
+
+def test_a_dry_run_knows_for_certain_and_writes_nothing(site):
+    http, change = Http(site), {"name": "Ada King"}
+    with paused():
+        mine, head = f"{V1}/customers/{http.register()}", store.head()
+        would = json.loads(http.call("PATCH", f"{mine}?dry_run=true", change).content)["would_record"]
+        assert [each["type"] for each in would] == ["customer.renamed"]
+        assert would[0]["data"]["name"] == "Ada King"
+        assert http.call("PATCH", f"{V1}/customers/{new_id()}?dry_run=true", change).status == 404
+        assert http.call("GET", mine).status == 202
+    assert store.head() == head
+    eventually(lambda: http.call("GET", mine).status == 200)
+    assert http.get(mine)["name"] == "Ada"
+
+
+def test_who_asks_for_what_was_written_is_shown_it_or_told_to_come_back(site):
+    http = Http(site)
+    mine = f"{V1}/customers/{http.register()}"
+    with paused():
+        written = http.call("PATCH", mine, {"name": "Ada King"}).headers["Event-Position"]
+        behind = http.call("GET", mine, Min_Position=written)
+        assert behind.status == 202
+        told = json.loads(behind.content)
+        assert told["read_model_position"] < told["position"] == int(written)
+    eventually(lambda: http.call("GET", mine, Min_Position=written).status == 200)
+    assert http.get(mine)["name"] == "Ada King"
+    assert http.call("GET", mine, Min_Position=str(store.head() + 1_000)).status == 400

@@ -1,5 +1,5 @@
 """How does a customer get a mail that says how an order stands? By the API and by a button; each time that it is asked
-for, once, and never because a read model was rebuilt.
+for, once, and never because a read model was rebuilt. A service elsewhere that follows the log is told as often.
 """
 
 import json
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from knox.models import AuthToken
 from playwright.sync_api import expect
 
 from eventstore.commands import dispatch
@@ -18,6 +19,7 @@ from projections.models import Generation
 from projections.operations import Rebuild
 from sagas.models import Delivery
 from tests.integration import shop
+from tests.integration.api import caller
 from tests.integration.http_client import V1, Http
 from tests.integration.processes import eventually, server, worker
 
@@ -110,3 +112,54 @@ def test_a_rebuild_of_the_orders_folds_the_request_again_and_sends_nothing(order
     newcomer = shop.customer()
     eventually(lambda: Delivery.objects.count() > ledger and at_rest())
     assert [mail["To"] for mail in mails.received[sent:]] == [f"{newcomer.hex}@example.org"]
+
+
+class TextMessages:
+    """A service elsewhere, which knows the site's address and nothing else of it: it tells customers by text message
+    what they asked for, and keeps how far it is.
+    """
+
+    def __init__(self, site, token):
+        self._http, self._after, self._epoch = Http(site), 0, None
+        self._http.headers["Authorization"] = f"Token {token}"
+        self.sent = []
+
+    def begin_at_the_end(self):
+        page = self._http.get(f"{V1}/events?after=0&limit=1")
+        self._after, self._epoch = page["horizon"], page["epoch"]
+
+    def work(self, wait=0):
+        """Deal with what came since, and say so."""
+        asked = f"after={self._after}&epoch={self._epoch}&wait={wait}&types=order.status-mail-requested"
+        page = self._http.get(f"{V1}/events?{asked}")
+        self.sent += [event["data"]["order_id"] for event in page["events"]]
+        self._after = page["next"]
+        report = {"position": self._after, "epoch": self._epoch}
+        return self._http.call("PUT", f"{V1}/consumers/text-messages", report)
+
+
+@pytest.fixture
+def service(site):
+    service = TextMessages(site, AuthToken.objects.create(user=caller.follower())[1])
+    service.begin_at_the_end()
+    return service
+
+
+def test_a_service_that_follows_the_log_acts_once_and_never_on_a_rebuild(page, log_in, order, service):
+    service.work()
+    assert service.sent == []
+    dispatch(RequestStatusMail(order_id=order.pk))
+    service.work(wait=20)
+    assert service.sent == [str(order.pk)]
+
+    rebuilt = Generation.objects.filter(projection=ORDERS, status="live").values_list("pk", flat=True)
+    before = rebuilt.get()
+    perform(Rebuild(target=ORDERS), by="test")
+    eventually(lambda: rebuilt.get() != before, 60)
+    reported = service.work()
+    assert service.sent == [str(order.pk)]
+
+    assert reported.status == 200
+    log_in("eventstore.view_subscriberrow", "eventstore.view_consumer")
+    page.goto("/admin/eventstore/consumer/")
+    expect(page.get_by_role("row").filter(has_text="text-messages")).to_be_visible()
