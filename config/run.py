@@ -37,6 +37,7 @@ environment:
   DATABASE_URL              a PostgreSQL to use instead of the bundled one; DATABASE_OWNER_URL for the owner's role
   REDIS_URL                 a Redis or Valkey to use instead of the bundled one
   EMAIL_URL                 a mail server, as smtp://…; without one mails become files in the home
+  RELAY_URL                 a broker (redis://…, amqp://…) to which events are published; without one none are
   LOG_FORMAT                `json` for log lines that machines read
 """
 
@@ -141,6 +142,7 @@ def programs(home: bundled.Home, host: str, port: int) -> tuple[Program, ...]:
     live = ("--queues=live", "--name=live", "--processes=2")
     effects = ("--queues=effects", "--name=effects", "--processes=3", "--idle-processes=0")
     clock = ("--queues=clock", "--name=clock", "--pool=solo", f"--schedule={home.folder('beat') / 'schedule'}")
+    relay = (sys.executable, str(BASE_DIR / "manage.py"), "relay", "run")
     rebuilder = ("--queues=rebuild", "--name=rebuild", "--processes=1", "--idle-processes=0")
     return (
         Program("site", "green", site),
@@ -148,6 +150,7 @@ def programs(home: bundled.Home, host: str, port: int) -> tuple[Program, ...]:
         Program("effects", "yellow", (*worker, *effects)),
         Program("rebuilder", "blue", (*worker, *rebuilder)),
         Program("clock", "magenta", (*worker, *clock)),
+        *([Program("relay", "white", relay)] if os.environ.get("RELAY_URL") else []),
     )
 
 

@@ -171,6 +171,34 @@ IMPORTS_KEPT_DAYS = duration(
     "For which it is told what became of an imported file: lines that were refused hold what they say of people.",
     unit="days",
 )
+RELAY_URL = Setting(
+    "EVENTSTORE_RELAY_URL",
+    "",
+    "The broker to which the relay publishes the log; empty for none.",
+    "an address that begins with redis://, rediss://, amqp:// or amqps://, or empty",
+    lambda value: is_text(value) and (not value or value.startswith(("redis://", "rediss://", "amqp://", "amqps://"))),
+)
+RELAY_NAME = Setting(
+    "EVENTSTORE_RELAY_NAME",
+    "events",
+    "The stream of Redis, or the exchange of RabbitMQ, that the relay publishes to.",
+    "a text",
+    is_name,
+)
+RELAY_TYPES: Setting[Sequence[str]] = Setting(
+    "EVENTSTORE_RELAY_TYPES",
+    (),
+    "The types of events that the relay publishes; none for all.",
+    "names of types",
+    is_texts,
+)
+RELAY_KEPT = Setting(
+    "EVENTSTORE_RELAY_KEPT",
+    0,
+    "About how many of the newest events a stream of Redis keeps; 0 for all.",
+    "a whole number from 0 on",
+    lambda value: value == 0 or is_count(value),
+)
 LOCK = file(
     "EVENTSTORE_LOCK", "The lock file of events, which keeps what each said when it was committed; None for no lock."
 )
@@ -196,6 +224,10 @@ SETTINGS: Sequence[Setting[Any]] = (
     FEEDER_IDLE_SECONDS,
     SETTLE_SECONDS,
     IMPORTS_KEPT_DAYS,
+    RELAY_URL,
+    RELAY_NAME,
+    RELAY_TYPES,
+    RELAY_KEPT,
     LOCK,
     EXAMPLES,
 )

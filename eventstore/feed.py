@@ -44,6 +44,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     position: int
     next: int
+    event_id: UUID
     stream_id: UUID
     category: str
     type: str
@@ -137,7 +138,8 @@ def _entry(part: Recorded, following: int, schema_version: int, data: bytes) -> 
         data=msgspec.Raw(data),
         metadata=msgspec.Raw(_bytes(part.metadata)),
     )
-    return Entry(part.position, following, part.stream_id, part.category, part.type, msgspec.json.encode(content))
+    told = msgspec.json.encode(content)
+    return Entry(part.position, following, part.event_id, part.stream_id, part.category, part.type, told)
 
 
 def _bytes(text: str | bytes) -> bytes:

@@ -9,7 +9,7 @@ ROWS = re.findall(r"^\| (.+) \| `(.+)` \|$", (BASE_DIR / "docs" / "where-is-what
 
 def test_every_question_is_answered_by_a_file_of_its_own_that_is_there():
     paths = [path for _, path in ROWS]
-    assert len(paths) == len(set(paths)) == 59
+    assert len(paths) == len(set(paths)) > 50
     assert [path for path in paths if not (BASE_DIR / path).is_file()] == []
 
 
