@@ -1,8 +1,10 @@
 """What the panels say, whoever shows it."""
 
+import json
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -208,6 +210,20 @@ def test_consumers_in_other_systems_stand_below_the_subscribers_and_on_the_front
     assert "no &lt;shelf&gt;" in client.get(finding.url).content.decode()
     page = reverse("admin:eventstore_consumer_delete", args=["warehouse"])
     assert client.post(page, {"post": "yes"}).status_code == 403
+
+
+def test_consumers_are_listed_by_a_command(capsys):
+    call_command("log", "consumers")
+    assert "Nobody has reported that they follow the log." in capsys.readouterr().out
+    shop.customer()
+    report(["no [shelf]"])
+    call_command("log", "consumers")
+    said = capsys.readouterr().out
+    for part in ("warehouse", "failing", "user:7", "0 of ", "no [shelf]"):
+        assert part in said
+    call_command("log", "consumers", "--json")
+    (told,) = json.loads(capsys.readouterr().out)
+    assert (told["name"], told["state"], told["lag"]) == ("warehouse", "failing", told["horizon"])
 
 
 def test_who_may_delete_a_consumer_frees_its_name(client, staff):

@@ -25,6 +25,7 @@ from tests.integration import shop
 from tests.integration.api import caller as callers
 from tests.integration.api.caller import V1, Caller, assert_problem
 from tests.integration.eventstore import raw
+from tests.integration.processes import eventually
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -337,6 +338,16 @@ def test_who_follows_takes_neither_a_thread_nor_a_connection(site, token):
                 each.close()
 
 
+@pytest.mark.parametrize("accept", ["application/x-ndjson", "text/event-stream"])
+def test_whoever_leaves_without_a_word_is_no_longer_read_for(site, token, accept):
+    end = appended()[0]
+    with closing(raw.connect("owner", autocommit=True)) as watcher:
+        with stream(site, token, accept, f"/events?after={end}") as followed:
+            assert followed.response.status == 200
+            eventually(lambda: _reads_on(watcher))
+        eventually(lambda: not _reads_on(watcher))
+
+
 def test_a_site_that_is_to_stop_ends_all_streams(sites, token):
     end = appended()[0]
     with ExitStack() as opened:
@@ -362,6 +373,17 @@ def _sessions(watcher):
     row = watcher.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()").fetchone()
     watcher.rollback()
     return row[0]
+
+
+def _reads_on(watcher):
+    """Whether somebody asks how far the log is, again and again."""
+    asked = set()
+    for _ in range(3):
+        last = """SELECT max(query_start) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%horizon%'"""
+        asked.add(watcher.execute(last).fetchone())
+        time.sleep(0.5)
+    return len(asked) > 1
 
 
 # the tail itself
