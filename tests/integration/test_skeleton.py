@@ -53,6 +53,7 @@ def test_a_fresh_project_is_whole_and_passes_its_tests(python, tmp_path):
     assert all(Path(each).is_relative_to(python.parents[1]) for each in found)
     assert "No changes detected" in manage("makemigrations", "--check")
     assert "No changes detected" in manage("projections", "lock", "--check")
+    assert "No changes detected" in manage("events", "lock", "--check")
     manage("migrate")
     assert "no issues" in manage("check", "--database", "default")
     empty(url)
