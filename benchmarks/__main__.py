@@ -18,6 +18,7 @@ BENCHMARKS = {
     "events_verify": "events a second of a whole log that are read with the code that runs",
     "feed": "when 500 who follow the feed have read an event, and what they cost, one who never reads among them",
     "hot": "reservations a second on one conference, with 1, 8 and 32 clients, and when it has 10,000 orders",
+    "http": "GET and POST of orders and PATCH of customers, calls a second beside the same of plain view sets",
     "idle": "the CPU and the memory of all that `make run` starts, while nothing happens",
     "imports": "customers imported a second, beside the same registered by one command each and beside a bare COPY",
     "lag": "how long after its commit an event can be read, with the broker and without",

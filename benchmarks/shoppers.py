@@ -1,51 +1,70 @@
-"""What clients do that order over HTTP, as anybody would who has the address of the site."""
+"""What clients do over HTTP, as anybody would who has the address of the site: look at an order, change what is known
+of them, order seats.
+"""
 
 import json
 import time
 from http.client import HTTPConnection
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmarks.buyers import PATIENCE, QUANTITIES, on_sale
+from django.contrib.auth.models import User
+from knox.models import AuthToken
+
+from benchmarks.buyers import PATIENCE, QUANTITIES, customer, on_sale
 from benchmarks.clients import Job
 from benchmarks.errors import promise
 from benchmarks.report import say
 from eventstore.context import new_id
+from ordering.models import CustomerAccount
 
 HOST = "127.0.0.1"
-PASSWORD = "correct horse battery staple"
 
 _ON_THE_WAY = ("placed", "pending")
 
 
-class Order(Job):
-    """`POST /orders`, over when it is answered that the order awaits its payment, if need be when asked again.
+class Account(NamedTuple):
+    """A customer, a token of theirs, and the conference that they order seats of."""
 
-    One connection is kept, and one token. All clients share a conference.
-    """
+    customer_id: str
+    token: str
+    conference_id: str
+
+
+class Shopper(Job):
+    """A customer with an account of their own. One connection is kept, and one token. All share a conference."""
 
     def __init__(self, client: int, port: int) -> None:
         super().__init__(client)
+        self.account = self.sign_up()
         self._connection = HTTPConnection(HOST, port, timeout=30)
-        self._headers = {"Content-Type": "application/json"}
-        email = f"{new_id().hex}@example.org"
-        customer = self._call("POST", "/customers", {"name": "Ada Allen", "email": email, "password": PASSWORD})
-        token = self._call("POST", "/auth/token", {"email": email, "password": PASSWORD})
-        self._headers["Authorization"] = f"Token {token['token']}"
-        self._asked = {
-            "customer_id": customer["id"],
-            "conference_id": str(on_sale("over HTTP")),
+        self._headers = {"Content-Type": "application/json", "Authorization": f"Token {self.account.token}"}
+
+    def sign_up(self) -> Account:
+        customer_id, user = customer(), User.objects.create(username=new_id().hex)
+        CustomerAccount.objects.create(user=user, customer_id=customer_id)
+        return Account(str(customer_id), AuthToken.objects.create(user)[1], str(on_sale("over HTTP")))
+
+    def order(self) -> str:
+        """Place an order; answers its id as soon as it awaits its payment, if need be when asked again."""
+        order = self.call("POST", "/orders", self.asked())
+        while order["status"] in _ON_THE_WAY:
+            order = self.call("GET", f"/orders/{order['id']}")
+        promise(order["status"] == "awaiting_payment", f"Order {order['id']} is {order['status']}.")
+        return str(order["id"])
+
+    def asked(self) -> dict[str, Any]:
+        """The body of an order; with the same id it is placed once."""
+        return {"id": str(new_id()), **self.seats()}
+
+    def seats(self) -> dict[str, Any]:
+        return {
+            "customer_id": self.account.customer_id,
+            "conference_id": self.account.conference_id,
             "lines": [{"seat_type": code, "quantity": quantity} for code, quantity in QUANTITIES.items()],
         }
 
-    def once(self) -> None:
-        order_id = str(new_id())
-        order = self._call("POST", "/orders", {**self._asked, "id": order_id})
-        while order["status"] in _ON_THE_WAY:
-            order = self._call("GET", f"/orders/{order_id}")
-        promise(order["status"] == "awaiting_payment", f"Order {order_id} is {order['status']}.")
-
-    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Again where the database can't do it now: an order with the same id is placed once."""
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Again where the database can't do it now."""
         deadline = time.monotonic() + PATIENCE
         status, content = self._answer(method, path, body)
         while status == 503 and time.monotonic() < deadline:
@@ -66,3 +85,34 @@ class Order(Job):
         self._connection.request(method, f"/api/v1{path}", json.dumps(body) if body else None, self._headers)
         response = self._connection.getresponse()
         return response.status, response.read()
+
+
+class Order(Shopper):
+    """`POST /orders`, over when it is answered that the order awaits its payment."""
+
+    def once(self) -> None:
+        self.order()
+
+
+class GetOrder(Shopper):
+    """`GET /orders/{id}` of one that awaits its payment."""
+
+    def __init__(self, client: int, port: int) -> None:
+        super().__init__(client, port)
+        self._path = f"/orders/{self.order()}"
+
+    def once(self) -> None:
+        self.call("GET", self._path)
+
+
+class PatchCustomer(Shopper):
+    """`PATCH /customers/{id}` with another name each time."""
+
+    def __init__(self, client: int, port: int) -> None:
+        super().__init__(client, port)
+        self._path, self._times = f"/customers/{self.account.customer_id}", 0
+
+    def once(self) -> None:
+        self._times += 1
+        name = f"Ada Allen {self._times}"
+        promise(self.call("PATCH", self._path, {"name": name})["name"] == name, f"{name} was not taken.")

@@ -19,7 +19,7 @@ class Buy(Job):
     def __init__(self, client: int, conferences: int) -> None:
         super().__init__(client)
         self._random = Random(client)
-        self._conference_id = _on_sale(f"{client % conferences + 1} of {conferences}")
+        self._conference_id = on_sale(f"{client % conferences + 1} of {conferences}")
         customers = [Customer(name="Ada Allen", email=f"{new_id().hex}@example.org") for _ in range(CUSTOMERS)]
         self._customers = [customer.pk for customer in Customer.objects.bulk_create(customers)]
 
@@ -34,7 +34,7 @@ class Buy(Job):
         steps.confirm(order.pk, actor)
 
 
-def _on_sale(name: str) -> int:
+def on_sale(name: str) -> int:
     """The conference of this name, whichever client is first to ask for it."""
     now = timezone.now()
     times = {"opens_at": now - timedelta(days=1), "closes_at": now + timedelta(days=29)}

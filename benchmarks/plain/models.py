@@ -3,14 +3,16 @@
 Orders can be listed in the same ways as the order summaries of Boxoffice, so they have the same indexes.
 """
 
+from django.conf import settings
 from django.db import models
 
 
 class Customer(models.Model):
-    """Who buys, and where mails go."""
+    """Who buys, where mails go, and their login if they have one."""
 
     name = models.TextField()
     email = models.TextField(unique=True)
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
 
     def __str__(self) -> str:
         return self.name

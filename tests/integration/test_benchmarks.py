@@ -117,6 +117,23 @@ def test_the_hot_benchmark_answers_one_json_object():
 
 @pytest.mark.long
 @pytest.mark.bundled
+@pytest.mark.timeout(300)  # two sites and eight clients, perhaps on a machine that has other work
+def test_the_http_benchmark_compares_each_call_with_the_plain_one():
+    answer = run("http", "--json", "--rounds", "1", "--seconds", "0.5")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found.keys() == {"ratios", "figures", "measured"}
+    figures, calls = found["figures"], ("get_order", "patch_customer", "post_order")
+    assert found["ratios"].keys() == set(calls)
+    for call in calls:
+        assert found["ratios"][call] == pytest.approx(figures[call] / figures[f"plain_{call}"], abs=0.01)
+        for name in (call, f"plain_{call}"):
+            assert 0 < figures[f"{name}_p50_ms"] <= figures[f"{name}_p99_ms"]
+    assert found["measured"]["clients"] == 8
+
+
+@pytest.mark.long
+@pytest.mark.bundled
 def test_the_idle_benchmark_says_where_cpu_and_memory_go():
     answer = run("idle", "--json", "--seconds", "2", "--settle", "0")
     assert answer.returncode == 0, answer.stderr
