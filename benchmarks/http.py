@@ -31,11 +31,12 @@ TARGETS = {
     "post_order": Target(at_least=0.4, meaning="POST /orders, ours a second / plain view sets"),
 }
 MEANING = {
-    "get_order, patch_customer, post_order": f"calls a second of {CLIENTS} clients, each over one kept connection and"
-    " with one token; the ratios are ours / plain, the same turn by turn",
+    "get_order, patch_customer, post_order": f"calls a second of {CLIENTS} clients, each over one kept connection;"
+    " the ratios are ours / plain, the same turn by turn",
     "p50, p99": "from when a call is sent until its answer has been read and parsed",
     "get_order": "one that awaits its payment",
-    "patch_customer": "another name; ours is recorded, and can be read once it is answered",
+    "patch_customer": "another name, of one of a client's 20 customers after the other; ours is recorded, and can be"
+    " read once it is answered",
     "post_order": "two seats of a conference that all order from, until it is answered that the payment is awaited",
     "plain": "rows that are changed in place, the counters of seats locked by SELECT FOR UPDATE, an order in one"
     " transaction with its lines, its payment and its history; Django's own middleware, no tags, no positions, and"

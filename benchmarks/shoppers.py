@@ -18,6 +18,7 @@ from eventstore.context import new_id
 from ordering.models import CustomerAccount
 
 HOST = "127.0.0.1"
+ACCOUNTS = 20  # of each client that changes customers, so that none of them has a life of hundreds of changes
 
 _ON_THE_WAY = ("placed", "pending")
 
@@ -31,13 +32,16 @@ class Account(NamedTuple):
 
 
 class Shopper(Job):
-    """A customer with an account of their own. One connection is kept, and one token. All share a conference."""
+    """A customer with an account of their own, over one connection. All share a conference."""
 
     def __init__(self, client: int, port: int) -> None:
         super().__init__(client)
-        self.account = self.sign_up()
         self._connection = HTTPConnection(HOST, port, timeout=30)
-        self._headers = {"Content-Type": "application/json", "Authorization": f"Token {self.account.token}"}
+        self.act_as(self.sign_up())
+
+    def act_as(self, account: Account) -> None:
+        self.account = account
+        self._headers = {"Content-Type": "application/json", "Authorization": f"Token {account.token}"}
 
     def sign_up(self) -> Account:
         customer_id, user = customer(), User.objects.create(username=new_id().hex)
@@ -106,13 +110,14 @@ class GetOrder(Shopper):
 
 
 class PatchCustomer(Shopper):
-    """`PATCH /customers/{id}` with another name each time."""
+    """`PATCH /customers/{id}` with another name each time, of one of a few customers after the other."""
 
     def __init__(self, client: int, port: int) -> None:
         super().__init__(client, port)
-        self._path, self._times = f"/customers/{self.account.customer_id}", 0
+        self._accounts, self._times = [self.account, *(self.sign_up() for _ in range(ACCOUNTS - 1))], 0
 
     def once(self) -> None:
         self._times += 1
-        name = f"Ada Allen {self._times}"
-        promise(self.call("PATCH", self._path, {"name": name})["name"] == name, f"{name} was not taken.")
+        self.act_as(self._accounts[self._times % ACCOUNTS])
+        path, name = f"/customers/{self.account.customer_id}", f"Ada Allen {self._times}"
+        promise(self.call("PATCH", path, {"name": name})["name"] == name, f"{name} was not taken.")

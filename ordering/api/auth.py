@@ -1,6 +1,7 @@
 """Tokens: proof that somebody knew the password, good for a while."""
 
 from django.contrib.auth import authenticate, get_user_model
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from knox.models import AuthToken
 from rest_framework import serializers
@@ -56,13 +57,16 @@ class Token(View):
 
     @extend_schema(request=CredentialsShape, responses={201: TokenShape})
     def post(self, request: Request) -> Response:
-        """Takes as long for an address that nobody has: Django hashes the password all the same."""
+        """Takes as long for an address that nobody has: Django hashes the password all the same. Forgets tokens of the
+        login that have expired.
+        """
         values = shaped(CredentialsShape, request.data)
         user = authenticate(request._request, username=_username(values["email"]), password=values["password"])
         if user is None:
             raise sign_in.braked(request._request) or InvalidCredentials
+        AuthToken.objects.filter(user=user, expiry__lt=timezone.now()).delete()
         token, secret = AuthToken.objects.create(user=user)
-        response = Response(TokenShape({"token": secret, "expires_at": token.expiry}).data, status=201)
+        response = Response(TokenShape.of({"token": secret, "expires_at": token.expiry}), status=201)
         sign_in.succeeded(request._request, response)
         return response
 

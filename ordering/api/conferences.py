@@ -74,7 +74,7 @@ class ConferenceShape(Shape):
 
     @extend_schema_field(SeatTypeShape(many=True))
     def get_seat_types(self, row: ConferenceSummary) -> Any:
-        return SeatTypeShape(map(counted, row.seat_types.values()), many=True).data
+        return [SeatTypeShape.of(counted(each)) for each in row.seat_types.values()]
 
 
 class ConferencePage(Shape):
@@ -117,4 +117,4 @@ def _shown() -> QuerySet[ConferenceSummary]:
 
 
 def _show(row: ConferenceSummary) -> Any:
-    return ConferenceShape(row).data
+    return ConferenceShape.of(row)

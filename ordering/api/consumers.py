@@ -105,7 +105,7 @@ class OneConsumer(ConsumerView):
         if reported_at is None:
             raise PermissionDenied
         told = {"name": name, "position": position, "horizon": horizon, "behind": horizon - position}
-        return Response(ReportedShape({**told, "reported_at": reported_at}).data)
+        return Response(ReportedShape.of({**told, "reported_at": reported_at}))
 
     @extend_schema(parameters=[NAMED], responses={204: None})
     def delete(self, request: Request, name: str) -> Response:
@@ -126,4 +126,4 @@ def _known(name: str) -> Consumer:
 def _shown(row: Consumer, horizon: int) -> dict[str, Any]:
     known = {name: getattr(row, name) for name in ("name", "position", "by", "epoch", "errors")}
     times = {"reported_at": row.reported_at, "moved_at": row.moved_at}
-    return ConsumerShape({**known, **times, "horizon": horizon, "behind": max(0, horizon - row.position)}).data
+    return ConsumerShape.of({**known, **times, "horizon": horizon, "behind": max(0, horizon - row.position)})

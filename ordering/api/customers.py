@@ -85,7 +85,7 @@ class Customers(View):
         events = store.read_stream(customer_id)
         profile = log_reads.folded(PROFILES, customer_id, events[: len(receipt.recorded)])
         location = request.build_absolute_uri(reverse("customer", args=[customer_id]))
-        return self.written(receipt, CustomerShape(profile).data, profile.version, status=201, location=location)
+        return self.written(receipt, CustomerShape.of(profile), profile.version, status=201, location=location)
 
     def would_mean(self, foreseen: Preview) -> dict[str, Any]:
         """Nothing more. Raises what opening the login would, and counts as an attempt to guess its password as well."""
@@ -104,11 +104,11 @@ class OneCustomer(View):
     def get(self, request: Request, customer_id: UUID) -> Response:
         """What is known of a customer."""
         self.caller.must_see(customer_id, CustomerProfile)
-        repository.get(Customer, customer_id)
         profile = CustomerProfile.objects.filter(pk=customer_id).first()
         if profile is None:
+            repository.get(Customer, customer_id)
             return self.pending(customer_id, PROFILES.name)
-        return self.shown(CustomerShape(profile).data, profile.version)
+        return self.shown(CustomerShape.of(profile), profile.version)
 
     @extend_schema(
         request={"application/json": ChangeShape, "application/merge-patch+json": ChangeShape},
@@ -118,32 +118,35 @@ class OneCustomer(View):
         """A JSON merge patch (RFC 7396): what is left out stays, null clears."""
         self.caller.must_touch(customer_id, CustomerProfile)
         receipt = self._change(request, customer_id)
-        logins.follow(customer_id)
+        if "email" in cast("dict[str, Any]", request.data):
+            logins.follow(customer_id)
         profile = _profile(customer_id, receipt)
         recorded = [event.stored for event in receipt.recorded]
-        return self.written(receipt, CustomerShape(profile).data, profile.version, recorded=recorded)
+        return self.written(receipt, CustomerShape.of(profile), profile.version, recorded=recorded)
 
     def current(self) -> str:
         customer_id = self.kwargs["customer_id"]
         profile = log_reads.folded(PROFILES, customer_id, store.read_stream(customer_id))
-        return etag_of(CustomerShape(profile).data, profile.version)
+        return etag_of(CustomerShape.of(profile), profile.version)
 
     def _change(self, request: Request, customer_id: UUID) -> Receipt:
         """What a part of an address was merged with is what the decision must be made on: if somebody else was sooner
         it is merged again.
         """
+        if not _has_address(request.data):
+            return self.send(self._asked(request.data, customer_id))
         for _ in range(MERGES):
             customer = repository.get(Customer, customer_id)
             body = _with_merged_address(request.data, customer.address)
-            values = shaped(ChangeShape, body)
-            if "email" in values:
-                logins.must_be_free(values["email"], customer_id)
-            change = ChangeCustomer(customer_id=customer_id, **typed(values))
-            if body is request.data:
-                return self.send(change)
             with suppress(ConcurrencyConflict):
-                return self.send(change, if_version=customer.version)
+                return self.send(self._asked(body, customer_id), if_version=customer.version)
         raise ConcurrencyConflict
+
+    def _asked(self, body: Any, customer_id: UUID) -> ChangeCustomer:
+        values = shaped(ChangeShape, body)
+        if "email" in values:
+            logins.must_be_free(values["email"], customer_id)
+        return ChangeCustomer(customer_id=customer_id, **typed(values))
 
 
 def _profile(customer_id: UUID, receipt: Receipt) -> CustomerProfile:
@@ -152,9 +155,14 @@ def _profile(customer_id: UUID, receipt: Receipt) -> CustomerProfile:
     return profile or log_reads.folded(PROFILES, customer_id, store.read_stream(customer_id))
 
 
+def _has_address(patch: Any) -> bool:
+    """Whether it may change a part of one."""
+    return isinstance(patch, dict) and isinstance(patch.get("address"), dict)
+
+
 def _with_merged_address(patch: Any, address: Address | None) -> Any:
-    """The patch itself unless it changes a part of an address: then with the whole of the new one."""
-    if not isinstance(patch, dict) or not isinstance(patch.get("address"), dict) or address is None:
+    """The patch with the whole of the new address."""
+    if address is None:
         return patch
     known = {name: getattr(address, name) for name in address.__struct_fields__}
     merged = {name: value for name, value in {**known, **patch["address"]}.items() if value is not None}

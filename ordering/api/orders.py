@@ -223,14 +223,14 @@ class OrderShape(Shape):
         if row.change is None:
             return None
         lines, total = row.change["lines"], Money(Decimal(row.change["total"]), row.currency)
-        return OwedChangeShape({"lines": lines, "total": total}).data
+        return OwedChangeShape.of({"lines": lines, "total": total})
 
     @extend_schema_field(CancellationShape(allow_null=True))
     def get_cancellation(self, row: OrderSummary) -> Any:
         held = Money(Decimal(row.received - row.returned) - _under_way(row), row.currency)
         if row.status in OPEN:
-            return CancellationShape({"until": None, "fee": held * 0, "to_be_returned": held}).data
-        conference = self.context["conference_of"](row) if row.status == OrderSummary.Status.CONFIRMED else None
+            return CancellationShape.of({"until": None, "fee": held * 0, "to_be_returned": held})
+        conference = getattr(row, "conference", None)
         if conference is None:
             return None
         rule = conference.cancellation_of_orders
@@ -238,7 +238,7 @@ class OrderShape(Shape):
         if until == BEGINNING:
             return None
         fee = cancellation_fee(rule, msgspec.convert(row.lines, tuple[PricedLine, ...]), held)
-        return CancellationShape({"until": until, "fee": fee, "to_be_returned": held - fee}).data
+        return CancellationShape.of({"until": until, "fee": fee, "to_be_returned": held - fee})
 
     @extend_schema_field(MoneyShape)
     def get_fee(self, row: OrderSummary) -> Any:
@@ -269,14 +269,14 @@ class OrderShape(Shape):
     def get_payment(self, row: OrderSummary) -> Any:
         if row.payment_id is None or row.payment_amount is None:
             return None
-        return PaymentShape(
+        return PaymentShape.of(
             {
                 "id": row.payment_id,
                 "status": row.payment_status,
                 "amount": Money(row.payment_amount, row.payments[-1]["currency"] if row.payments else row.currency),
                 **self._how_to_pay(row, row.payment_id, row.payment_status),
             }
-        ).data
+        )
 
     def _how_to_pay(self, row: OrderSummary, payment_id: UUID, status: str) -> dict[str, Any]:
         """Nobody is asked over the network for it."""
@@ -356,7 +356,9 @@ class OrderView(View):
         return order
 
     def show(self, row: OrderSummary) -> Any:
-        return OrderShape(row, context={"request": self.request, "conference_of": self.conference_of}).data
+        if row.status == OrderSummary.Status.CONFIRMED:
+            row.conference = self.conference_of(row)  # type: ignore[attr-defined]  # annotated
+        return OrderShape.of(row)
 
     def conference_of(self, row: OrderSummary) -> ConferenceSummary | None:
         """Each conference is read once for a call; None while it can't be read yet."""
@@ -402,8 +404,7 @@ class Orders(OrderView):
         lines = tuple(Line(**line) for line in values.pop("lines"))
         if "provider" in values:
             check_offered(values["provider"], values["conference_id"])
-        if not store.version_of(order_id):
-            check_unpaid(values["customer_id"], values["conference_id"], lines)
+        check_unpaid(order_id, values["customer_id"], values["conference_id"], lines)
         receipt = self.create(PlaceOrder(order_id=order_id, lines=lines, **values))
         location = request.build_absolute_uri(reverse("order", args=[order_id]))
         return self.as_it_stands(receipt, 201, location=location)
@@ -426,16 +427,18 @@ class OneOrder(OrderView):
         """An order as it stands, or as it was at some time. Then it is folded from the log by the code of today, and
         what only concerns who acts on it now is null: `pay_url`, `how_to_pay` and `cancellation`.
         """
-        self.order(order_id)
         if "as_of" in self.asked:
             return self.as_of(order_id, self.asked["as_of"])
         row = OrderSummary.objects.filter(pk=order_id).first()
         if row is None:
+            self.order(order_id)
             return self.pending(order_id, SUMMARIES.name)
+        self.caller.must_see(row.customer_id, OrderSummary)
         return self.shown(self.show(row), row.version)
 
     def as_of(self, order_id: UUID, when: int | datetime) -> Response:
         """Raises `PermissionDenied`, and `StreamNotFound` where it wasn't placed yet."""
+        self.order(order_id)
         if not self.caller.is_staff:
             raise PermissionDenied
         self.lag = None  # the log has it at once
@@ -444,7 +447,7 @@ class OneOrder(OrderView):
         if not any(each.stream_id == order_id for each in events):
             raise StreamNotFound
         row = log_reads.folded(SUMMARIES, order_id, events)
-        answer = self.shown(OrderAsOfShape(row).data, row.version)
+        answer = self.shown(OrderAsOfShape.of(row), row.version)
         answer["Event-Position"] = str(upto)
         return answer
 
@@ -492,7 +495,7 @@ class Payments(OrderView):
         provider = _provider_of(payment)
         if self.dry_run:
             return self.would_record(Preview(stream_id=order_id, recorded=()))
-        started, etag = _started(payment, provider, order.number), self.etag(order_id)
+        started, etag = _started(payment, provider, order.number), etag_of(self.show(row), row.version)
         position = (receipt and chain_position(receipt)) or log_reads.last_position(order_id)
         return Response(started, headers={"ETag": etag, **min_position.written(position)})
 
@@ -551,13 +554,17 @@ def check_offered(provider: str, conference_id: UUID) -> None:
         raise not_offered(names)
 
 
-def check_unpaid(customer_id: UUID, conference_id: UUID, lines: tuple[Line, ...]) -> None:
-    """Raises `UnpaidLimitReached` before an order is placed that would only be refused. The conference has the last
-    word, where seats are given out.
+def check_unpaid(order_id: UUID, customer_id: UUID, conference_id: UUID, lines: tuple[Line, ...]) -> None:
+    """Raises `UnpaidLimitReached` before an order is placed that would only be refused, unless it is there already. The
+    conference has the last word, where seats are given out.
     """
     with repository.looked_at(ConferenceSeats, conference_id) as seats:
-        if seats.exists:
-            seats.check_unpaid_limit(customer_id, lines, conf.unpaid_limit())
+        try:
+            if seats.exists:
+                seats.check_unpaid_limit(customer_id, lines, conf.unpaid_limit())
+        except UnpaidLimitReached:
+            if not store.version_of(order_id):
+                raise
 
 
 def _is_payable(row: OrderSummary, status: str) -> bool:
@@ -579,9 +586,9 @@ def _started(payment: Payment, provider: Provider, number: str) -> Any:
         how = paying.asked(provider, payment.id, order_number=number, amount=payment.amount)
     except paying.ProviderUnavailable:
         raise NotReachable from None
-    return StartedShape(
+    return StartedShape.of(
         {"payment_id": payment.id, "provider": provider.name, "amount": payment.amount, **_instructions(how)}
-    ).data
+    )
 
 
 def _instructions(how: Instructions) -> dict[str, Any]:
@@ -599,7 +606,7 @@ def _to_be_returned(row: OrderSummary, fee: Decimal) -> Any:
 
 
 def _money(amount: Decimal | str, currency: str) -> Any:
-    return MoneyShape(Money(Decimal(amount), currency)).data
+    return MoneyShape.of(Money(Decimal(amount), currency))
 
 
 def _entry(recorded: Recorded) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +37,18 @@ class Shape(serializers.Serializer[Any]):
         if errors:
             raise ValidationError(errors)
         return value
+
+    @classmethod
+    def of(cls, value: Any) -> dict[str, Any]:
+        """A value as it is answered."""
+        shown: dict[str, Any] = _made(cls).to_representation(value)
+        return shown
+
+
+@cache
+def _made(shape: type[Shape]) -> Shape:
+    """Fields are made once for all answers: DRF copies those of a shape for each of its values."""
+    return shape()
 
 
 class Text(serializers.CharField):

@@ -197,7 +197,7 @@ class Refusal(WaitlistView):
 
 
 def _show(row: WaitlistEntry) -> Any:
-    return EntryShape(row).data
+    return EntryShape.of(row)
 
 
 def _row(receipt: Receipt, entry_id: UUID) -> WaitlistEntry:

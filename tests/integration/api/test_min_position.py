@@ -9,7 +9,6 @@ import psutil
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.urls import URLResolver, get_resolver
 
 from eventstore import identity, store
 from eventstore.commands import dispatch
@@ -20,7 +19,6 @@ from eventstore.operations.subscribers import Pause, Reshard, Resume
 from eventstore.subscriptions import feeding, read_your_writes, visibility
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Mode
-from ordering.api.views import View
 from ordering.domain.conference_changes import RenameConference
 from ordering.projections.conference import SeatAvailability
 from ordering.projections.customer import CustomerProfiles
@@ -38,6 +36,7 @@ from tests.integration.api.caller import (
     staff,
     storefront,
 )
+from tests.integration.api.walk import views
 from tests.integration.eventstore import raw
 from tests.integration.http_client import Http
 from tests.integration.processes import eventually
@@ -288,16 +287,6 @@ def test_a_copy_has_no_name_until_it_is_let_act_and_then_another(ada, fence):
 
 
 # what is declared
-
-
-def views(patterns=None, at=""):
-    for pattern in get_resolver().url_patterns if patterns is None else patterns:
-        if isinstance(pattern, URLResolver):
-            yield from views(pattern.url_patterns, at + str(pattern.pattern))
-        else:
-            view = getattr(pattern.callback, "cls", None)
-            if isinstance(view, type) and issubclass(view, View):
-                yield at + str(pattern.pattern), view
 
 
 def test_every_view_that_can_be_read_declares_the_read_models_that_it_reads():

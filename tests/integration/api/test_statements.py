@@ -1,0 +1,256 @@
+"""What each call asks of the database and of Redis, once this process knows what it remembers."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from operator import attrgetter
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import pytest
+from django.contrib.auth.models import User
+from redis.connection import AbstractConnection
+
+from benchmarks.wire import Trip, traced
+from eventstore import database
+from eventstore.commands import dispatch
+from eventstore.context import new_id
+from ordering.domain.order import CancelOrder
+from ordering.domain.values import payment_id_of
+from ordering.providers.registry import provider
+from ordering.providers.sandbox import Sandbox
+from sagas.testing import bring_to_rest
+from tests.integration import shop
+from tests.integration.api import caller as callers
+from tests.integration.api.caller import PASSWORD, Caller, caller_for, placing
+from tests.integration.api.walk import calls
+
+pytestmark = pytest.mark.usefixtures("clean", "quick_passwords")
+
+WARM, FEW = 2, 3
+"""How often a call is made before it is looked at, and how many statements need no reason."""
+
+Call = Callable[[], Any]
+
+
+class Cost(NamedTuple):
+    """Statements, BEGIN and COMMIT among them, in how many round trips; `redis` round trips; and why so many."""
+
+    statements: int
+    trips: int
+    redis: int = 0
+    why: str = ""
+
+
+class World:
+    """Somebody who has what all calls are about. Each method makes one call ready, of something new each time."""
+
+    def __init__(self) -> None:
+        self.customer, self.ada = callers.customer()
+        self.follower = caller_for(callers.follower())
+        self.conference = shop.conference_on_sale()
+
+    def order(self) -> UUID:
+        return shop.order(self.customer, self.conference, 2)
+
+    def entry(self) -> UUID:
+        full = shop.conference_on_sale(capacity=1)
+        return shop.wait(self.customer, full, 2)
+
+    def offer(self) -> UUID:
+        """An entry whose seats are on offer."""
+        full = shop.conference_on_sale(capacity=2)
+        other = shop.order(shop.customer(), full, 2)
+        entry = shop.wait(self.customer, full, 2)
+        dispatch(CancelOrder(order_id=other))
+        bring_to_rest(deliver=False)
+        return entry
+
+    def consumer(self) -> str:
+        name = f"warehouse-{new_id().hex}"
+        self.follower.call("PUT", f"/consumers/{name}", {"position": 1})
+        return name
+
+    def login(self) -> dict[str, str]:
+        email = f"{new_id().hex}@example.org"
+        User.objects.create_user(email, password=PASSWORD)
+        return {"email": email, "password": PASSWORD}
+
+
+Ready = Callable[[World], Call]
+
+
+def _customer(world: World) -> Call:
+    body = {"name": "Grace", "email": f"{new_id().hex}@example.org", "password": PASSWORD}
+    return lambda: Caller().post("/customers", body)
+
+
+def _webhook(world: World) -> Call:
+    sandbox = provider("sandbox")
+    assert isinstance(sandbox, Sandbox)
+    notice = {
+        "id": new_id().hex,
+        "payment_id": str(payment_id_of(world.order())),
+        "outcome": "accepted",
+        "amount": {"amount": "199.00", "currency": "EUR"},
+        "reference": new_id().hex,
+    }
+    body = json.dumps(notice).encode()
+    return lambda: Caller().call("POST", "/webhooks/payments/sandbox", body, **sandbox.sign(body))
+
+
+def _entry(world: World) -> Call:
+    lines = [{"seat_type": "standard", "quantity": 2}]
+    body = {"conference_id": str(shop.conference_on_sale(capacity=1)), "lines": lines}
+    return lambda: world.ada.post("/waitlist", body)
+
+
+def _token(world: World) -> Call:
+    login = world.login()
+    return lambda: Caller().post("/auth/token", login)
+
+
+def _revoked(world: World) -> Call:
+    caller = callers.storefront()
+    return lambda: caller.delete("/auth/token")
+
+
+def _renamed(world: World) -> Call:
+    name = new_id().hex
+    return lambda: world.ada.patch(f"/customers/{world.customer}", {"name": name})
+
+
+def _placed(world: World) -> Call:
+    body = placing(world.customer, world.conference, 2)
+    return lambda: world.ada.post("/orders", body)
+
+
+def _by(
+    who: Callable[[World], Caller],
+    method: str,
+    path: str,
+    about: Callable[[World], Any] | None = None,
+    body: Any = None,
+) -> Ready:
+    def ready(world: World) -> Call:
+        below = path.format(about(world)) if about else path
+        return lambda: who(world).call(method, below, body)
+
+    return ready
+
+
+_by_ada, _by_follower = partial(_by, attrgetter("ada")), partial(_by, attrgetter("follower"))
+
+ONE = {"lines": [{"seat_type": "standard", "quantity": 1}]}
+CHAIN = (
+    "each of these commands is decided in three round trips, or four where it looks at other streams, and fed in three"
+)
+ENTRY = "the waitlist has a snapshot, and its entry is read with its place in line"
+RIGHTS = "Django asks for the rights of the user and of the groups"
+
+CALLS: dict[str, tuple[Ready, Cost]] = {
+    "POST /auth/token": (_token, Cost(6, 6, 5, "forgets expired tokens; counts attempts of the place and the login")),
+    "DELETE /auth/token": (_revoked, Cost(2, 2)),
+    "POST /customers": (_customer, Cost(23, 16, 1, f"the login has a transaction of its own; {CHAIN}")),
+    "GET /customers/<customer_id>": (_by_ada("GET", "/customers/{}", lambda world: world.customer), Cost(2, 2)),
+    "PATCH /customers/<customer_id>": (_renamed, Cost(13, 7, why=CHAIN)),
+    "GET /conferences": (_by_ada("GET", "/conferences"), Cost(2, 2)),
+    "GET /conferences/<conference_id>": (
+        _by_ada("GET", "/conferences/{}", lambda world: world.conference),
+        Cost(2, 2),
+    ),
+    "GET /orders": (_by_ada("GET", "/orders", World.order), Cost(3, 3)),
+    "POST /orders": (_placed, Cost(49, 22, why=f"three commands; {CHAIN}")),
+    "GET /orders/<order_id>": (_by_ada("GET", "/orders/{}", World.order), Cost(2, 2)),
+    "POST /orders/<order_id>/cancel": (
+        _by_ada("POST", "/orders/{}/cancel", World.order, {}),
+        Cost(31, 14, why=f"two commands; {CHAIN}"),
+    ),
+    "POST /orders/<order_id>/payments": (
+        _by_ada("POST", "/orders/{}/payments", World.order, {}),
+        Cost(5, 5, why="the caller, the order and its payment from the log, its row, and where the log stands"),
+    ),
+    "POST /orders/<order_id>/quantities": (
+        _by_ada("POST", "/orders/{}/quantities", World.order, ONE),
+        Cost(68, 30, why=f"four commands; {CHAIN}"),
+    ),
+    "POST /orders/<order_id>/status-mail": (
+        _by_ada("POST", "/orders/{}/status-mail", World.order),
+        Cost(15, 8, why=CHAIN),
+    ),
+    "GET /orders/<order_id>/history": (_by_ada("GET", "/orders/{}/history", World.order), Cost(3, 3)),
+    "GET /waitlist": (_by_ada("GET", "/waitlist", World.entry), Cost(3, 3)),
+    "POST /waitlist": (_entry, Cost(17, 10, why=f"{ENTRY}; {CHAIN}")),
+    "GET /waitlist/<entry_id>": (_by_ada("GET", "/waitlist/{}", World.entry), Cost(2, 2)),
+    "DELETE /waitlist/<entry_id>": (
+        _by_ada("DELETE", "/waitlist/{}", World.entry),
+        Cost(15, 9, why=f"{ENTRY}; {CHAIN}"),
+    ),
+    "POST /waitlist/<entry_id>/accept": (
+        _by_ada("POST", "/waitlist/{}/accept", World.offer),
+        Cost(16, 10, why=f"{ENTRY}; {CHAIN}"),
+    ),
+    "POST /waitlist/<entry_id>/decline": (
+        _by_ada("POST", "/waitlist/{}/decline", World.offer),
+        Cost(15, 9, why=f"{ENTRY}; {CHAIN}"),
+    ),
+    "POST /webhooks/payments/<provider>": (_webhook, Cost(63, 24, why=f"four commands; {CHAIN}")),
+    "POST /sandbox/payments/<payment_id>": (
+        _by_ada("POST", "/sandbox/payments/{}", lambda world: payment_id_of(world.order()), {"outcome": "accepted"}),
+        Cost(66, 27, why="the caller, the payment and its order, and then the webhook"),
+    ),
+    "GET /events": (_by_follower("GET", "/events"), Cost(6, 6, why=RIGHTS)),
+    "GET /consumers": (_by_follower("GET", "/consumers", World.consumer), Cost(6, 6, why=RIGHTS)),
+    "GET /consumers/<name>": (_by_follower("GET", "/consumers/{}", World.consumer), Cost(6, 6, why=RIGHTS)),
+    "PUT /consumers/<name>": (
+        _by_follower("PUT", "/consumers/{}", World.consumer, {"position": 1}),
+        Cost(6, 6, why=RIGHTS),
+    ),
+    "DELETE /consumers/<name>": (_by_follower("DELETE", "/consumers/{}", World.consumer), Cost(7, 7, why=RIGHTS)),
+}
+
+
+@pytest.fixture
+def world(settings: Any) -> World:
+    settings.UNPAID_ORDERS = settings.UNPAID_SEATS = 0
+    return World()
+
+
+@contextmanager
+def _sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What this process sends to Redis until the block ends."""
+    sent: list[str] = []
+    send = AbstractConnection.send_packed_command
+
+    def noted(self: Any, command: Any, check_health: bool = True) -> None:
+        sent.append(str(command))
+        send(self, command, check_health)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AbstractConnection, "send_packed_command", noted)
+        yield sent
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_costs_so_much_and_no_more(world: World, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready, cost = CALLS[call]
+    for _ in range(WARM):
+        assert ready(world)().status_code < 300
+    carry_out = ready(world)
+    trips: list[Trip] = []
+    with _sent(monkeypatch) as sent, traced(database.session(), trips):
+        assert carry_out().status_code < 300
+    # Bells are rung as often as a clock says, whatever is called.
+    trips = [trip for trip in trips if not any("eventstore_doorbell" in each for each in trip.statements)]
+    sent = [each for each in sent if "LPUSH" not in each]
+    found = (sum(len(trip.statements) for trip in trips), len(trips), len(sent))
+    assert found == cost[:3], "\n".join([*(trip.what for trip in trips), *sent])
+
+
+def test_what_takes_more_than_a_few_statements_says_why() -> None:
+    assert [call for call, (_, cost) in CALLS.items() if cost.statements > FEW and not cost.why] == []
+
+
+def test_every_call_has_a_row() -> None:
+    assert sorted(CALLS) == sorted(calls())
