@@ -96,6 +96,9 @@ LAST_COMMITTED = "SELECT coalesce(max(position), 0) FROM eventstore_event WHERE 
 READ_STREAM = f"SELECT {EVENT_COLUMNS} FROM eventstore_event WHERE stream_id = %s AND version > %s ORDER BY version"
 """The events of a stream above a version."""
 
+READ_STREAM_PART = f"{READ_STREAM} LIMIT %s"
+"""The first of them."""
+
 READ_STREAM_TYPES = f"""SELECT {EVENT_COLUMNS} FROM eventstore_event
     WHERE stream_id = %s AND type = ANY(%s) ORDER BY version"""
 """The events of a stream that are of some types."""

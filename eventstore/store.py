@@ -283,6 +283,11 @@ def read_stream(stream_id: UUID, after: int = 0, *, using: str = DEFAULT_DB_ALIA
     return _recorded(queries.READ_STREAM, [stream_id, after], using)
 
 
+def read_stream_part(stream_id: UUID, after: int, most: int, *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
+    """The first of them, at most so many."""
+    return _recorded(queries.READ_STREAM_PART, [stream_id, after, most], using)
+
+
 def read_types(stream_id: UUID, types: Iterable[str], *, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
     """The events of a stream that are of these types, in order."""
     return _recorded(queries.READ_STREAM_TYPES, [stream_id, list(types)], using)

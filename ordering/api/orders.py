@@ -23,7 +23,7 @@ from eventstore.preview import Preview
 from ordering import conf
 from ordering.api import log_reads, min_position
 from ordering.api.dry_run import WouldRecordShape
-from ordering.api.pagination import page
+from ordering.api.pagination import page, page_of_stream
 from ordering.api.serializers import (
     AsOf,
     ChosenId,
@@ -344,6 +344,7 @@ class HistoryEntryShape(Shape):
 
 class HistoryShape(Shape):
     results = HistoryEntryShape(many=True)
+    next = serializers.URLField(allow_null=True)
 
 
 class OrderView(View):
@@ -536,13 +537,15 @@ class StatusMail(OrderView):
 
 class History(OrderView):
     reads = ()
+    query = PageQuery
 
-    @extend_schema(responses=HistoryShape)
+    @extend_schema(parameters=[PageQuery], responses=HistoryShape)
     def get(self, request: Request, order_id: UUID) -> Response:
-        """The events of the order, from the log itself."""
-        self.order(order_id)
-        entries = [_entry(recorded) for recorded in store.read_stream(order_id)]
-        return self.shown({"results": entries}, len(entries))
+        """The events of the order, from the log itself, the oldest first; a page costs as much as a page."""
+        self.caller.must_see(_placed(order_id).customer_id, OrderSummary)
+        found = page_of_stream(request, order_id, _entry, **self.asked)
+        version = found.results[-1]["version"] if found.results else 0
+        return self.shown(found._asdict(), version, **found.headers)
 
 
 def check_offered(provider: str, conference_id: UUID) -> None:
@@ -607,6 +610,14 @@ def _to_be_returned(row: OrderSummary, fee: Decimal) -> Any:
 
 def _money(amount: Decimal | str, currency: str) -> Any:
     return MoneyShape.of(Money(Decimal(amount), currency))
+
+
+def _placed(order_id: UUID) -> OrderPlaced:
+    """How its history begins. Raises `StreamNotFound`."""
+    for first in store.read_stream_part(order_id, 0, 1):
+        if isinstance(first.event, OrderPlaced):
+            return first.event
+    raise StreamNotFound
 
 
 def _entry(recorded: Recorded) -> dict[str, Any]:

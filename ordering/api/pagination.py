@@ -5,7 +5,8 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.core.exceptions import ValidationError as InvalidValue
 from django.db.models import Model, Q, QuerySet
@@ -13,6 +14,24 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
+
+from eventstore import store
+from eventstore.codec import Recorded
+from eventstore.models import StoredEvent
+
+
+class Page(NamedTuple):
+    """What is shown of it, and the address of the next one."""
+
+    results: list[Any]
+    next: str | None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Link": f'<{self.next}>; rel="next"'} if self.next else {}
+
+    def response(self) -> Response:
+        return Response(self._asdict(), headers=self.headers)
 
 
 def page(
@@ -23,15 +42,26 @@ def page(
     if cursor is not None:
         rows = rows.filter(_beyond(rows.model, ordering, cursor))
     found = list(rows.order_by(*ordering)[: limit + 1])
-    shown, more = found[:limit], len(found) > limit
-    following = _following(request, shown[-1], ordering) if more else None
-    headers = {"Link": f'<{following}>; rel="next"'} if following else {}
-    return Response({"results": [show(row) for row in shown], "next": following}, headers=headers)
+    shown = found[:limit]
+    values = [shown[-1].serializable_value(name.lstrip("-")) for name in ordering] if len(found) > limit else None
+    return Page([show(row) for row in shown], _next(request, values)).response()
 
 
-def _following(request: Request, last: Model, ordering: list[str]) -> str:
-    values = [last.serializable_value(name.lstrip("-")) for name in ordering]
-    cursor = urlsafe_b64encode(json.dumps(values, default=str).encode()).decode().rstrip("=")
+def page_of_stream(
+    request: Request, stream_id: UUID, show: Callable[[Recorded], Any], *, limit: int, cursor: str | None
+) -> Page:
+    """A page of the events of a stream, in their order."""
+    (after,) = (0,) if cursor is None else _values(StoredEvent, ["version"], cursor)
+    found = store.read_stream_part(stream_id, after, limit + 1)
+    shown = found[:limit]
+    return Page([show(each) for each in shown], _next(request, [shown[-1].version] if len(found) > limit else None))
+
+
+def _next(request: Request, last: list[Any] | None) -> str | None:
+    """The address of the page that begins after these values, if there is one."""
+    if last is None:
+        return None
+    cursor = urlsafe_b64encode(json.dumps(last, default=str).encode()).decode().rstrip("=")
     return replace_query_param(request.build_absolute_uri(), "cursor", cursor)
 
 

@@ -174,15 +174,15 @@ class View(APIView):
         """What only the answer to a dry run of this call says. Raises what the call would once this is recorded."""
         return {}
 
-    def shown(self, body: Any, version: int) -> Response:
-        """One resource as it was read; 304 for whoever has all of that."""
+    def shown(self, body: Any, version: int, **more: str) -> Response:
+        """One resource as it was read, with `more` headers; 304 for whoever has all of that."""
         etag = etag_of(body, version)
         if self.seen is not None and etag not in self.seen:
             raise PreconditionFailed
         known = parse_etags(self.request.headers.get("If-None-Match", ""))
         if known == ["*"] or etag in (each.removeprefix("W/") for each in known):
-            return Response(status=304, headers={"ETag": etag})
-        return Response(body, headers={"ETag": etag})
+            return Response(status=304, headers={"ETag": etag, **more})
+        return Response(body, headers={"ETag": etag, **more})
 
     def written(
         self,

@@ -8,12 +8,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from eventstore import context
+from benchmarks.wire import Trip, traced
+from eventstore import context, database
 from eventstore.commands import dispatch
 from eventstore.models import StoredEvent, SubscriberRow
 from ordering.domain.conference_changes import ChangeCancellationRule
 from ordering.domain.finance import RequestRefund, account_id_of
-from ordering.domain.order import CancelOrder, ExpireOrder
+from ordering.domain.order import CancelOrder, ExpireOrder, RequestStatusMail
 from ordering.domain.terms import CancellableUntil, CancellationRule
 from ordering.domain.values import Money, payment_id_of
 from ordering.models import ConferenceSummary, OrderSummary
@@ -363,6 +364,47 @@ def test_orders_are_filtered(conference, ada):
     found = caller.get(f"/orders?status=awaiting_payment&conference_id={conference}&customer_id={customer}").json()
     assert [order["id"] for order in found["results"]] == [second]
     assert caller.get(f"/orders?conference_id={uuid4()}").json() == {"results": [], "next": None}
+
+
+def test_a_history_is_read_page_by_page_and_a_page_costs_a_page(conference, ada):
+    customer, caller = ada
+    order = shop.order(customer, conference)
+    for _ in range(6):
+        dispatch(RequestStatusMail(order_id=order))
+    whole = caller.get(f"/orders/{order}/history").json()
+    assert whole["next"] is None
+    path, pages = f"/orders/{order}/history?limit=3", []
+    while path:
+        trips: list[Trip] = []
+        with traced(database.session(), trips):
+            answer = caller.get(path)
+        assert len(trips) <= 3, "the caller, how it began, and the page"
+        pages.append(answer.json())
+        path = (pages[-1]["next"] or "").partition("testserver")[2]
+        assert answer.headers.get("Link") == (f'<{pages[-1]["next"]}>; rel="next"' if path else None)
+    assert [len(page["results"]) for page in pages] == [3, 3, 1]
+    assert [each for page in pages for each in page["results"]] == whole["results"]
+    assert [each["version"] for each in whole["results"]] == [*range(1, 8)]
+
+
+def test_a_page_of_a_history_has_a_tag_of_its_own_that_lasts_as_long_as_it_is_whole(conference, ada):
+    customer, caller = ada
+    order = shop.order(customer, conference)
+    dispatch(RequestStatusMail(order_id=order))
+    first, both = f"/orders/{order}/history?limit=1", f"/orders/{order}/history?limit=2"
+    tags = {path: caller.get(path)["ETag"] for path in (first, both)}
+    assert len({*tags.values()}) == 2
+    dispatch(RequestStatusMail(order_id=order))
+    assert caller.get(first, If_None_Match=tags[first]).status_code == 304
+    assert caller.get(both, If_None_Match=tags[both]).json()["next"] is not None
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=201", "cursor=x", "cursor=WzEsMl0", "cursor=WyJ4Il0", "page=2"])
+def test_a_history_that_is_asked_for_in_another_way_is_a_mistake(conference, ada, query):
+    customer, caller = ada
+    order = shop.order(customer, conference)
+    problem = assert_problem(caller.get(f"/orders/{order}/history?{query}"), 400, "invalid")
+    assert [error["pointer"] for error in problem["errors"]] == [f"/{query.partition('=')[0]}"]
 
 
 @pytest.mark.parametrize(
