@@ -29,7 +29,7 @@ export PYTHONDONTWRITEBYTECODE :=
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long test-machine check audit pictures
+.PHONY: help install run test test-long test-machine schema check audit pictures
 
 help:  ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
@@ -68,6 +68,9 @@ audit: install  ## Known vulnerabilities of everything that is installed, if a d
 pictures: install  ## Take the pictures of the docs anew
 	@PICTURES=docs/images $(PYTHON_IN) -m pytest tests/browser/test_pictures.py tests/browser/test_selling_a_conference.py
 
+schema: install  ## Write docs/openapi.yaml anew, unless it breaks what was promised (make schema BREAKING=--breaking)
+	@$(PYTHON_IN) manage.py contract --write $(BREAKING)
+
 check: install  ## Formatting, linting, types, architecture, Django's own checks
 	@$(VENV)/bin/ruff format --check --quiet .
 	@$(VENV)/bin/ruff check --quiet .
@@ -80,5 +83,6 @@ types:
 project:
 	@$(VENV)/bin/lint-imports --no-logo
 	@$(PYTHON_IN) manage.py check
+	@$(PYTHON_IN) manage.py contract
 	@$(PRODUCTION) $(PYTHON_IN) manage.py check --deploy --fail-level WARNING
 	@$(PYTHON_IN) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run

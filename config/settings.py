@@ -224,10 +224,30 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"OrderStatusEnum": "ordering.models.OrderSummary.Status"},
+    "ENUM_NAME_OVERRIDES": {
+        "OrderStatusEnum": "ordering.models.OrderSummary.Status",
+        "PaymentStatusEnum": "ordering.api.orders.PAYMENT_STATUSES",
+        "RefundStatusEnum": "ordering.api.orders.REFUND_STATUSES",
+        "EntryStatusEnum": "ordering.models.WaitlistEntry.Status",
+        "ConferenceStatusEnum": "ordering.models.ConferenceSummary.Status",
+        "PendingStatusEnum": ["pending"],
+    },
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SERVERS": [{"url": "/", "description": "This site."}],
+    "TAGS": [
+        {"name": "auth", "description": "Tokens, which say who calls."},
+        {"name": "customers", "description": "Who orders."},
+        {"name": "conferences", "description": "What is on sale."},
+        {"name": "orders", "description": "Seats, and what became of them and of their money."},
+        {"name": "waitlist", "description": "Seats that can't be ordered now."},
+        {"name": "webhooks", "description": "What payment providers report."},
+        {"name": "sandbox", "description": "Playing the customer at the provider's page."},
+        {"name": "events", "description": "The log, for other systems to follow."},
+        {"name": "consumers", "description": "Where those systems are."},
+    ],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "ordering.api.schema.with_problems",
+        "ordering.api.schema.completed",
     ],
 }
 

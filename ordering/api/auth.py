@@ -14,8 +14,10 @@ from rest_framework.response import Response
 from ordering import sign_in
 from ordering.api.access import TokenAuthentication
 from ordering.api.dry_run import NoDryRunQuery
+from ordering.api.refusals import refuses
 from ordering.api.serializers import Shape, Text, shaped
 from ordering.api.views import View
+from ordering.brakes import Braked
 from ordering.domain.mailbox import mailbox_of
 
 
@@ -55,6 +57,7 @@ class Token(View):
     def get_permissions(self) -> list[BasePermission]:
         return [IsAuthenticated() if self._revokes else AllowAny()]
 
+    @refuses(InvalidCredentials, Braked)
     @extend_schema(request=CredentialsShape, responses={201: TokenShape})
     def post(self, request: Request) -> Response:
         """Takes as long for an address that nobody has: Django hashes the password all the same. Forgets tokens of the

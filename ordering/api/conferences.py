@@ -58,7 +58,7 @@ class ConferenceShape(Shape):
     status = serializers.ChoiceField(ConferenceSummary.Status.choices)
     starts_at = serializers.DateTimeField()
     time_zone = serializers.CharField()
-    place = serializers.CharField()
+    place = serializers.CharField(allow_blank=True)
     sales = SalesShape(source="*")
     payment_terms = PaymentTermsShape(source="terms_of_payment")
     cancellation = CancellationRuleShape(source="cancellation_of_orders")
@@ -100,6 +100,7 @@ class Conferences(View):
 class OneConference(View):
     reads = (SeatAvailability,)
     permission_classes = [AllowAny]
+    tagged = True
 
     @extend_schema(responses={200: ConferenceShape, 202: PendingShape})
     def get(self, request: Request, conference_id: UUID) -> Response:

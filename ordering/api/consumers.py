@@ -14,9 +14,10 @@ from eventstore.errors import StreamNotFound
 from eventstore.models import Consumer
 from eventstore.monitoring import consumers
 from ordering.api.dry_run import NoDryRunQuery
-from ordering.api.feed import MayFollow, epoch_here
-from ordering.api.min_position import HIGHEST
+from ordering.api.feed import LogFenced, MayFollow, epoch_here
+from ordering.api.min_position import HIGHEST, LogRestored
 from ordering.api.pagination import page
+from ordering.api.refusals import refuses
 from ordering.api.serializers import Count, Identifier, Lines, PageQuery, Shape, shaped
 from ordering.api.views import View
 
@@ -87,8 +88,10 @@ class OneConsumer(ConsumerView):
 
     @extend_schema(parameters=[NAMED], responses={200: ConsumerShape})
     def get(self, request: Request, name: str) -> Response:
+        """Where a consumer of the feed is."""
         return Response(_shown(_known(name), feed.end()))
 
+    @refuses(LogFenced, LogRestored)
     @extend_schema(parameters=[NAMED], request=ReportShape, responses={200: ReportedShape})
     def put(self, request: Request, name: str) -> Response:
         """Says where a consumer is. Its name belongs to whoever reported it first."""

@@ -9,23 +9,26 @@ from django.contrib.auth.password_validation import validate_password
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from eventstore import repository, store
 from eventstore.commands import Receipt
-from eventstore.errors import ConcurrencyConflict
+from eventstore.errors import ConcurrencyConflict, StreamExists
 from eventstore.preview import Preview
 from ordering import sign_in
 from ordering.api import log_reads, logins
 from ordering.api.access import RegistrationThrottle
 from ordering.api.customer_shapes import AddressShape, BirthDate, NewCustomerShape, typed
 from ordering.api.parsers import Json, MergePatch
+from ordering.api.refusals import refuses
 from ordering.api.serializers import Email, Line, PendingShape, Shape, Text, shaped
 from ordering.api.views import View, etag_of
+from ordering.brakes import Braked
 from ordering.domain.customer import ChangeCustomer, Customer, RegisterCustomer
+from ordering.domain.errors import EmailTaken
 from ordering.domain.values import Address
 from ordering.models import CustomerProfile
 from ordering.projections.customer import CustomerProfiles
@@ -71,6 +74,7 @@ class Customers(View):
     permission_classes = [AllowAny]
     throttle_classes = [RegistrationThrottle]  # counts dry runs too, which tell as much of taken addresses
 
+    @refuses(EmailTaken, StreamExists, Braked)
     @extend_schema(request=RegisterShape, responses={201: CustomerShape})
     def post(self, request: Request) -> Response:
         """Registers a customer; open to anyone. The password goes to the login, never into an event."""
@@ -99,6 +103,7 @@ class OneCustomer(View):
     reads = (CustomerProfiles,)
     permission_classes = [IsAuthenticated]
     parser_classes = [Json, MergePatch]
+    tagged = True
 
     @extend_schema(responses={200: CustomerShape, 202: PendingShape})
     def get(self, request: Request, customer_id: UUID) -> Response:
@@ -110,6 +115,7 @@ class OneCustomer(View):
             return self.pending(customer_id, PROFILES.name)
         return self.shown(CustomerShape.of(profile), profile.version)
 
+    @refuses(EmailTaken, PermissionDenied)
     @extend_schema(
         request={"application/json": ChangeShape, "application/merge-patch+json": ChangeShape},
         responses={200: ChangedShape},

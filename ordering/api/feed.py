@@ -20,6 +20,7 @@ from eventstore import feed, identity
 from eventstore.events import catalogue
 from eventstore.feed import Entry, Page, Wanted
 from ordering.api.min_position import LogRestored, refused
+from ordering.api.refusals import refuses
 from ordering.api.serializers import Identifier, Shape, Text
 from ordering.api.tail import Interrupted, Tail
 from ordering.api.views import View
@@ -163,11 +164,17 @@ class Feed(View):
     query = FeedQuery
     reads = ()
 
+    @refuses(LogFenced)
     @extend_schema(
         operation_id="feed",
         parameters=[
             FeedQuery,
-            OpenApiParameter("Last-Event-ID", int, OpenApiParameter.HEADER, description="Goes before `after`."),
+            OpenApiParameter(
+                "Last-Event-ID",
+                {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
+                OpenApiParameter.HEADER,
+                description="Goes before `after`.",
+            ),
         ],
         responses={
             (200, "application/json"): FeedShape,

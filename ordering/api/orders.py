@@ -1,6 +1,6 @@
 """Orders: placing, reading, cancelling, and their history."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count, takewhile
 from typing import Any
@@ -18,12 +18,14 @@ from rest_framework.response import Response
 from eventstore import repository, store
 from eventstore.codec import Recorded
 from eventstore.commands import Receipt, chain_position
-from eventstore.errors import StreamNotFound
+from eventstore.errors import StreamExists, StreamNotFound
 from eventstore.preview import Preview
 from ordering import conf
 from ordering.api import log_reads, min_position
+from ordering.api.deprecation import Deprecation
 from ordering.api.dry_run import WouldRecordShape
 from ordering.api.pagination import page, page_of_stream
+from ordering.api.refusals import refuses
 from ordering.api.serializers import (
     AsOf,
     ChosenId,
@@ -40,12 +42,26 @@ from ordering.api.serializers import (
 from ordering.api.views import View, etag_of
 from ordering.domain.conference import ConferenceSeats, not_offered
 from ordering.domain.errors import (
+    AmountTooLarge,
+    CancellationClosed,
+    ChangeUnderWay,
     ConferenceIsCancelled,
+    ConferenceNotFound,
+    ConferenceNotOnSale,
     CustomerLimitReached,
     CustomerNotFound,
+    MixedCurrencies,
     NotEnoughSeats,
+    OrderNotCancellable,
     OrderNotChangeable,
     OrderNotPayable,
+    PaymentPeriodOver,
+    ProviderNotOffered,
+    QuantitiesUnchanged,
+    StatusMailTooSoon,
+    TooFewSeats,
+    TooManySeats,
+    UnknownSeatType,
     UnpaidLimitReached,
 )
 from ordering.domain.finance import account_id_of
@@ -61,6 +77,7 @@ from ordering.domain.order import (
 )
 from ordering.domain.order_changes import ChangeQuantities, QuantityChangeRefused, QuantityChangeRequested
 from ordering.domain.payment import Payment, further_payment_id
+from ordering.domain.payment import Status as PaymentStatus
 from ordering.domain.seats import CANCELLED, CUSTOMER_LIMIT, SOLD_OUT, UNPAID_LIMIT, Line, PricedLine
 from ordering.domain.terms import BEGINNING
 from ordering.domain.values import Money, payment_id_of
@@ -72,6 +89,8 @@ from ordering.providers.provider import Instructions, Provider
 
 SUMMARIES = OrderSummaries()
 MOST_LINES = 50
+PAYMENT_STATUSES = [each.value for each in PaymentStatus]
+REFUND_STATUSES = ["requested", "settled", "failed", "closed"]
 PAYABLE = {"requested", "declined"}
 
 REFUSALS = {
@@ -81,6 +100,19 @@ REFUSALS = {
     UNPAID_LIMIT: UnpaidLimitReached,
 }
 """What a change of an order is refused with, by the reason that the conference gave."""
+
+
+NOT_OFFERED = (
+    AmountTooLarge,
+    ConferenceNotOnSale,
+    MixedCurrencies,
+    PaymentPeriodOver,
+    ProviderNotOffered,
+    TooFewSeats,
+    TooManySeats,
+    UnknownSeatType,
+)
+"""What is refused of seats that can't be ordered, whether or not they are free."""
 
 
 class NotReachable(APIException):
@@ -139,8 +171,10 @@ class PricedLineShape(Shape):
 class HowToPayShape(Shape):
     provider = serializers.CharField()
     pay_url = serializers.URLField(allow_null=True, help_text="the page where to pay, if there is one")
-    reference = serializers.CharField(help_text="what a transfer has to name; empty where there is a page")
-    text = serializers.CharField(help_text="how to pay, in words; empty where there is a page")
+    reference = serializers.CharField(
+        allow_blank=True, help_text="what a transfer has to name; empty where there is a page"
+    )
+    text = serializers.CharField(allow_blank=True, help_text="how to pay, in words; empty where there is a page")
 
 
 class StartedShape(HowToPayShape):
@@ -152,7 +186,7 @@ class PaymentShape(Shape):
     """`pay_url` is that of `how_to_pay`."""
 
     id = serializers.UUIDField()
-    status = serializers.CharField()
+    status = serializers.ChoiceField(PAYMENT_STATUSES)
     amount = MoneyShape()
     pay_url = serializers.URLField(allow_null=True, help_text="where to pay, while that is possible")
     how_to_pay = HowToPayShape(allow_null=True, help_text="of the newest payment, while it can be paid")
@@ -161,16 +195,16 @@ class PaymentShape(Shape):
 class RefundShape(Shape):
     id = serializers.UUIDField()
     amount = MoneyShape(help_text="what is left for it, where it has failed and the rest went elsewhere")
-    status = serializers.CharField(
-        help_text="requested, settled, failed, or closed: it has failed, and nothing is left for it"
-    )
+    status = serializers.ChoiceField(REFUND_STATUSES, help_text="closed: it has failed, and nothing is left for it")
 
 
 class ReceivedPaymentShape(PaymentShape):
     """Where money came in twice for one payment, it is there twice, each time with a reference of its own."""
 
     received_at = serializers.DateTimeField(allow_null=True)
-    reference = serializers.CharField(help_text="the provider's name for what was paid; empty until it was")
+    reference = serializers.CharField(
+        allow_blank=True, help_text="the provider's name for what was paid; empty until it was"
+    )
     refunds = RefundShape(many=True)
 
 
@@ -194,6 +228,8 @@ class CancellationShape(Shape):
 
 
 class OrderShape(Shape):
+    deprecated = {"payment": Deprecation(datetime(2026, 11, 30, tzinfo=UTC), instead="payments")}
+
     id = serializers.UUIDField(source="order_id")
     number = serializers.CharField()
     customer_id = serializers.UUIDField()
@@ -212,7 +248,7 @@ class OrderShape(Shape):
     fee = serializers.SerializerMethodField(help_text="what is kept of its money, where it was cancelled")
     balance = serializers.SerializerMethodField()
     payments = serializers.SerializerMethodField()
-    payment = serializers.SerializerMethodField(help_text="the newest of them")
+    payment = serializers.SerializerMethodField(help_text="the newest of `payments`, which says more")
 
     @extend_schema_field(MoneyShape)
     def get_total(self, row: OrderSummary) -> Any:
@@ -385,6 +421,7 @@ class Orders(OrderView):
     reads = (OrderSummaries, SeatAvailability)
     query = OrderQuery
     would = WouldPlaceShape
+    shows = OrderShape
 
     @extend_schema(operation_id="orders_list", parameters=[OrderQuery], responses={200: OrderPage, 202: PendingShape})
     def get(self, request: Request) -> Response:
@@ -395,6 +432,7 @@ class Orders(OrderView):
         how = {name: self.asked.pop(name) for name in ("limit", "cursor")}
         return page(request, rows.filter(**self.asked), self.show, **how)
 
+    @refuses(CustomerNotFound, ConferenceNotFound, StreamExists, *NOT_OFFERED, CustomerLimitReached, UnpaidLimitReached)
     @extend_schema(request=PlaceShape, responses={201: OrderShape})
     def post(self, request: Request) -> Response:
         """Answers the order as it stands after the sale has got as far as it gets without a payment."""
@@ -421,8 +459,11 @@ class Orders(OrderView):
 
 class OneOrder(OrderView):
     query = OneOrderQuery
+    tagged = True
+    shows = OrderShape
     reads = (OrderSummaries, SeatAvailability)
 
+    @refuses(PermissionDenied)
     @extend_schema(parameters=[OneOrderQuery], responses={200: OrderShape, 202: PendingShape})
     def get(self, request: Request, order_id: UUID) -> Response:
         """An order as it stands, or as it was at some time. Then it is folded from the log by the code of today, and
@@ -455,7 +496,9 @@ class OneOrder(OrderView):
 
 class Cancellation(OrderView):
     would = WouldCancelShape
+    shows = OrderShape
 
+    @refuses(OrderNotCancellable, CancellationClosed, PermissionDenied)
     @extend_schema(request=CancelShape, responses=CancelledShape)
     def post(self, request: Request, order_id: UUID) -> Response:
         """Seats return, and the provider is asked to return the money; the answer says how much that is."""
@@ -473,6 +516,7 @@ class Cancellation(OrderView):
 
 
 class Payments(OrderView):
+    @refuses(OrderNotPayable, ProviderNotOffered, NotReachable, PermissionDenied)
     @extend_schema(request=PayShape, responses={200: StartedShape, 202: PendingShape})
     def post(self, request: Request, order_id: UUID) -> Response:
         """How to pay what is due: the provider is asked for its page, which is the same however often this is called.
@@ -502,6 +546,16 @@ class Payments(OrderView):
 
 
 class Quantities(OrderView):
+    shows = OrderShape
+
+    @refuses(
+        OrderNotChangeable,
+        ChangeUnderWay,
+        QuantitiesUnchanged,
+        *NOT_OFFERED,
+        *REFUSALS.values(),
+        PermissionDenied,
+    )
     @extend_schema(request=QuantitiesShape, responses=OrderShape)
     def post(self, request: Request, order_id: UUID) -> Response:
         """Answers the order as it stands after the conference has been asked for the seats: with other `lines`, or with
@@ -527,6 +581,9 @@ class Quantities(OrderView):
 
 
 class StatusMail(OrderView):
+    shows = OrderShape
+
+    @refuses(StatusMailTooSoon, PermissionDenied)
     @extend_schema(request=None, responses={202: OrderShape})
     def post(self, request: Request, order_id: UUID) -> Response:
         """Asks for a mail that says how the order stands. Too soon after another it is refused, with `Retry-After`."""
@@ -538,6 +595,7 @@ class StatusMail(OrderView):
 class History(OrderView):
     reads = ()
     query = PageQuery
+    tagged = True
 
     @extend_schema(parameters=[PageQuery], responses=HistoryShape)
     def get(self, request: Request, order_id: UUID) -> Response:

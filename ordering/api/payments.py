@@ -8,7 +8,7 @@ import msgspec
 import structlog
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import APIException, ParseError, ValidationError
+from rest_framework.exceptions import APIException, ParseError, PermissionDenied, ValidationError
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,8 +19,10 @@ from eventstore.errors import DomainError, StreamNotFound
 from ordering.api import min_position
 from ordering.api.body_limit import body_of
 from ordering.api.dry_run import NoDryRunQuery
+from ordering.api.refusals import refuses
 from ordering.api.serializers import MoneyShape, Shape, shaped
 from ordering.api.views import View
+from ordering.domain.errors import PaymentReferenceDiffers, PaymentReferenceTaken, ReportDiffers
 from ordering.domain.order import Order
 from ordering.domain.payment import Payment
 from ordering.models import OrderSummary
@@ -33,6 +35,9 @@ from ordering.providers.sandbox import SANDBOX, Sandbox
 from ordering.providers.sandbox_notices import NoticeShape
 
 log = structlog.get_logger(__name__)
+
+
+REFUSED_REPORTS = (PaymentReferenceDiffers, PaymentReferenceTaken, ReportDiffers)
 
 
 class InvalidSignature(APIException):
@@ -62,12 +67,14 @@ class Webhook(View):
     """Reports are known by the ids that their providers gave them."""
 
     takes_key = False
+    parser_classes = []  # what is signed are the bytes
     write_query = NoDryRunQuery
     authentication_classes = []
     permission_classes = [AllowAny]
 
+    @refuses(InvalidSignature, *REFUSED_REPORTS)
     @extend_schema(
-        request=NoticeShape,
+        request={"application/json": NoticeShape},
         responses=ReceivedShape,
         parameters=[OpenApiParameter("X-Signature", str, "header", description="hex HMAC-SHA256 of the body")],
     )
@@ -79,6 +86,7 @@ class Webhook(View):
 class SandboxPayment(View):
     """Signs what the provider would, and goes the way of the webhook."""
 
+    @refuses(*REFUSED_REPORTS, PermissionDenied)
     @extend_schema(request=OutcomeShape, responses={202: ReceivedShape})
     def post(self, request: Request, payment_id: UUID) -> Response:
         """Only with the sandbox provider: plays the customer at the provider's page. Each time is another payment, so
@@ -89,6 +97,7 @@ class SandboxPayment(View):
         payment = repository.get(Payment, payment_id)
         self.caller.must_touch(repository.get(Order, payment.order_id).customer_id, OrderSummary)
         played = shaped(OutcomeShape, request.data)
+        self.must_be_as_seen()
         body = msgspec.json.encode(_notice(payment, self.new_id(), **played))
         if self.dry_run:
             (report,) = _reports(sandbox, body)

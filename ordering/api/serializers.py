@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
+from ordering.api.deprecation import Deprecation
 from ordering.domain.errors import InvalidEmail, TooManyDecimals, UnknownCurrency, UnreadableText
 from ordering.domain.mailbox import mailbox_of, reachable
 from ordering.domain.text import check_line, check_text
@@ -19,10 +20,23 @@ from ordering.domain.values import Money
 AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,4})?")
 POSITION = re.compile(r"[0-9]{1,18}")
 LONGEST_LOGIN = 150
+SPACE = r"\t-\r\u001c-\u001f \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""What is taken away at both ends of a text, as a class of regular expressions."""
+CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
+CONTROL_BUT_BREAKS = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
+NULL = r"\u0000"
+
+
+def _without(characters: str, *, blank: bool) -> str:
+    """The pattern of a text without these characters, which are minded between its first and its last visible one."""
+    seen = f"[^{characters}{SPACE}]([^{characters}]*[^{characters}{SPACE}])?[{SPACE}]*"
+    return f"^[{SPACE}]*({seen})?$" if blank else f"^[{SPACE}]*{seen}$"
 
 
 class Shape(serializers.Serializer[Any]):
-    """An object that has these fields and no others."""
+    """An object that has these fields and no others. Those that are `deprecated` are known by their names."""
+
+    deprecated: Mapping[str, Deprecation] = {}
 
     def to_internal_value(self, data: Any) -> Any:
         errors: dict[Any, Any] = {}
@@ -54,6 +68,13 @@ def _made(shape: type[Shape]) -> Shape:
 class Text(serializers.CharField):
     """A string, and never what merely can be written as one."""
 
+    forbidden = NULL
+
+    @property
+    def contract(self) -> dict[str, Any]:
+        """What the schema says besides."""
+        return {"pattern": _without(self.forbidden, blank=self.allow_blank)} if self.trim_whitespace else {}
+
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
@@ -65,6 +86,7 @@ class Line(Text):
 
     default_error_messages = {"control": "There is a control character in it."}
     check = staticmethod(check_line)
+    forbidden = CONTROL
 
     def to_internal_value(self, data: Any) -> str:
         line = super().to_internal_value(data)
@@ -79,6 +101,7 @@ class Lines(Line):
     """The same of a text that may have several lines."""
 
     check = staticmethod(check_text)
+    forbidden = CONTROL_BUT_BREAKS
 
 
 class Email(serializers.EmailField):
@@ -116,6 +139,9 @@ class ChosenId(Identifier):
     order's payment before it is asked for.
     """
 
+    contract = {
+        "pattern": "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-46-9a-fA-F][0-9a-fA-F]{3}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+    }
     default_error_messages = {"derived": "An id of version 5 is not for you to choose; take one of version 4 or 7."}
 
     def to_internal_value(self, data: Any) -> UUID:
@@ -167,7 +193,9 @@ class MoneyShape(Shape):
         return given
 
 
-@extend_schema_field({"oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "format": "date-time"}]})
+@extend_schema_field(
+    {"oneOf": [{"type": "integer", "minimum": 0, "maximum": 10**18 - 1}, {"type": "string", "format": "date-time"}]}
+)
 class AsOf(serializers.DateTimeField):
     """A position of the log, if it is all digits, else a time."""
 

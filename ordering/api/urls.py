@@ -45,5 +45,5 @@ urlpatterns = [
     path("consumers", Consumers.as_view()),
     path("consumers/<str:name>", OneConsumer.as_view()),
     path("schema", docs.Schema.as_view(), name="schema"),
-    path("docs", docs.Page.as_view()),
+    path("docs", docs.Page.as_view(), name="api-docs"),
 ]

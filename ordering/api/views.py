@@ -47,7 +47,8 @@ class View(APIView):
     """A call of the API. `query` is the shape of what may follow the question mark of a read, and `reads` are the read
     models that it shows: none where it shows the log itself. `write_query` is that of a write; `records` says whether
     it records anything, and `takes_key` whether it is carried out once for each `Idempotency-Key`. In a dry run `send`
-    and `create` end the call, with an answer of the shape `would`.
+    and `create` end the call, with an answer of the shape `would`. `tagged` says whether what a read shows has an
+    `ETag`, and `shows` is the shape of a resource of which fields may be deprecated.
     """
 
     query: type[Shape] = Shape
@@ -56,6 +57,8 @@ class View(APIView):
     reads: tuple[type[Projection[Any]], ...] = ()
     records = True
     takes_key = True
+    tagged = False
+    shows: type[Shape] = Shape
     dry_run = False
     lag: Lag | None = None
     keyed_call: Once | None = None
@@ -104,7 +107,15 @@ class View(APIView):
         """
         if self.lag and (response.status_code < 400 or response.status_code == PreconditionFailed.status_code):
             response = self.lag.response()
+        if response.status_code == 200 and not self.dry_run:
+            for deprecation in self.shows.deprecated.values():
+                deprecation.tell(request, response)
         return super().finalize_response(request, response, *args, **kwargs)
+
+    @classmethod
+    def compares(cls, method: str) -> bool:
+        """Whether `If-Match` is minded."""
+        return cls.tagged if method in SAFE_METHODS else cls.takes_key
 
     @cached_property
     def caller(self) -> Caller:

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
-from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.exceptions import ErrorDetail, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,17 +17,27 @@ from eventstore.errors import StreamNotFound
 from eventstore.models import ParkedEvent
 from eventstore.preview import Preview
 from ordering.api import log_reads, min_position
-from ordering.api.orders import MOST_LINES, LineShape
+from ordering.api.orders import MOST_LINES, NOT_OFFERED, LineShape
 from ordering.api.pagination import page
+from ordering.api.refusals import refuses
 from ordering.api.serializers import Identifier, PageQuery, PendingShape, Shape, shaped
 from ordering.api.views import View, etag_of, once
-from ordering.domain.errors import AlreadyWaiting, CustomerNotFound
+from ordering.domain.errors import (
+    AlreadyWaiting,
+    ConferenceNotFound,
+    CustomerLimitReached,
+    CustomerNotFound,
+    OfferOver,
+    SeatsAreFree,
+    WaitlistEntryNotFound,
+)
 from ordering.domain.seats import Line, merged
 from ordering.domain.waitlist import (
     AcceptOffer,
     DeclineOffer,
     JoinWaitlist,
     LeaveWaitlist,
+    Leaving,
     Waitlist,
     WaitlistJoined,
     waitlist_id_of,
@@ -64,7 +74,9 @@ class EntryShape(Shape):
     order_id = serializers.UUIDField(
         allow_null=True, help_text="the order for the seats that were accepted; it is placed a moment later"
     )
-    reason = serializers.CharField(allow_blank=True, help_text="why it left; empty if it has not")
+    reason = serializers.ChoiceField(
+        [each.value for each in Leaving], allow_blank=True, help_text="why it left; empty if it has not"
+    )
     ended_at = serializers.DateTimeField(allow_null=True)
 
     @extend_schema_field(serializers.IntegerField(allow_null=True))
@@ -126,6 +138,7 @@ class Entries(WaitlistView):
         how = {name: self.asked.pop(name) for name in ("limit", "cursor")}
         return page(request, rows.filter(**self.asked), _show, **how)
 
+    @refuses(CustomerNotFound, ConferenceNotFound, *NOT_OFFERED, CustomerLimitReached, AlreadyWaiting, SeatsAreFree)
     @extend_schema(request=JoinShape, responses={200: EntryShape, 201: EntryShape})
     def post(self, request: Request) -> Response:
         """Waits for seats that can't be ordered now. Who waits for the same already is answered 200 with that entry."""
@@ -167,6 +180,7 @@ class Entries(WaitlistView):
 
 class OneEntry(WaitlistView):
     reads = (WaitlistEntries,)
+    tagged = True
 
     @extend_schema(responses={200: EntryShape, 202: PendingShape})
     def get(self, request: Request, entry_id: UUID) -> Response:
@@ -176,6 +190,7 @@ class OneEntry(WaitlistView):
             return self.pending(waitlist_id_of(entry.conference_id), ENTRIES.name)
         return self.shown(_show(entry), entry.version)
 
+    @refuses(WaitlistEntryNotFound, PermissionDenied)
     @extend_schema(responses={200: EntryShape})
     def delete(self, request: Request, entry_id: UUID) -> Response:
         """Leaves the waitlist. Seats that are on offer go to whoever is next."""
@@ -183,6 +198,7 @@ class OneEntry(WaitlistView):
 
 
 class Acceptance(WaitlistView):
+    @refuses(WaitlistEntryNotFound, OfferOver, *NOT_OFFERED, PermissionDenied)
     @extend_schema(request=None, responses=EntryShape)
     def post(self, request: Request, entry_id: UUID) -> Response:
         """Takes what is on offer. The order with the `order_id` of the answer is placed by a worker, a moment later."""
@@ -190,6 +206,7 @@ class Acceptance(WaitlistView):
 
 
 class Refusal(WaitlistView):
+    @refuses(WaitlistEntryNotFound, OfferOver, PermissionDenied)
     @extend_schema(request=None, responses=EntryShape)
     def post(self, request: Request, entry_id: UUID) -> Response:
         """Lets what is on offer go, and leaves the waitlist."""

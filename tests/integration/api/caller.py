@@ -16,13 +16,14 @@ from eventstore.models import CommandRecord
 from ordering.models import CustomerAccount
 from sagas.models import Delivery, Instance, OutboxCommand, Timer
 from tests.integration import shop
+from tests.integration.api.promised import assert_promised
 
 V1 = "/api/v1"
 PASSWORD = "correct horse battery"
 
 
 class Caller:
-    """Calls paths below the base path; `headers` go with every call."""
+    """Calls paths below the base path; `headers` go with every call. Whatever is answered is what the contract says."""
 
     def __init__(self, token: str = "", **headers: str) -> None:
         self.client = APIClient(raise_request_exception=False)
@@ -33,7 +34,9 @@ class Caller:
         content_type = extra.pop("Content-Type", "application/json")
         content: Any = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         path = path if path.startswith("/api") else V1 + path
-        return self.client.generic(method, path, content, content_type, headers={**self.headers, **extra})
+        response = self.client.generic(method, path, content, content_type, headers={**self.headers, **extra})
+        assert_promised(method, path, response)
+        return response
 
     def get(self, path: str, **headers: str) -> Any:
         return self.call("GET", path, **headers)

@@ -105,7 +105,9 @@ def test_the_contract_names_every_call_and_how_it_fails(get):
     assert "/api/v1/orders/{order_id}/cancel" in schema["paths"]
     for path in schema["paths"].values():
         for operation in path.values():
-            assert "application/problem+json" in operation["responses"]["default"]["content"]
+            assert {"400", "406", "408", "413", "500", "503"} <= operation["responses"].keys()
+            for status, answer in operation["responses"].items():
+                assert int(status) < 400 or "application/problem+json" in answer["content"]
 
 
 def test_the_page_of_the_contract_needs_nothing_from_elsewhere(get):

@@ -350,9 +350,9 @@ def test_pages_of_orders_hold_each_order_once_the_newest_first(conference, ada):
         following = page.json()["next"]
         if following is None:
             break
-        assert page.headers["Link"] == f'<{following}>; rel="next"'
+        assert page.headers["Link"].startswith(f'<{following}>; rel="next", ')
         page = caller.get(following.removeprefix("http://testserver"))
-    assert "Link" not in page.headers
+    assert 'rel="next"' not in page.headers["Link"]
     assert sorted(seen) == sorted(placed)
     assert (seen[0], seen[-1]) == (placed[4], placed[0])
 
