@@ -188,7 +188,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "CommonPasswordValidator",
         "NumericPasswordValidator",
     )
-] + [{"NAME": "ordering.api.passwords.EndsTokens"}]
+] + [{"NAME": f"ordering.api.passwords.{name}"} for name in ("MoreThanSpaces", "EndsTokens")]
 
 UNFOLD = unfold.UNFOLD
 LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
@@ -210,6 +210,8 @@ REST_FRAMEWORK = {
 THROTTLE_REGISTER = env.str("THROTTLE_REGISTER", default="120/min")
 THROTTLE_TOKEN = env.str("THROTTLE_TOKEN", default="60/min")
 THROTTLE_ACCOUNT = env.str("THROTTLE_ACCOUNT", default="20/hour")
+THROTTLE_LINKS = env.str("THROTTLE_LINKS", default="30/hour")
+THROTTLE_MAILBOX = env.str("THROTTLE_MAILBOX", default="5/hour")
 REST_KNOX = {"TOKEN_TTL": timedelta(hours=env.int("TOKEN_HOURS", default=24))}
 SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
@@ -310,6 +312,7 @@ UNPAID_ORDERS = env.int("UNPAID_ORDERS", default=3)
 UNPAID_SEATS = env.int("UNPAID_SEATS", default=20)
 IDEMPOTENCY_HOURS = env.float("IDEMPOTENCY_HOURS", default=24.0)
 PROFILE_LINK_DAYS = env.int("PROFILE_LINK_DAYS", default=90)  # 0: for good
+PASSWORD_LINK_MINUTES = env.int("PASSWORD_LINK_MINUTES", default=60)
 MAIL_DOMAIN = env.str("MAIL_DOMAIN", default="boxoffice.localhost")
 # Uniqueness is kept by hashes under this key, so it outlives the other one: a new key would free every taken address.
 EVENTSTORE_CLAIM_KEY = env.str("CLAIM_KEY", default="") or SECRET_KEY

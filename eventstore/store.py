@@ -170,10 +170,16 @@ def held(claims: Iterable[Claim], *, using: str = DEFAULT_DB_ALIAS) -> dict[tupl
     hashes = {
         hashed: (claim.scope, claim.value) for claim in claims for hashed in claim_hashes(claim.scope, claim.value)
     }
-    if not hashes:
+    return {hashes[each]: stream_id for each, stream_id in holding(hashes, using=using).items()}
+
+
+def holding(hashes: Iterable[str], *, using: str = DEFAULT_DB_ALIAS) -> dict[str, UUID]:
+    """The same of values that are known by their `claim_hashes` alone."""
+    asked = list(hashes)
+    if not asked:
         return {}
-    (found,) = pipeline(Statement(queries.HELD, [array(hashes)]), using=using)
-    return {hashes[each]: stream_id for each, stream_id in found}
+    (found,) = pipeline(Statement(queries.HELD, [array(asked)]), using=using)
+    return dict(found)
 
 
 def claim_hashes(scope: str, value: str) -> list[str]:

@@ -142,6 +142,13 @@ PROFILE_LINK_DAYS = Setting(
     "a whole number, 0 or above",
     is_whole,
 )
+PASSWORD_LINK_MINUTES = Setting(
+    "PASSWORD_LINK_MINUTES",
+    60,
+    "For which the link of a mail is good that leads to a new password.",
+    "a whole number above 0",
+    is_count,
+)
 SITE_THREADS = Setting(
     "SITE_THREADS",
     16,
@@ -174,12 +181,14 @@ PROXIES = Setting(
     "a whole number, 0 or above",
     is_whole,
 )
-THROTTLE_REGISTER, THROTTLE_TOKEN, THROTTLE_ACCOUNT = BRAKES = [
+THROTTLE_REGISTER, THROTTLE_TOKEN, THROTTLE_ACCOUNT, THROTTLE_LINKS, THROTTLE_MAILBOX = BRAKES = [
     Setting(name, rate, meaning, "a number above 0 and a unit, such as 60/min", is_rate)
     for name, rate, meaning in (
         ("THROTTLE_REGISTER", "120/min", "How many customers may be registered from one address."),
         ("THROTTLE_TOKEN", "60/min", "How often one address may try to sign in, in the API or to the admin."),
         ("THROTTLE_ACCOUNT", "20/hour", "How many wrong passwords of one login strangers may try together."),
+        ("THROTTLE_LINKS", "30/hour", "How often one address may ask for mails with a link to a new password."),
+        ("THROTTLE_MAILBOX", "5/hour", "How many mails with such a link may be asked for to one mailbox."),
     )
 ]
 EMAIL_TIMEOUT = Setting("EMAIL_TIMEOUT", 10, "Seconds to wait for the mail server.", "a whole number above 0", is_count)
@@ -198,6 +207,7 @@ SETTINGS: Sequence[Setting[Any]] = (
     *SENDERS,
     MAIL_DOMAIN,
     PROFILE_LINK_DAYS,
+    PASSWORD_LINK_MINUTES,
     SITE_THREADS,
     SITE_QUEUE,
     SITE_LOCK_TIMEOUT,
@@ -241,3 +251,8 @@ def keyed_calls_kept() -> timedelta:
 def status_mail_pause() -> int:
     """How many seconds after a status mail of an order the next can be asked for."""
     return 60 * STATUS_MAIL_MINUTES.get()
+
+
+def password_link_good_for() -> timedelta:
+    """How long after it was asked for the link to a new password is good."""
+    return timedelta(minutes=PASSWORD_LINK_MINUTES.get())

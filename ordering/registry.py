@@ -29,7 +29,7 @@ from ordering.domain.conference_changes import (
     ReopenSales,
     RepriceSeats,
 )
-from ordering.domain.customer import ChangeCustomer, Customer, RegisterCustomer
+from ordering.domain.customer import ChangeCustomer, Customer, RecordPasswordChange, RegisterCustomer
 from ordering.domain.finance import (
     Account,
     BookPayment,
@@ -64,6 +64,7 @@ from ordering.domain.order import (
     TakeUpOrder,
 )
 from ordering.domain.order_changes import ChangeQuantities, ConcludeChange, TakeUpChange
+from ordering.domain.password_reset import PasswordReset, RequestPasswordReset
 from ordering.domain.payment import (
     AcceptPayment,
     AssignPayment,
@@ -92,7 +93,7 @@ from ordering.domain.waitlist import (
     PrioritiseEntry,
     Waitlist,
 )
-from ordering.effects.customer import send_welcome
+from ordering.effects.customer import send_password_changed, send_password_link, send_welcome
 from ordering.effects.order import (
     send_cancellation,
     send_change,
@@ -124,7 +125,8 @@ from ordering.watches.books import Books
 from ordering.watches.seats import SeatsWithinCapacity
 
 COMMANDS = {
-    Customer: (RegisterCustomer, ChangeCustomer),
+    Customer: (RegisterCustomer, ChangeCustomer, RecordPasswordChange),
+    PasswordReset: (RequestPasswordReset,),
     ConferenceSeats: (
         *(ScheduleConference, RenameConference, MoveConference, ChangeSalesWindow, CloseSales, ReopenSales),
         *(CancelConference, CallOffOrders, ChangeMailNote, ChangePaymentTerms, ChangeCancellationRule),
@@ -202,6 +204,8 @@ SAGAS = (Booking(), Sale(), Cancellation(), Waiting(), Offering())
 
 EFFECTS = (
     send_welcome,
+    send_password_link,
+    send_password_changed,
     send_request,
     send_reminder,
     send_confirmation,

@@ -15,6 +15,7 @@ from ordering.domain.customer import (
     CustomerAddressChanged,
     CustomerBirthDateSet,
     CustomerEmailChanged,
+    CustomerPasswordChanged,
     CustomerRegistered,
     CustomerRenamed,
 )
@@ -56,6 +57,11 @@ def _(event: CustomerBirthDateSet, before: Customer) -> str:
 @tell.register
 def _(event: CustomerAddressChanged, before: Customer) -> str:
     return _instead("The address", _lines(event.address), _lines(before.address))
+
+
+@tell.register
+def _(event: CustomerPasswordChanged, before: Customer) -> str:
+    return "The password was changed, by the link of a mail."
 
 
 def _instead(what: str, now: str, then: str) -> str:

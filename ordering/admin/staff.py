@@ -14,6 +14,7 @@ from knox.models import AuthToken
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from eventstore.admin import KeysetAdmin
+from ordering.password_reset import has_rights
 
 RIGHTS = ["is_staff", "is_superuser", "groups", "user_permissions"]
 
@@ -87,4 +88,4 @@ class ActionAdmin(KeysetAdmin):
 def _may_touch(who: Any, user: User | None) -> bool:
     if who.is_superuser or user is None or user == who:
         return True
-    return not (user.is_staff or user.is_superuser or user.groups.exists() or user.user_permissions.exists())
+    return not has_rights(user)

@@ -42,6 +42,7 @@ from ordering.domain.order_changes import (
     QuantityChangeRefused,
     QuantityChangeRequested,
 )
+from ordering.domain.password_reset import PasswordResetRequested
 from ordering.domain.payment import (
     PaymentAccepted,
     PaymentAssigned,
@@ -397,6 +398,11 @@ def _(event: WaitlistLeft) -> str:
 @say.register
 def _(event: WaitlistPrioritised) -> str:
     return f"The entry has priority {event.priority}{because(event.reason)}"
+
+
+@say.register
+def _(event: PasswordResetRequested) -> str:
+    return "A mail with a link to a new password was asked for."
 
 
 @say.register

@@ -1,6 +1,7 @@
-"""What a new password means for those who are signed in."""
+"""What a new password must be, and what it means for those who are signed in."""
 
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from knox.models import AuthToken
 
 
@@ -18,3 +19,14 @@ class EndsTokens:
 
     def get_help_text(self) -> str:
         return "Whoever is signed in with a token has to sign in again."
+
+
+class MoreThanSpaces:
+    """A password validator."""
+
+    def validate(self, password: str, user: User | None = None) -> None:
+        if password.isspace():
+            raise ValidationError("A password has more than spaces.", "blank")
+
+    def get_help_text(self) -> str:
+        return "Your password has more than spaces."

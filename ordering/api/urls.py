@@ -10,6 +10,7 @@ from ordering.api.consumers import Consumers, OneConsumer
 from ordering.api.customers import Customers, OneCustomer
 from ordering.api.feed import Feed
 from ordering.api.orders import Cancellation, History, OneOrder, Orders, Payments, Quantities, StatusMail
+from ordering.api.password_reset import NewPassword, Reset
 from ordering.api.payments import SandboxPayment, Webhook
 from ordering.api.waitlist import Acceptance, Entries, OneEntry, Refusal
 
@@ -24,6 +25,8 @@ register_converter(IdConverter, "id")
 
 urlpatterns = [
     path("auth/token", Token.as_view()),
+    path("auth/password/reset", Reset.as_view()),
+    path("auth/password", NewPassword.as_view()),
     path("customers", Customers.as_view()),
     path("customers/<id:customer_id>", OneCustomer.as_view(), name="customer"),
     path("conferences", Conferences.as_view()),

@@ -47,6 +47,13 @@ class CustomerAddressChanged(Event):
     address: Address | None
 
 
+@event("customer.password-changed")
+class CustomerPasswordChanged(Event):
+    """By the link of a mail. Neither the old one nor the new one is said."""
+
+    customer_id: UUID
+
+
 @command("customer.register", stream="customer_id")
 class RegisterCustomer(Command):
     customer_id: UUID
@@ -66,6 +73,11 @@ class ChangeCustomer(Command):
     email: str | UnsetType = UNSET
     birth_date: date | UnsetType | None = UNSET
     address: Address | UnsetType | None = UNSET
+
+
+@command("customer.record-password-change", stream="customer_id")
+class RecordPasswordChange(Command):
+    customer_id: UUID
 
 
 class Customer(Aggregate, category="customer"):
@@ -98,6 +110,10 @@ class Customer(Aggregate, category="customer"):
             self.record(CustomerBirthDateSet(customer_id=self.id, birth_date=command.birth_date))
         if command.address is not UNSET and command.address != self.address:
             self.record(CustomerAddressChanged(customer_id=self.id, address=command.address))
+
+    @handles(RecordPasswordChange)
+    def record_password_change(self, command: RecordPasswordChange, facts: Facts) -> None:
+        self.record(CustomerPasswordChanged(customer_id=self.id))
 
     def held_values(self) -> list[tuple[str, str]]:
         return [("email", spelling) for spelling in spellings(self.email)]
@@ -137,3 +153,7 @@ class Customer(Aggregate, category="customer"):
     @on(CustomerAddressChanged)
     def _address_changed(self, event: CustomerAddressChanged) -> None:
         self.address = event.address
+
+    @on(CustomerPasswordChanged)
+    def _password_changed(self, event: CustomerPasswordChanged) -> None:
+        """Logins have passwords, customers don't."""

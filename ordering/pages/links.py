@@ -10,12 +10,15 @@ from uuid import UUID
 from django.conf import settings
 from django.core.signing import Signer, TimestampSigner, b62_encode
 from django.urls import reverse
+from django.utils.crypto import constant_time_compare, salted_hmac
 
+from ordering import conf
 from ordering.domain.mailbox import mailbox_of
 
 SALT = "ordering.pages.profile"
 PAYMENT_SALT, SANDBOX_SALT = "ordering.pages.payment", "ordering.pages.sandbox"
 WAITLIST_SALT = "ordering.pages.waitlist"
+PASSWORD_SALT = "ordering.pages.password"
 SEPARATOR = "."
 
 
@@ -86,6 +89,37 @@ def waitlist_entry_of(token: str) -> tuple[UUID, UUID]:
     return UUID(bytes=_decoded(ids[:half])), UUID(bytes=_decoded(ids[half:]))
 
 
+class PasswordLink(NamedTuple):
+    """Who may choose a new password by a link, and what held when it was made: it is good while that does."""
+
+    customer_id: UUID
+    state: bytes
+
+    def is_for(self, email: str, password: str) -> bool:
+        """Whether this is still the address, and this the hash of the old password."""
+        return constant_time_compare(self.state, _state(email, password))
+
+
+def password_url(customer_id: UUID, email: str, password: str, since: datetime) -> str:
+    """The address of the page where a customer with this address, and this hash of a password, chooses another one."""
+    token = password_token(customer_id, email, password, since)
+    return f"{settings.BASE_URL}{reverse('password', urlconf='ordering.pages.urls', args=[token])}"
+
+
+def password_token(customer_id: UUID, email: str, password: str, since: datetime) -> str:
+    """It is good from then on, for `PASSWORD_LINK_MINUTES`."""
+    value = _encoded(customer_id.bytes + _state(email, password))
+    return Signer(salt=PASSWORD_SALT, sep=SEPARATOR).sign(f"{value}{SEPARATOR}{b62_encode(int(since.timestamp()))}")
+
+
+def password_link(token: str) -> PasswordLink:
+    """What a token is good for. Raises `BadSignature` for one that is not ours, or has expired."""
+    value = _decoded(
+        TimestampSigner(salt=PASSWORD_SALT, sep=SEPARATOR).unsign(token, max_age=conf.password_link_good_for())
+    )
+    return PasswordLink(UUID(bytes=value[:16]), value[16:])
+
+
 def sandbox_path(payment_id: UUID) -> str:
     """The page of the sandbox where one plays the customer who makes this payment."""
     return reverse("sandbox", urlconf="ordering.pages.urls", args=[payment_token(payment_id, SANDBOX_SALT)])
@@ -101,6 +135,11 @@ def profile_link(token: str) -> ProfileLink:
 
 def _digest(email: str) -> bytes:
     return sha256(mailbox_of(email).encode()).digest()[:8]
+
+
+def _state(email: str, password: str) -> bytes:
+    """Keyed, for nobody guesses a password from it."""
+    return salted_hmac(PASSWORD_SALT, f"{mailbox_of(email)} {password}", algorithm="sha256").digest()[:16]
 
 
 def _encoded(value: bytes) -> str:

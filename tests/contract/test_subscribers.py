@@ -8,6 +8,7 @@ from django.db import connections
 
 from eventstore import repository, store
 from eventstore.commands import dispatch
+from eventstore.context import new_id
 from eventstore.events import catalogue
 from eventstore.models import Incident, StoredEvent
 from eventstore.subscriptions import feeding
@@ -17,12 +18,14 @@ from eventstore.testing import NOON, reset
 from eventstore.testing.subscribers import CHECKS, given, rows
 from ordering import conf
 from ordering.domain.conference_changes import CancelConference
-from ordering.domain.customer import ChangeCustomer
+from ordering.domain.customer import ChangeCustomer, Customer, RecordPasswordChange
 from ordering.domain.finance import FailRefund, RefundRequested, ReportRefund, SettleRefund
 from ordering.domain.order import CancelOrder, ExpireOrder, Order, OrderConfirmed, RequestReminder, RequestStatusMail
 from ordering.domain.order_changes import ChangeQuantities, QuantityChangeRefused
+from ordering.domain.password_reset import RequestPasswordReset
 from ordering.domain.payment import KeepUnmatched, unmatched_payment_id
 from ordering.domain.seats import Line, PricedLine, SeatsReserved
+from ordering.password_reset import hash_of
 from sagas.models import Delivery, Instance, OutboxCommand, Timer, Transition
 from sagas.testing import bring_to_rest, let_pass
 from tests.integration import shop
@@ -60,6 +63,8 @@ def happened(django_db_setup, django_db_blocker):
 def sell():
     conference, ada = shop.conference_on_sale(), shop.customer()
     dispatch(ChangeCustomer(customer_id=ada, name="Ada King", birth_date=date(1815, 12, 10)))
+    dispatch(RequestPasswordReset(reset_id=new_id(), mailbox=hash_of(repository.get(Customer, ada).email)))
+    dispatch(RecordPasswordChange(customer_id=ada))
     for _ in range(2):
         order = shop.order(ada, conference, seats=2)
     shop.pay(order, seats=1)

@@ -142,7 +142,7 @@ def test_only_its_own_links_and_its_own_forms_are_good(client, order, settings):
     assert Client(enforce_csrf_checks=True).post(path, {"amount": "199.00"}).status_code == 403
     page = client.get(path)
     assert "form-action 'self'" in page.headers["Content-Security-Policy"]
-    assert (page.headers["Cache-Control"], page.headers["Referrer-Policy"]) == ("no-store", "same-origin")
+    assert (page.headers["Cache-Control"], page.headers["Referrer-Policy"]) == ("no-store", "strict-origin")
     settings.PAYMENT_PROVIDER = "stripe"
     assert client.get(path).status_code == 404
     assert client.post(path, {"amount": "199.00"}).status_code == 404

@@ -187,6 +187,6 @@ def test_only_links_that_we_signed_lead_anywhere(client, conference, entry, path
 
 def test_the_address_is_kept_a_secret_and_nothing_is_kept_of_the_page(client, path):
     page = client.get(path)
-    assert (page.headers["Cache-Control"], page.headers["Referrer-Policy"]) == ("no-store", "same-origin")
+    assert (page.headers["Cache-Control"], page.headers["Referrer-Policy"]) == ("no-store", "strict-origin")
     assert page.headers["X-Robots-Tag"] == "noindex"
     assert "form-action 'self'" in page.headers["Content-Security-Policy"]

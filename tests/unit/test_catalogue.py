@@ -21,6 +21,7 @@ from ordering.domain.conference import ConferenceSeats
 from ordering.domain.customer import Customer
 from ordering.domain.finance import Account
 from ordering.domain.order import Order
+from ordering.domain.password_reset import PasswordReset
 from ordering.domain.payment import Payment
 from ordering.domain.scheduling import ConferenceScheduled
 from ordering.domain.unmatched_payment import UnmatchedPayment
@@ -29,7 +30,9 @@ from ordering.domain.waitlist import Waitlist
 
 from .samples import SCHEDULED
 
-AGGREGATES: list[type[Aggregate]] = [Customer, ConferenceSeats, Order, Payment, UnmatchedPayment, Waitlist, Account]
+AGGREGATES: list[type[Aggregate]] = [
+    *(Customer, PasswordReset, ConferenceSeats, Order, Payment, UnmatchedPayment, Waitlist, Account)
+]
 EVENTS: list[type[Event]] = [event for event in catalogue if event.__module__.startswith("ordering.domain.")]
 COMMANDS: list[type[Command]] = [command for aggregate in AGGREGATES for command in aggregate.handlers]
 REFUSALS: list[type[DomainError]] = [
@@ -85,6 +88,8 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "customer.registered",
         "customer.renamed",
         "customer.email-changed",
+        "customer.password-changed",
+        "password-reset.requested",
         "customer.birth-date-set",
         "customer.address-changed",
         "conference.scheduled",
@@ -165,7 +170,7 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "waitlist.prioritised",
         "mail.sent",
     }
-    assert len(EVENTS) == 82
+    assert len(EVENTS) == 84
 
 
 def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregate() -> None:
@@ -175,7 +180,7 @@ def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregat
 
 
 def test_every_command_has_a_stored_name_of_its_own() -> None:
-    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 77
+    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 79
 
 
 def test_every_command_names_its_stream() -> None:

@@ -11,8 +11,10 @@ from ordering.domain.customer import (
     CustomerAddressChanged,
     CustomerBirthDateSet,
     CustomerEmailChanged,
+    CustomerPasswordChanged,
     CustomerRegistered,
     CustomerRenamed,
+    RecordPasswordChange,
     RegisterCustomer,
 )
 from ordering.domain.errors import EmailTaken, InvalidEmail, UnreadableText
@@ -183,3 +185,14 @@ def test_a_name_without_a_control_character_is_asked_for(name: str) -> None:
         when(Customer(ADA), RegisterCustomer(customer_id=ADA, name=name, email="ada@example.com"))
     with pytest.raises(UnreadableText):
         when(given(Customer, ADA, REGISTERED), ChangeCustomer(customer_id=ADA, name=name))
+
+
+def test_each_change_of_a_password_is_a_fact_that_says_no_password() -> None:
+    customer = given(Customer, ADA, REGISTERED, CustomerPasswordChanged(customer_id=ADA))
+
+    assert when(customer, RecordPasswordChange(customer_id=ADA)) == [CustomerPasswordChanged(customer_id=ADA)]
+
+
+def test_nobody_has_changed_the_password_of_who_is_not_there() -> None:
+    with pytest.raises(StreamNotFound):
+        when(Customer(ADA), RecordPasswordChange(customer_id=ADA))

@@ -40,6 +40,7 @@ from ordering.domain.customer import (
     CustomerAddressChanged,
     CustomerBirthDateSet,
     CustomerEmailChanged,
+    CustomerPasswordChanged,
     CustomerRenamed,
 )
 from ordering.domain.seats import SeatsAdded
@@ -177,6 +178,11 @@ def test_all_that_is_told_of_a_conference_has_an_example_here() -> None:
             (REGISTERED,),
             CustomerRenamed(customer_id=ADA, name="Ida"),
             "The customer is called Ida instead of Ada.",
+        ),
+        (
+            (REGISTERED,),
+            CustomerPasswordChanged(customer_id=ADA),
+            "The password was changed, by the link of a mail.",
         ),
         (
             (REGISTERED,),

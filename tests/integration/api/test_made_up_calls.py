@@ -25,7 +25,9 @@ FUZZ = int(os.environ.get("FUZZ", "3"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
 PROBLEM = {"type", "title", "status", "code", "detail", "correlation_id"}
 CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance]
-UNBRAKED = dict.fromkeys(("THROTTLE_REGISTER", "THROTTLE_TOKEN", "THROTTLE_ACCOUNT"), "1000000/min")
+UNBRAKED = dict.fromkeys(
+    ("THROTTLE_REGISTER", "THROTTLE_TOKEN", "THROTTLE_ACCOUNT", "THROTTLE_LINKS", "THROTTLE_MAILBOX"), "1000000/min"
+)
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
