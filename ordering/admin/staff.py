@@ -14,6 +14,7 @@ from knox.models import AuthToken
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from eventstore.admin import KeysetAdmin
+from ordering import tokens
 from ordering.password_reset import has_rights
 
 RIGHTS = ["is_staff", "is_superuser", "groups", "user_permissions"]
@@ -59,6 +60,16 @@ class GroupAdmin(DjangoGroupAdmin):
 @admin.register(AuthToken)
 class TokenAdmin(AuthTokenAdmin):
     """Only superusers make tokens, for they may be anybody's; others may end them."""
+
+    list_display = ["digest", "user", "created", "expiry", "last_used"]
+    list_select_related = ["user", "use"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: AuthToken | None = None) -> Any:
+        return ["last_used"] if obj else []
+
+    @admin.display(description="last used, to the hour", empty_value="never", ordering="use__used_at")
+    def last_used(self, token: AuthToken) -> Any:
+        return tokens.last_used(token)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
+from django.db import IntegrityError
 from django.db.models import Model
 from django.utils import timezone
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
@@ -20,6 +21,7 @@ from eventstore.middleware import ANONYMOUS
 from ordering import conf, network
 from ordering.brakes import Brake, Braked
 from ordering.models import CustomerAccount
+from ordering.tokens import NOTED
 
 STOREFRONT = "storefront"
 REGISTRATIONS = Brake(conf.THROTTLE_REGISTER)
@@ -27,7 +29,8 @@ REGISTRATIONS = Brake(conf.THROTTLE_REGISTER)
 
 class TokenAuthentication(KnoxTokenAuthentication):
     """Knox, for headers that hold anything, and with one query, which brings the caller's customer too: on its own it
-    looks at all tokens of the caller with each call. A token is looked up by its digest, at which nobody can aim.
+    looks at all tokens of the caller with each call. A token is looked up by its digest, at which nobody can aim. It is
+    kept when each was last used.
     """
 
     def authenticate_credentials(self, token: bytes) -> Any:
@@ -35,7 +38,12 @@ class TokenAuthentication(KnoxTokenAuthentication):
         known = AuthToken.objects.select_related("user__customer").filter(digest=digest).first()
         if known is None or (known.expiry is not None and known.expiry < timezone.now()):
             raise AuthenticationFailed("Invalid token.")
-        return self.validate_user(known)
+        user, _ = self.validate_user(known)
+        try:
+            NOTED.note(known)
+        except IntegrityError:
+            raise AuthenticationFailed("Invalid token.") from None
+        return user, known
 
 
 class Caller:

@@ -1,5 +1,8 @@
 """Tokens: proof that somebody knew the password, good for a while."""
 
+from typing import Any
+from uuid import UUID
+
 from django.contrib.auth import authenticate, get_user_model
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -11,7 +14,8 @@ from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ordering import sign_in
+from eventstore.errors import StreamNotFound
+from ordering import sign_in, tokens
 from ordering.api.access import TokenAuthentication
 from ordering.api.dry_run import NoDryRunQuery
 from ordering.api.refusals import refuses
@@ -19,6 +23,8 @@ from ordering.api.serializers import Shape, Text, shaped
 from ordering.api.views import View
 from ordering.brakes import Braked
 from ordering.domain.mailbox import mailbox_of
+
+MOST_SHOWN = 200
 
 
 class InvalidCredentials(APIException):
@@ -38,6 +44,18 @@ class CredentialsShape(Shape):
 class TokenShape(Shape):
     token = serializers.CharField()
     expires_at = serializers.DateTimeField()
+
+
+class KnownTokenShape(Shape):
+    id = serializers.UUIDField()
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    last_used_at = serializers.DateTimeField(allow_null=True, help_text="the beginning of the hour")
+    current = serializers.BooleanField(help_text="whether this call was made with it")
+
+
+class TokenList(Shape):
+    results = KnownTokenShape(many=True)
 
 
 class Token(View):
@@ -82,6 +100,49 @@ class Token(View):
     @property
     def _revokes(self) -> bool:
         return getattr(self.request, "method", None) == "DELETE"
+
+
+class TokensView(View):
+    """Of the caller's own tokens. To revoke what is revoked changes nothing, so these calls take no key."""
+
+    takes_key = False
+    records = False
+    write_query = NoDryRunQuery
+
+
+class Tokens(TokensView):
+    reads = ()
+
+    @extend_schema(operation_id="auth_tokens_list", responses={200: TokenList})
+    def get(self, request: Request) -> Response:
+        """Those that are good, the newest first, 200 at most. None is told again."""
+        known = [_known(token, request.auth) for token in tokens.good_ones(request.user)[:MOST_SHOWN]]
+        return Response(TokenList({"results": known}).data)
+
+    @extend_schema(operation_id="auth_tokens_destroy_all", responses={204: None})
+    def delete(self, request: Request) -> Response:
+        """Signs out everywhere: revokes all, also that which the call was made with."""
+        AuthToken.objects.filter(user=request.user).delete()
+        return Response(status=204)
+
+
+class OneToken(TokensView):
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, token_id: UUID) -> Response:
+        """Revokes one of the caller's own."""
+        if not tokens.called(request.user, token_id).delete()[0]:
+            raise StreamNotFound
+        return Response(status=204)
+
+
+def _known(token: AuthToken, current: AuthToken) -> dict[str, Any]:
+    return {
+        "id": tokens.id_of(token),
+        "created_at": token.created,
+        "expires_at": token.expiry,
+        "last_used_at": tokens.last_used(token),
+        "current": token == current,
+    }
 
 
 def _username(typed: str) -> str:

@@ -4,7 +4,7 @@ from django.urls import path, register_converter
 from django.urls.converters import UUIDConverter
 
 from ordering.api import docs
-from ordering.api.auth import Token
+from ordering.api.auth import OneToken, Token, Tokens
 from ordering.api.conferences import Conferences, OneConference
 from ordering.api.consumers import Consumers, OneConsumer
 from ordering.api.customers import Customers, OneCustomer
@@ -25,6 +25,8 @@ register_converter(IdConverter, "id")
 
 urlpatterns = [
     path("auth/token", Token.as_view()),
+    path("auth/tokens", Tokens.as_view()),
+    path("auth/tokens/<id:token_id>", OneToken.as_view()),
     path("auth/password/reset", Reset.as_view()),
     path("auth/password", NewPassword.as_view()),
     path("customers", Customers.as_view()),

@@ -10,6 +10,7 @@ from ordering.models.journal import FinanceAccount, JournalEntry
 from ordering.models.order import OrderSummary
 from ordering.models.payment import ConferenceSales, DailySales
 from ordering.models.statement import StatementFile
+from ordering.models.token import TokenUse
 from ordering.models.waitlist import WaitlistEntry
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "KeyedCall",
     "OrderSummary",
     "StatementFile",
+    "TokenUse",
     "UnmatchedMoney",
     "WaitlistEntry",
 ]

@@ -291,7 +291,7 @@ def test_a_copy_has_no_name_until_it_is_let_act_and_then_another(ada, fence):
 
 def test_every_view_that_can_be_read_declares_the_read_models_that_it_reads():
     readable = {path: view for path, view in views() if hasattr(view, "get")}
-    assert len(readable) == 11
+    assert len(readable) == 12
     assert [path for path, view in readable.items() if "reads" not in vars(view)] == []
     declared = {projection for view in readable.values() for projection in view.reads}
     assert declared <= {type(each) for each in registry if isinstance(each, Projection)}

@@ -1,0 +1,21 @@
+from django.db import models
+from knox.models import AuthToken
+
+
+class TokenUse(models.Model):
+    """When a token was last used, to the hour. Its row goes with that of its token, whichever process deletes that: the
+    database sees to it.
+    """
+
+    token = models.OneToOneField(
+        AuthToken, models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="use"
+    )
+    used_at = models.DateTimeField(help_text="the beginning of the hour")
+
+    class Meta:
+        verbose_name = "use of a token"
+        verbose_name_plural = "uses of tokens"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.used_at)
