@@ -134,6 +134,7 @@ CELERY_TASK_ROUTES = {
     "projections.tasks.fill": {"queue": "rebuild"},
     "sagas.tasks.rehearse": {"queue": "rebuild"},
     "sagas.tasks.deliver": {"queue": "effects"},
+    "sagas.tasks.send_webhooks": {"queue": "effects"},
     # What the clock asks for never waits behind work that takes its time.
     "*.tasks.tick": {"queue": "clock"},
     "projections.tasks.verify_samples": {"queue": "clock"},
@@ -169,6 +170,11 @@ if VERIFY_HOURS := env.float("VERIFY_HOURS", default=24.0):
 
 CELERY_BEAT_SCHEDULE["forget-keyed-calls"] = {
     "task": "ordering.tasks.forget_keyed_calls",
+    "schedule": timedelta(hours=1),
+}
+
+CELERY_BEAT_SCHEDULE["prune-webhooks"] = {
+    "task": "sagas.tasks.prune_webhooks",
     "schedule": timedelta(hours=1),
 }
 
@@ -359,3 +365,8 @@ EFFECTS_QUEUES = env.dict("EFFECTS_QUEUES", default={})
 EFFECTS_RATES = env.dict("EFFECTS_RATES", default={})
 EFFECTS_WINDOWS = env.dict("EFFECTS_WINDOWS", default={})
 EFFECTS_TIME_ZONE = env.str("EFFECTS_TIME_ZONE", default=TIME_ZONE)
+WEBHOOKS_TIMEOUT_SECONDS = env.float("WEBHOOKS_TIMEOUT_SECONDS", default=10.0)
+WEBHOOKS_RETRIED_DAYS = env.float("WEBHOOKS_RETRIED_DAYS", default=3.0)
+WEBHOOKS_FORMER_SECRET_HOURS = env.float("WEBHOOKS_FORMER_SECRET_HOURS", default=24.0)
+WEBHOOKS_KEPT_DAYS = env.float("WEBHOOKS_KEPT_DAYS", default=30.0)
+WEBHOOKS_TO_PRIVATE_ADDRESSES = env.bool("WEBHOOKS_TO_PRIVATE_ADDRESSES", default=False)

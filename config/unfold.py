@@ -145,6 +145,8 @@ UNFOLD: dict[str, Any] = {
                 _list("Timers", "timer", "sagas", "timer"),
                 _list("Rehearsals", "theater_comedy", "sagas", "rehearsalrun"),
                 _list("Deliveries", "mail", "sagas", "delivery"),
+                _list("Webhook endpoints", "webhook", "sagas", "webhookendpoint"),
+                _list("Webhook deliveries", "send", "sagas", "webhookdelivery"),
             ),
             _group(
                 "Access",

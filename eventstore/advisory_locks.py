@@ -56,6 +56,9 @@ REHEARSAL = 20047
 KEYED_CALL = 20048
 """Held by who carries out a call to which its client gave a key."""
 
+WEBHOOKS = 20049
+"""Held by the one worker that takes up webhooks."""
+
 RELAY = 20050
 """Held by the one process that publishes the log to a broker."""
 

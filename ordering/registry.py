@@ -123,6 +123,7 @@ from ordering.projections.payment import SalesByConference, SalesByDay
 from ordering.projections.waitlist import WaitlistEntries
 from ordering.watches.books import Books
 from ordering.watches.seats import SeatsWithinCapacity
+from sagas.webhooks.subscriber import webhooks
 
 COMMANDS = {
     Customer: (RegisterCustomer, ChangeCustomer, RecordPasswordChange),
@@ -231,5 +232,5 @@ WATCHES = (SeatsWithinCapacity(), Books())
 IMPORTERS = (Customers(),)
 
 commands.register(COMMANDS)
-registry.register(*PROJECTIONS, *SAGAS, *EFFECTS, *WATCHES)
+registry.register(*PROJECTIONS, *SAGAS, *EFFECTS, webhooks, *WATCHES)
 importers.register(*IMPORTERS)

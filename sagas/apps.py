@@ -16,9 +16,11 @@ class SagasConfig(AppConfig):
         from sagas import checks, operations, tasks  # noqa: F401 - checks register themselves
         from sagas.effects import preconditions
         from sagas.status import ADVICE, process_issues
+        from sagas.webhooks import monitoring as webhooks
 
         signals.moved.connect(preconditions.on_caught_up)
         signals.retired.connect(operations.on_retired)
         polling.register(tasks.keep_time, every=TIMERS_EVERY)
         polling.register(tasks.send_overdue, every=1.0)
         sources.register(process_issues, **ADVICE)
+        sources.register(webhooks.webhook_issues, **webhooks.ADVICE)

@@ -47,6 +47,31 @@ TIME_ZONE: Setting[str | None] = Setting(
     "the name of a time zone, or None",
     lambda value: value is None or value in available_timezones(),
 )
+WEBHOOK_TIMEOUT_SECONDS = duration(
+    "WEBHOOKS_TIMEOUT_SECONDS", 10.0, "For which an endpoint may take to answer, shorter than the lease."
+)
+WEBHOOK_RETRIED_DAYS = duration(
+    "WEBHOOKS_RETRIED_DAYS",
+    3.0,
+    "For which a webhook is tried; an endpoint that fails for so long is switched off.",
+    unit="days",
+)
+WEBHOOK_FORMER_SECRET_HOURS = duration(
+    "WEBHOOKS_FORMER_SECRET_HOURS",
+    24.0,
+    "For which webhooks are signed with the former secret too, after an endpoint was given another.",
+    unit="hours",
+)
+WEBHOOKS_KEPT_DAYS = duration(
+    "WEBHOOKS_KEPT_DAYS", 30.0, "For which finished deliveries of webhooks are kept.", unit="days"
+)
+WEBHOOKS_TO_PRIVATE_ADDRESSES = Setting(
+    "WEBHOOKS_TO_PRIVATE_ADDRESSES",
+    False,
+    "Whether webhooks may go to addresses of this machine and its networks, and without TLS.",
+    "True or False",
+    lambda value: isinstance(value, bool),
+)
 
 SETTINGS: Sequence[Setting[Any]] = (
     BEGIN_AFTER,
@@ -56,4 +81,9 @@ SETTINGS: Sequence[Setting[Any]] = (
     RATES,
     WINDOWS,
     TIME_ZONE,
+    WEBHOOK_TIMEOUT_SECONDS,
+    WEBHOOK_RETRIED_DAYS,
+    WEBHOOK_FORMER_SECRET_HOURS,
+    WEBHOOKS_KEPT_DAYS,
+    WEBHOOKS_TO_PRIVATE_ADDRESSES,
 )

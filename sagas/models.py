@@ -1,12 +1,17 @@
 """What sagas remember: their instances and the history of each, the commands they send, the timers they set, and the
-ledger of effects.
+ledger of effects. And where webhooks go, with what became of each.
 """
+
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from eventstore.context import new_id
 from eventstore.models import ClockTimestamp
+
+LONGEST_URL = 500
 
 
 class Instance(models.Model):
@@ -242,3 +247,114 @@ class RehearsalRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.saga} {self.pk}"
+
+
+class WebhookEndpoint(models.Model):
+    """An address of another system that is told of events. While it is switched off nothing new is kept for it, and
+    what was kept waits.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    url = models.URLField("URL", max_length=LONGEST_URL)
+    types: Any = models.JSONField("event types", default=list, blank=True, help_text="all where none is named")
+    description = models.CharField(max_length=500, blank=True, default="")
+    owner = models.EmailField("owner's e-mail", help_text="who is told when it is switched off")
+    enabled = models.BooleanField(default=True, db_default=True)
+    secret = models.BinaryField(editable=False, help_text="sealed")
+    secret_unseen = models.BooleanField(default=True, db_default=True, editable=False)
+    former_secret = models.BinaryField(null=True, editable=False, help_text="sealed, until it is valid no more")
+    former_until = models.DateTimeField(null=True, editable=False)
+    begins_after = models.BigIntegerField(editable=False, help_text="of events up to this position it is not told")
+    failures = models.IntegerField(default=0, db_default=0, editable=False, help_text="without a success since")
+    failing_since = models.DateTimeField(null=True, editable=False)
+    paused_until = models.DateTimeField(null=True, editable=False, help_text="nothing is sent to it before")
+    switched_off_at = models.DateTimeField(null=True, editable=False, help_text="by itself, not by staff")
+    switched_off_for = models.TextField(default="", db_default="", editable=False)
+    mail_due_at = models.DateTimeField(null=True, editable=False, help_text="to its owner, who is to be told of that")
+    created_by = models.TextField(default="", db_default="", editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "sagas_webhook_endpoint"
+        ordering = ["created_at", "id"]
+        permissions = [("test_webhookendpoint", "Can send test messages to webhook endpoints")]
+        indexes = [
+            models.Index(fields=["created_at", "id"], name="sagas_webhook_endpoint_list"),
+            models.Index(fields=["mail_due_at"], condition=~Q(mail_due_at=None), name="sagas_webhook_endpoint_mail"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.url} ({self.id})"
+
+
+class WebhookDelivery(models.Model):
+    """What became of one event on its way to one endpoint."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    endpoint = models.ForeignKey(WebhookEndpoint, models.CASCADE, related_name="deliveries")
+    position = models.BigIntegerField()
+    part = models.IntegerField(
+        default=0, db_default=0, help_text="which of the events that the stored one is read as, from 0"
+    )
+    stream_id = models.UUIDField()
+    type = models.TextField()
+    status = models.TextField(choices=Status, default=Status.PENDING, db_default=Status.PENDING)
+    attempts = models.IntegerField(default=0, db_default=0)
+    resent = models.BooleanField(
+        default=False, db_default=False, help_text="by staff, so neither it nor later ones of its stream wait"
+    )
+    due_at = models.DateTimeField(db_default=Now())
+    tried_since = models.DateTimeField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    owner = models.TextField(blank=True, default="", db_default="", help_text="host and process that acted last")
+    created_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "sagas_webhook_delivery"
+        verbose_name_plural = "webhook deliveries"
+        ordering = ["-created_at", "-id"]
+        permissions = [("resend_webhookdelivery", "Can have webhooks sent again")]
+        constraints = [
+            models.UniqueConstraint(fields=["endpoint", "position", "part"], name="sagas_webhook_delivery_once")
+        ]
+        indexes = [
+            models.Index(fields=["endpoint", "-created_at", "-id"], name="sagas_webhook_delivery_list"),
+            models.Index(
+                fields=["endpoint", "due_at", "id"],
+                condition=Q(status__in=["pending", "running"]),
+                name="sagas_webhook_delivery_due",
+            ),
+            models.Index(
+                fields=["endpoint", "stream_id", "id"],
+                condition=Q(status__in=["pending", "running"]),
+                name="sagas_webhook_delivery_order",
+            ),
+            models.Index(fields=["finished_at"], condition=~Q(finished_at=None), name="sagas_webhook_delivery_old"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} at {self.position}"
+
+
+class WebhookAttempt(models.Model):
+    """One request, and what was answered."""
+
+    delivery = models.ForeignKey(WebhookDelivery, models.CASCADE, related_name="log")
+    at = models.DateTimeField(db_default=ClockTimestamp())
+    seconds = models.FloatField(help_text="until it was answered, or given up")
+    code = models.IntegerField(null=True, blank=True, help_text="of HTTP, if it was answered")
+    error = models.TextField(blank=True, default="", db_default="")
+    answer = models.TextField(blank=True, default="", db_default="", help_text="how its body begins")
+
+    class Meta:
+        db_table = "sagas_webhook_attempt"
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.code or self.error} for {self.delivery_id}"

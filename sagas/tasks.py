@@ -9,6 +9,10 @@ from eventstore.tasks import linger, take_turn
 from sagas import outbox, rehearsal_runs, timers
 from sagas.effects import delivery, preconditions
 from sagas.effects.effect import DELIVER_TASK
+from sagas.webhooks import delivery as webhook_delivery
+from sagas.webhooks import mails as webhook_mails
+from sagas.webhooks import pruning as webhook_pruning
+from sagas.webhooks import subscriber as webhook_subscriber
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +27,7 @@ def rehearse(run_id: int) -> None:
 @shared_task(base=doorbell.Tick, name="sagas.tasks.tick")
 def tick() -> None:
     """Fire the timers that are due, and take up whatever a dead process or a lost bell left behind: commands,
-    deliveries, rehearsals.
+    deliveries, webhooks, rehearsals.
     """
     registry.make_rows()
     keep_time()
@@ -34,6 +38,8 @@ def tick() -> None:
         preconditions.wake(effect)
     for effect in preconditions.due(effects):
         effect.ring()
+    if webhook_delivery.is_due():
+        webhook_subscriber.ring()
     rehearsal_runs.ring_unfinished()
 
 
@@ -66,6 +72,20 @@ def deliver(name: str) -> None:
         more = ours and linger(lambda: delivery.deliver_one(effect), poll=0.05)
     if more:
         effect.ring()
+
+
+@shared_task(base=doorbell.Call, name=webhook_subscriber.SEND_TASK)
+def send_webhooks() -> None:
+    """Tell the owners of endpoints what they have to know, and send webhooks until none has been due for a second."""
+    if doorbell.answer(webhook_subscriber.BELL):
+        webhook_mails.send_due()
+        webhook_delivery.send_due()
+
+
+@shared_task(base=doorbell.Tick, name="sagas.tasks.prune_webhooks")
+def prune_webhooks() -> None:
+    """Forget the deliveries of webhooks that have been kept for as long as they are to be."""
+    webhook_pruning.prune()
 
 
 def keep_time() -> float | None:

@@ -1,8 +1,8 @@
-"""Sagas with their histories, the commands they send and the timers they set, and the ledger of side effects.
+"""Sagas with their histories, the commands they send and the timers they set, the ledger of side effects, and webhooks.
 
 Plain admin classes, which work with django.contrib.admin alone.
 """
 
-from sagas.admin import deliveries, instances, outbox, rehearsals, timers
+from sagas.admin import deliveries, instances, outbox, rehearsals, timers, webhooks
 
-__all__ = ["deliveries", "instances", "outbox", "rehearsals", "timers"]
+__all__ = ["deliveries", "instances", "outbox", "rehearsals", "timers", "webhooks"]

@@ -31,6 +31,7 @@ from eventstore.models import Consumer, DiscardedEvent, HandlerWarning, ImportRu
 from eventstore.models import ParkedEvent, RefusedLine, SkippedRange, SubscriberRow, WorkerHeartbeat
 from projections.models import Difference, Generation, Part
 from sagas.models import Delivery, Instance, OutboxCommand, RehearsalRun, Timer
+from sagas.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 ERROR = "ReadTableRefused: " + "a_word_that_nobody_can_break" * 6
 book, now = str(uuid.uuid4()), timezone.now()
@@ -68,6 +69,10 @@ timer = {"name": "reminder", "due_at": now, "type": "book.remind", "data": {}, "
 Timer.objects.create(saga=saga.saga, key=saga.key, **timer, **ids)
 OutboxCommand.objects.update(status="parked", error=ERROR)
 Delivery.objects.update(status="in doubt", error=ERROR)
+to = {"url": "https://hooks.example/" + "x" * 150, "owner": "ops@example.org", "types": ["book.lent"] * 20}
+hook = WebhookEndpoint.objects.create(**to, secret=b"", begins_after=0, failing_since=now, failures=3)
+told = WebhookDelivery.objects.create(endpoint=hook, position=1, stream_id=book, type="book.lent", attempts=1)
+WebhookAttempt.objects.create(delivery=told, seconds=0.3, code=500, answer=ERROR)
 
 pages = [
     reverse("admin:eventstore_subscriber", args=["shelves"]),

@@ -26,8 +26,9 @@ from ordering.domain.password_reset import RequestPasswordReset
 from ordering.domain.payment import KeepUnmatched, unmatched_payment_id
 from ordering.domain.seats import Line, PricedLine, SeatsReserved
 from ordering.password_reset import hash_of
-from sagas.models import Delivery, Instance, OutboxCommand, Timer, Transition
+from sagas.models import Delivery, Instance, OutboxCommand, Timer, Transition, WebhookDelivery, WebhookEndpoint
 from sagas.testing import bring_to_rest, let_pass
+from sagas.webhooks.subscriber import webhooks
 from tests.integration import shop
 
 OF_THE_RUN = {"id", "started_at", "created_at", "moved_at"}
@@ -46,6 +47,8 @@ def made_by(subscriber):
         ]
     if subscriber.rank is Rank.WATCH:
         return lambda: rows(Incident.objects.all(), leave_out={"id", "began_at", "seen_at", "raised_at"})
+    if subscriber is webhooks:
+        return lambda: rows(WebhookDelivery.objects.all(), leave_out={*OF_THE_RUN, "due_at"})
     return lambda: rows(Delivery.objects.all(), leave_out={*OF_THE_RUN, "due_at"})
 
 
@@ -114,6 +117,7 @@ def history(happened, clean):
     for stream_id, category, event in happened:
         given(stream_id, event, category=category)
     assert StoredEvent.objects.count() == len(happened)
+    WebhookEndpoint.objects.create(url="https://hooks.example/", owner="ops@example.org", secret=b"", begins_after=0)
 
 
 def offer_seats_to_who_waits():

@@ -1,0 +1,107 @@
+"""The SQL of webhooks, by the module that asks it."""
+
+# subscriber
+
+ENTER = """INSERT INTO sagas_webhook_delivery (endpoint_id, position, part, stream_id, type)
+    SELECT endpoint.id, event.position, event.part, event.stream_id, event.type
+    FROM sagas_webhook_endpoint AS endpoint, unnest(%s::bigint[], %s::int[], %s::uuid[], %s::text[]) WITH ORDINALITY
+        AS event (position, part, stream_id, type, number)
+    WHERE endpoint.enabled AND event.position > endpoint.begins_after
+        AND (endpoint.types = '[]' OR endpoint.types @> to_jsonb(event.type))
+    ORDER BY event.number FOR KEY SHARE OF endpoint
+    ON CONFLICT DO NOTHING"""
+"""Makes events deliveries to each endpoint that wants them, in the order of the log."""
+
+# delivery
+
+DUE = """SELECT EXISTS (SELECT FROM sagas_webhook_endpoint AS endpoint
+    WHERE (endpoint.enabled AND (endpoint.paused_until IS NULL OR endpoint.paused_until <= clock_timestamp())
+        AND EXISTS (SELECT FROM sagas_webhook_delivery AS delivery
+            WHERE delivery.endpoint_id = endpoint.id AND delivery.due_at <= clock_timestamp()
+                AND (delivery.status = 'pending'
+                    OR delivery.status = 'running' AND delivery.lease_until <= clock_timestamp())))
+        OR endpoint.mail_due_at <= clock_timestamp())"""
+"""Whether there may be something to send now."""
+
+TAKE = """WITH chosen AS (
+        SELECT picked.id, endpoint.url, endpoint.secret, endpoint.former_secret,
+            coalesce(endpoint.former_until > clock_timestamp(), false) AS former_valid
+        FROM sagas_webhook_endpoint AS endpoint CROSS JOIN LATERAL (
+            SELECT delivery.id, delivery.due_at FROM sagas_webhook_delivery AS delivery
+            WHERE delivery.endpoint_id = endpoint.id AND delivery.due_at <= clock_timestamp()
+                AND (delivery.status = 'pending'
+                    OR delivery.status = 'running' AND delivery.lease_until <= clock_timestamp())
+                AND (delivery.resent OR NOT EXISTS (SELECT FROM sagas_webhook_delivery AS earlier
+                    WHERE earlier.endpoint_id = delivery.endpoint_id AND earlier.stream_id = delivery.stream_id
+                        AND earlier.id < delivery.id AND earlier.status IN ('pending', 'running')
+                        AND NOT earlier.resent))
+            ORDER BY delivery.due_at, delivery.id
+            LIMIT greatest(0, CASE WHEN endpoint.failures < %(failing)s THEN %(at_once)s ELSE 1 END - (
+                SELECT count(*) FROM sagas_webhook_delivery AS busy
+                WHERE busy.endpoint_id = endpoint.id AND busy.status = 'running'
+                    AND busy.lease_until > clock_timestamp()))
+        ) AS picked
+        WHERE endpoint.enabled AND (endpoint.paused_until IS NULL OR endpoint.paused_until <= clock_timestamp())
+        ORDER BY picked.due_at, picked.id LIMIT %(most)s)
+    UPDATE sagas_webhook_delivery AS taken SET status = 'running', attempts = taken.attempts + 1, owner = %(owner)s,
+        tried_since = coalesce(taken.tried_since, clock_timestamp()),
+        lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+    FROM chosen WHERE taken.id = chosen.id
+        AND (taken.status = 'pending' OR taken.status = 'running' AND taken.lease_until <= clock_timestamp())
+    RETURNING taken.id, taken.endpoint_id, taken.position, taken.part, taken.attempts, taken.lease_until,
+        chosen.url, chosen.secret, CASE WHEN chosen.former_valid THEN chosen.former_secret END"""
+"""Takes what is due, the first of each stream, no more of one endpoint than may be under way at once: one, where it has
+failed again and again.
+"""
+
+LOCK = """SELECT FROM sagas_webhook_endpoint WHERE id = (
+    SELECT endpoint_id FROM sagas_webhook_delivery WHERE id = %s) FOR NO KEY UPDATE"""
+"""Locks the endpoint of a delivery, if that is still there."""
+
+NOTE_SUCCESS = """UPDATE sagas_webhook_delivery SET status = 'done', finished_at = clock_timestamp(), lease_until = NULL
+    WHERE id = %s AND status <> 'done'"""
+"""It has happened, whichever attempt it was and whatever was made of the delivery meanwhile."""
+
+NOTE_WORKING = """UPDATE sagas_webhook_endpoint SET failures = 0, failing_since = NULL, paused_until = NULL
+    WHERE id = %s AND (failures > 0 OR paused_until IS NOT NULL)"""
+"""An endpoint answers again."""
+
+NOTE_FAILING = """UPDATE sagas_webhook_endpoint SET failures = failures + 1,
+        failing_since = coalesce(failing_since, clock_timestamp()),
+        paused_until = clock_timestamp() + make_interval(secs => greatest(%(wait)s, CASE WHEN failures + 1 < %(failing)s
+            THEN 0 ELSE least(2 ^ least(failures + 1 - %(failing)s, 16), %(longest)s) END))
+    WHERE id = %(endpoint)s
+    RETURNING extract(epoch FROM clock_timestamp() - failing_since)"""
+"""Counts a failure of an endpoint, lets it rest once it has failed again and again, and answers for how many seconds it
+has.
+"""
+
+NOTE_FAILURE = """UPDATE sagas_webhook_delivery SET lease_until = NULL,
+        status = CASE WHEN given_up THEN 'failed' ELSE 'pending' END,
+        finished_at = CASE WHEN given_up THEN clock_timestamp() END,
+        due_at = clock_timestamp() + make_interval(secs => %(delay)s)
+    FROM (SELECT id AS asked, NOT %(ends)s AND tried_since < clock_timestamp() - make_interval(secs => %(longest)s)
+        AS given_up FROM sagas_webhook_delivery WHERE id = %(id)s) AS judged
+    WHERE id = judged.asked AND status = 'running' AND lease_until = %(lease_until)s"""
+"""A delivery is tried again, or given up once that went on for so long, unless its endpoint ends with it."""
+
+SWITCH_OFF = """UPDATE sagas_webhook_endpoint
+    SET enabled = false, switched_off_at = clock_timestamp(), switched_off_for = %s, mail_due_at = clock_timestamp()
+    WHERE id = %s AND enabled"""
+"""Switches an endpoint off, and has its owner told, once."""
+
+# mail
+
+CLAIM_MAIL = """UPDATE sagas_webhook_endpoint SET mail_due_at = clock_timestamp() + make_interval(secs => %s)
+    WHERE id = (SELECT id FROM sagas_webhook_endpoint WHERE mail_due_at <= clock_timestamp()
+        ORDER BY mail_due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING id"""
+"""Claims the mail to one owner; who dies over it lets another send it."""
+
+# pruning
+
+PRUNE = """WITH old AS (SELECT id FROM sagas_webhook_delivery
+        WHERE finished_at < clock_timestamp() - make_interval(secs => %s) ORDER BY finished_at LIMIT %s FOR UPDATE),
+    attempts AS (DELETE FROM sagas_webhook_attempt WHERE delivery_id IN (SELECT id FROM old))
+    DELETE FROM sagas_webhook_delivery WHERE id IN (SELECT id FROM old)"""
+"""Forgets the deliveries that ended longest ago, with their attempts."""
