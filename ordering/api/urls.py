@@ -13,6 +13,14 @@ from ordering.api.orders import Cancellation, History, OneOrder, Orders, Payment
 from ordering.api.password_reset import NewPassword, Reset
 from ordering.api.payments import SandboxPayment, Webhook
 from ordering.api.waitlist import Acceptance, Entries, OneEntry, Refusal
+from ordering.api.webhook_endpoints import (
+    OneWebhookEndpoint,
+    SecretRotation,
+    WebhookDeliveries,
+    WebhookEndpoints,
+    WebhookResending,
+    WebhookTest,
+)
 
 
 class IdConverter(UUIDConverter):
@@ -49,6 +57,15 @@ urlpatterns = [
     path("events", Feed.as_view()),
     path("consumers", Consumers.as_view()),
     path("consumers/<str:name>", OneConsumer.as_view()),
+    path("webhook-endpoints", WebhookEndpoints.as_view()),
+    path("webhook-endpoints/<id:endpoint_id>", OneWebhookEndpoint.as_view()),
+    path("webhook-endpoints/<id:endpoint_id>/rotate", SecretRotation.as_view()),
+    path("webhook-endpoints/<id:endpoint_id>/test", WebhookTest.as_view()),
+    path("webhook-endpoints/<id:endpoint_id>/deliveries", WebhookDeliveries.as_view()),
+    path(
+        "webhook-endpoints/<id:endpoint_id>/deliveries/<int:delivery_id>/resend",
+        WebhookResending.as_view(),
+    ),
     path("schema", docs.Schema.as_view(), name="schema"),
     path("docs", docs.Page.as_view(), name="api-docs"),
 ]
