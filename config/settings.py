@@ -317,6 +317,7 @@ STATUS_MAIL_MINUTES = env.int("STATUS_MAIL_MINUTES", default=5)  # 0: at any tim
 UNPAID_ORDERS = env.int("UNPAID_ORDERS", default=3)
 UNPAID_SEATS = env.int("UNPAID_SEATS", default=20)
 IDEMPOTENCY_HOURS = env.float("IDEMPOTENCY_HOURS", default=24.0)
+CONSUMERS_PER_USER = env.int("CONSUMERS_PER_USER", default=20)
 PROFILE_LINK_DAYS = env.int("PROFILE_LINK_DAYS", default=90)  # 0: for good
 PASSWORD_LINK_MINUTES = env.int("PASSWORD_LINK_MINUTES", default=60)
 MAIL_DOMAIN = env.str("MAIL_DOMAIN", default="boxoffice.localhost")

@@ -112,6 +112,13 @@ IDEMPOTENCY_HOURS = Setting(
     "a number of hours, 24 or above",
     lambda value: is_duration(value) and value >= 24,
 )
+CONSUMERS_PER_USER = Setting(
+    "CONSUMERS_PER_USER",
+    20,
+    "How many consumers of the feed a user may have reported, 0 for any number.",
+    "a whole number, 0 or above",
+    is_whole,
+)
 BASE_URL = Setting(
     "BASE_URL",
     "http://localhost:8000",
@@ -203,6 +210,7 @@ SETTINGS: Sequence[Setting[Any]] = (
     UNPAID_ORDERS,
     UNPAID_SEATS,
     IDEMPOTENCY_HOURS,
+    CONSUMERS_PER_USER,
     BASE_URL,
     *SENDERS,
     MAIL_DOMAIN,

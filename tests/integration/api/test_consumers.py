@@ -1,5 +1,8 @@
 """Consumers of the feed in other systems say where they are, and are watched as subscribers are."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.db import connection
@@ -184,6 +187,71 @@ def test_a_report_has_no_dry_run_and_nothing_else_is_put(follower, log):
     assert not Consumer.objects.exists()
     for path in ("/consumers", "/events", "/orders", f"/orders/{new_id()}"):
         assert_problem(put(follower, {"position": 1}, path), 405, "method-not-allowed")
+
+
+# what was seen
+
+
+def test_a_report_has_a_tag_that_lasts_until_the_next_report_whatever_happens_to_the_log(follower, log):
+    tag = put(follower, {"position": 1})["ETag"]
+    shop.customer()
+    read = follower.get(PATH, If_None_Match=tag)
+    assert (read.status_code, read["ETag"], read.json()["behind"]) == (200, tag, store.head() - 1)
+    again = put(follower, {"position": 1})["ETag"]
+    assert again != tag
+    assert follower.get(PATH)["ETag"] == again
+    assert_problem(follower.get(PATH, If_Match=tag), 412, "version-conflict")
+    assert follower.get(PATH, If_Match=again).status_code == 200
+
+
+def test_a_report_or_a_deletion_is_carried_out_only_while_the_report_that_it_names_is_the_last(follower, log):
+    before = put(follower, {"position": 1})["ETag"]
+    done = follower.call("PUT", PATH, {"position": 2}, If_Match=before)
+    assert done.status_code == 200
+    for method, body in (("PUT", {"position": 3}), ("DELETE", None)):
+        assert_problem(follower.call(method, PATH, body, If_Match=before), 412, "version-conflict")
+    assert follower.get(PATH).json()["position"] == 2
+    assert_problem(follower.call("PUT", "/consumers/new", {"position": 1}, If_Match=before), 412, "version-conflict")
+    assert follower.call("DELETE", PATH, If_Match=done["ETag"]).status_code == 204
+
+
+def test_of_two_who_report_at_once_on_what_both_saw_one_is_refused(follower, log):
+    tag = put(follower, {"position": 1})["ETag"]
+
+    def report(position):
+        with closing(connection):
+            return follower.call("PUT", PATH, {"position": position}, If_Match=tag).status_code
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(report, (2, 3))) == [200, 412]
+
+
+# how many
+
+
+def test_a_user_has_so_many_names_and_no_more(follower, log, settings):
+    settings.CONSUMERS_PER_USER = 2
+    for name in ("a", "b"):
+        reported(follower, 1, f"/consumers/{name}")
+    assert_problem(put(follower, {"position": 1}, "/consumers/c"), 409, "too-many-consumers")
+    assert reported(follower, 2, "/consumers/b")["position"] == 2
+    assert reported(follower_caller(), 1, "/consumers/c")["position"] == 1
+    assert follower.delete("/consumers/a").status_code == 204
+    reported(follower, 1, "/consumers/d")
+    settings.CONSUMERS_PER_USER = 0
+    reported(follower, 1, "/consumers/e")
+
+
+def test_who_names_many_at_once_has_no_more_of_them(follower, log, settings):
+    settings.CONSUMERS_PER_USER = 2
+
+    def report(name):
+        with closing(connection):
+            return put(follower, {"position": 1}, f"/consumers/{name}").status_code
+
+    with ThreadPoolExecutor(6) as threads:
+        assert sorted(threads.map(report, "abcdef")) == [200] * 2 + [409] * 4
+    assert Consumer.objects.count() == 2
 
 
 # how it is

@@ -205,7 +205,7 @@ CALLS: dict[str, tuple[Ready, Cost]] = {
     "GET /consumers/<name>": (_by_follower("GET", "/consumers/{}", World.consumer), Cost(6, 6, why=RIGHTS)),
     "PUT /consumers/<name>": (
         _by_follower("PUT", "/consumers/{}", World.consumer, {"position": 1}),
-        Cost(6, 6, why=RIGHTS),
+        Cost(9, 9, why=f"{RIGHTS}; the report before is looked at and kept still"),
     ),
     "DELETE /consumers/<name>": (_by_follower("DELETE", "/consumers/{}", World.consumer), Cost(7, 7, why=RIGHTS)),
 }
