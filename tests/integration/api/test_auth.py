@@ -88,6 +88,16 @@ def test_an_expired_token_does_not_hinder_from_getting_a_new_one(ada):
     assert again.status_code == 201
 
 
+def test_who_signs_in_leaves_behind_what_has_expired_and_nothing_else(ada):
+    stale, kept = (login().json()["token"] for _ in range(2))
+    AuthToken.objects.filter(token_key=stale[:15]).update(expiry=timezone.now() - timedelta(seconds=1))
+    assert AuthToken.objects.count() == 2
+    login()
+    assert AuthToken.objects.count() == 2
+    assert Caller(kept).get("/orders").status_code == 200
+    assert_problem(Caller(stale).get("/orders"), 401, "authentication-failed")
+
+
 @pytest.mark.parametrize(
     "header", ["Token", "Token a b", "Token \xe9\xff", "Token ' OR 1=1", "Basic YTpi", "Token %00"]
 )
