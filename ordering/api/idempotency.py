@@ -77,9 +77,7 @@ class Once:
 
     def __init__(self, request: Request, actor: str) -> None:
         """Raises `ValidationError` where the key is none, and what the parsers do."""
-        key = request.headers[HEADER]
-        if not KEY.fullmatch(key):
-            raise ValidationError([ErrorDetail(f"{HEADER} has to be 1 to 255 visible characters of ASCII.", "invalid")])
+        key = named(request)
         self._key, self._body = key, _text(request.data)
         self._digest = sha256(_text([actor, request.method, request.path, key]).encode()).hexdigest()
         self._call = KeyedCall()
@@ -129,6 +127,14 @@ class Once:
         return salted_hmac(
             f"ordering.api.idempotency {purpose} {self._key}", value, secret=secret, algorithm="sha256"
         ).digest()
+
+
+def named(request: Request) -> str:
+    """The key of a call that has one. Raises `ValidationError` where it is none."""
+    key = request.headers[HEADER]
+    if not KEY.fullmatch(key):
+        raise ValidationError([ErrorDetail(f"{HEADER} has to be 1 to 255 visible characters of ASCII.", "invalid")])
+    return key
 
 
 def forget() -> int:

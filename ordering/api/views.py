@@ -75,8 +75,8 @@ class View(APIView):
             self.lag = min_position.lag(request.headers, self.read_models())
         else:
             min_position.refuse(request.headers)
-            if self.takes_key and idempotency.HEADER in request.headers and not self.dry_run:
-                self._know_repeats(request)
+            if self.takes_key and idempotency.HEADER in request.headers:
+                idempotency.named(request) if self.dry_run else self._know_repeats(request)
 
     def _know_repeats(self, request: Request) -> None:
         """Stands before the method, which is looked up after this."""

@@ -229,6 +229,11 @@ def test_what_a_customer_may_not_hold_without_paying_is_refused_as_the_conferenc
     assert tried["detail"] == real["detail"]
 
 
+def test_a_key_that_is_none_is_refused_all_the_same(world):
+    answer = world.caller.post(f"/orders/{world.open_order}/cancel{DRY}", Idempotency_Key="not a key")
+    assert_problem(answer, 400, "invalid")
+
+
 def test_the_contract_says_which_writes_have_one(world):
     contract = Caller().get("/schema", Accept="application/vnd.oai.openapi+json").json()
     told = {
