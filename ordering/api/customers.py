@@ -119,7 +119,7 @@ class OneCustomer(View):
         responses={200: ChangedShape},
     )
     def patch(self, request: Request, customer_id: UUID) -> Response:
-        """A JSON merge patch (RFC 7396): what is left out stays, null clears."""
+        """Changes a customer. A JSON merge patch (RFC 7396): what is left out stays, null clears."""
         self.caller.must_touch(customer_id, CustomerProfile)
         receipt = self._change(request, customer_id)
         if "email" in cast("dict[str, Any]", request.data):

@@ -435,7 +435,7 @@ class Orders(OrderView):
     @refuses(CustomerNotFound, ConferenceNotFound, StreamExists, *NOT_OFFERED, CustomerLimitReached, UnpaidLimitReached)
     @extend_schema(request=PlaceShape, responses={201: OrderShape})
     def post(self, request: Request) -> Response:
-        """Answers the order as it stands after the sale has got as far as it gets without a payment."""
+        """Places an order. The answer is how it stands after the sale has got as far as it gets without a payment."""
         values = shaped(PlaceShape, request.data)
         if not self.caller.may_act_for(values["customer_id"]):
             raise CustomerNotFound
@@ -501,7 +501,7 @@ class Cancellation(OrderView):
     @refuses(OrderNotCancellable, CancellationClosed, PermissionDenied)
     @extend_schema(request=CancelShape, responses=CancelledShape)
     def post(self, request: Request, order_id: UUID) -> Response:
-        """Seats return, and the provider is asked to return the money; the answer says how much that is."""
+        """Cancels an order. Seats return, and the provider is asked to return the money; the answer says how much."""
         self.order(order_id, touch=True)
         values = shaped(CancelShape, request.data)
         receipt = self.send(CancelOrder(order_id=order_id, **values))
@@ -558,8 +558,8 @@ class Quantities(OrderView):
     )
     @extend_schema(request=QuantitiesShape, responses=OrderShape)
     def post(self, request: Request, order_id: UUID) -> Response:
-        """Answers the order as it stands after the conference has been asked for the seats: with other `lines`, or with
-        a `change` that is to be paid first. Refused as well where somebody else got the seats meanwhile.
+        """Changes the quantities. The answer is the order after its conference has been asked for the seats: with other
+        `lines`, or with a `change` that is to be paid first. Refused where somebody else got the seats meanwhile.
         """
         self.order(order_id, touch=True)
         values = shaped(QuantitiesShape, request.data)
