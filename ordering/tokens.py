@@ -1,4 +1,4 @@
-"""The tokens of a login: when each was last used, and how they end."""
+"""The tokens of a login: when each was last used, what it may do, and how they end."""
 
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,10 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from knox.models import AuthToken
 
-from ordering.models import TokenUse
+from ordering.models import MachineToken, TokenUse
+
+MACHINE = "machine"
+"""What tokens with scopes begin with, and no others: these are all hexadecimal. So the others need no look-up."""
 
 
 class Noted:
@@ -25,9 +28,9 @@ class Noted:
             self._hour, self._digests = hour, set()
         if token.digest in self._digests:
             return
+        self._digests.add(token.digest)  # where it can't be noted, that isn't tried again with each call
         use = TokenUse(token=token, used_at=hour)
         TokenUse.objects.bulk_create([use], update_conflicts=True, unique_fields=["token"], update_fields=["used_at"])
-        self._digests.add(token.digest)
 
 
 NOTED = Noted()
@@ -37,7 +40,7 @@ def good_ones(user: Any) -> QuerySet[AuthToken]:
     """Those that open something now, the newest first."""
     good = Q(expiry=None) | Q(expiry__gt=timezone.now())
     found: QuerySet[AuthToken] = AuthToken.objects.filter(good, user=user)
-    return found.select_related("use").order_by("-created", "digest")
+    return found.select_related("use", "machine").order_by("-created", "digest")
 
 
 def id_of(token: AuthToken) -> UUID:
@@ -54,3 +57,11 @@ def called(user: Any, token_id: UUID) -> QuerySet[AuthToken]:
 def last_used(token: AuthToken) -> datetime | None:
     """To the hour; None before it is used."""
     return token.use.used_at if hasattr(token, "use") else None
+
+
+def scopes_of(token: AuthToken) -> frozenset[str] | None:
+    """What a token may do; None for all that its user may."""
+    if not token.token_key.startswith(MACHINE):
+        return None
+    machine = MachineToken.objects.filter(pk=token.pk).first()
+    return frozenset(machine.scopes) if machine else frozenset()

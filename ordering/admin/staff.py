@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -9,12 +10,15 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import Q
 from django.http import HttpRequest
-from knox.admin import AuthTokenAdmin
-from knox.models import AuthToken
+from knox.admin import AuthTokenAdmin, AuthTokenCreateForm
+from knox.models import AuthToken, get_digest_token
+from knox.settings import CONSTANTS
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from eventstore.admin import KeysetAdmin
 from ordering import tokens
+from ordering.api.access import SCOPES
+from ordering.models import MachineToken
 from ordering.password_reset import has_rights
 
 RIGHTS = ["is_staff", "is_superuser", "groups", "user_permissions"]
@@ -57,15 +61,57 @@ class GroupAdmin(DjangoGroupAdmin):
         return bool(request.user.is_superuser)
 
 
+class TokenForm(AuthTokenCreateForm):
+    """With scopes it is one for a machine, and has a name."""
+
+    name = forms.CharField(required=False, max_length=100, help_text="Which machine it is for.")
+    scopes = forms.MultipleChoiceField(
+        required=False,
+        choices=[(scope, scope) for scope in SCOPES],
+        widget=forms.CheckboxSelectMultiple,
+        help_text="What it may do of all that its user may. Without any, it may do all of that.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        if given.get("scopes") and not given.get("name"):
+            self.add_error("name", "A token with scopes has a name.")
+        if given.get("name") and not given.get("scopes"):
+            self.add_error("scopes", "A token with a name has scopes.")
+        return given
+
+    def save(self, commit: bool = True) -> Any:
+        token = super().save(commit=False)
+        if self.cleaned_data["scopes"]:
+            token.digest, self.token = get_digest_token(tokens.MACHINE)
+            token.token_key = self.token[: CONSTANTS.TOKEN_KEY_LENGTH]
+        return token
+
+
 @admin.register(AuthToken)
 class TokenAdmin(AuthTokenAdmin):
     """Only superusers make tokens, for they may be anybody's; others may end them."""
 
-    list_display = ["digest", "user", "created", "expiry", "last_used"]
-    list_select_related = ["user", "use"]
+    add_form = TokenForm
+    list_display = ["digest", "user", "machine", "may", "created", "expiry", "last_used"]
+    list_select_related = ["user", "use", "machine"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: AuthToken | None = None) -> Any:
-        return ["last_used"] if obj else []
+        return ["machine", "may", "last_used"] if obj else []
+
+    def save_model(self, request: HttpRequest, obj: AuthToken, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        given = form.cleaned_data
+        if given["scopes"]:
+            MachineToken.objects.create(token=obj, name=given["name"], scopes=given["scopes"])
+
+    @admin.display(description="machine")
+    def machine(self, token: AuthToken) -> str | None:
+        return token.machine.name if hasattr(token, "machine") else None
+
+    @admin.display(description="may")
+    def may(self, token: AuthToken) -> str:
+        return ", ".join(token.machine.scopes) if hasattr(token, "machine") else "all that its user may"
 
     @admin.display(description="last used, to the hour", empty_value="never", ordering="use__used_at")
     def last_used(self, token: AuthToken) -> Any:

@@ -4,26 +4,37 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+import structlog
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.db import IntegrityError
+from django.db import DatabaseError, IntegrityError
 from django.db.models import Model
 from django.utils import timezone
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from knox.crypto import hash_token
 from knox.models import AuthToken
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from eventstore.errors import StreamNotFound
 from eventstore.middleware import ANONYMOUS
+from eventstore.transient_errors import is_infrastructure
 from ordering import conf, network
 from ordering.brakes import Brake, Braked
 from ordering.models import CustomerAccount
-from ordering.tokens import NOTED
+from ordering.tokens import NOTED, scopes_of
+
+log = structlog.get_logger(__name__)
 
 STOREFRONT = "storefront"
+SCOPES = (
+    *("conferences:read", "consumers:read", "consumers:write", "customers:read", "customers:write", "events:read"),
+    *("orders:read", "orders:write", "tokens:read", "tokens:write", "waitlist:read", "waitlist:write"),
+)
+"""What a token can be restricted to: of all calls, what they are about, and whether they only read it."""
+
 REGISTRATIONS = Brake(conf.THROTTLE_REGISTER)
 
 
@@ -43,6 +54,10 @@ class TokenAuthentication(KnoxTokenAuthentication):
             NOTED.note(known)
         except IntegrityError:
             raise AuthenticationFailed("Invalid token.") from None
+        except DatabaseError as error:  # nobody is kept from reading where nothing can be written
+            if not is_infrastructure(error):
+                raise
+            log.warning("token_use_not_noted", error=type(error).__name__)
         return user, known
 
 
@@ -92,6 +107,28 @@ class Caller:
         self.must_see(customer_id, rows)
         if not self.may_act_for(customer_id):
             raise PermissionDenied
+
+
+class InsufficientScope(PermissionDenied):
+    default_code = "insufficient-scope"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"This token has no scope {scope}.")
+
+
+def scope_of(about: str | None, method: str) -> str | None:
+    """The scope that a call needs; None where every token will do."""
+    return about and f"{about}:{'read' if method in SAFE_METHODS else 'write'}"
+
+
+def must_be_in_scope(request: Request, about: str | None) -> None:
+    """Raises `InsufficientScope` for a token that is restricted to scopes without that of this call."""
+    needed = scope_of(about, str(request.method))
+    if needed is None or not isinstance(request.auth, AuthToken):
+        return
+    given = scopes_of(request.auth)
+    if given is not None and needed not in given:
+        raise InsufficientScope(needed)
 
 
 class RegistrationThrottle(BaseThrottle):

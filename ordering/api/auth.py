@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from eventstore.errors import StreamNotFound
 from ordering import sign_in, tokens
-from ordering.api.access import TokenAuthentication
+from ordering.api.access import SCOPES, TokenAuthentication
 from ordering.api.dry_run import NoDryRunQuery
 from ordering.api.refusals import refuses
 from ordering.api.serializers import Shape, Text, shaped
@@ -51,6 +51,12 @@ class KnownTokenShape(Shape):
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(allow_null=True)
     last_used_at = serializers.DateTimeField(allow_null=True, help_text="the beginning of the hour")
+    name = serializers.CharField(allow_null=True, help_text="of a token for a machine")
+    scopes: Any = serializers.ListField(
+        child=serializers.ChoiceField(SCOPES),
+        allow_null=True,
+        help_text="null for all that its user may",
+    )
     current = serializers.BooleanField(help_text="whether this call was made with it")
 
 
@@ -63,6 +69,7 @@ class Token(View):
     repeat gets another.
     """
 
+    scope = None
     takes_key = False
 
     records = False
@@ -105,6 +112,7 @@ class Token(View):
 class TokensView(View):
     """Of the caller's own tokens. To revoke what is revoked changes nothing, so these calls take no key."""
 
+    scope = "tokens"
     takes_key = False
     records = False
     write_query = NoDryRunQuery
@@ -136,11 +144,14 @@ class OneToken(TokensView):
 
 
 def _known(token: AuthToken, current: AuthToken) -> dict[str, Any]:
+    machine = getattr(token, "machine", None)
     return {
         "id": tokens.id_of(token),
         "created_at": token.created,
         "expires_at": token.expiry,
         "last_used_at": tokens.last_used(token),
+        "name": machine and machine.name,
+        "scopes": machine and machine.scopes,
         "current": token == current,
     }
 

@@ -83,6 +83,7 @@ class ConferencePage(Shape):
 
 
 class Conferences(View):
+    scope = "conferences"
     reads = (SeatAvailability,)
     permission_classes = [AllowAny]
     query = PageQuery
@@ -98,6 +99,7 @@ class Conferences(View):
 
 
 class OneConference(View):
+    scope = "conferences"
     reads = (SeatAvailability,)
     permission_classes = [AllowAny]
     tagged = True

@@ -74,6 +74,7 @@ class ConsumerPage(Shape):
 class ConsumerView(View):
     """A report is repeated as often as one likes, so it takes no key."""
 
+    scope = "consumers"
     permission_classes = [MayFollow]
     write_query = NoDryRunQuery
     records = False

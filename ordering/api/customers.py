@@ -69,6 +69,7 @@ class ChangedShape(CustomerShape):
 
 
 class Customers(View):
+    scope = "customers"
     permission_classes = [AllowAny]
     throttle_classes = [RegistrationThrottle]  # counts dry runs too, which tell as much of taken addresses
 
@@ -98,6 +99,7 @@ class Customers(View):
 
 
 class OneCustomer(View):
+    scope = "customers"
     reads = (CustomerProfiles,)
     permission_classes = [IsAuthenticated]
     parser_classes = [Json, MergePatch]

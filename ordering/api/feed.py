@@ -158,6 +158,7 @@ class ServerSent(BaseRenderer):
 
 
 class Feed(View):
+    scope = "events"
     permission_classes = [MayFollow]
     renderer_classes = [JSONRenderer, Lines, ServerSent]
     http_method_names = ["get"]

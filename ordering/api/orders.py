@@ -386,6 +386,8 @@ class HistoryShape(Shape):
 class OrderView(View):
     """What the calls about orders share."""
 
+    scope = "orders"
+
     def order(self, order_id: UUID, *, touch: bool = False) -> Order:
         """From its stream. Raises `StreamNotFound`, also for somebody else's."""
         order = repository.get(Order, order_id)

@@ -39,6 +39,7 @@ class OpenCall(View):
     what it records, nor its answer for a repeat.
     """
 
+    scope = None
     authentication_classes = []
     permission_classes = [AllowAny]
     takes_key = False

@@ -66,6 +66,7 @@ class ReceivedShape(Shape):
 class Webhook(View):
     """Reports are known by the ids that their providers gave them."""
 
+    scope = None
     takes_key = False
     parser_classes = []  # what is signed are the bytes
     write_query = NoDryRunQuery
@@ -85,6 +86,8 @@ class Webhook(View):
 
 class SandboxPayment(View):
     """Signs what the provider would, and goes the way of the webhook."""
+
+    scope = "orders"
 
     @refuses(*REFUSED_REPORTS, PermissionDenied)
     @extend_schema(request=OutcomeShape, responses={202: ReceivedShape})

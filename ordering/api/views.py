@@ -24,7 +24,7 @@ from eventstore.commands import Receipt, chain_position, dispatch
 from eventstore.errors import ConcurrencyConflict, StreamExists
 from eventstore.preview import Preview, preview
 from ordering.api import idempotency, log_reads, min_position
-from ordering.api.access import Caller
+from ordering.api.access import Caller, must_be_in_scope
 from ordering.api.dry_run import Foreseen, WouldRecordShape, WriteQuery
 from ordering.api.idempotency import Once
 from ordering.api.min_position import Lag
@@ -48,9 +48,11 @@ class View(APIView):
     models that it shows: none where it shows the log itself. `write_query` is that of a write; `records` says whether
     it records anything, and `takes_key` whether it is carried out once for each `Idempotency-Key`. In a dry run `send`
     and `create` end the call, with an answer of the shape `would`. `tagged` says whether what a read shows has an
-    `ETag`, and `shows` is the shape of a resource of which fields may be deprecated.
+    `ETag`, and `shows` is the shape of a resource of which fields may be deprecated. `scope` says what a call is about,
+    for tokens that may not do everything; None where each may call it.
     """
 
+    scope: str | None
     query: type[Shape] = Shape
     write_query: type[Shape] = WriteQuery
     would: type[WouldRecordShape] = WouldRecordShape
@@ -66,6 +68,7 @@ class View(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        must_be_in_scope(request, self.scope)
         if twice := [name for name, values in request.query_params.lists() if len(values) > 1]:
             raise ValidationError({name: [ErrorDetail("This is asked for twice.", "repeated")] for name in twice})
         query = self.query if request.method in SAFE_METHODS else self.write_query
@@ -221,6 +224,7 @@ class View(APIView):
 class Nothing(View):
     """Whatever nobody has given a meaning."""
 
+    scope = None
     authentication_classes = []
     permission_classes = [AllowAny]
     schema = None

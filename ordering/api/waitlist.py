@@ -98,6 +98,8 @@ class EntryPage(Shape):
 class WaitlistView(View):
     """What the calls about entries share."""
 
+    scope = "waitlist"
+
     def entry(self, entry_id: UUID, *, touch: bool = False) -> WaitlistEntry | WaitlistJoined:
         """Its row, or while that is not there yet, the event by which it joined. Raises `StreamNotFound`, also for
         somebody else's.

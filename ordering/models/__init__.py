@@ -10,7 +10,7 @@ from ordering.models.journal import FinanceAccount, JournalEntry
 from ordering.models.order import OrderSummary
 from ordering.models.payment import ConferenceSales, DailySales
 from ordering.models.statement import StatementFile
-from ordering.models.token import TokenUse
+from ordering.models.token import MachineToken, TokenUse
 from ordering.models.waitlist import WaitlistEntry
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Inquiry",
     "JournalEntry",
     "KeyedCall",
+    "MachineToken",
     "OrderSummary",
     "StatementFile",
     "TokenUse",

@@ -1,3 +1,4 @@
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from knox.models import AuthToken
 
@@ -19,3 +20,19 @@ class TokenUse(models.Model):
 
     def __str__(self) -> str:
         return str(self.used_at)
+
+
+class MachineToken(models.Model):
+    """A token that may do no more than its scopes say, and what it is called. Its row goes with that of its token."""
+
+    token = models.OneToOneField(
+        AuthToken, models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="machine"
+    )
+    name = models.CharField(max_length=100)
+    scopes = ArrayField(models.CharField(max_length=50))
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 from knox.models import AuthToken
+from structlog.testing import capture_logs
 
 from ordering import tokens
 from ordering.models import TokenUse
@@ -46,7 +47,7 @@ def this_hour():
 def test_one_sees_ones_tokens_and_which_is_this(phone, laptop):
     first, second = listed(laptop)
     assert (first["current"], second["current"]) == (True, False)
-    assert set(first) == {"id", "created_at", "expires_at", "last_used_at", "current"}
+    assert set(first) == {"id", "created_at", "expires_at", "last_used_at", "name", "scopes", "current"}
     assert second["last_used_at"] is None
     for token in AuthToken.objects.all():
         assert token.token_key not in str(first) + str(second)
@@ -156,3 +157,14 @@ def test_staff_see_when_each_token_was_last_used(client, phone, laptop):
     assert answer.status_code == 200
     assert "last used, to the hour" in answer.content.decode().lower()
     assert client.get(reverse("admin:knox_authtoken_add")).status_code == 200
+
+
+def test_where_nothing_can_be_written_a_token_opens_what_can_be_read(phone):
+    with connection.cursor() as cursor, capture_logs() as lines:
+        cursor.execute("SET default_transaction_read_only = on")
+        try:
+            assert phone.get("/conferences").status_code == 200
+        finally:
+            cursor.execute("RESET default_transaction_read_only")
+    assert "token_use_not_noted" in [line["event"] for line in lines]
+    assert not TokenUse.objects.exists()
