@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from knox.models import AuthToken
@@ -12,6 +13,9 @@ from ordering.models import MachineToken, TokenUse
 
 MACHINE = "machine"
 """What tokens with scopes begin with, and no others: these are all hexadecimal. So the others need no look-up."""
+
+WAIT_FOR_NOBODY = "SELECT set_config('lock_timeout', '100ms', true)"
+"""Has this transaction give up a lock that others hold: no call waits because it is noted that it was made."""
 
 
 class Noted:
@@ -30,7 +34,11 @@ class Noted:
             return
         self._digests.add(token.digest)  # where it can't be noted, that isn't tried again with each call
         use = TokenUse(token=token, used_at=hour)
-        TokenUse.objects.bulk_create([use], update_conflicts=True, unique_fields=["token"], update_fields=["used_at"])
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(WAIT_FOR_NOBODY)
+            TokenUse.objects.bulk_create(
+                [use], update_conflicts=True, unique_fields=["token"], update_fields=["used_at"]
+            )
 
 
 NOTED = Noted()

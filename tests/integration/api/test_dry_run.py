@@ -19,7 +19,6 @@ from ordering.domain.order import CancelOrder
 from ordering.domain.terms import CancellationRule
 from ordering.domain.values import Money, payment_id_of
 from ordering.models import OrderSummary, WaitlistEntry
-from ordering.tokens import NOTED
 from sagas.testing import bring_to_rest
 from tests.integration import shop
 from tests.integration.api import caller as callers
@@ -55,10 +54,8 @@ def everything():
 @contextmanager
 def only_read():
     """Whoever wants to write inside is refused by the database, and whoever waits for a lock that a writer could hold,
-    or that a decision takes, fails soon. Nothing is another afterwards. That the tokens are used in this hour is known.
+    or that a decision takes, fails soon. Nothing is another afterwards.
     """
-    for token in AuthToken.objects.all():
-        NOTED.note(token)
     before = everything()
     with closing(raw.connect("owner")) as owner, closing(raw.connect()) as other, connection.cursor() as cursor:
         for (table,) in owner.execute(TABLES).fetchall():
