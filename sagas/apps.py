@@ -17,6 +17,7 @@ class SagasConfig(AppConfig):
         from sagas.effects import preconditions
         from sagas.status import ADVICE, process_issues
         from sagas.webhooks import monitoring as webhooks
+        from sagas.webhooks import operations as webhook_operations  # noqa: F401 - operations register themselves
 
         signals.moved.connect(preconditions.on_caught_up)
         signals.retired.connect(operations.on_retired)

@@ -263,13 +263,13 @@ class WebhookEndpoint(models.Model):
     secret = models.BinaryField(editable=False, help_text="sealed")
     secret_unseen = models.BooleanField(default=True, db_default=True, editable=False)
     former_secret = models.BinaryField(null=True, editable=False, help_text="sealed, until it is valid no more")
-    former_until = models.DateTimeField(null=True, editable=False)
+    former_until = models.DateTimeField("former secret until", null=True, editable=False)
     begins_after = models.BigIntegerField(editable=False, help_text="of events up to this position it is not told")
     failures = models.IntegerField(default=0, db_default=0, editable=False, help_text="without a success since")
     failing_since = models.DateTimeField(null=True, editable=False)
     paused_until = models.DateTimeField(null=True, editable=False, help_text="nothing is sent to it before")
     switched_off_at = models.DateTimeField(null=True, editable=False, help_text="by itself, not by staff")
-    switched_off_for = models.TextField(default="", db_default="", editable=False)
+    switched_off_for = models.TextField("why", default="", db_default="", editable=False)
     mail_due_at = models.DateTimeField(null=True, editable=False, help_text="to its owner, who is to be told of that")
     created_by = models.TextField(default="", db_default="", editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -284,7 +284,7 @@ class WebhookEndpoint(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.url} ({self.id})"
+        return self.url
 
 
 class WebhookDelivery(models.Model):
@@ -334,6 +334,9 @@ class WebhookDelivery(models.Model):
                 fields=["endpoint", "stream_id", "id"],
                 condition=Q(status__in=["pending", "running"]),
                 name="sagas_webhook_delivery_order",
+            ),
+            models.Index(
+                fields=["endpoint", "lease_until"], condition=Q(status="running"), name="sagas_webhook_delivery_busy"
             ),
             models.Index(fields=["finished_at"], condition=~Q(finished_at=None), name="sagas_webhook_delivery_old"),
         ]

@@ -20,6 +20,7 @@ from ordering.models import DailySales, OrderSummary
 from projections.models import Generation
 from projections.status import rebuild_issues
 from sagas.status import overdue_issues, process_status
+from sagas.webhooks.monitoring import webhook_issues
 
 MOST = 1_000
 """Orders of a status are counted up to here."""
@@ -78,6 +79,7 @@ def status() -> dict[str, Any]:
             lambda name: reverse("admin:eventstore_subscriber", args=[name]),
         ),
         *_found(consumer_issues(), lambda name: reverse("admin:eventstore_consumer_change", args=[name])),
+        *_found(webhook_issues(), lambda _: reverse("admin:sagas_webhookendpoint_changelist")),
         *_found(found_issues(), lambda _: f"{reverse('admin:eventstore_incident_changelist')}?ended_at__isempty=1"),
         *_found(rebuild_issues(), lambda _: reverse("admin:projections_generation_changelist")),
     ]

@@ -212,7 +212,9 @@ class WebhookEndpoints(EndpointView):
             if found is not None:  # by the same call, whose answer was lost
                 secret = endpoints.secret_of(found)
             else:
-                found = WebhookEndpoint(id=endpoint_id, created_by=self.caller.actor, secret_unseen=False, **values)
+                found = WebhookEndpoint(
+                    id=endpoint_id, created_by=request.user.get_username(), secret_unseen=False, **values
+                )
                 secret = endpoints.create(found)
                 found.refresh_from_db()
         location = f"{request.path}/{found.pk}"

@@ -116,7 +116,7 @@ class Migration(migrations.Migration):
                 ("secret", models.BinaryField(help_text="sealed")),
                 ("secret_unseen", models.BooleanField(db_default=True, default=True, editable=False)),
                 ("former_secret", models.BinaryField(help_text="sealed, until it is valid no more", null=True)),
-                ("former_until", models.DateTimeField(editable=False, null=True)),
+                ("former_until", models.DateTimeField(editable=False, null=True, verbose_name="former secret until")),
                 (
                     "begins_after",
                     models.BigIntegerField(editable=False, help_text="of events up to this position it is not told"),
@@ -134,7 +134,7 @@ class Migration(migrations.Migration):
                     "switched_off_at",
                     models.DateTimeField(editable=False, help_text="by itself, not by staff", null=True),
                 ),
-                ("switched_off_for", models.TextField(db_default="", default="", editable=False)),
+                ("switched_off_for", models.TextField(db_default="", default="", editable=False, verbose_name="why")),
                 (
                     "mail_due_at",
                     models.DateTimeField(
@@ -186,6 +186,14 @@ class Migration(migrations.Migration):
                 condition=models.Q(("status__in", ["pending", "running"])),
                 fields=["endpoint", "stream_id", "id"],
                 name="sagas_webhook_delivery_order",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="webhookdelivery",
+            index=models.Index(
+                condition=models.Q(("status", "running")),
+                fields=["endpoint", "lease_until"],
+                name="sagas_webhook_delivery_busy",
             ),
         ),
         migrations.AddIndex(

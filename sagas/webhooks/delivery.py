@@ -104,10 +104,16 @@ def _send(pool: ThreadPoolExecutor, under_way: dict[Future[Answer], Taken], usin
         if taken or under_way:
             quiet_since = time.monotonic()
         elif time.monotonic() - quiet_since >= QUIET:
+            _execute(queries.PUT_OFF, using)
             return False
         else:
             time.sleep(POLL)
     return True
+
+
+def _execute(query: str, using: str) -> None:
+    with database.cursor(using) as cursor:
+        cursor.execute(query)
 
 
 def _take(most: int, using: str) -> list[Taken]:
@@ -162,6 +168,7 @@ def _note(taken: Taken, answer: Answer, using: str) -> None:
             cursor.execute(queries.NOTE_WORKING, [taken.endpoint])
         else:
             _note_failure(cursor, taken, answer)
+        cursor.execute(queries.WAKE, [taken.id])
     log.info("webhook_sent", endpoint=str(taken.endpoint), position=taken.position, code=answer.code)
 
 

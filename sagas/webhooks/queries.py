@@ -24,25 +24,28 @@ DUE = """SELECT EXISTS (SELECT FROM sagas_webhook_endpoint AS endpoint
 """Whether there may be something to send now."""
 
 TAKE = """WITH chosen AS (
-        SELECT picked.id, endpoint.url, endpoint.secret, endpoint.former_secret,
+        SELECT first.id, endpoint.url, endpoint.secret, endpoint.former_secret,
             coalesce(endpoint.former_until > clock_timestamp(), false) AS former_valid
-        FROM sagas_webhook_endpoint AS endpoint CROSS JOIN LATERAL (
-            SELECT delivery.id, delivery.due_at FROM sagas_webhook_delivery AS delivery
-            WHERE delivery.endpoint_id = endpoint.id AND delivery.due_at <= clock_timestamp()
-                AND (delivery.status = 'pending'
-                    OR delivery.status = 'running' AND delivery.lease_until <= clock_timestamp())
-                AND (delivery.resent OR NOT EXISTS (SELECT FROM sagas_webhook_delivery AS earlier
-                    WHERE earlier.endpoint_id = delivery.endpoint_id AND earlier.stream_id = delivery.stream_id
-                        AND earlier.id < delivery.id AND earlier.status IN ('pending', 'running')
-                        AND NOT earlier.resent))
-            ORDER BY delivery.due_at, delivery.id
-            LIMIT greatest(0, CASE WHEN endpoint.failures < %(failing)s THEN %(at_once)s ELSE 1 END - (
-                SELECT count(*) FROM sagas_webhook_delivery AS busy
-                WHERE busy.endpoint_id = endpoint.id AND busy.status = 'running'
-                    AND busy.lease_until > clock_timestamp()))
-        ) AS picked
+        FROM sagas_webhook_endpoint AS endpoint
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS under_way FROM sagas_webhook_delivery AS busy
+            WHERE busy.endpoint_id = endpoint.id AND busy.status = 'running' AND busy.lease_until > clock_timestamp()
+        ) AS busy
+        CROSS JOIN LATERAL (
+            SELECT due.id, due.due_at, row_number() OVER (ORDER BY due.due_at, due.id) AS turn
+            FROM (SELECT delivery.id, delivery.due_at FROM sagas_webhook_delivery AS delivery
+                WHERE delivery.endpoint_id = endpoint.id AND delivery.due_at <= clock_timestamp()
+                    AND (delivery.status = 'pending'
+                        OR delivery.status = 'running' AND delivery.lease_until <= clock_timestamp())
+                    AND (delivery.resent OR NOT EXISTS (SELECT FROM sagas_webhook_delivery AS earlier
+                        WHERE earlier.endpoint_id = delivery.endpoint_id AND earlier.stream_id = delivery.stream_id
+                            AND earlier.id < delivery.id AND earlier.status IN ('pending', 'running')
+                            AND NOT earlier.resent))
+                ORDER BY delivery.due_at, delivery.id LIMIT %(at_once)s) AS due
+        ) AS first
         WHERE endpoint.enabled AND (endpoint.paused_until IS NULL OR endpoint.paused_until <= clock_timestamp())
-        ORDER BY picked.due_at, picked.id LIMIT %(most)s)
+            AND first.turn + busy.under_way <= CASE WHEN endpoint.failures < %(failing)s THEN %(at_once)s ELSE 1 END
+        ORDER BY first.due_at, first.id LIMIT %(most)s)
     UPDATE sagas_webhook_delivery AS taken SET status = 'running', attempts = taken.attempts + 1, owner = %(owner)s,
         tried_since = coalesce(taken.tried_since, clock_timestamp()),
         lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
@@ -84,6 +87,21 @@ NOTE_FAILURE = """UPDATE sagas_webhook_delivery SET lease_until = NULL,
         AS given_up FROM sagas_webhook_delivery WHERE id = %(id)s) AS judged
     WHERE id = judged.asked AND status = 'running' AND lease_until = %(lease_until)s"""
 """A delivery is tried again, or given up once that went on for so long, unless its endpoint ends with it."""
+
+WAKE = """UPDATE sagas_webhook_delivery AS later SET due_at = clock_timestamp()
+    FROM sagas_webhook_delivery AS ended
+    WHERE ended.id = %s AND ended.status IN ('done', 'failed') AND later.endpoint_id = ended.endpoint_id
+        AND later.stream_id = ended.stream_id AND later.status = 'pending' AND later.attempts = 0 AND NOT later.resent
+        AND later.due_at > clock_timestamp()"""
+"""Lets what waited behind a delivery go on, once that has ended."""
+
+PUT_OFF = """UPDATE sagas_webhook_delivery AS later SET due_at = first.due_at
+    FROM sagas_webhook_endpoint AS endpoint, sagas_webhook_delivery AS first
+    WHERE endpoint.enabled AND later.endpoint_id = endpoint.id AND later.status = 'pending' AND NOT later.resent
+        AND later.due_at <= clock_timestamp() AND first.endpoint_id = endpoint.id AND first.stream_id = later.stream_id
+        AND first.id < later.id AND first.status = 'pending' AND NOT first.resent
+        AND first.due_at > clock_timestamp() AND first.attempts > 0"""
+"""Has what waits behind a delivery that was put off looked at again no sooner than that."""
 
 SWITCH_OFF = """UPDATE sagas_webhook_endpoint
     SET enabled = false, switched_off_at = clock_timestamp(), switched_off_for = %s, mail_due_at = clock_timestamp()

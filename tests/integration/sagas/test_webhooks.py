@@ -157,6 +157,26 @@ def test_of_a_stream_the_next_event_waits_and_other_streams_go_on(receiver):
     assert set(statuses()) == {"done"}
 
 
+def test_what_waits_behind_one_that_was_put_off_keeps_nobody_busy_and_goes_on_with_it(receiver):
+    endpoint(receiver.url, types=[REGISTERED, RENAMED])
+    customer_id = shop.customer()
+    receiver.answer = lambda _: Reply(500)
+    for name in ("Grace Hopper", "Alan Turing"):
+        rename(customer_id, name)
+    send()
+    assert not delivery.is_due()
+    rename(customer_id, "Edsger Dijkstra")
+    feeding.catch_up([webhooks])
+    assert delivery.is_due()
+    send()
+    assert len(receiver.received) == 1
+    assert not delivery.is_due()
+    WebhookDelivery.objects.filter(attempts=1).update(due_at=ClockTimestamp())
+    receiver.answer = lambda _: Reply()
+    send()
+    assert [each["version"] for each in receiver.messages] == [1, 1, 2, 3, 4]
+
+
 def test_what_fails_is_tried_again_ever_later_and_at_once_when_it_may(receiver, settings):
     made, _ = endpoint(receiver.url, types=[REGISTERED])
     receiver.answer = lambda _: Reply(503)
