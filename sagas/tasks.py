@@ -76,10 +76,10 @@ def deliver(name: str) -> None:
 
 @shared_task(base=doorbell.Call, name=webhook_subscriber.SEND_TASK)
 def send_webhooks() -> None:
-    """Tell the owners of endpoints what they have to know, and send webhooks until none has been due for a second."""
+    """Send webhooks until none has been due for a second, and tell the owners of endpoints what they have to know."""
     if doorbell.answer(webhook_subscriber.BELL):
-        webhook_mails.send_due()
         webhook_delivery.send_due()
+        webhook_mails.send_due()
 
 
 @shared_task(base=doorbell.Tick, name="sagas.tasks.prune_webhooks")

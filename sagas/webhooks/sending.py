@@ -6,7 +6,6 @@ import threading
 import time
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
-from typing import Any
 
 import msgspec
 
@@ -40,33 +39,33 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Connection(HTTPConnection):
-    """To an address that its name was resolved to before; the certificate still has to be that of the name."""
+    """To the one address that its name is resolved to; the certificate still has to be that of the name. Once it is
+    ended nobody waits for it any longer.
+    """
 
     def __init__(self, to: Target, timeout: float) -> None:
         super().__init__(to.host, to.port, timeout=timeout)
         self.default_port = 443 if to.tls else 80
-        self._to = to
+        self.to = to
+        self.ended = threading.Event()
 
     def connect(self) -> None:
-        address = addresses.resolve(self._to)
-        plain = socket.create_connection((address, self._to.port), self.timeout)
-        try:
-            self.sock = self._wrapped(plain)
-        except BaseException:
-            plain.close()
-            raise
-
-    def _wrapped(self, plain: socket.socket) -> Any:
-        if not self._to.tls:
-            return plain
-        return ssl.create_default_context().wrap_socket(plain, server_hostname=self._to.host)
+        address = addresses.resolve(self.to)
+        self.sock = socket.create_connection((address, self.to.port), self.timeout)
+        if self.to.tls:
+            context = ssl.create_default_context()
+            self.sock = context.wrap_socket(self.sock, server_hostname=self.to.host, do_handshake_on_connect=False)
+        if self.ended.is_set():
+            raise TimeoutError
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.sock.do_handshake()
 
     def end(self) -> None:
-        """Whoever waits for it waits no longer."""
+        self.ended.set()
         sock = self.sock
         if sock is not None:
             with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # that of TLS would pull it from under who reads
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> Answer:
@@ -76,19 +75,13 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> Answer:
         connection = Connection(addresses.target(url), timeout)
     except UnfitAddress as refusal:
         return Answer(seconds=0.0, error=str(refusal))
-    overdue = threading.Event()
-
-    def give_up() -> None:
-        overdue.set()
-        connection.end()
-
-    watchdog = threading.Timer(timeout, give_up)
+    watchdog = threading.Timer(timeout, connection.end)
     watchdog.daemon = True
     watchdog.start()
     try:
         code, told, retry_after = _exchange(connection, body, headers)
     except (OSError, HTTPException, UnfitAddress, UnicodeError) as error:
-        late = overdue.is_set() or isinstance(error, TimeoutError)
+        late = connection.ended.is_set() or isinstance(error, TimeoutError)
         text = f"No answer within {timeout:g} s." if late else _described(error)
         return Answer(seconds=time.monotonic() - begun, error=text)
     finally:
@@ -99,7 +92,7 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> Answer:
 
 def _exchange(connection: Connection, body: bytes, headers: dict[str, str]) -> tuple[int, str, float | None]:
     sent = {"Content-Type": "application/json", "User-Agent": AGENT, "Connection": "close", **headers}
-    connection.request("POST", connection._to.path, body, sent)
+    connection.request("POST", connection.to.path, body, sent)
     response = connection.getresponse()
     told = ""
     with suppress(OSError, HTTPException):  # the code has come, and is what counts

@@ -239,7 +239,8 @@ def test_a_dead_endpoint_holds_up_no_other_and_few_requests_to_one_are_under_way
     assert {each.error for each in WebhookAttempt.objects.filter(code=None)} == {"No answer within 4 s."}
 
 
-def test_an_answer_that_trickles_is_waited_for_no_longer_and_a_long_one_is_not_read(settings):
+@pytest.mark.parametrize(("scheme", "begin"), [("http", b""), ("https", b"\x16\x03\x03\x3f\xff")])
+def test_an_answer_that_trickles_is_waited_for_no_longer(settings, scheme, begin):
     settings.WEBHOOKS_TO_PRIVATE_ADDRESSES, settings.WEBHOOKS_TIMEOUT_SECONDS = True, 1.0
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -248,6 +249,7 @@ def test_an_answer_that_trickles_is_waited_for_no_longer_and_a_long_one_is_not_r
             with taken:
                 taken.recv(65536)
                 try:
+                    taken.sendall(begin)
                     for _ in range(100):
                         taken.sendall(b"H")
                         time.sleep(0.1)
@@ -256,10 +258,14 @@ def test_an_answer_that_trickles_is_waited_for_no_longer_and_a_long_one_is_not_r
 
         thread = threading.Thread(target=trickle)
         thread.start()
-        answer = sending.post(f"http://127.0.0.1:{server.getsockname()[1]}/", b"{}", {})
+        answer = sending.post(f"{scheme}://127.0.0.1:{server.getsockname()[1]}/", b"{}", {})
         thread.join()
     assert answer.error == "No answer within 1 s."
     assert answer.seconds < 3
+
+
+def test_a_long_answer_is_not_read(settings):
+    settings.WEBHOOKS_TO_PRIVATE_ADDRESSES = True
     with Receiver().running() as receiver:
         receiver.answer = lambda _: Reply(body=b"x" * 10_000_000)
         answer = sending.post(receiver.url, b"{}", {})
