@@ -249,6 +249,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "orders", "description": "Seats, and what became of them and of their money."},
         {"name": "waitlist", "description": "Seats that can't be ordered now."},
         {"name": "webhooks", "description": "What payment providers report."},
+        {"name": "webhook-endpoints", "description": "Where other systems are told of events."},
         {"name": "sandbox", "description": "Playing the customer at the provider's page."},
         {"name": "events", "description": "The log, for other systems to follow."},
         {"name": "consumers", "description": "Where those systems are."},

@@ -32,6 +32,7 @@ STOREFRONT = "storefront"
 SCOPES = (
     *("conferences:read", "consumers:read", "consumers:write", "customers:read", "customers:write", "events:read"),
     *("orders:read", "orders:write", "tokens:read", "tokens:write", "waitlist:read", "waitlist:write"),
+    *("webhooks:read", "webhooks:write"),
 )
 """What a token can be restricted to: of all calls, what they are about, and whether they only read it."""
 

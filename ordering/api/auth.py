@@ -85,8 +85,9 @@ class Token(View):
     @refuses(InvalidCredentials, Braked)
     @extend_schema(request=CredentialsShape, responses={201: TokenShape})
     def post(self, request: Request) -> Response:
-        """Makes a token, and forgets those of the login that have expired. Takes as long for an address that nobody has:
-        Django hashes the password all the same.
+        """Makes a token, and forgets those of the login that have expired.
+
+        Takes as long for an address that nobody has: Django hashes the password all the same.
         """
         values = shaped(CredentialsShape, request.data)
         user = authenticate(request._request, username=_username(values["email"]), password=values["password"])

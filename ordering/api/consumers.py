@@ -98,6 +98,10 @@ class OneConsumer(ConsumerView):
     reads = ()
     http_method_names = [*View.http_method_names, "put"]
 
+    @classmethod
+    def compares(cls, method: str) -> bool:
+        return True
+
     @extend_schema(parameters=[NAMED], responses={200: ConsumerShape})
     def get(self, request: Request, name: str) -> Response:
         """Where a consumer of the feed is."""
@@ -105,7 +109,7 @@ class OneConsumer(ConsumerView):
         self._must_be_as_seen(row)
         return Response(_shown(row, feed.end()), headers={"ETag": _tag(row)})
 
-    @refuses(LogFenced, LogRestored)
+    @refuses(LogFenced, LogRestored, TooManyConsumers)
     @extend_schema(parameters=[NAMED], request=ReportShape, responses={200: ReportedShape})
     def put(self, request: Request, name: str) -> Response:
         """Says where a consumer is. Its name belongs to whoever reported it first."""

@@ -116,6 +116,43 @@ WAITS = {
     "reason": "",
     "ended_at": None,
 }
+ENDPOINT = "0197f3a6-2b7d-7c11-9e40-6d2a8f0c5b17"
+TOLD_AT = {
+    "url": "https://crm.example.com/boxoffice",
+    "types": ["order.cancelled", "order.confirmed"],
+    "description": "CRM",
+    "owner": "crm@example.com",
+    "enabled": True,
+}
+HOOK = {
+    "id": ENDPOINT,
+    **TOLD_AT,
+    "switched_off_at": None,
+    "switched_off_for": "",
+    "failing_since": None,
+    "created_at": AT,
+}
+SIGNED_BY = {**HOOK, "secret": "whsec_0Xb4m8v1QkzR7yP2nL5tWc9eHs3dJgUaF6iT"}
+SENT = {
+    "id": 17,
+    "type": "order.cancelled",
+    "position": 841,
+    "stream_id": ORDER,
+    "status": "done",
+    "created_at": AT,
+    "due_at": AT,
+    "finished_at": AT,
+    "attempts": [{"at": AT, "seconds": 0.12, "code": 204, "error": "", "answer": ""}],
+}
+KNOWN_TOKEN = {
+    "id": "4f6d0c1b-9e8a-7d6c-5b4a-39281706f5e4",
+    "created_at": AT,
+    "expires_at": "2026-12-01T10:00:00Z",
+    "last_used_at": AT,
+    "name": "CRM",
+    "scopes": ["orders:read"],
+    "current": True,
+}
 LEFT = {"type": "order.cancelled", "data": {"order_id": ORDER, "reason": "ill", "fee": _euros("20.00")}}
 RECORDED = {
     "position": 841,
@@ -158,8 +195,14 @@ EXAMPLES: dict[str, Any] = {
         "amount": _euros("398.00"),
         "reference": "SANDBOX-4A61C2D13F5E",
     },
+    "NewEndpointRequest": TOLD_AT,
+    "PatchedEndpointChangesRequest": {"enabled": False},
+    "ResetRequest": {"email": "ada@example.com"},
+    "NewPasswordRequest": {"token": "1yXk0aQ9.1vT2fA.9bC3dE4fG5hI6jK7lM8nO9pQ", "password": "correct-horse-battery"},
     "ReportRequest": {"position": 800, "epoch": EPOCH, "errors": []},
     "Token": {"token": "4f6d0c1b9e8a7d6c5b4a39281706f5e4d3c2b1a0", "expires_at": "2026-12-01T10:00:00Z"},
+    "KnownToken": KNOWN_TOKEN,
+    "TokenList": {"results": [KNOWN_TOKEN]},
     "Customer": KNOWN,
     "Changed": {**KNOWN, "recorded": ["customer.renamed", "customer.address-changed"]},
     "Conference": ON_SALE,
@@ -169,13 +212,20 @@ EXAMPLES: dict[str, Any] = {
     "Cancelled": CANCELLED,
     "Started": {**HOW, "payment_id": PAYMENT, "amount": _euros("398.00")},
     "History": {
-        "results": [{"position": 841, "version": 4, "recorded_at": AT, "actor": f"customer:{CUSTOMER}", **LEFT}]
+        "results": [{"position": 841, "version": 4, "recorded_at": AT, "actor": f"customer:{CUSTOMER}", **LEFT}],
+        "next": None,
     },
     "Entry": WAITS,
     "EntryPage": {"results": [WAITS], "next": None},
     "Received": {"id": "report-1", "payment_id": PAYMENT, "position": 839},
     "FeedEvent": RECORDED,
     "Feed": {"epoch": EPOCH, "events": [RECORDED], "next": 841, "horizon": 841},
+    "Endpoint": HOOK,
+    "EndpointWithSecret": SIGNED_BY,
+    "EndpointPage": {"results": [HOOK], "next": None},
+    "WebhookDelivery": SENT,
+    "WebhookDeliveryPage": {"results": [SENT], "next": None},
+    "TestAnswer": {"seconds": 0.12, "code": 204, "error": "", "answer": ""},
     "Reported": TOLD,
     "Consumer": FOLLOWS,
     "ConsumerPage": {"results": [FOLLOWS], "next": None},

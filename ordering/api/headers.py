@@ -89,12 +89,13 @@ def told(view: View, method: str, status: int) -> list[str]:
     reads, done = method in SAFE_METHODS, status < 300
     rules = {
         "X-Correlation-Id": True,
-        "ETag": status in {200, 304} and view.tagged if reads else done and view.compares(method),
+        "ETag": view.compares(method) and (status in {200, 304} if reads else done),
         "Event-Position": (not reads and done and view.records)
         or (status in {200, 304} and "as_of" in view.query().fields),
         "Log-Epoch": not reads and done and view.records,
-        "Location": status == 201 and view.records,
-        "Link": status == 200 and ((reads and issubclass(view.query, PageQuery)) or bool(view.shows.deprecated)),
+        "Location": status == 201 and view.takes_key,
+        "Link": (status in {200, 304} and reads and issubclass(view.query, PageQuery))
+        or (status == 200 and bool(view.shows.deprecated)),
         "Retry-After": status in {202, 409, 429, 503},
         "Idempotent-Replayed": not reads and view.takes_key and (done or status == 409),
         "WWW-Authenticate": status == 401,

@@ -31,5 +31,11 @@ LINKS: dict[str, dict[str, dict[str, Any]]] = {
         "200": {"play": _link("sandbox_payments_create", payment_id="$response.body#/payment_id")}
     },
     "waitlist_create": {"201": ENTRY, "200": ENTRY},
+    "webhook_endpoints_create": {
+        "201": {
+            "endpoint": _link("webhook_endpoints_retrieve", endpoint_id="$response.body#/id"),
+            "test": _link("webhook_endpoints_test_create", endpoint_id="$response.body#/id"),
+        }
+    },
     "consumers_update": {"200": {"consumer": _link("consumers_retrieve", name="$response.body#/name")}},
 }

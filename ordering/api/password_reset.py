@@ -11,8 +11,10 @@ from rest_framework.response import Response
 
 from ordering import network, password_reset, sign_in
 from ordering.api.dry_run import NoDryRunQuery
+from ordering.api.refusals import refuses
 from ordering.api.serializers import Email, Shape, Text, shaped
 from ordering.api.views import View
+from ordering.brakes import Braked
 from ordering.domain.password_reset import RequestPasswordReset
 from ordering.password_reset import LinkOver
 
@@ -48,6 +50,7 @@ class OpenCall(View):
 
 
 class Reset(OpenCall):
+    @refuses(Braked)
     @extend_schema(request=ResetShape, responses={202: None})
     def post(self, request: Request) -> Response:
         """Asks for a mail with a link to a new password. It is carried out alike for an address that nobody has."""
@@ -58,6 +61,7 @@ class Reset(OpenCall):
 
 
 class NewPassword(OpenCall):
+    @refuses(InvalidToken)
     @extend_schema(request=NewPasswordShape, responses={204: None})
     def post(self, request: Request) -> Response:
         """Sets a password by the token of a mail, once. All who are signed in have to sign in again."""

@@ -7,14 +7,15 @@ from typing import Any, TypeVar
 from rest_framework import exceptions
 from rest_framework.permissions import SAFE_METHODS, AllowAny, IsAuthenticated
 
-from eventstore.errors import ConcurrencyConflict, DomainError, StreamNotFound
+from eventstore.errors import ConcurrencyConflict, DomainError, Refused, StreamNotFound
+from ordering.api.access import InsufficientScope
 from ordering.api.idempotency import InProgress, KeyReused
 from ordering.api.min_position import LogRestored
 from ordering.api.problems import Problem
 from ordering.api.views import PreconditionFailed, View
 from ordering.brakes import Braked
 
-Refusal = type[DomainError | exceptions.APIException | Braked | ConcurrencyConflict]
+Refusal = type[DomainError | Refused | exceptions.APIException | Braked | ConcurrencyConflict]
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -60,6 +61,8 @@ def _usual(view: View, method: str) -> Iterator[tuple[int, str]]:
         yield _told(exceptions.NotAuthenticated)
     if permissions - {AllowAny, IsAuthenticated}:
         yield _told(exceptions.PermissionDenied)
+    if view.scope is not None:
+        yield _told(InsufficientScope)
     if view.get_throttles():
         yield _told(exceptions.Throttled)
     if method in SAFE_METHODS:

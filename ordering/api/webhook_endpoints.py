@@ -15,13 +15,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from eventstore.errors import Refused, StreamNotFound
+from eventstore.events import catalogue
 from ordering.api.dry_run import NoDryRunQuery
 from ordering.api.pagination import page
+from ordering.api.refusals import refuses
 from ordering.api.serializers import Line, PageQuery, Shape, shaped
 from ordering.api.views import View, etag_of
 from sagas.models import LONGEST_URL, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from sagas.webhooks import endpoints
-from sagas.webhooks.endpoints import MOST_TYPES
+from sagas.webhooks.endpoints import MOST_TYPES, EndpointOff, SecretUnreadable, UnderWay
 
 
 class EndpointRefused(APIException):
@@ -36,6 +38,8 @@ class EndpointRefused(APIException):
 class Url(Line):
     """An address that webhooks may be sent to."""
 
+    contract = {"format": "uri"}
+
     def run_validation(self, data: Any = serializers.empty) -> Any:
         value = super().run_validation(data)
         try:
@@ -47,6 +51,8 @@ class Url(Line):
 
 class Owner(Line):
     """An address of mail."""
+
+    contract = {"format": "email"}
 
     default_error_messages = {"invalid_email": "Enter a valid email address."}
 
@@ -63,6 +69,10 @@ class EventType(Line):
     """The stored name of a type of events."""
 
     default_error_messages = {"unknown": "No event is called {name}."}
+
+    @property
+    def contract(self) -> dict[str, Any]:
+        return {"enum": sorted(declared.stored for declared in catalogue)}
 
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
@@ -102,11 +112,11 @@ class EndpointShape(Shape):
     id = serializers.UUIDField()
     url = serializers.URLField()
     types: Any = serializers.ListField(child=serializers.CharField())
-    description = serializers.CharField()
+    description = serializers.CharField(allow_blank=True)
     owner = serializers.EmailField()
     enabled = serializers.BooleanField()
     switched_off_at = serializers.DateTimeField(allow_null=True, help_text="when it was, for failing; null otherwise")
-    switched_off_for = serializers.CharField(help_text="why that was; empty otherwise")
+    switched_off_for = serializers.CharField(allow_blank=True, help_text="why that was; empty otherwise")
     failing_since = serializers.DateTimeField(allow_null=True, help_text="since when it has taken nothing")
     created_at = serializers.DateTimeField()
 
@@ -124,8 +134,8 @@ class AttemptShape(Shape):
     at = serializers.DateTimeField()
     seconds = serializers.FloatField(help_text="until it was answered, or given up")
     code = serializers.IntegerField(allow_null=True, help_text="of HTTP; null where there was no answer")
-    error = serializers.CharField(help_text="why there was none; empty otherwise")
-    answer = serializers.CharField(help_text="how the body begins")
+    error = serializers.CharField(allow_blank=True, help_text="why there was none; empty otherwise")
+    answer = serializers.CharField(allow_blank=True, help_text="how the body begins")
 
 
 class WebhookDeliveryShape(Shape):
@@ -153,8 +163,8 @@ class DeliveryQuery(PageQuery):
 class TestAnswerShape(Shape):
     seconds = serializers.FloatField()
     code = serializers.IntegerField(allow_null=True)
-    error = serializers.CharField()
-    answer = serializers.CharField(help_text="how the body begins")
+    error = serializers.CharField(allow_blank=True)
+    answer = serializers.CharField(allow_blank=True, help_text="how the body begins")
 
 
 MOST_ATTEMPTS = 50
@@ -172,6 +182,7 @@ class MayManage(IsAuthenticated):
 class EndpointView(View):
     """What the calls about endpoints share. `permissions` are those that each method takes."""
 
+    scope = "webhooks"
     permission_classes = [MayManage]
     permissions: dict[str, str] = {}
     write_query = NoDryRunQuery
@@ -201,6 +212,7 @@ class WebhookEndpoints(EndpointView):
         """All endpoints, the oldest first."""
         return page(request, WebhookEndpoint.objects.all(), _shown, **self.asked)
 
+    @refuses(SecretUnreadable)
     @extend_schema(request=NewEndpointShape, responses={201: EndpointWithSecretShape})
     def post(self, request: Request) -> Response:
         """Makes one, which is told of what is recorded from now on."""
@@ -225,10 +237,12 @@ class WebhookEndpoints(EndpointView):
 
 class OneWebhookEndpoint(EndpointView):
     reads = ()
+    tagged = True
     permissions = {"PATCH": "sagas.change_webhookendpoint", "DELETE": "sagas.delete_webhookendpoint"}
 
     @extend_schema(responses={200: EndpointShape})
     def get(self, request: Request, endpoint_id: UUID) -> Response:
+        """An endpoint, and how it does."""
         return self.shown(_shown(self.endpoint(endpoint_id)), 0)
 
     @extend_schema(request=EndpointChangesShape, responses={200: EndpointShape})
@@ -272,6 +286,7 @@ class SecretRotation(EndpointView):
 class WebhookTest(EndpointView):
     permissions = {"POST": "sagas.test_webhookendpoint"}
 
+    @refuses(SecretUnreadable)
     @extend_schema(request=None, responses={200: TestAnswerShape})
     def post(self, request: Request, endpoint_id: UUID) -> Response:
         """Sends a message of the type `webhook.test` now, and tells what was answered."""
@@ -304,6 +319,7 @@ class WebhookDeliveries(EndpointView):
 class WebhookResending(EndpointView):
     permissions = {"POST": "sagas.resend_webhookdelivery"}
 
+    @refuses(EndpointOff, UnderWay)
     @extend_schema(request=None, responses={202: WebhookDeliveryShape})
     def post(self, request: Request, endpoint_id: UUID, delivery_id: int) -> Response:
         """Has one sent again, whatever became of it."""

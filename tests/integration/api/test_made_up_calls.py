@@ -27,7 +27,7 @@ ANYTHING = {"X-Correlation-Id", "If-Match", "If-None-Match"}
 """Headers that may say whatever they like."""
 
 UNTOLD = {
-    "": {"invalid", "malformed", "invalid-signature", "beyond-log"},
+    "": {"invalid", "malformed", "invalid-signature", "invalid-token", "beyond-log"},
     "/position": {"invalid", "beyond-log"},  # 2.0 is an integer for a schema
     "/quantity": {"invalid"},
     "/cursor": {"invalid"},

@@ -10,17 +10,22 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 from redis.connection import AbstractConnection
 
 from benchmarks.wire import Trip, traced
 from eventstore import database
 from eventstore.commands import dispatch
 from eventstore.context import new_id
+from eventstore.models import StoredEvent
 from ordering.domain.order import CancelOrder
 from ordering.domain.values import payment_id_of
+from ordering.pages.links import password_token
 from ordering.providers.registry import provider
 from ordering.providers.sandbox import Sandbox
+from sagas.models import WebhookDelivery, WebhookEndpoint
 from sagas.testing import bring_to_rest
+from sagas.webhooks import endpoints
 from tests.integration import shop
 from tests.integration.api import caller as callers
 from tests.integration.api.caller import PASSWORD, Caller, caller_for, placing
@@ -49,6 +54,7 @@ class World:
     def __init__(self) -> None:
         self.customer, self.ada = callers.customer()
         self.follower = caller_for(callers.follower())
+        self.manager = caller_for(User.objects.create_superuser(new_id().hex))
         self.conference = shop.conference_on_sale()
 
     def order(self) -> UUID:
@@ -71,6 +77,19 @@ class World:
         name = f"warehouse-{new_id().hex}"
         self.follower.call("PUT", f"/consumers/{name}", {"position": 1})
         return name
+
+    def endpoint(self) -> UUID:
+        """One that nothing is sent to, for it is no public address."""
+        row = WebhookEndpoint(url="https://127.0.0.1/", owner="ops@example.org")
+        endpoints.create(row)
+        return row.pk
+
+    def delivery(self) -> str:
+        """Below its endpoint; it is still to be sent."""
+        endpoint = self.endpoint()
+        event = StoredEvent.objects.order_by("position")[0]
+        told = {"position": event.position, "stream_id": event.stream_id, "type": event.type}
+        return f"{endpoint}/deliveries/{WebhookDelivery.objects.create(endpoint_id=endpoint, **told).pk}"
 
     def login(self) -> dict[str, str]:
         email = f"{new_id().hex}@example.org"
@@ -111,9 +130,31 @@ def _token(world: World) -> Call:
     return lambda: Caller().post("/auth/token", login)
 
 
-def _revoked(world: World) -> Call:
-    caller = callers.storefront()
-    return lambda: caller.delete("/auth/token")
+def _known(caller: Caller) -> Any:
+    """The token that somebody calls with, which was used in this hour."""
+    (token,) = caller.get("/auth/tokens").json()["results"]
+    return token
+
+
+def _revoked(path: str) -> Ready:
+    def ready(world: World) -> Call:
+        caller = callers.storefront()
+        below = path.format(_known(caller)["id"])
+        return lambda: caller.delete(below)
+
+    return ready
+
+
+def _forgotten(world: World) -> Call:
+    body = {"email": f"{new_id().hex}@example.org"}
+    return lambda: Caller().post("/auth/password/reset", body)
+
+
+def _chosen(world: World) -> Call:
+    customer_id, _ = callers.customer()
+    user = User.objects.get(customer__customer_id=customer_id)
+    token = password_token(customer_id, f"{customer_id.hex}@example.org", user.password, timezone.now())
+    return lambda: Caller().post("/auth/password", {"token": token, "password": PASSWORD})
 
 
 def _renamed(world: World) -> Call:
@@ -141,17 +182,29 @@ def _by(
 
 
 _by_ada, _by_follower = partial(_by, attrgetter("ada")), partial(_by, attrgetter("follower"))
+_by_manager = partial(_by, attrgetter("manager"))
 
+HOOK = {"url": "https://example.org/hook", "owner": "ops@example.org"}
 ONE = {"lines": [{"seat_type": "standard", "quantity": 1}]}
 CHAIN = (
     "each of these commands is decided in three round trips, or four where it looks at other streams, and fed in three"
 )
 ENTRY = "the waitlist has a snapshot, and its entry is read with its place in line"
+KEPT = "the endpoint is kept still meanwhile, and read as it is then"
+REVOKED = "Django looks for what belongs to a token, and deletes in a transaction"
 RIGHTS = "Django asks for the rights of the user and of the groups"
 
 CALLS: dict[str, tuple[Ready, Cost]] = {
     "POST /auth/token": (_token, Cost(6, 6, 5, "forgets expired tokens; counts attempts of the place and the login")),
-    "DELETE /auth/token": (_revoked, Cost(2, 2)),
+    "DELETE /auth/token": (_revoked("/auth/token"), Cost(2, 2)),
+    "GET /auth/tokens": (_by_ada("GET", "/auth/tokens"), Cost(2, 2)),
+    "DELETE /auth/tokens": (_revoked("/auth/tokens"), Cost(4, 4, why=REVOKED)),
+    "DELETE /auth/tokens/<token_id>": (_revoked("/auth/tokens/{}"), Cost(4, 4, why=REVOKED)),
+    "POST /auth/password/reset": (_forgotten, Cost(10, 4, 2, f"whoever the address is of; {CHAIN}")),
+    "POST /auth/password": (
+        _chosen,
+        Cost(28, 22, 2, f"the link is looked at again once the login is kept still; {CHAIN}"),
+    ),
     "POST /customers": (_customer, Cost(23, 16, 1, f"the login has a transaction of its own; {CHAIN}")),
     "GET /customers/<customer_id>": (_by_ada("GET", "/customers/{}", lambda world: world.customer), Cost(2, 2)),
     "PATCH /customers/<customer_id>": (_renamed, Cost(13, 7, why=CHAIN)),
@@ -206,6 +259,39 @@ CALLS: dict[str, tuple[Ready, Cost]] = {
     "PUT /consumers/<name>": (
         _by_follower("PUT", "/consumers/{}", World.consumer, {"position": 1}),
         Cost(9, 9, why=f"{RIGHTS}; the report before is looked at and kept still"),
+    ),
+    "GET /webhook-endpoints": (_by_manager("GET", "/webhook-endpoints", World.endpoint), Cost(2, 2)),
+    "POST /webhook-endpoints": (
+        _by_manager("POST", "/webhook-endpoints", body=HOOK),
+        Cost(8, 8, why=f"where the log ends; {KEPT}"),
+    ),
+    "GET /webhook-endpoints/<endpoint_id>": (
+        _by_manager("GET", "/webhook-endpoints/{}", World.endpoint),
+        Cost(2, 2),
+    ),
+    "PATCH /webhook-endpoints/<endpoint_id>": (
+        _by_manager("PATCH", "/webhook-endpoints/{}", World.endpoint, {"description": "CRM"}),
+        Cost(6, 6, why=KEPT),
+    ),
+    "DELETE /webhook-endpoints/<endpoint_id>": (
+        _by_manager("DELETE", "/webhook-endpoints/{}", World.endpoint),
+        Cost(6, 6, why=KEPT),
+    ),
+    "POST /webhook-endpoints/<endpoint_id>/rotate": (
+        _by_manager("POST", "/webhook-endpoints/{}/rotate", World.endpoint),
+        Cost(6, 6, why=KEPT),
+    ),
+    "POST /webhook-endpoints/<endpoint_id>/test": (
+        _by_manager("POST", "/webhook-endpoints/{}/test", World.endpoint),
+        Cost(3, 3),
+    ),
+    "GET /webhook-endpoints/<endpoint_id>/deliveries": (
+        _by_manager("GET", "/webhook-endpoints/{}/deliveries", lambda world: world.delivery().partition("/")[0]),
+        Cost(4, 4, why="the caller, the endpoint, its deliveries, and what came of the one that there is"),
+    ),
+    "POST /webhook-endpoints/<endpoint_id>/deliveries/<delivery_id>/resend": (
+        _by_manager("POST", "/webhook-endpoints/{}/resend", World.delivery),
+        Cost(9, 9, why=KEPT),
     ),
     "DELETE /consumers/<name>": (_by_follower("DELETE", "/consumers/{}", World.consumer), Cost(7, 7, why=RIGHTS)),
 }

@@ -21,7 +21,7 @@ def views(patterns: Iterable[URLPattern | URLResolver] | None = None, at: str = 
 def calls() -> Iterator[str]:
     """Each call as `GET /orders/<order_id>`."""
     for path, view in views():
-        below = path.removeprefix("api/v1").replace("<id:", "<").replace("<str:", "<")
+        below = path.removeprefix("api/v1").replace("<id:", "<").replace("<int:", "<").replace("<str:", "<")
         yield from (f"{method.upper()} {below}" for method in view.http_method_names if _has(view, method))
 
 
