@@ -14,6 +14,7 @@ from knox.admin import AuthTokenAdmin, AuthTokenCreateForm
 from knox.models import AuthToken, get_digest_token
 from knox.settings import CONSTANTS
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultiple, UnfoldAdminTextInputWidget
 
 from eventstore.admin import KeysetAdmin
 from ordering import tokens
@@ -64,11 +65,13 @@ class GroupAdmin(DjangoGroupAdmin):
 class TokenForm(AuthTokenCreateForm):
     """With scopes it is one for a machine, and has a name."""
 
-    name = forms.CharField(required=False, max_length=100, help_text="Which machine it is for.")
+    name = forms.CharField(
+        required=False, max_length=100, widget=UnfoldAdminTextInputWidget, help_text="Which machine it is for."
+    )
     scopes = forms.MultipleChoiceField(
         required=False,
         choices=[(scope, scope) for scope in SCOPES],
-        widget=forms.CheckboxSelectMultiple,
+        widget=UnfoldAdminCheckboxSelectMultiple,
         help_text="What it may do of all that its user may. Without any, it may do all of that.",
     )
 
