@@ -14,7 +14,7 @@ from knox.admin import AuthTokenAdmin, AuthTokenCreateForm
 from knox.models import AuthToken, get_digest_token
 from knox.settings import CONSTANTS
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
 from eventstore.admin import KeysetAdmin
 from ordering import tokens
@@ -71,7 +71,7 @@ class TokenForm(AuthTokenCreateForm):
     scopes = forms.MultipleChoiceField(
         required=False,
         choices=[(scope, scope) for scope in SCOPES],
-        widget=UnfoldAdminCheckboxSelectMultiple,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="What it may do of all that its user may. Without any, it may do all of that.",
     )
 

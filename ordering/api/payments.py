@@ -22,7 +22,19 @@ from ordering.api.dry_run import NoDryRunQuery
 from ordering.api.refusals import refuses
 from ordering.api.serializers import MoneyShape, Shape, shaped
 from ordering.api.views import View
-from ordering.domain.errors import PaymentReferenceDiffers, PaymentReferenceTaken, ReportDiffers
+from ordering.domain.errors import (
+    PaymentNotReceived,
+    PaymentReferenceDiffers,
+    PaymentReferenceTaken,
+    RefundAlreadySettled,
+    RefundClosed,
+    RefundMadeTwice,
+    RefundNotFailed,
+    RefundNotFound,
+    RefundNotUnderWay,
+    RefundTooHigh,
+    ReportDiffers,
+)
 from ordering.domain.order import Order
 from ordering.domain.payment import Payment
 from ordering.models import OrderSummary
@@ -38,6 +50,10 @@ log = structlog.get_logger(__name__)
 
 
 REFUSED_REPORTS = (PaymentReferenceDiffers, PaymentReferenceTaken, ReportDiffers)
+REFUSED_REFUNDS = (
+    *(PaymentNotReceived, RefundAlreadySettled, RefundClosed, RefundMadeTwice, RefundNotFailed, RefundNotFound),
+    *(RefundNotUnderWay, RefundTooHigh),
+)
 
 
 class InvalidSignature(APIException):
@@ -73,7 +89,7 @@ class Webhook(View):
     authentication_classes = []
     permission_classes = [AllowAny]
 
-    @refuses(InvalidSignature, *REFUSED_REPORTS)
+    @refuses(InvalidSignature, *REFUSED_REPORTS, *REFUSED_REFUNDS)
     @extend_schema(
         request={"application/json": NoticeShape},
         responses=ReceivedShape,

@@ -15,7 +15,6 @@ from eventstore.codec import Recorded
 from eventstore.models import CommandRecord, ParkedEvent, StoredEvent, SubscriberRow
 from eventstore.subscriptions import gaps
 from eventstore.subscriptions.registry import registry
-from eventstore.subscriptions.subscriber import Rank
 from ordering.domain.finance import RefundRequested, RefundSettled
 from ordering.domain.order import Order, Status
 from ordering.domain.order_changes import QuantitiesChanged
@@ -140,7 +139,7 @@ def mails_arrived(server: MailServer) -> Counter[str]:
 def ledger_misses() -> Iterator[str]:
     """Events of an effect that have no row, or rows without an event."""
     for effect in registry:
-        if effect.rank is Rank.EFFECT:
+        if isinstance(effect, Effect):
             read = store.read(0, store.head(), effect.types, EVERYTHING)
             wanted = {recorded.position for recorded in read if effect.keys(recorded)}
             there = set(Delivery.objects.filter(effect=effect.name).values_list("position", flat=True))

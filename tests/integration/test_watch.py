@@ -30,7 +30,7 @@ HASTY = {
     "ADMINS": "staff@example.org",
     "HEALTH_CHECK_SECONDS": "0.2",
     "HEARTBEAT_TIMEOUT_SECONDS": "3",
-    "STALLED_AFTER_SECONDS": "5",
+    "STALLED_AFTER_SECONDS": "20",
     "RAISE_AFTER_SECONDS": "1",
     "RESOLVE_AFTER_SECONDS": "2",
 }

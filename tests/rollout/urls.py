@@ -13,6 +13,7 @@ from tests.rollout.common import Pack, SendOff
 
 
 class OneParcel(View):
+    scope = None
     permission_classes = [AllowAny]
 
     def get(self, request, parcel_id: UUID):
@@ -26,6 +27,7 @@ class OneParcel(View):
 
 
 class SendingOff(View):
+    scope = None
     permission_classes = [AllowAny]
 
     def post(self, request, parcel_id: UUID):
