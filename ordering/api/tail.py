@@ -91,6 +91,7 @@ class Tail:
                     await asyncio.sleep(await self._looked())
         finally:
             self._looking = self._newest = None
+            self.grown = asyncio.Event()  # whoever follows next may do so in another loop
 
     def _end(self) -> None:
         """The server waits until all answers have ended."""

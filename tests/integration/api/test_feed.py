@@ -472,3 +472,15 @@ def test_nothing_is_read_once_nobody_follows():
     appended()
     epoch = here()
     assert asyncio.run(run())
+
+
+def test_who_follows_later_may_do_so_in_another_loop():
+    followed, epoch, end = Tail(), here(), appended()[0]
+
+    async def wait():
+        with followed.following(epoch, end, Wanted(), 10) as follower:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(followed.grown.wait(), 0.01)
+            return await follower.more(0.5)
+
+    assert [list(asyncio.run(wait())) for _ in range(2)] == [[], []]
