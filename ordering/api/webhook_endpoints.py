@@ -188,6 +188,9 @@ class EndpointView(View):
     write_query = NoDryRunQuery
     records = False
 
+    def handle_exception(self, exc: Exception) -> Response:
+        return super().handle_exception(EndpointRefused(exc) if isinstance(exc, Refused) else exc)
+
     def endpoint(self, endpoint_id: UUID, *, lock: bool = False) -> WebhookEndpoint:
         """Raises `StreamNotFound`."""
         rows = WebhookEndpoint.objects.select_for_update() if lock else WebhookEndpoint.objects
@@ -293,10 +296,7 @@ class WebhookTest(EndpointView):
         shaped(Shape, request.data)
         endpoint = self.endpoint(endpoint_id)
         self.must_be_as_seen()
-        try:
-            answer = endpoints.send_test(endpoint)
-        except Refused as refusal:
-            raise EndpointRefused(refusal) from None
+        answer = endpoints.send_test(endpoint)
         told = {"seconds": answer.seconds, "code": answer.code, "error": answer.error, "answer": answer.body}
         return Response(TestAnswerShape(told).data)
 
@@ -327,11 +327,7 @@ class WebhookResending(EndpointView):
         self.endpoint(endpoint_id)
         self.must_be_as_seen()
         asked: QuerySet[WebhookDelivery] = WebhookDelivery.objects.filter(pk=delivery_id, endpoint=endpoint_id)
-        try:
-            found = endpoints.resend(asked)
-        except Refused as refusal:
-            raise EndpointRefused(refusal) from None
-        if not found:
+        if not endpoints.resend(asked):
             raise StreamNotFound
         return Response(_delivery(asked.get()), status=202)
 

@@ -7,6 +7,7 @@ from django.contrib.auth.models import Permission, User
 
 from eventstore.context import new_id
 from eventstore.subscriptions import feeding
+from ordering.models import KeyedCall
 from sagas.models import WebhookDelivery, WebhookEndpoint
 from sagas.webhooks import delivery, endpoints
 from sagas.webhooks.subscriber import webhooks
@@ -143,6 +144,18 @@ def test_a_call_with_a_key_makes_one_and_tells_the_same_secret_again(caller):
     assert first.json() == again.json()
     assert again["Idempotent-Replayed"] == "true"
     assert WebhookEndpoint.objects.count() == 1
+
+
+def test_a_secret_that_nobody_can_read_any_more_is_told_of_as_that(caller):
+    """Also where the answer was lost in which it was told."""
+    new = caller.post(PATH, HOOK, Idempotency_Key="k-1").json()
+    KeyedCall.objects.update(answer=None)
+    again = caller.post(PATH, HOOK, Idempotency_Key="k-1").json()
+    assert (again["id"], again["secret"]) == (new["id"], new["secret"])
+    KeyedCall.objects.update(answer=None)
+    WebhookEndpoint.objects.update(secret=b"sealed by a key that is gone")
+    for path, body in (PATH, HOOK), (f"{PATH}/{new['id']}/test", None):
+        assert_problem(caller.post(path, body, Idempotency_Key="k-1"), 409, "secret-unreadable")
 
 
 def test_there_is_no_dry_run(caller):
