@@ -52,8 +52,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def take_ports(number: int) -> None:
-    """What one process of tests keeps for later, such as the port of a mail server that is down, no other is given."""
-    valkey.PORTS = range(10000 + 1000 * number, 11000 + 1000 * number)
+    """What one process of tests keeps for later, such as the port of a mail server that is down, no other is given.
+    10080 is one that browsers go nowhere near.
+    """
+    valkey.PORTS = range(11000 + 1000 * number, 12000 + 1000 * number)
 
 
 def read_settings(environment: dict[str, str]) -> None:

@@ -209,6 +209,7 @@ def test_nothing_is_started_once_all_is_being_stopped(home: bundled.Home) -> Non
 def test_a_port_is_chosen_that_nobody_listens_on() -> None:
     port = free_port()
     assert port in valkey.PORTS
+    assert 10080 not in valkey.PORTS  # browsers refuse to go there
     socket.create_server(("127.0.0.1", port)).close()
 
 

