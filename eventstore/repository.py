@@ -1,6 +1,5 @@
 """Loading aggregates: the newest snapshot that this code wrote, and the events since."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -8,7 +7,7 @@ from hashlib import sha256
 from itertools import takewhile
 from operator import attrgetter
 from threading import Lock
-from typing import Any, NamedTuple, TypeVar, get_type_hints
+from typing import Any, NamedTuple, TypeAlias, TypeVar, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -25,6 +24,8 @@ from eventstore.fingerprint.reader import Reader
 from eventstore.models import Snapshot
 
 A = TypeVar("A", bound=Aggregate)
+
+_Place: TypeAlias = tuple[str, type[Aggregate], UUID]
 
 
 def recall(kind: type[A], stream_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> A:
@@ -173,31 +174,44 @@ class AggregateCache:
     """The hot aggregates that this process decided about last, as they were committed.
 
     The events since are read as ever, and the last one that was seen, by which `evolve` tells whether this is still the
-    same history. Who takes an aggregate owns it, and gives it back when it is known to be what the log says.
+    same history. Who takes an aggregate owns it, and gives it back when it is known to be what the log says. Threads
+    that are about the same one at once have a copy each: all but one would have to begin with a snapshot every time.
     """
 
-    def __init__(self, most: int = 64) -> None:
-        self._most = most
-        self._kept: OrderedDict[tuple[str, type[Aggregate], UUID], Aggregate] = OrderedDict()
+    def __init__(self, most: int = 64, copies: int = 16) -> None:
+        self._most, self._copies = most, copies
+        self._kept: list[tuple[_Place, Aggregate]] = []
         self._lock = Lock()
 
     def take(self, kind: type[A], stream_id: UUID, using: str) -> A | None:
+        """The copy that has seen most."""
         with self._lock:
-            found = self._kept.pop((using, kind, stream_id), None)
+            if not (copies := self._copies_at((using, kind, stream_id))):
+                return None
+            self._kept.remove(newest := copies[-1])
+        found = newest[1]
         return found if isinstance(found, kind) else None
 
     def give(self, aggregate: Aggregate, using: str) -> None:
+        """Of too many, those are forgotten that were not given for the longest time, and of one aggregate the copies
+        that have seen least.
+        """
         if not aggregate.hot:
             return
         aggregate.forget_changes()
+        place: _Place = (using, type(aggregate), aggregate.id)
         with self._lock:
-            self._kept[using, type(aggregate), aggregate.id] = aggregate
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
+            self._kept.append((place, aggregate))
+            for stale in self._copies_at(place)[: -self._copies]:
+                self._kept.remove(stale)
+            del self._kept[: -self._most]
 
     def forget(self) -> None:
         with self._lock:
             self._kept.clear()
+
+    def _copies_at(self, place: _Place) -> list[tuple[_Place, Aggregate]]:
+        return sorted((each for each in self._kept if each[0] == place), key=lambda each: each[1].version)
 
 
 aggregate_cache = AggregateCache()

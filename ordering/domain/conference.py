@@ -165,6 +165,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
     providers: tuple[str, ...]
     max_per_customer: int | None
     buyers: dict[UUID, UUID]
+    orders_of_buyers: dict[UUID, list[UUID]]
     seats_of_buyers: dict[UUID, int]
 
     def __init__(self, stream_id: UUID) -> None:
@@ -187,7 +188,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         self.on_offer = set()
         self.providers = ()
         self.max_per_customer = None
-        self.buyers, self.seats_of_buyers = {}, {}
+        self.buyers, self.orders_of_buyers, self.seats_of_buyers = {}, {}, {}
 
     def on_sale(self, now: datetime) -> bool:
         """Whether seats can be ordered at this time."""
@@ -313,10 +314,12 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
 
     def seats_of(self, customers: Collection[UUID]) -> dict[UUID, tuple[Line, ...]]:
         """The seats of all orders and offers of each of these customers, with one line for each seat type."""
-        lines: dict[UUID, list[Line]] = {customer_id: [] for customer_id in customers}
-        for order_id, buyer in self.buyers.items():
-            if buyer in lines:
-                lines[buyer] += self.held_by(order_id)
+        lines = {
+            customer_id: [
+                line for order_id in self.orders_of_buyers.get(customer_id, ()) for line in self.held_by(order_id)
+            ]
+            for customer_id in customers
+        }
         return {customer_id: merged(owned) if owned else () for customer_id, owned in lines.items()}
 
     def orders_without_a_name(self) -> Iterator[UUID]:
@@ -741,6 +744,7 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
             self.taken[line.seat_type] += line.quantity
         if event.customer_id is not None:
             self.buyers[event.order_id] = event.customer_id
+            self.orders_of_buyers.setdefault(event.customer_id, []).append(event.order_id)
             self._count(event.customer_id, _quantity(event.lines))
         if event.on_offer:
             self.on_offer.add(event.order_id)
@@ -769,6 +773,9 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         for line in event.lines:
             self.taken[line.seat_type] -= line.quantity
         if customer_id := self.buyers.pop(event.order_id, None):
+            self.orders_of_buyers[customer_id].remove(event.order_id)
+            if not self.orders_of_buyers[customer_id]:
+                del self.orders_of_buyers[customer_id]
             self._count(customer_id, -_quantity(event.lines))
 
     @on(SeatsSold)
@@ -844,12 +851,12 @@ class ConferenceSeats(Aggregate, category="conference", hot=True, snapshot_every
         """Whether this order, or a new one, of these lines would be too much beside what else the customer has not
         paid. Alone it never is: how large one order may be, its seat types say.
         """
-        if limit is None or customer_id not in self.seats_of_buyers:
+        if limit is None or not (limit.orders or limit.seats):
             return False
         others = [
-            seats
-            for other, seats in self.reserved.items()
-            if self.buyers.get(other) == customer_id and other != order_id and other not in self.on_offer
+            self.reserved[other]
+            for other in self.orders_of_buyers.get(customer_id, ())
+            if other in self.reserved and other != order_id and other not in self.on_offer
         ]
         if not others:
             return False

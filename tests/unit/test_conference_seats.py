@@ -1,6 +1,6 @@
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import msgspec
@@ -28,6 +28,7 @@ from ordering.domain.errors import (
     TooManySeats,
     UnknownCurrency,
     UnknownSeatType,
+    UnpaidLimitReached,
 )
 from ordering.domain.scheduling import ScheduleConference
 from ordering.domain.seats import (
@@ -412,7 +413,7 @@ def test_seats_count_until_they_are_given_back_and_no_longer() -> None:
     assert not may_reserve(on_sale(AT_MOST_TWO, OF_ADA, sold), for_customer(ADA, 2))
     for before in ((OF_ADA, released), (OF_ADA, sold, released)):
         seats = on_sale(AT_MOST_TWO, *before)
-        assert (seats.buyers, seats.seats_of_buyers) == ({}, {})
+        assert (seats.buyers, seats.orders_of_buyers, seats.seats_of_buyers) == ({}, {}, {})
         assert may_reserve(seats, for_customer(ADA, 2))
 
 
@@ -478,6 +479,20 @@ def test_a_customer_has_only_so_many_orders_and_seats_that_are_not_paid(
     before: list[Event], limit: UnpaidLimit | None, expected: str
 ) -> None:
     assert outcome(order(limit), *before) == expected
+
+
+def test_what_a_customer_has_is_found_without_a_look_at_what_others_have() -> None:
+    class Looked(dict[UUID, Any]):
+        def __iter__(self) -> NoReturn:
+            raise AssertionError("All orders were looked at.")
+
+        keys = values = items = __iter__
+
+    seats = on_sale(unpaid(1), unpaid(2), unpaid(3, customer_id=EVE))
+    seats.reserved, seats.buyers = Looked(seats.reserved), Looked(seats.buyers)
+    with pytest.raises(UnpaidLimitReached):
+        seats.check_unpaid_limit(ADA, [Line("standard", 1)], TWO_ORDERS)
+    assert seats.seats_of([EVE]) == {EVE: (Line("standard", 1),)}
 
 
 def test_one_order_alone_is_as_large_as_its_seat_types_allow() -> None:

@@ -322,5 +322,6 @@ def test_what_is_remembered_in_memory_follows_what_other_processes_append():
     shop.order(ada, conference, 2)
     stale = repository.get(ConferenceSeats, conference)
     shop.order(ada, conference, 2)
+    repository.aggregate_cache.forget()
     repository.aggregate_cache.give(stale, "default")
     assert repository.get(ConferenceSeats, conference).available("standard") == 96
