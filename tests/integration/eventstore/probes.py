@@ -157,6 +157,8 @@ def waiting_for(text, sessions=1):
     """Whether so many sessions wait for a lock, in a statement that contains this."""
     with closing(raw.connect("owner", autocommit=True)) as observer:
         found = observer.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s", [f"%{text}%"]
+            """SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE %s""",
+            [f"%{text}%"],
         ).fetchone()
     return found == (sessions,)
