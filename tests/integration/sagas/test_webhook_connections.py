@@ -104,7 +104,8 @@ def test_a_certificate_has_to_be_that_of_the_name(names, settings, tmp_path, mon
 
 def test_nobody_at_home_and_no_such_name(settings):
     settings.WEBHOOKS_TO_PRIVATE_ADDRESSES = True
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    assert sending.post(f"http://127.0.0.1:{port}/", b"{}", {}).error == "ConnectionRefusedError: Connection refused"
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}/"
+        assert sending.post(url, b"{}", {}).error == "ConnectionRefusedError: Connection refused"
     assert sending.post("http://nobody.invalid/", b"{}", {}).error == "Its name has no address."

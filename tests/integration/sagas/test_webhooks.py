@@ -15,7 +15,7 @@ import pytest
 from django.db import connections
 from django.db.models import F
 
-from eventstore import feed, store
+from eventstore import database, feed, store
 from eventstore.commands import dispatch
 from eventstore.models import ClockTimestamp
 from eventstore.operations.base import perform
@@ -36,12 +36,15 @@ from tests.integration.receiver import Receiver, Reply, signatures
 pytestmark = pytest.mark.usefixtures("clean")
 
 REGISTERED, RENAMED = "customer.registered", "customer.renamed"
-PRIVATE: Any = {"WEBHOOKS_TO_PRIVATE_ADDRESSES": "true"}
+PRIVATE: Any = {"WEBHOOKS_TO_PRIVATE_ADDRESSES": "true", "WEBHOOKS_TIMEOUT_SECONDS": "50"}
+SLOWER = 12
+"""Times that everything is put off for longer: on a busy machine sending may take some seconds."""
 
 
 @pytest.fixture
-def receiver(settings):
-    settings.WEBHOOKS_TO_PRIVATE_ADDRESSES = True
+def receiver(settings, monkeypatch):
+    monkeypatch.setattr(delivery, "FIRST_RETRY", delivery.FIRST_RETRY * SLOWER)
+    settings.WEBHOOKS_TO_PRIVATE_ADDRESSES, settings.WEBHOOKS_TIMEOUT_SECONDS = True, 50.0
     with Receiver().running() as started:
         yield started
 
@@ -64,6 +67,14 @@ def hasten():
     WebhookEndpoint.objects.update(paused_until=None)
 
 
+def pauses():
+    """Send, and answer for how many seconds that was put off, at least and at most."""
+    begun = database.clock()
+    send()
+    ended, due_at = database.clock(), WebhookDelivery.objects.get().due_at
+    return (due_at - ended).total_seconds(), (due_at - begun).total_seconds()
+
+
 def statuses():
     return list(WebhookDelivery.objects.order_by("id").values_list("status", flat=True))
 
@@ -81,7 +92,9 @@ def verified(one, secret):
 def test_an_event_is_told_as_the_feed_tells_it_and_signed(receiver):
     _, secret = endpoint(receiver.url)
     customer_id = shop.customer()
+    begun = time.time()
     send()
+    ended = time.time()
     (one,) = [each for each in receiver.received if each.message["type"] == REGISTERED]
     entry = feed.entries_of(store.read_stream(customer_id)[0])[0]
     told = json.loads(entry.content)
@@ -91,12 +104,12 @@ def test_an_event_is_told_as_the_feed_tells_it_and_signed(receiver):
     }
     assert verified(one, secret)
     assert not verified(one, secret + "x")
-    assert abs(signatures(one)[0] - one.at) < 5
+    assert int(begun) <= signatures(one)[0] <= ended
     assert one.headers["Content-Type"] == "application/json"
     assert set(statuses()) == {"done"}
     attempt = WebhookAttempt.objects.filter(delivery__type=REGISTERED).get()
     assert (attempt.code, attempt.error, attempt.answer) == (200, "", "ok")
-    assert 0 < attempt.seconds < 10
+    assert 0 < attempt.seconds <= ended - begun
 
 
 def test_nothing_is_told_of_what_was_recorded_before_and_nothing_that_nobody_asked_for(receiver):
@@ -182,15 +195,13 @@ def test_what_fails_is_tried_again_ever_later_and_at_once_when_it_may(receiver, 
     made, _ = endpoint(receiver.url, types=[REGISTERED])
     receiver.answer = lambda _: Reply(503)
     shop.customer()
-    pauses = []
-    for _ in range(4):
-        send()
-        row = WebhookDelivery.objects.annotate(now=ClockTimestamp()).get()
-        pauses.append((row.due_at - WebhookAttempt.objects.latest("id").at).total_seconds())
+    for number in range(4):
+        least, most = pauses()
+        pause = 5 * SLOWER * 3**number
+        assert least < 1.25 * pause
+        assert most > 0.75 * pause
         hasten()
-    assert row.attempts == len(receiver.received) == 4
-    for number, pause in enumerate(pauses):
-        assert 0.75 * 5 * 3**number < pause < 1.25 * 5 * 3**number
+    assert WebhookDelivery.objects.get().attempts == len(receiver.received) == 4
     assert [each.code for each in WebhookAttempt.objects.all()] == [503] * 4
     made.refresh_from_db()
     assert (made.failures, made.failing_since is None) == (4, False)
@@ -201,14 +212,14 @@ def test_what_fails_is_tried_again_ever_later_and_at_once_when_it_may(receiver, 
     assert statuses() == ["done"]
 
 
-@pytest.mark.parametrize(("asked", "least", "most"), [("120", 115, 125), ("9999999", 14_300, 14_500), ("soon", 3, 7)])
+@pytest.mark.parametrize(("asked", "least", "most"), [("120", 120, 120), ("9999999", 14_400, 14_400), ("soon", 48, 72)])
 def test_a_retry_after_is_kept_within_bounds_by_the_whole_endpoint(receiver, asked, least, most):
     endpoint(receiver.url, types=[REGISTERED])
     receiver.answer = lambda _: Reply(429, (("Retry-After", asked),))
     shop.customer()
-    send()
-    row = WebhookDelivery.objects.get()
-    assert least < (row.due_at - WebhookAttempt.objects.get().at).total_seconds() < most
+    at_least, at_most = pauses()
+    assert at_least <= most
+    assert at_most >= least
     shop.customer()
     send()
     assert len(receiver.received) == (1 if asked.isdecimal() else 2)
@@ -223,9 +234,7 @@ def test_one_that_fails_again_and_again_is_asked_ever_less_often(receiver):
     assert 5 <= len(receiver.received) < 12
 
 
-def test_a_dead_endpoint_holds_up_no_other_and_few_requests_to_one_are_under_way_at_once(receiver, settings):
-    settings.WEBHOOKS_TIMEOUT_SECONDS = 60.0
-
+def test_a_dead_endpoint_holds_up_no_other_and_few_requests_to_one_are_under_way_at_once(receiver):
     def work():
         while delivery.send_due():
             pass
@@ -259,7 +268,7 @@ def test_an_answer_that_trickles_is_waited_for_no_longer(settings, scheme, begin
                 taken.recv(65536)
                 try:
                     taken.sendall(begin)
-                    for _ in range(200):
+                    for _ in range(3_000):
                         taken.sendall(b"H")
                         time.sleep(0.1)
                 except OSError:
@@ -270,7 +279,7 @@ def test_an_answer_that_trickles_is_waited_for_no_longer(settings, scheme, begin
         answer = sending.post(f"{scheme}://127.0.0.1:{server.getsockname()[1]}/", b"{}", {})
         thread.join()
     assert answer.error == "No answer within 1 s."
-    assert answer.seconds < 10
+    assert answer.seconds < 100
 
 
 def test_a_long_answer_is_not_read(settings):
@@ -408,13 +417,13 @@ def test_old_deliveries_are_forgotten_with_what_was_answered(receiver, settings)
 def test_a_killed_worker_loses_nothing_and_what_it_was_at_is_sent_again_under_its_id(receiver):
     endpoint(receiver.url, types=[REGISTERED])
     receiver.held.clear()
-    settings: Any = {**PRIVATE, "EFFECTS_LEASE_SECONDS": "3"}
-    with worker(beats=True, **settings) as first:
+    with worker(beats=True, **PRIVATE) as first:
         customers = [str(shop.customer()) for _ in range(3)]
         eventually(lambda: len(receiver.received) == 3)
         first.kill()
+    WebhookDelivery.objects.update(lease_until=ClockTimestamp())
     receiver.held.set()
-    with worker(beats=True, **settings):
+    with worker(beats=True, **PRIVATE):
         eventually(lambda: statuses() == ["done"] * 3)
     ids = [each["id"] for each in receiver.messages]
     assert sorted(each["stream_id"] for each in receiver.messages) == sorted(customers * 2)
