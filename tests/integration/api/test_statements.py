@@ -18,6 +18,7 @@ from eventstore import database
 from eventstore.commands import dispatch
 from eventstore.context import new_id
 from eventstore.models import StoredEvent
+from ordering import tokens
 from ordering.domain.order import CancelOrder
 from ordering.domain.values import payment_id_of
 from ordering.pages.links import password_token
@@ -318,6 +319,18 @@ def _sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         yield sent
 
 
+@pytest.fixture
+def within_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token is noted as used once an hour, and none begins meanwhile."""
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+
+    class Clock:
+        now = staticmethod(lambda: hour)
+
+    monkeypatch.setattr(tokens, "timezone", Clock)
+
+
+@pytest.mark.usefixtures("within_an_hour")
 @pytest.mark.parametrize("call", CALLS)
 def test_a_call_costs_so_much_and_no_more(world: World, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ready, cost = CALLS[call]

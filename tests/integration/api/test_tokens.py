@@ -59,7 +59,10 @@ def test_when_a_token_was_last_used_is_known_to_the_hour(phone):
     assert before <= datetime.fromisoformat(token["last_used_at"]) <= this_hour()
 
 
-def test_a_token_that_was_used_in_this_hour_costs_no_further_statement(phone):
+def test_a_token_that_was_used_in_this_hour_costs_no_further_statement(phone, monkeypatch):
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
+
     def statements():
         with CaptureQueriesContext(connection) as queries:
             phone.get("/auth/tokens")
