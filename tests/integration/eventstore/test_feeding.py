@@ -66,7 +66,7 @@ class Probe(Subscriber):
         return [position for (position,) in rows]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def nobody_waits_for_long(settings):
     """As in production: what is left undone here stays undone."""
     settings.EVENTSTORE_SETTLE_SECONDS = 2.0
@@ -144,6 +144,7 @@ def test_a_failing_subscriber_is_skipped_and_the_next_are_fed(probe):
     assert CustomerProfile.objects.get(pk=receipt.stream_id).name == "Poison"
 
 
+@pytest.mark.usefixtures("nobody_waits_for_long")
 def test_an_infrastructure_failure_parks_nothing_and_is_tried_again(probe):
     probe.statement = "SELECT * FROM there_is_no_such_table"
     register("Ada")
@@ -158,13 +159,15 @@ def test_an_infrastructure_failure_parks_nothing_and_is_tried_again(probe):
     assert row("probe").failures == 0
 
 
-def test_after_ten_infrastructure_failures_a_subscriber_halts(probe):
+@pytest.mark.usefixtures("nobody_waits_for_long")
+def test_after_ten_infrastructure_failures_a_subscriber_halts(probe, settings):
     probe.statement = "SELECT * FROM there_is_no_such_table"
     register("Ada")
     for _ in range(10):
         SubscriberRow.objects.filter(pk="probe").update(retry_at=None)
         feeding.feed(registry.of(Mode.SYNC))
     assert row("probe").status == "halted"
+    settings.EVENTSTORE_SETTLE_SECONDS = 20.0
     assert register("Alan").settled
 
 
@@ -179,6 +182,7 @@ def test_a_deferred_constraint_fails_its_own_subscriber_only(probe):
     assert CustomerProfile.objects.filter(pk__in=[ada, alan.stream_id]).count() == 2
 
 
+@pytest.mark.usefixtures("nobody_waits_for_long")
 def test_who_uses_another_is_never_ahead_of_it(probe_table):
     with registered(Probe("first")) as first, registered(Probe("second", uses=("first",))) as second:
         register("Ada")
@@ -214,6 +218,7 @@ def test_two_feeders_never_apply_an_event_twice(probe):
     assert probe.seen() == list(range(1, 41))
 
 
+@pytest.mark.usefixtures("nobody_waits_for_long")
 def test_while_somebody_else_feeds_a_command_waits_for_its_bound_and_then_answers_pending(probe):
     register("Ada")
     with closing(raw.connect()) as frozen:

@@ -16,6 +16,7 @@ from eventstore.models import StoredEvent
 from eventstore.monitoring.status import log_status
 from ordering.domain.order import OrderConfirmed
 from tests.integration.eventstore import raw
+from tests.integration.processes import eventually
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -158,10 +159,7 @@ def test_a_writer_frozen_before_its_commit_is_ended_and_the_horizon_goes_on():
     with closing(raw.connect()) as frozen:
         raw.append(frozen)
         assert store.horizon() == 0
-        deadline = time.monotonic() + 20
-        while store.horizon() == 0 and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert store.horizon() == 1
+        eventually(lambda: store.horizon() == 1)
         with suppress(Exception):
             frozen.rollback()
 

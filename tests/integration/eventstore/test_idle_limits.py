@@ -23,7 +23,7 @@ from tests.integration import shop
 from tests.integration.eventstore import raw
 from tests.integration.eventstore.beside import Beside
 from tests.integration.eventstore.freezing import STOPS
-from tests.integration.eventstore.probes import Probe, note, registered, tables, waiting_for
+from tests.integration.eventstore.probes import Probe, note, query, registered, tables, waiting_for
 from tests.integration.processes import eventually, program
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -71,12 +71,13 @@ def test_a_process_that_freezes_while_it_feeds_does_not_keep_everybody_pending()
         assert CustomerProfile.objects.get(pk=frozen).name == "Ada King"
 
 
-def test_who_is_busy_with_its_events_for_longer_than_a_transaction_may_be_idle_is_not_cut_off(monkeypatch):
+def test_who_is_busy_with_its_events_for_longer_than_a_transaction_may_be_idle_is_not_cut_off(monkeypatch, settings):
     """A fold of so many events is heard of between two of them."""
+    settings.EVENTSTORE_FEEDER_IDLE_SECONDS = 3.0
     fold = CustomerProfiles.renamed
 
     def slowly(self, row, event, meta):
-        time.sleep(0.1)
+        time.sleep(0.15)
         fold(self, row, event, meta)
 
     ada = shop.customer()
@@ -129,7 +130,7 @@ def feed_until(condition):
 def test_who_was_cut_off_has_met_an_outage_which_is_told_without_a_traceback():
     with closing(raw.connect("default")) as frozen:
         frozen.execute("SET LOCAL idle_in_transaction_session_timeout = '20ms'")
-        time.sleep(0.2)
+        eventually(lambda: not query("SELECT 1 FROM pg_stat_activity WHERE pid = %s", frozen.info.backend_pid))
         with pytest.raises(OUTAGES) as cut_off:
             frozen.execute("SELECT 1")
     assert is_lost(cut_off.value)
