@@ -138,7 +138,7 @@ def test_a_part_is_folded_while_another_worker_holds_the_other():
 
 def test_several_processes_fold_parts_side_by_side_and_others_go_on_when_they_die():
     register_many(8_000)
-    generation = generations.rebuild(CUSTOMERS, parts=4, throttle=500)
+    generation = generations.rebuild(CUSTOMERS, parts=4, throttle=100)
     with worker(queues="rebuild", concurrency=1) as first, worker(queues="rebuild", concurrency=1) as second, clock():
         tasks.ring(generation)
         eventually(lambda: generation.parts.exclude(built_by="").values("built_by").distinct().count() > 1, 60)
@@ -160,7 +160,7 @@ def test_under_sale_a_verification_finds_no_difference():
         worker(queues="live,effects"),
         worker(queues="rebuild", concurrency=2),
         clock(),
-        program("manage.py", "simulate", "--orders", "1000", "--rate", "25"),
+        program("manage.py", "simulate", "--orders", "100000", "--rate", "25"),
     ):
         for _ in range(5):
             generation = generations.verify(NAME)
@@ -416,7 +416,7 @@ def test_a_verification_that_failed_is_trouble_until_another_went_well():
     assert told() == []
 
 
-def test_who_ends_a_generation_that_was_given_up_meanwhile_leaves_it_be():
+def test_who_ends_a_generation_that_was_given_up_meanwhile_leaves_it_be(monkeypatch):
     sell()
     generation, projection = generations.rebuild(NAME), generations.projection_named(NAME)
     builder.make(generation, projection)
@@ -425,9 +425,10 @@ def test_who_ends_a_generation_that_was_given_up_meanwhile_leaves_it_be():
         pass
     filler.close()
     swap.cancel(again(generation), projection)
+    monkeypatch.setattr(swap, "WITHIN", 300.0)
     generation.status, begun = "building", time.monotonic()
     assert swap._try(generation, projection, lambda: swap._swap(generation, projection, "owner"))
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 100
     assert (again(generation).status, generation.waits_for) == ("cancelled", "")
 
 
@@ -507,7 +508,7 @@ def test_no_row_is_mended_while_events_wait_under_their_stream():
 
 def test_under_sale_one_key_is_rebuilt_and_a_verification_finds_nothing():
     sold = sell()
-    with program("manage.py", "simulate", "--orders", "2000", "--rate", "25"):
+    with program("manage.py", "simulate", "--orders", "100000", "--rate", "25"):
         begun = OrderSummary.objects.count()
         eventually(lambda: OrderSummary.objects.count() > begun + 5, 60)
         for order in sold:

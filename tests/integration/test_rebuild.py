@@ -111,7 +111,7 @@ def test_readers_see_every_row_and_never_an_older_one_while_it_is_rebuilt_under_
         worker(queues="live,effects"),
         worker(queues="rebuild", concurrency=1),
         clock(),
-        program("manage.py", "simulate", "--orders", "1000", "--rate", "25") as sale,
+        program("manage.py", "simulate", "--orders", "100000", "--rate", "25") as sale,
     ):
         for reader in readers:
             reader.start()
