@@ -3,7 +3,7 @@
 import re
 import time
 from datetime import timedelta
-from statistics import median
+from statistics import quantiles
 from uuid import UUID
 
 import pytest
@@ -160,8 +160,9 @@ def test_a_request_takes_as_long_for_an_address_that_nobody_has(ada):
         ask(email)
         return time.perf_counter() - begin
 
+    # What else the machine does makes some slower and none quicker, so the quicker ones are compared.
     pairs = [(seconds(ADA), seconds("nobody@example.org")) for _ in range(60)][10:]
-    known, unknown = (median(each) for each in zip(*pairs, strict=True))
+    known, unknown = (quantiles(each, n=4)[0] for each in zip(*pairs, strict=True))
     assert 0.75 < known / unknown < 1.33
 
 
