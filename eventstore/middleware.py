@@ -1,5 +1,5 @@
 """Every request is a conversation: its correlation id is taken from the client or made, stored with every event that
-follows, and answered.
+follows, and answered; a view that repeats an older answer names that one's.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ def tracing(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest
         async def asynchronously(request: HttpRequest) -> HttpResponseBase:
             with _traced(request) as correlation_id:
                 response: HttpResponseBase = await get_response(request)
-            response.headers[HEADER] = str(correlation_id)
+            response.headers.setdefault(HEADER, str(correlation_id))
             return response
 
         return asynchronously
@@ -33,7 +33,7 @@ def tracing(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest
     def synchronously(request: HttpRequest) -> HttpResponseBase:
         with _traced(request) as correlation_id:
             response: HttpResponseBase = get_response(request)
-        response.headers[HEADER] = str(correlation_id)
+        response.headers.setdefault(HEADER, str(correlation_id))
         return response
 
     return synchronously

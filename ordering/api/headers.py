@@ -41,7 +41,7 @@ READ = [
 
 TOLD: dict[str, dict[str, Any]] = {
     "X-Correlation-Id": {
-        "description": "Finds in the log all that this call did.",
+        "description": "Finds in the log all that this call did; of a repeat, what the first call did.",
         "required": True,
         "schema": {"type": "string", "format": "uuid"},
     },

@@ -22,7 +22,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from eventstore import advisory_locks
+from eventstore import advisory_locks, context, middleware
 from eventstore.aggregates import Command
 from ordering import conf
 from ordering.models import KeyedCall
@@ -59,6 +59,8 @@ class Answer(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, response: Response) -> "Answer":
         headers = {name: response.headers[name] for name in TOLD if name in response.headers}
+        # Events and lines of the log have that of the first call, and so has the body of a problem.
+        headers[middleware.HEADER] = str(context.current().correlation_id)
         content = JSONRenderer().render(response.data).decode()
         return cls(response.status_code, headers, response.content_type, content)
 
