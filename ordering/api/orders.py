@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
 from itertools import count, takewhile
 from typing import Any
 from uuid import UUID
@@ -396,16 +397,20 @@ class OrderView(View):
 
     def show(self, row: OrderSummary) -> Any:
         if row.status == OrderSummary.Status.CONFIRMED:
-            row.conference = self.conference_of(row)  # type: ignore[attr-defined]  # annotated
+            self.look_up([row])
+            row.conference = self.conferences[row.conference_id]  # type: ignore[attr-defined]  # annotated
         return OrderShape.of(row)
 
-    def conference_of(self, row: OrderSummary) -> ConferenceSummary | None:
-        """Each conference is read once for a call; None while it can't be read yet."""
-        known: dict[UUID, ConferenceSummary | None] = self.__dict__.setdefault("_conferences", {})
-        if row.conference_id not in known:
+    @cached_property
+    def conferences(self) -> dict[UUID, ConferenceSummary | None]:
+        """Those of confirmed orders, each read once for a call; None while it can't be read yet."""
+        return {}
+
+    def look_up(self, rows: list[OrderSummary]) -> None:
+        confirmed = {row.conference_id for row in rows if row.status == OrderSummary.Status.CONFIRMED}
+        if unknown := confirmed - self.conferences.keys():
             terms = ConferenceSummary.objects.only("status", "starts_at", "cancellation")
-            known[row.conference_id] = terms.filter(pk=row.conference_id).first()
-        return known[row.conference_id]
+            self.conferences.update(dict.fromkeys(unknown) | terms.in_bulk(unknown))
 
     def as_it_stands(self, receipt: Receipt, status: int, *, location: str | None = None) -> Response:
         row = _row(receipt)
@@ -432,7 +437,7 @@ class Orders(OrderView):
         if not self.caller.sees_all_of(OrderSummary):
             rows = rows.filter(customer_id=self.caller.customer_id) if self.caller.customer_id else rows.none()
         how = {name: self.asked.pop(name) for name in ("limit", "cursor")}
-        return page(request, rows.filter(**self.asked), self.show, **how)
+        return page(request, rows.filter(**self.asked), self.show, look_up=self.look_up, **how)
 
     @refuses(CustomerNotFound, ConferenceNotFound, StreamExists, *NOT_OFFERED, CustomerLimitReached, UnpaidLimitReached)
     @extend_schema(request=PlaceShape, responses={201: OrderShape})

@@ -35,14 +35,23 @@ class Page(NamedTuple):
 
 
 def page(
-    request: Request, rows: QuerySet[Any], show: Callable[[Any], Any], *, limit: int, cursor: str | None
+    request: Request,
+    rows: QuerySet[Any],
+    show: Callable[[Any], Any],
+    *,
+    limit: int,
+    cursor: str | None,
+    look_up: Callable[[list[Any]], None] = lambda rows: None,
 ) -> Response:
-    """A page in the order of the model, which names two fields in one direction, the second of them unique."""
+    """A page in the order of the model, which names two fields in one direction, the second of them unique. `look_up`
+    is told all rows before one is shown, so what they belong to is read at once.
+    """
     ordering = [str(name) for name in rows.model._meta.ordering or ()]
     if cursor is not None:
         rows = rows.filter(_beyond(rows.model, ordering, cursor))
     found = list(rows.order_by(*ordering)[: limit + 1])
     shown = found[:limit]
+    look_up(shown)
     values = [shown[-1].serializable_value(name.lstrip("-")) for name in ordering] if len(found) > limit else None
     return Page([show(row) for row in shown], _next(request, values)).response()
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError as InvalidValue
 from django.core.validators import validate_email
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ValidationError
@@ -168,6 +168,8 @@ class TestAnswerShape(Shape):
 
 
 MOST_ATTEMPTS = 50
+LATEST = Prefetch("log", WebhookAttempt.objects.order_by("-id")[:MOST_ATTEMPTS], to_attr="latest")
+"""The latest attempts of each delivery, the last one first."""
 
 
 class MayManage(IsAuthenticated):
@@ -313,7 +315,7 @@ class WebhookDeliveries(EndpointView):
         """What became of each event on its way to an endpoint, the newest first."""
         how = {name: self.asked.pop(name) for name in ("limit", "cursor")}
         rows = WebhookDelivery.objects.filter(endpoint=self.endpoint(endpoint_id), **self.asked)
-        return page(request, rows, _delivery, **how)
+        return page(request, rows.prefetch_related(LATEST), _delivery, **how)
 
 
 class WebhookResending(EndpointView):
@@ -329,7 +331,7 @@ class WebhookResending(EndpointView):
         asked: QuerySet[WebhookDelivery] = WebhookDelivery.objects.filter(pk=delivery_id, endpoint=endpoint_id)
         if not endpoints.resend(asked):
             raise StreamNotFound
-        return Response(_delivery(asked.get()), status=202)
+        return Response(_delivery(asked.prefetch_related(LATEST).get()), status=202)
 
 
 def _shown(row: WebhookEndpoint) -> dict[str, Any]:
@@ -342,10 +344,10 @@ def _tag(row: WebhookEndpoint) -> str:
 
 
 def _delivery(row: WebhookDelivery) -> dict[str, Any]:
-    latest = WebhookAttempt.objects.filter(delivery=row).order_by("-id")[:MOST_ATTEMPTS]
+    latest: list[WebhookAttempt] = row.latest  # type: ignore[attr-defined]  # prefetched
     known = {
         name: getattr(row, name)
         for name in ("id", "type", "position", "stream_id", "status", "created_at", "due_at", "finished_at")
     }
-    shown: dict[str, Any] = WebhookDeliveryShape({**known, "attempts": [*latest][::-1]}).data
+    shown: dict[str, Any] = WebhookDeliveryShape({**known, "attempts": latest[::-1]}).data
     return shown

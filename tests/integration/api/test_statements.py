@@ -11,10 +11,11 @@ from uuid import UUID
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
+from knox.models import AuthToken
 from redis.connection import AbstractConnection
 
 from benchmarks.wire import Trip, traced
-from eventstore import database
+from eventstore import database, store
 from eventstore.commands import dispatch
 from eventstore.context import new_id
 from eventstore.models import StoredEvent
@@ -24,7 +25,7 @@ from ordering.domain.values import payment_id_of
 from ordering.pages.links import password_token
 from ordering.providers.registry import provider
 from ordering.providers.sandbox import Sandbox
-from sagas.models import WebhookDelivery, WebhookEndpoint
+from sagas.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from sagas.testing import bring_to_rest
 from sagas.webhooks import endpoints
 from tests.integration import shop
@@ -345,6 +346,60 @@ def test_a_call_costs_so_much_and_no_more(world: World, call: str, monkeypatch: 
     sent = [each for each in sent if "LPUSH" not in each]
     found = (sum(len(trip.statements) for trip in trips), len(trips), len(sent))
     assert found == cost[:3], "\n".join([*(trip.what for trip in trips), *sent])
+
+
+def _confirmed(world: World) -> None:
+    order = shop.order(world.customer, shop.conference_on_sale(), 2)
+    shop.pay(order, 2)
+    bring_to_rest(deliver=False)
+
+
+def _delivered(world: World) -> None:
+    """Another delivery to the oldest endpoint, with what was answered."""
+    endpoint = WebhookEndpoint.objects.order_by("created_at").first() or WebhookEndpoint(pk=world.endpoint())
+    told = {"position": store.head() + WebhookDelivery.objects.count(), "stream_id": new_id(), "type": "order.placed"}
+    delivery = WebhookDelivery.objects.create(endpoint_id=endpoint.pk, **told)
+    for code in (500, 200):
+        WebhookAttempt.objects.create(delivery=delivery, seconds=0.1, code=code)
+
+
+LISTS: dict[str, tuple[Callable[[World], Any], Callable[[World], Any]]] = {
+    "conferences": (lambda _: shop.conference_on_sale(), lambda world: world.ada.get("/conferences")),
+    "open orders": (
+        lambda world: shop.order(world.customer, shop.conference_on_sale()),
+        lambda world: world.ada.get("/orders"),
+    ),
+    "confirmed orders": (_confirmed, lambda world: world.ada.get("/orders?status=confirmed")),
+    "waitlist": (World.entry, lambda world: world.ada.get("/waitlist")),
+    "consumers": (World.consumer, lambda world: world.follower.get("/consumers")),
+    "endpoints": (World.endpoint, lambda world: world.manager.get("/webhook-endpoints")),
+    "deliveries": (
+        _delivered,
+        lambda world: world.manager.get(f"/webhook-endpoints/{WebhookEndpoint.objects.get().pk}/deliveries"),
+    ),
+    "tokens": (
+        lambda world: AuthToken.objects.create(user=User.objects.get(customer__customer_id=world.customer)),
+        lambda world: world.ada.get("/auth/tokens"),
+    ),
+}
+"""What adds a row to a list, about something new each time, and the list."""
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_costs_the_same_however_many_rows_it_has(world: World, name: str) -> None:
+    add, read = LISTS[name]
+    found: list[tuple[int, int]] = []
+    for rows in (1, 4):
+        for _ in range(rows):
+            add(world)
+        read(world)
+        trips: list[Trip] = []
+        with traced(database.session(), trips):
+            shown = len(read(world).json()["results"])
+        found.append((shown, sum(len(trip.statements) for trip in trips)))
+    (few, cost), (many, same) = found
+    assert few + 4 == many
+    assert cost == same
 
 
 def test_what_takes_more_than_a_few_statements_says_why() -> None:
