@@ -1,17 +1,22 @@
 """What is wrong with the environment of this site, judged at start-up."""
 
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.urls import URLPattern, URLResolver, get_resolver
 
 from eventstore.conf import faults
 from ordering import conf
 from ordering.providers.bank_transfer import is_iban
 from ordering.providers.registry import installed
 from ordering.providers.sandbox import SANDBOX
+
+if TYPE_CHECKING:
+    from ordering.api.views import View
 
 
 @register()
@@ -82,6 +87,25 @@ def proxies(**_: Any) -> list[CheckMessage]:
     ]
 
 
+@register(Tags.urls)
+def scopes(**_: Any) -> list[CheckMessage]:
+    """A view of the API that says no scope would fail with the first call; one that no token can be given is open to no
+    machine.
+    """
+    from ordering.api.access import SCOPES
+
+    known = {scope.partition(":")[0] for scope in SCOPES}
+    found: list[CheckMessage] = []
+    for view in _api_views(get_resolver().url_patterns):
+        if not hasattr(view, "scope"):
+            fault, hint = f"{view.__name__} says no scope.", "Say what its calls are about, or None."
+            found.append(Error(fault, hint=hint, obj=view, id="ordering.E020"))
+        elif view.scope not in {*known, None}:
+            fault, hint = f"{view.__name__} has a scope that no token has: {view.scope}.", "Name it in SCOPES, too."
+            found.append(Error(fault, hint=hint, obj=view, id="ordering.E020"))
+    return found
+
+
 @register(Tags.security, deploy=True)
 def keys(**_: Any) -> list[CheckMessage]:
     """In production each process has the same keys, and goes on having them."""
@@ -140,6 +164,18 @@ def real_mails(**_: Any) -> list[CheckMessage]:
             id="ordering.E018",
         )
     ]
+
+
+def _api_views(patterns: Iterable[URLPattern | URLResolver]) -> "Iterator[type[View]]":
+    from ordering.api.views import View
+
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _api_views(pattern.url_patterns)
+        else:
+            view = getattr(pattern.callback, "cls", None)
+            if isinstance(view, type) and issubclass(view, View):
+                yield view
 
 
 BANK_ACCOUNT = ("BANK_TRANSFER_HOLDER", "BANK_TRANSFER_IBAN", "BANK_TRANSFER_BIC")

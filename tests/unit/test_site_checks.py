@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from django.test import override_settings
+from django.urls import path
 
-from ordering.checks import brakes, configured, keys, proxies, real_mails, real_money, token_life
+from ordering.api.views import View
+from ordering.checks import brakes, configured, keys, proxies, real_mails, real_money, scopes, token_life
 
 MEANINGLESS = [
     ("BASE_URL", "https://tickets.example/"),
@@ -113,3 +115,32 @@ def test_in_production_mails_are_sent() -> None:
     assert error.id == "ordering.E018"
     with override_settings(EMAIL_BACKEND="django.core.mail.backends.smtp.EmailBackend"):
         assert real_mails() == []
+
+
+class About(View):
+    scope = "orders"
+
+
+class AboutNothing(View):
+    scope = None
+
+
+class Unsaid(View):
+    pass
+
+
+class Unknown(View):
+    scope = "weather"
+
+
+@pytest.mark.parametrize("view", [Unsaid, Unknown])
+def test_a_view_of_which_no_token_could_be_asked_is_named(view: type[View]) -> None:
+    patterns = (path("fine", About.as_view()), path("none", AboutNothing.as_view()), path("wrong", view.as_view()))
+    with override_settings(ROOT_URLCONF=patterns):
+        (error,) = scopes()
+    assert error.id == "ordering.E020"
+    assert error.msg.startswith(view.__name__)
+
+
+def test_all_views_of_the_api_say_what_they_are_about() -> None:
+    assert scopes() == []
