@@ -49,6 +49,7 @@ class _Comparison:
     def call(self, where: str, old: Any, new: Any) -> Iterator[Change]:
         if old["operationId"] != new["operationId"]:
             yield Change(where, f"operation {old['operationId']} is called {new['operationId']}", True)
+        yield from _deprecated(where, old, new)
         yield from self.parameters(where, old, new)
         before, after = old.get("requestBody", {}), new.get("requestBody", {})
         if after.get("required") and not before.get("required"):
@@ -84,6 +85,7 @@ class _Comparison:
                 return
             self.under_way.add(visit)
         before, after = _resolved(self.old, old), _resolved(self.new, new)
+        yield from _deprecated(where, before, after)
         yield from _bounds(where, before, after, asked=asked)
         yield from _values(where, before, after, asked=asked)
         yield from self.fields(where, before, after, asked=asked)
@@ -121,6 +123,13 @@ def _resolved(contract: Mapping[str, Any], schema: Any) -> dict[str, Any]:
     elif len(real) > 1:
         found["properties"] = {f"{number + 1}": each for number, each in enumerate(real)}
     return found
+
+
+def _deprecated(where: str, old: Any, new: Any) -> Iterator[Change]:
+    """Whoever uses it goes on being served."""
+    before, after = bool(old.get("deprecated")), bool(new.get("deprecated"))
+    if before != after:
+        yield Change(where, "deprecated" if after else "no longer deprecated", False)
 
 
 def _bounds(where: str, old: Any, new: Any, *, asked: bool) -> Iterator[Change]:

@@ -63,7 +63,7 @@ TOLD: dict[str, dict[str, Any]] = {
     },
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": TEXT},
     "Deprecation": {
-        "description": "Since when something that is shown is not to be used any more (RFC 9745).",
+        "description": "Since when this call, or something that it shows, is not to be used any more (RFC 9745).",
         "schema": {"type": "string", "pattern": "^@-?[0-9]+$"},
     },
     "Sunset": {"description": "When it will be gone, if that is known (RFC 8594).", "schema": TEXT},
@@ -87,6 +87,8 @@ def asked(view: View, method: str) -> Iterator[OpenApiParameter]:
 def told(view: View, method: str, status: int) -> list[str]:
     """The names of the headers that an answer has, or may have."""
     reads, done = method in SAFE_METHODS, status < 300
+    own = view.deprecation_of(method)
+    deprecated = [own] if own else [*view.shows.deprecated.values()] if status == 200 else []
     rules = {
         "X-Correlation-Id": True,
         "ETag": view.compares(method) and (status in {200, 304} if reads else done),
@@ -94,12 +96,11 @@ def told(view: View, method: str, status: int) -> list[str]:
         or (status in {200, 304} and "as_of" in view.query().fields),
         "Log-Epoch": not reads and done and view.records,
         "Location": status == 201 and view.takes_key,
-        "Link": (status in {200, 304} and reads and issubclass(view.query, PageQuery))
-        or (status == 200 and bool(view.shows.deprecated)),
+        "Link": (status in {200, 304} and reads and issubclass(view.query, PageQuery)) or bool(deprecated),
         "Retry-After": status in {202, 409, 429, 503},
         "Idempotent-Replayed": not reads and view.takes_key and (done or status == 409),
         "WWW-Authenticate": status == 401,
-        "Deprecation": status == 200 and bool(view.shows.deprecated),
-        "Sunset": status == 200 and any(each.sunset for each in view.shows.deprecated.values()),
+        "Deprecation": bool(deprecated),
+        "Sunset": any(each.sunset for each in deprecated),
     }
     return [name for name, has in rules.items() if has]

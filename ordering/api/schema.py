@@ -12,6 +12,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.serializers import ListSerializer
 
 from ordering.api import headers, refusals
+from ordering.api.deprecation import Deprecation
 from ordering.api.dry_run import WouldRecordShape, WriteQuery
 from ordering.api.examples import EXAMPLES
 from ordering.api.links import LINKS
@@ -71,6 +72,13 @@ class Contract(AutoSchema):
         told = self.get_description() or ""
         return re.split(r"(?<=[^.])[.:;](?:\s|$)", told, maxsplit=1)[0] or None
 
+    def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular has it
+        told: str = super().get_description()
+        return "\n\n".join(filter(None, [told, self._deprecation and str(self._deprecation)]))
+
+    def is_deprecated(self) -> bool:
+        return self._deprecation is not None
+
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation is None or not isinstance(self.view, View):
@@ -113,8 +121,7 @@ class Contract(AutoSchema):
                 schema["properties"][name] |= getattr(field, "contract", {})
         for name, deprecation in getattr(serializer, "deprecated", {}).items():
             told = schema["properties"][name]
-            says = f"Deprecated: use `{deprecation.instead}`."
-            schema["properties"][name] = {**told, "deprecated": True, "description": says}
+            schema["properties"][name] = {**told, "deprecated": True, "description": str(deprecation)}
         return schema
 
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:
@@ -127,6 +134,10 @@ class Contract(AutoSchema):
             return {**schema, **{name: bound for name, bound in bounds.items() if bound is not None}}
         # What may be blank is told so in a way that a pattern would contradict; see `_map_serializer`.
         return schema if getattr(field, "allow_blank", False) else {**schema, **getattr(field, "contract", {})}
+
+    @property
+    def _deprecation(self) -> Deprecation | None:
+        return self.view.deprecation_of(self.method) if isinstance(self.view, View) else None
 
     @property
     def _dry_run(self) -> type[WouldRecordShape] | None:

@@ -25,6 +25,7 @@ from eventstore.errors import ConcurrencyConflict, StreamExists
 from eventstore.preview import Preview, preview
 from ordering.api import idempotency, log_reads, min_position
 from ordering.api.access import Caller, must_be_in_scope
+from ordering.api.deprecation import Deprecation
 from ordering.api.dry_run import Foreseen, WouldRecordShape, WriteQuery
 from ordering.api.idempotency import Once
 from ordering.api.min_position import Lag
@@ -48,8 +49,8 @@ class View(APIView):
     models that it shows: none where it shows the log itself. `write_query` is that of a write; `records` says whether
     it records anything, and `takes_key` whether it is carried out once for each `Idempotency-Key`. In a dry run `send`
     and `create` end the call, with an answer of the shape `would`. `tagged` says whether what a read shows has an
-    `ETag`, and `shows` is the shape of a resource of which fields may be deprecated. `scope` says what a call is about,
-    for tokens that may not do everything; None where each may call it.
+    `ETag`, and `shows` is the shape of a resource of which fields may be deprecated; `deprecation` is that of all its
+    calls. `scope` says what a call is about, for tokens that may not do everything; None where each may call it.
     """
 
     scope: str | None
@@ -61,6 +62,7 @@ class View(APIView):
     takes_key = True
     tagged = False
     shows: type[Shape] = Shape
+    deprecation: Deprecation | None = None
     dry_run = False
     lag: Lag | None = None
     keyed_call: Once | None = None
@@ -110,10 +112,19 @@ class View(APIView):
         """
         if self.lag and (response.status_code < 400 or response.status_code == PreconditionFailed.status_code):
             response = self.lag.response()
-        if response.status_code == 200 and not self.dry_run:
+        if own := self.deprecation_of(str(request.method)):
+            own.tell(request, response)
+        elif response.status_code == 200 and not self.dry_run:
             for deprecation in self.shows.deprecated.values():
                 deprecation.tell(request, response)
         return super().finalize_response(request, response, *args, **kwargs)
+
+    @classmethod
+    def deprecation_of(cls, method: str) -> Deprecation | None:
+        """That of a call, if there is one."""
+        carried_out = getattr(cls, "get" if method == "HEAD" else method.lower(), None)
+        found: Deprecation | None = getattr(carried_out, "deprecation", cls.deprecation)
+        return found
 
     @classmethod
     def compares(cls, method: str) -> bool:

@@ -91,6 +91,8 @@ HARMLESS = {
     "a field is told": lambda each: shape(each, "Told")["properties"].update(day={"type": "string"}),
     "a field may be sent": lambda each: shape(each, "Asked")["properties"].update(day={"type": "string"}),
     "a field need not be sent": lambda each: shape(each, "Asked").update(required=[]),
+    "a call is deprecated": lambda each: take(each).update(deprecated=True),
+    "a field is deprecated": lambda each: shape(each, "Told")["properties"]["by"].update(deprecated=True),
     "a value is new": lambda each: shape(each, "Told")["properties"]["status"]["enum"].append("held"),
     "an upper bound is higher": lambda each: shape(each, "Asked")["properties"]["name"].update(maxLength=30),
     "a bound is gone": lambda each: shape(each, "Asked")["properties"]["name"].pop("minLength"),
@@ -110,6 +112,19 @@ def test_it_breaks_nobody(change):
     found = changes(CONTRACT, new)
     assert found
     assert not [each for each in found if each.breaking]
+
+
+def test_what_is_deprecated_is_told_and_so_is_what_is_no_longer():
+    change = HARMLESS["a call is deprecated"]
+    change(new := deepcopy(CONTRACT))
+    assert [str(each) for each in changes(CONTRACT, new)] == ["addition  POST /seats: deprecated"]
+    assert [str(each) for each in changes(new, CONTRACT)] == ["addition  POST /seats: no longer deprecated"]
+
+
+def test_what_was_deprecated_is_missed_all_the_same():
+    HARMLESS["a call is deprecated"](old := deepcopy(CONTRACT))
+    BREAKING["a path is gone"](new := deepcopy(CONTRACT))
+    assert [each.breaking for each in changes(old, new)] == [True]
 
 
 def test_words_are_no_change():
