@@ -40,7 +40,7 @@ class OperationView(View):
         if name not in operations or not (self.performed or operations[name].concerns(self.subscriber)):
             raise Http404(f"There is no {name} of {self.subscriber}.")
         self.kind = operations[name]
-        if not request.user.has_perm(self.kind.permission):
+        if not self.kind.is_allowed(request.user):
             raise PermissionDenied
         said = request.POST if request.method == "POST" else request.GET
         self.form = OperationForm(self.kind, said)

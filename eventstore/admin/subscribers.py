@@ -64,7 +64,7 @@ class SubscriberAdmin(ReadOnlyAdmin):
             "name": name,
             "about": found,
             "each": found.status,
-            "offers": [(kind.word, kind.verb) for kind in _offered(name) if may(kind.permission)],
+            "offers": [(kind.word, kind.verb) for kind in _offered(name) if kind.is_allowed(request.user)],
             "may_retry": may(Retry.permission),
             "may_discard": may(Discard.permission),
             "shown": SHOWN,

@@ -51,10 +51,18 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     word: ClassVar[str] = ""
     verb: ClassVar[str] = ""
     permission: ClassVar[str] = ""
+    further_permissions: ClassVar[tuple[str, ...]] = ()
+    """What else whoever performs it has to be allowed."""
+
     needs_reason: ClassVar[bool] = False
 
     target: str
     """The subscriber, or whatever else, that it is done to."""
+
+    @classmethod
+    def is_allowed(cls, user: Any) -> bool:
+        """Whether this user of Django may perform it."""
+        return bool(user.has_perms([cls.permission, *cls.further_permissions]))
 
     @classmethod
     def concerns(cls, target: str) -> bool:

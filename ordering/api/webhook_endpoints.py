@@ -24,6 +24,7 @@ from ordering.api.views import View, etag_of
 from sagas.models import LONGEST_URL, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from sagas.webhooks import endpoints
 from sagas.webhooks.endpoints import MOST_TYPES, EndpointOff, SecretUnreadable, UnderWay
+from sagas.webhooks.operations import ADD, CHANGE, DELETE, EVENTS, RESEND, TEST
 
 
 class EndpointRefused(APIException):
@@ -176,9 +177,9 @@ class MayManage(IsAuthenticated):
     """Staff with the permissions that they need for the same in the admin."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        asked = view.permissions.get(str(request.method), "sagas.view_webhookendpoint")
+        asked = view.permissions.get(str(request.method), ["sagas.view_webhookendpoint"])
         user = request.user
-        return super().has_permission(request, view) and bool(user.is_staff and user.has_perm(asked))
+        return super().has_permission(request, view) and bool(user.is_staff and user.has_perms(asked))
 
 
 class EndpointView(View):
@@ -186,7 +187,7 @@ class EndpointView(View):
 
     scope = "webhooks"
     permission_classes = [MayManage]
-    permissions: dict[str, str] = {}
+    permissions: dict[str, list[str]] = {}
     write_query = NoDryRunQuery
     records = False
 
@@ -210,7 +211,7 @@ class EndpointView(View):
 class WebhookEndpoints(EndpointView):
     reads = ()
     query = PageQuery
-    permissions = {"POST": "sagas.add_webhookendpoint"}
+    permissions = {"POST": [ADD, EVENTS]}
 
     @extend_schema(operation_id="webhook_endpoints_list", parameters=[PageQuery], responses={200: EndpointPage})
     def get(self, request: Request) -> Response:
@@ -243,7 +244,7 @@ class WebhookEndpoints(EndpointView):
 class OneWebhookEndpoint(EndpointView):
     reads = ()
     tagged = True
-    permissions = {"PATCH": "sagas.change_webhookendpoint", "DELETE": "sagas.delete_webhookendpoint"}
+    permissions = {"PATCH": [CHANGE, EVENTS], "DELETE": [DELETE]}
 
     @extend_schema(responses={200: EndpointShape})
     def get(self, request: Request, endpoint_id: UUID) -> Response:
@@ -274,7 +275,7 @@ class OneWebhookEndpoint(EndpointView):
 
 
 class SecretRotation(EndpointView):
-    permissions = {"POST": "sagas.change_webhookendpoint"}
+    permissions = {"POST": [CHANGE]}
 
     @extend_schema(request=None, responses={200: EndpointWithSecretShape})
     def post(self, request: Request, endpoint_id: UUID) -> Response:
@@ -289,7 +290,7 @@ class SecretRotation(EndpointView):
 
 
 class WebhookTest(EndpointView):
-    permissions = {"POST": "sagas.test_webhookendpoint"}
+    permissions = {"POST": [TEST]}
 
     @refuses(SecretUnreadable)
     @extend_schema(request=None, responses={200: TestAnswerShape})
@@ -306,7 +307,7 @@ class WebhookTest(EndpointView):
 class WebhookDeliveries(EndpointView):
     reads = ()
     query = DeliveryQuery
-    permissions = {"GET": "sagas.view_webhookdelivery"}
+    permissions = {"GET": ["sagas.view_webhookdelivery"]}
 
     @extend_schema(
         operation_id="webhook_deliveries_list", parameters=[DeliveryQuery], responses={200: WebhookDeliveryPage}
@@ -319,7 +320,7 @@ class WebhookDeliveries(EndpointView):
 
 
 class WebhookResending(EndpointView):
-    permissions = {"POST": "sagas.resend_webhookdelivery"}
+    permissions = {"POST": [RESEND]}
 
     @refuses(EndpointOff, UnderWay)
     @extend_schema(request=None, responses={202: WebhookDeliveryShape})

@@ -76,7 +76,7 @@ class RowAdmin(BulkActionsAdmin, RowActionsAdmin):
         return {}
 
     def may_act(self, request: HttpRequest) -> bool:
-        return any(request.user.has_perm(kind.permission) for kind in self.labels)
+        return any(kind.is_allowed(request.user) for kind in self.labels)
 
     def offers(self, request: HttpRequest, row: Any) -> list[RowAction]:
         target = getattr(row, self.owner)
@@ -146,7 +146,7 @@ def offered(
     return [
         row_action(label, kind, target, back=request.get_full_path(), **said(kind))
         for kind, label in labels.items()
-        if status in _needed(kind) and kind.concerns(target) and request.user.has_perm(kind.permission)
+        if status in _needed(kind) and kind.concerns(target) and kind.is_allowed(request.user)
     ]
 
 

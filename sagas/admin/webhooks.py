@@ -24,7 +24,6 @@ from sagas.models import WebhookDelivery, WebhookEndpoint
 from sagas.webhooks import endpoints
 from sagas.webhooks.endpoints import state_of
 from sagas.webhooks.operations import (
-    ADD,
     CHANGE,
     ENDPOINTS,
     RESEND,
@@ -90,12 +89,12 @@ class WebhookEndpointAdmin(RowActionsAdmin):
         return [
             row_action(label, kind, str(row.pk), back=back, **_said(kind, row))
             for kind, label in self.labels.items()
-            if kind is not senseless and request.user.has_perm(kind.permission)
+            if kind is not senseless and kind.is_allowed(request.user)
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         add = row_action(AddEndpoint.verb, AddEndpoint, ENDPOINTS, back=request.get_full_path())
-        shown = {"add": add if request.user.has_perm(ADD) else None, **(extra_context or {})}
+        shown = {"add": add if AddEndpoint.is_allowed(request.user) else None, **(extra_context or {})}
         return super().changelist_view(request, shown)
 
     def change_view(

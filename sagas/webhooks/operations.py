@@ -21,6 +21,8 @@ CHANGE = "sagas.change_webhookendpoint"
 DELETE = "sagas.delete_webhookendpoint"
 TEST = "sagas.test_webhookendpoint"
 RESEND = "sagas.resend_webhookdelivery"
+EVENTS = "eventstore.view_storedevent"
+"""Whoever says where webhooks go can read what they tell, so they have to be allowed to."""
 
 LONGEST_DESCRIPTION, LONGEST_OWNER = 500, 254
 
@@ -53,6 +55,7 @@ class AddEndpoint(Operation, frozen=True, kw_only=True):
     """Tell another system of events, from now on."""
 
     ranks = frozenset()
+    further_permissions = (EVENTS,)
 
     target: str = ENDPOINTS
     url: Url
@@ -79,6 +82,8 @@ class AddEndpoint(Operation, frozen=True, kw_only=True):
 class ChangeEndpoint(OfEndpoint, frozen=True, kw_only=True):
     """Change where webhooks go, of what is told, or who is told when they are switched off."""
 
+    further_permissions = (EVENTS,)
+
     url: Url
     owner: Owner
     types: Types = ()
@@ -99,6 +104,8 @@ class ChangeEndpoint(OfEndpoint, frozen=True, kw_only=True):
 @operation("switch-webhook-endpoint-on", verb="Switch on", permission=CHANGE)
 class SwitchEndpointOn(OfEndpoint, frozen=True, kw_only=True):
     """Send what was kept for it, and what is recorded from now on."""
+
+    further_permissions = (EVENTS,)
 
     def preview(self) -> str:
         endpoint = self.endpoint()

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from eventstore.context import new_id
@@ -189,6 +190,22 @@ def test_who_only_looks_has_no_buttons_and_may_press_none(client, staff, endpoin
 def test_who_may_only_test_has_that_button_alone(client, staff, endpoint):
     staff(*VIEW, "sagas.test_webhookendpoint")
     assert labels(client, page_of(endpoint)) == ["Send a test"]
+
+
+def test_who_may_not_see_events_has_none_sent_anywhere(client, staff, endpoint):
+    managing = [f"sagas.{each}_webhookendpoint" for each in ("add", "change", "delete", "test")]
+    user = staff(*VIEW, *managing)
+    assert labels(client, page_of(endpoint)) == ["Switch off", "Send a test", "New secret", "Delete"]
+    assert "Add an endpoint" not in text(client.get(ENDPOINTS))
+    assert client.post(url("add-webhook-endpoint", "endpoints"), HOOK).status_code == 403
+    assert client.post(url("change-webhook-endpoint", endpoint.pk), HOOK).status_code == 403
+    confirmed(client, "switch-webhook-endpoint-off", endpoint.pk)
+    assert client.post(url("switch-webhook-endpoint-on", endpoint.pk), {}).status_code == 403
+    user.user_permissions.add(Permission.objects.get(codename="view_storedevent"))
+    confirmed(client, "switch-webhook-endpoint-on", endpoint.pk)
+    endpoint.refresh_from_db()
+    assert (endpoint.url != HOOK["url"], endpoint.enabled) == (True, True)
+    assert "Add an endpoint" in text(client.get(ENDPOINTS))
 
 
 def test_what_is_not_there_is_not_found(client, boss, endpoint):

@@ -24,6 +24,7 @@ HOOK: Any = {"url": "https://hooks.example/a", "owner": "ops@example.org"}
 EVERY = (
     *("view_webhookendpoint", "add_webhookendpoint", "change_webhookendpoint", "delete_webhookendpoint"),
     *("test_webhookendpoint", "view_webhookdelivery", "resend_webhookdelivery"),
+    "view_storedevent",
 )
 
 
@@ -87,7 +88,7 @@ def test_another_secret_is_told_and_the_former_one_is_good_for_a_while(caller):
     assert row.former_until is not None
 
 
-def test_each_call_takes_its_own_permission_and_staff(receiver):
+def test_each_call_takes_its_own_permissions_and_staff(receiver):
     row = WebhookEndpoint(url=receiver.url, owner="ops@example.org")
     endpoints.create(row)
     shop.customer()
@@ -95,23 +96,23 @@ def test_each_call_takes_its_own_permission_and_staff(receiver):
     one = f"{PATH}/{row.pk}"
     resending = f"{one}/deliveries/{WebhookDelivery.objects.earliest('id').pk}/resend"
     calls = [
-        ("GET", PATH, None, "view_webhookendpoint"),
-        ("GET", one, None, "view_webhookendpoint"),
-        ("POST", PATH, HOOK, "add_webhookendpoint"),
-        ("PATCH", one, {"description": "x"}, "change_webhookendpoint"),
-        ("POST", f"{one}/rotate", None, "change_webhookendpoint"),
-        ("POST", f"{one}/test", None, "test_webhookendpoint"),
-        ("GET", f"{one}/deliveries", None, "view_webhookdelivery"),
-        ("POST", resending, None, "resend_webhookdelivery"),
-        ("DELETE", one, None, "delete_webhookendpoint"),
+        ("GET", PATH, None, ["view_webhookendpoint"]),
+        ("GET", one, None, ["view_webhookendpoint"]),
+        ("POST", PATH, HOOK, ["add_webhookendpoint", "view_storedevent"]),
+        ("PATCH", one, {"description": "x"}, ["change_webhookendpoint", "view_storedevent"]),
+        ("POST", f"{one}/rotate", None, ["change_webhookendpoint"]),
+        ("POST", f"{one}/test", None, ["test_webhookendpoint"]),
+        ("GET", f"{one}/deliveries", None, ["view_webhookdelivery"]),
+        ("POST", resending, None, ["resend_webhookdelivery"]),
+        ("DELETE", one, None, ["delete_webhookendpoint"]),
     ]
     customer, storefront = callers.customer()[1], callers.storefront()
-    for method, path, body, permission in calls:
-        others = [name for name in EVERY if name != permission]
+    for method, path, body, permissions in calls:
+        without = [allowed(*(name for name in EVERY if name != each)) for each in permissions]
         assert Caller().call(method, path, body).status_code == 401, path
-        for nobody in (customer, storefront, allowed(*others), allowed(permission, is_staff=False)):
+        for nobody in (customer, storefront, *without, allowed(*permissions, is_staff=False)):
             assert_problem(nobody.call(method, path, body), 403, "permission-denied")
-        assert allowed(permission).call(method, path, body).status_code in (200, 201, 202, 204), path
+        assert allowed(*permissions).call(method, path, body).status_code in (200, 201, 202, 204), path
 
 
 @pytest.mark.parametrize(
