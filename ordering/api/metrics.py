@@ -1,7 +1,7 @@
 """How the log and those who follow it are, as Prometheus reads it. Looks only at what is unfinished."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 from django.db.models import Count, QuerySet
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,6 +16,7 @@ from eventstore.monitoring.status import SubscriberStatus, subscriber_statuses
 from eventstore.monitoring.workers import worker_statuses
 from eventstore.subscriptions import gaps
 from sagas.models import Delivery, OutboxCommand, Timer
+from sagas.webhooks.monitoring import State, endpoint_statuses
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 UNRESOLVED = {"pending", "parked", "unanswered"}
@@ -24,7 +25,7 @@ UNRESOLVED = {"pending", "parked", "unanswered"}
 def text() -> bytes:
     """Everything, measured now."""
     registry = CollectorRegistry(auto_describe=False)
-    for collector in (Log(), Subscribers(), Consumers(), Work(), Monitoring()):
+    for collector in (Log(), Subscribers(), Consumers(), Work(), Webhooks(), Monitoring()):
         registry.register(collector)
     return generate_latest(registry)
 
@@ -106,6 +107,27 @@ class Work(Collector):
                 deliveries.add_metric([status], counted.get(status, 0))
         waiting = Timer.objects.filter(status=Timer.Status.WAITING).count()
         yield from (outgoing, deliveries, GaugeMetricFamily("boxoffice_timers_waiting", "Timers set.", waiting))
+
+
+class Webhooks(Collector):
+    """The other systems that are told of events."""
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        labels = ["endpoint"]
+        pending = GaugeMetricFamily("boxoffice_webhook_deliveries_pending", "Not delivered yet.", labels=labels)
+        oldest = GaugeMetricFamily(
+            "boxoffice_webhook_oldest_pending_age_seconds", "Of the oldest that is not delivered yet.", labels=labels
+        )
+        state = GaugeMetricFamily("boxoffice_webhook_endpoint_state", "1 for what it is.", labels=[*labels, "state"])
+        for each in endpoint_statuses():
+            pending.add_metric([str(each.id)], each.waiting)
+            oldest.add_metric([str(each.id)], each.oldest)
+            for name in get_args(State):
+                state.add_metric([str(each.id), name], each.state == name)
+        yield from (pending, oldest, state)
 
 
 class Monitoring(Collector):

@@ -1,11 +1,17 @@
-"""Endpoints that don't answer, or were switched off by themselves."""
+"""How endpoints are, and which of them don't answer or were switched off by themselves."""
 
 from collections.abc import Iterator
+from typing import Literal
 from urllib.parse import urlsplit
+from uuid import UUID
+
+import msgspec
+from django.db import DEFAULT_DB_ALIAS
 
 from eventstore import database, identity
-from eventstore.monitoring.health import HealthIssue, duration
+from eventstore.monitoring.health import MOST_COUNTED, HealthIssue, duration
 from sagas.models import WebhookEndpoint
+from sagas.webhooks import queries
 from sagas.webhooks.delivery import FAILING
 
 ADVICE = {
@@ -14,6 +20,37 @@ ADVICE = {
     "webhook failing": "Look under Webhook deliveries what it answers, and tell its owner.",
 }
 """What staff are advised to do about these, by kind."""
+
+
+State = Literal["running", "failing", "off", "switched off"]
+
+
+class EndpointStatus(msgspec.Struct, frozen=True):
+    """How an endpoint is: `off` where staff have switched it off, `switched off` where its failures have. `waiting` is
+    how many deliveries are still to be sent, counted up to `MOST_COUNTED`, and `oldest` for how many seconds the first
+    of them has been.
+    """
+
+    id: UUID
+    state: State
+    waiting: int
+    oldest: float
+
+
+def endpoint_statuses(*, using: str = DEFAULT_DB_ALIAS) -> list[EndpointStatus]:
+    """In the order in which they were made."""
+    with database.cursor(using) as cursor:
+        rows = cursor.execute(queries.STANDING, [MOST_COUNTED]).fetchall()
+    return [
+        EndpointStatus(endpoint, _state(enabled, given_up, failing), waiting, oldest)
+        for endpoint, enabled, given_up, failing, waiting, oldest in rows
+    ]
+
+
+def _state(enabled: bool, given_up: bool, failing: bool) -> State:
+    if not enabled:
+        return "switched off" if given_up else "off"
+    return "failing" if failing else "running"
 
 
 def webhook_issues() -> Iterator[HealthIssue]:

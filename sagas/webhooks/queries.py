@@ -116,6 +116,22 @@ CLAIM_MAIL = """UPDATE sagas_webhook_endpoint SET mail_due_at = clock_timestamp(
     RETURNING id"""
 """Claims the mail to one owner; who dies over it lets another send it."""
 
+# monitoring
+
+STANDING = """SELECT endpoint.id, endpoint.enabled, endpoint.switched_off_at IS NOT NULL,
+        endpoint.failing_since IS NOT NULL, waiting.number, waiting.age
+    FROM sagas_webhook_endpoint AS endpoint CROSS JOIN LATERAL (
+        SELECT count(*) AS number,
+            coalesce(greatest(extract(epoch FROM clock_timestamp() - min(first.created_at)), 0), 0)::float AS age
+        FROM (SELECT delivery.created_at FROM sagas_webhook_delivery AS delivery
+            WHERE delivery.endpoint_id = endpoint.id AND delivery.status IN ('pending', 'running')
+            ORDER BY delivery.due_at, delivery.id LIMIT %s) AS first
+    ) AS waiting
+    ORDER BY endpoint.created_at, endpoint.id"""
+"""How each endpoint is, how many deliveries it has yet to get, no more counted than so many, and for how many seconds
+the oldest of these has been kept.
+"""
+
 # pruning
 
 PRUNE = """WITH old AS (SELECT id FROM sagas_webhook_delivery
