@@ -19,7 +19,8 @@ from django.utils.safestring import SafeString
 from django.utils.text import slugify
 from psycopg import DataError as PsycopgDataError
 
-from eventstore.operations.identity import LOG
+from eventstore.operations.base import Operation, operations
+from eventstore.subscriptions.registry import registry
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -183,8 +184,15 @@ def subscriber_link(name: str) -> SafeString:
     )
 
 
-def target_link(name: str) -> SafeString:
-    """To the page of what an operation was done to: a subscriber, or the log."""
-    if name != LOG:
-        return subscriber_link(name)
-    return format_html('<a href="{}">{}</a>', reverse("admin:eventstore_logidentity_changelist"), name)
+def target_link(operation: str, name: str) -> SafeString | str:
+    """To the page of what an operation was done to, as it is recorded; just its name where that has none, as a
+    subscriber that this code doesn't have.
+    """
+    kind = operations.named(operation)
+    if kind is None or not kind.page:
+        return name
+    if kind.page == Operation.page:
+        declared = {subscriber.name for subscriber in registry}
+        return subscriber_link(name) if name.partition("#")[0] in declared else name
+    args = [] if kind.page.endswith("_changelist") else [name]
+    return format_html('<a href="{}">{}</a>', reverse(f"admin:{kind.page}", args=args), name)

@@ -58,9 +58,9 @@ class OperatorActionAdmin(KeysetAdmin):
     def what(self, action: OperatorAction) -> str:
         return operations.verb(action.operation)
 
-    @admin.display(description="subscriber")
-    def on(self, action: OperatorAction) -> SafeString:
-        return target_link(action.target)
+    @admin.display(description="target")
+    def on(self, action: OperatorAction) -> SafeString | str:
+        return target_link(action.operation, action.target)
 
     @admin.display(description="outcome")
     def came_to(self, action: OperatorAction) -> str:

@@ -44,6 +44,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     noun: ClassVar[str] = "subscriber"
     """What it is done to, for people."""
 
+    page: ClassVar[str] = "eventstore_subscriber"
+    """The page of the admin about what it is done to, by the name of its address; none where it is gone afterwards."""
+
     of_former: ClassVar[bool] = False
     """Whether it is done to those that the code no longer has."""
 
@@ -112,7 +115,12 @@ class Operations:
 
     def verb(self, name: str) -> str:
         """What the button of an operation says that is recorded under this name; the name where the code has none."""
-        return next((kind.verb for kind in self if kind.name == name), name)
+        kind = self.named(name)
+        return name if kind is None else kind.verb
+
+    def named(self, name: str) -> type[Operation] | None:
+        """The one that is recorded under this name, if the code has it."""
+        return next((kind for kind in self if kind.name == name), None)
 
     def __iter__(self) -> Iterator[type[Operation]]:
         return iter(self._declared.values())

@@ -12,7 +12,7 @@ LOG = "log"
 class Confirm(Operation, frozen=True, kw_only=True):
     """Let what was copied act: this database is the one to send mails, commands and timers from."""
 
-    ranks = frozenset()
+    ranks, page = frozenset(), "eventstore_logidentity_changelist"
 
     target: str = LOG
 

@@ -12,7 +12,7 @@ from eventstore.operations.base import Operation, operation
 class Resolve(Operation, frozen=True, kw_only=True):
     """Say that an incident is over, because what was found is understood, and mended if need be."""
 
-    ranks, noun = frozenset(), "incident"
+    ranks, noun, page = frozenset(), "incident", "eventstore_incident_change"
 
     @classmethod
     def concerns(cls, target: str) -> bool:

@@ -32,6 +32,7 @@ class Retire(Operation, frozen=True, kw_only=True):
     """Forget a subscriber that the code no longer has, with all that it has yet to do."""
 
     of_former: ClassVar[bool] = True
+    page: ClassVar[str] = ""
 
     @classmethod
     def concerns(cls, target: str) -> bool:

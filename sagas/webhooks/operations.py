@@ -38,6 +38,7 @@ class OfEndpoint(Operation, frozen=True, kw_only=True):
 
     ranks = frozenset()
     noun = "webhook endpoint"
+    page = "sagas_webhookendpoint_change"
 
     @classmethod
     def concerns(cls, target: str) -> bool:
@@ -55,6 +56,7 @@ class AddEndpoint(Operation, frozen=True, kw_only=True):
     """Tell another system of events, from now on."""
 
     ranks = frozenset()
+    page = "sagas_webhookendpoint_changelist"
     further_permissions = (EVENTS,)
 
     target: str = ENDPOINTS
@@ -164,6 +166,8 @@ class SendTest(OfEndpoint, frozen=True, kw_only=True):
 @operation("delete-webhook-endpoint", verb="Delete", permission=DELETE)
 class DeleteEndpoint(OfEndpoint, frozen=True, kw_only=True):
     """Forget an endpoint, with all that is kept for it."""
+
+    page = ""
 
     def preview(self) -> str:
         endpoint = self.endpoint()

@@ -7,14 +7,27 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.urls import reverse
+from django.utils import timezone
 
 from eventstore import store
+from eventstore.admin.lists import target_link
 from eventstore.commands import dispatch
-from eventstore.models import DiscardedEvent, HandlerWarning, OperatorAction, ParkedEvent, SkippedRange, SubscriberRow
+from eventstore.context import new_id
+from eventstore.models import (
+    DiscardedEvent,
+    HandlerWarning,
+    Incident,
+    OperatorAction,
+    ParkedEvent,
+    SkippedRange,
+    SubscriberRow,
+)
 from eventstore.operations.base import operations
 from eventstore.subscriptions.subscriber import Rank
 from ordering.domain.customer import ChangeCustomer
 from ordering.models import CustomerProfile
+from sagas.models import WebhookEndpoint
+from sagas.webhooks import endpoints
 from tests.integration import shop
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -358,3 +371,28 @@ def test_records_are_filtered_by_operation_and_by_subscriber(client, staff):
     assert [each.target for each in found] == [LAZY, NAME]
     found = client.get(records, {"target": NAME}).context["cl"].result_list
     assert [each.operation for each in found] == ["resume", "pause"]
+
+
+def test_each_record_leads_to_a_page_about_its_target_if_there_is_one(client, staff):
+    """There is none of a subscriber or an operation that was taken out of the code."""
+    shop.customer()
+    staff(superuser=True)
+    endpoint = WebhookEndpoint(url="https://hooks.example/a", owner="ops@example.org")
+    endpoints.create(endpoint)
+    told = {"kind": "seats", "about": "a conference", "text": "is oversold"}
+    incident = Incident.objects.create(**told, began_at=timezone.now(), seen_at=timezone.now())
+    pages = {
+        ("pause", NAME): reverse("admin:eventstore_subscriber", args=[NAME]),
+        ("rebuild", f"{LAZY}#2"): reverse("admin:eventstore_subscriber", args=[LAZY]),
+        ("pause", "gone"): None,
+        ("retire", "gone"): None,
+        ("exploded", NAME): None,
+        ("confirm", "log"): reverse("admin:eventstore_logidentity_changelist"),
+        ("resolve-incident", str(incident.pk)): reverse("admin:eventstore_incident_change", args=[incident.pk]),
+        ("add-webhook-endpoint", "endpoints"): reverse("admin:sagas_webhookendpoint_changelist"),
+        ("resend-webhook", str(endpoint.pk)): reverse("admin:sagas_webhookendpoint_change", args=[endpoint.pk]),
+        ("delete-webhook-endpoint", str(new_id())): None,
+    }
+    for (operation, target), page in pages.items():
+        assert target_link(operation, target) == (target if page is None else f'<a href="{page}">{target}</a>')
+        assert page is None or client.get(page).status_code == 200
