@@ -170,3 +170,18 @@ def test_the_colours_of_unfold_and_of_the_business_win_over_those_of_the_apps(pa
     assert page.locator(".tag-awaiting_payment").first.evaluate(style) == ["rgb(29, 78, 216)", "rgb(219, 234, 254)"]
     page.evaluate("document.documentElement.classList.add('dark')")
     assert page.locator(".tag-confirmed").first.evaluate(style) == ["rgb(74, 222, 128)", "rgba(20, 83, 45, 0.5)"]
+
+
+def test_whoever_is_not_let_in_reads_one_message(page, tmp_path):
+    page.goto("/admin/")
+    page.get_by_label("Username").fill("nobody")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.locator(".errornote")).to_have_count(1)
+    expect(page.locator(".errornote")).to_contain_text("Please enter the correct")
+    for width in (390, 1400):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.screenshot(path=tmp_path / f"{scheme} {width}.png", full_page=True)

@@ -100,6 +100,21 @@ def test_the_api_and_the_admin_have_one_brake(ada, settings):
     assert [try_from(Api, HOME), try_from(Admin, OFFICE)] == [429, 429]
 
 
+def test_the_admin_says_in_one_message_why_nobody_was_let_in(ada, settings):
+    settings.THROTTLE_ACCOUNT = "1/hour"
+    for why in ("Please enter the correct username and password", "There were too many attempts."):
+        page = Admin.sign_in(Client(), "wrong").content.decode()
+        (said,) = re.findall(r'class="errornote[^>]*>([^<]*)<', page)
+        assert why in said
+        assert "Please correct the error" not in page
+
+
+def test_the_admin_says_as_ever_that_something_was_left_out(ada):
+    page = Admin.sign_in(Client(), "").content.decode()
+    assert "Please correct the error below" in page
+    assert "This field is required" in page
+
+
 @pytest.mark.parametrize("spelling", [ADA, f" {ADA.upper()} ", "ａda@example.org"])
 def test_a_login_is_guessed_no_faster_from_many_addresses(ada, door, settings, spelling):
     settings.THROTTLE_ACCOUNT = "3/hour"
