@@ -235,7 +235,7 @@ class WebhookEndpoints(EndpointView):
                 )
                 secret = endpoints.create(found)
                 found.refresh_from_db()
-        location = f"{request.path}/{found.pk}"
+        location = request.build_absolute_uri(f"{request.path}/{found.pk}")
         return Response(
             {**_shown(found), "secret": secret}, status=201, headers={"Location": location, "ETag": _tag(found)}
         )

@@ -64,7 +64,7 @@ def test_an_endpoint_is_made_shown_changed_and_deleted_and_its_secret_is_told_on
     assert secret.startswith("whsec_")
     assert len(secret) > 40
     path = f"{PATH}/{new['id']}"
-    assert answer["Location"].endswith(path)
+    assert answer["Location"] == f"http://testserver/api/v1{path}"
     assert (new["types"], new["enabled"], new["description"]) == ([REGISTERED, "order.placed"], True, "Ours")
     shown = caller.get(path)
     assert shown.json() == new
