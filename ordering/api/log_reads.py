@@ -9,6 +9,7 @@ from rest_framework.exceptions import ValidationError
 
 from eventstore import database, store
 from eventstore.codec import Recorded
+from eventstore.errors import StreamNotFound
 from eventstore.models import StoredEvent
 from eventstore.subscriptions import visibility
 from eventstore.subscriptions.subscriber import Work
@@ -35,10 +36,15 @@ class Scratch(Table[R]):
 
 
 def folded(projection: Projection[R], key: UUID, events: Iterable[Recorded]) -> R:
-    """The row that a projection makes of these events, among which must be the first of this key."""
+    """The row that a projection makes of these events, among which must be the first of this key. Raises
+    `StreamNotFound` where it wants none of them.
+    """
+    wanted = [Work(key, each) for each in events if each.type in projection.types]
+    if not wanted:
+        raise StreamNotFound
     scratch = Scratch(projection.model)
     with database.cursor() as cursor:
-        projection.fold(cursor, scratch, [Work(key, each) for each in events if each.type in projection.types])
+        projection.fold(cursor, scratch, wanted)
     return scratch.row
 
 

@@ -11,6 +11,7 @@ from django.db import connections
 
 from eventstore import repository, store
 from eventstore.commands import dispatch
+from eventstore.context import new_id
 from eventstore.models import SubscriberRow
 from ordering.api import views
 from ordering.domain.conference_changes import ChangeCancellationRule, RenameConference
@@ -284,3 +285,11 @@ def test_what_is_not_there_is_not_found_whatever_is_named(ada):
     for path in (f"/orders/{UUID(int=1)}/cancel", f"/waitlist/{UUID(int=1)}/accept"):
         for named in ('"1"', "*"):
             assert_problem(caller.post(path, If_Match=named), 404, "not-found")
+
+
+def test_a_customer_that_is_not_there_is_not_found_by_who_may_touch_any(conference):
+    """Nor is something else of that id."""
+    for customer_id in (new_id(), conference):
+        for named in ('"1"', 'W/"1"', "*"):
+            answer = callers.storefront().patch(f"/customers/{customer_id}", {"name": "Ada"}, If_Match=named)
+            assert_problem(answer, 404, "not-found")
