@@ -99,7 +99,7 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium. Without one the tests fail: they are not to be skipped unnoticed."""
     if not CHROMIUM.exists():
         pytest.fail(f"The tests need a browser at {CHROMIUM}: apt-get install chromium", pytrace=False)
-    expect.set_options(timeout=20_000)
+    expect.set_options(timeout=60_000)
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         # Playwright keeps an event loop in this thread, which Django would take for our own; and other modules need a
         # thread without one.

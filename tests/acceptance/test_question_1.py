@@ -101,7 +101,7 @@ def test_staff_upload_a_file_correct_what_was_refused_and_upload_that(site, page
     page.get_by_label("File").set_input_files(file)
     page.get_by_role("button", name="Import it").click()
     panel = page.get_by_role("region", name="Import")
-    expect(panel.get_by_text("Ended", exact=True)).to_be_visible(timeout=60_000)
+    expect(panel.get_by_text("Ended", exact=True)).to_be_visible()
     expect(panel.locator("[data-line]")).to_have_count(2)
     expect(panel.locator("[data-line='19']")).to_contain_text("Enter a valid email address.")
     assert len(registered()) == before + 1_998
@@ -114,7 +114,7 @@ def test_staff_upload_a_file_correct_what_was_refused_and_upload_that(site, page
     page.get_by_role("link", name="Another file").click()
     page.get_by_label("File").set_input_files(file)
     page.get_by_role("button", name="Import it").click()
-    expect(panel.get_by_text("Ended", exact=True)).to_be_visible(timeout=60_000)
+    expect(panel.get_by_text("Ended", exact=True)).to_be_visible()
     expect(panel.locator("[data-line]")).to_have_count(0)
     assert len(registered()) == before + 2_000
 

@@ -62,7 +62,7 @@ def page(browser, site, looks) -> Iterator[Page]:
     faults: list[str] = []
     here = urlsplit(site).netloc
     context = browser.new_context(base_url=site, **{"viewport": {"width": 1400, "height": 900}, **looks})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     page = context.new_page()
 
     def request(asked):

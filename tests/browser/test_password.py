@@ -26,7 +26,7 @@ def email(site):
 @pytest.fixture
 def path(site, mails, email):
     """Where the link of the mail leads on this site."""
-    assert requests.post(f"{site}/api/v1/auth/password/reset", json={"email": email}, timeout=20).status_code == 202
+    assert requests.post(f"{site}/api/v1/auth/password/reset", json={"email": email}, timeout=60).status_code == 202
 
     def link():
         texts = [mail.get_body(("plain",)).get_content() for mail in mails.received if mail["To"] == email]
@@ -52,7 +52,7 @@ def test_a_customer_chooses_a_new_password(page, site, email, path, tmp_path, wi
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.screenshot(path=tmp_path / "chosen.png", full_page=True)
     assert set(referrers) <= {"", f"{site}/"}
-    signed_in = requests.post(f"{site}/api/v1/auth/token", json={"email": email, "password": NEW}, timeout=20)
+    signed_in = requests.post(f"{site}/api/v1/auth/token", json={"email": email, "password": NEW}, timeout=60)
     assert signed_in.status_code == 201
 
 

@@ -72,11 +72,11 @@ def test_a_rebuild_on_its_way(page, camera):
     try:
         page.goto(PROJECTIONS)
         progress = page.locator(f"[data-rebuild={ORDERS}]")
-        expect(progress).to_contain_text(re.compile(r"\b[3-6]\d\.\d %"), timeout=60_000)
+        expect(progress).to_contain_text(re.compile(r"\b[3-6]\d\.\d %"))
         camera.take("rebuild")
     finally:
         perform(Throttle(target=ORDERS), by="admin")
-    expect(progress).to_have_count(0, timeout=20_000)
+    expect(progress).to_have_count(0)
 
 
 def test_rows_that_are_not_what_their_events_say(page, camera):
@@ -86,7 +86,7 @@ def test_rows_that_are_not_what_their_events_say(page, camera):
     page.locator(f"[data-projection={ORDERS}]").get_by_role("link", name="Verify").click()
     page.get_by_role("button", name="Yes, verify").click()
     found = page.locator(f"[data-verified={ORDERS}]")
-    expect(found).to_contain_text("2 of 4 rows are not what their events say", timeout=20_000)
+    expect(found).to_contain_text("2 of 4 rows are not what their events say")
     camera.take("verified")
     found.get_by_role("link", name="see which").click()
     expect(page.get_by_text("differs")).to_have_count(2)

@@ -65,7 +65,7 @@ def test_staff_add_an_endpoint_try_it_and_send_again_what_it_refused(page, log_i
     assert fits(page)
     receiver.answer = lambda _: Reply(503, body=b"closed for today")
     shop.customer()
-    eventually(lambda: WebhookDelivery.objects.filter(status="pending", attempts=1).exists())
+    eventually(lambda: WebhookDelivery.objects.filter(status="pending", attempts__gte=1).exists())
     page.get_by_role("link", name="What became of each").click()
     expect(page.locator("#result_list, .result-list, table").first).to_contain_text("customer.registered")
     assert fits(page)

@@ -19,7 +19,7 @@ class Http:
         self.email = f"{uuid4().hex}@example.org"
 
     def call(self, method, path, body=None, **headers):
-        connection = http.client.HTTPConnection(self.address, timeout=30)
+        connection = http.client.HTTPConnection(self.address, timeout=90)
         content = json.dumps(body) if isinstance(body, dict) else body
         extra = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, content, {**self.headers, **extra})

@@ -21,7 +21,7 @@ def test_the_clock_and_its_worker_are_one_process(tmp_path):
         eventually(lambda: beating.count() == 2)
         assert {each.process.rpartition(":")[2] for each in beating} == {str(clock.process.pid)}
         clock.process.terminate()
-        assert clock.process.wait(30) == 0
+        assert clock.process.wait(90) == 0
     assert not beating.all().exists()
     assert list(tmp_path.glob("schedule*"))
 

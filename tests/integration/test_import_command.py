@@ -91,7 +91,7 @@ def test_who_stops_it_is_told_how_it_goes_on(file):
     importing = Program("manage.py", "import_customers", str(file))
     eventually(ImportRun.objects.filter(carried_out__gt=0).exists)
     os.kill(importing.process.pid, signal.SIGINT)
-    assert importing.process.wait(30) == 130
+    assert importing.process.wait(90) == 130
     assert importing.output.strip() == "Stopped. Run it again, and it goes on where it was."
 
 

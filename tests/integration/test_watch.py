@@ -29,7 +29,7 @@ QUEUES = ("live", "effects", "rebuild", "clock")
 HASTY = {
     "ADMINS": "staff@example.org",
     "HEALTH_CHECK_SECONDS": "0.2",
-    "HEARTBEAT_TIMEOUT_SECONDS": "3",
+    "HEARTBEAT_TIMEOUT_SECONDS": "10",
     "STALLED_AFTER_SECONDS": "20",
     "RAISE_AFTER_SECONDS": "1",
     "RESOLVE_AFTER_SECONDS": "2",
@@ -363,7 +363,7 @@ def test_a_broker_that_is_gone_is_one_incident_and_not_one_for_each_worker(mails
 def test_a_worker_that_loses_its_broker_while_its_process_is_busy_is_not_missed_afterwards():
     """Guards against one that is asked for an answer once, and never again when Celery has dropped the question."""
     with temporary_home() as home, bundled.servers(home, postgres=False) as servers:
-        broker = {"REDIS_URL": servers.redis_url}
+        broker = {"REDIS_URL": servers.redis_url, "HEARTBEAT_TIMEOUT_SECONDS": "3"}
         with worker("effects", **broker) as effects:
             (before,) = eventually(worker_statuses)
             (process,) = eventually(psutil.Process(effects.process.pid).children)

@@ -214,7 +214,7 @@ def test_of_two_one_relays_and_the_other_takes_its_place(redis):
 def test_it_ends_in_order_when_it_is_asked_to(redis):
     with program(*RUN, ready="relaying", RELAY_URL=os.environ["REDIS_URL"], RELAY_NAME=STREAM) as running:
         running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(30) == 0
+        assert running.process.wait(90) == 0
 
 
 @pytest.mark.bundled
