@@ -67,7 +67,12 @@ class Running:
             return int(answer.status)
 
     def processes(self) -> dict[int, str]:
-        return {process.pid: " ".join(process.cmdline()) for process in psutil.process_iter() if self._is_ours(process)}
+        found = {}
+        for process in psutil.process_iter():
+            with suppress(psutil.NoSuchProcess):  # it may end meanwhile
+                if self._is_ours(process):
+                    found[process.pid] = " ".join(process.cmdline())
+        return found
 
     def main_process_in(self, folder: str) -> int:
         """The one process that works in this folder of the home and isn't the child of another one."""
@@ -85,7 +90,7 @@ class Running:
 
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(120)
 
     def _is_ours(self, process: psutil.Process) -> bool:
         try:
@@ -225,7 +230,7 @@ def test_the_administrator_gets_the_password_that_was_wished_for(start: Callable
 def test_a_port_that_was_asked_for_and_is_taken_is_refused(start: Callable[..., Running]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         running = start(PORT=str(taken.getsockname()[1]))
-        assert running.process.wait(30) == 1
+        assert running.process.wait(120) == 1
     assert "is taken. Choose another" in running.output
 
 
@@ -240,7 +245,7 @@ def test_without_a_wish_the_next_free_port_is_taken(monkeypatch: pytest.MonkeyPa
 def test_a_home_in_use_is_refused(start: Callable[..., Running], home: bundled.Home) -> None:
     with home.locked():
         running = start()
-        assert running.process.wait(30) == 1
+        assert running.process.wait(120) == 1
     assert f"Boxoffice already runs from {home.root} (process {os.getpid()})" in running.output
 
 

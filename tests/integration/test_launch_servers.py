@@ -70,7 +70,7 @@ def test_data_survive_a_stop_and_a_crash(home: bundled.Home) -> None:
         assert scalar(servers.owner_url, "SELECT answer FROM kept") == 42
     began = time.monotonic()
     with bundled.servers(home, valkey=False) as servers:
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
         assert scalar(servers.owner_url, "SELECT answer FROM kept") == 42
 
 
@@ -92,10 +92,12 @@ def test_what_a_killed_guardian_left_is_stopped_by_the_next_start(home: bundled.
 
 def test_valkey_can_be_killed_frozen_and_started_again_under_its_address(home: bundled.Home) -> None:
     with bundled.servers(home, postgres=False) as servers:
-        client = redis.Redis.from_url(servers.redis_url, socket_timeout=0.2, retry=None)
+        client, impatient = (
+            redis.Redis.from_url(servers.redis_url, socket_timeout=seconds, retry=None) for seconds in (20, 0.2)
+        )
         servers.valkey.freeze()
         with pytest.raises(redis.TimeoutError):
-            client.ping()
+            impatient.ping()
         servers.valkey.thaw()
         assert client.ping()
         servers.valkey.kill()

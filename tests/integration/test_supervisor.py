@@ -38,7 +38,10 @@ def keep() -> Iterator[Callable[[str], Callable[[], list[str]]]]:
         guardian.close()
 
 
-def test_a_program_that_cannot_run_is_tried_every_few_seconds(keep: Callable[[str], Callable[[], list[str]]]) -> None:
+def test_a_program_that_cannot_run_is_tried_every_few_seconds(
+    keep: Callable[[str], Callable[[], list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "STEADY", 100.0)
     said = keep(DIE_AT_ONCE)
     eventually(lambda: len(said()) > 4, 60)
     assert said()[:5] == [
