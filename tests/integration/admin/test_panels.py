@@ -55,7 +55,7 @@ def test_how_far_one_is_behind_is_said_in_events_and_in_time():
     shop.conference_on_sale()
     sales = status_of("sales-by-day")
     assert sales.lag == store.head() == 2
-    assert 0 < sales.lag_seconds < 10
+    assert 0 < sales.lag_seconds < 60
     assert status_of("seat-availability").lag_seconds == 0
 
 
@@ -142,14 +142,14 @@ def test_a_rebuild_shows_its_progress():
         types_hash="",
         target=1000,
         requested_by="ada",
-        started_at=timezone.now() - timedelta(seconds=10),
+        started_at=timezone.now() - timedelta(seconds=1000),
     )
-    Part.objects.create(generation=generation, shard=0, shards=2, checkpoint=500, processed=100)
-    Part.objects.create(generation=generation, shard=1, shards=2, checkpoint=700, processed=200)
+    Part.objects.create(generation=generation, shard=0, shards=2, checkpoint=500, processed=10_000)
+    Part.objects.create(generation=generation, shard=1, shards=2, checkpoint=700, processed=20_000)
     (progress,) = [found for each in projection_statuses() for found in each.building]
     assert progress.percent == 50
     assert progress.rate == pytest.approx(30, rel=0.1)
-    assert progress.seconds_left == pytest.approx(10, rel=0.1)
+    assert progress.seconds_left == pytest.approx(1000, rel=0.1)
     assert (progress.requested_by, progress.doing) == ("ada", "reads the log")
 
 

@@ -17,7 +17,7 @@ WAITERS = 40
 
 @pytest.fixture(scope="module")
 def site(sites):
-    with sites(SITE_LOCK_TIMEOUT_SECONDS="0.5", SITE_STATEMENT_TIMEOUT_SECONDS="1") as address:
+    with sites(SITE_LOCK_TIMEOUT_SECONDS="2", SITE_STATEMENT_TIMEOUT_SECONDS="8") as address:
         yield address
 
 

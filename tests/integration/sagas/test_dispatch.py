@@ -178,7 +178,7 @@ def test_a_request_waits_for_a_lock_no_longer_than_for_all_the_rest(settings):
     with held(row):
         begun = time.monotonic()
         assert not settle(root, store.head()).at_rest
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 10
     assert states(row) == ["pending"]
     let_pass(timedelta(seconds=1))
     send_all()

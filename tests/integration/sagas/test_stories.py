@@ -307,7 +307,7 @@ def test_a_failure_of_the_infrastructure_puts_off_however_often_and_never_parks(
 
 
 def test_a_request_is_answered_though_what_follows_from_it_finds_no_lock(settings):
-    settings.EVENTSTORE_SETTLE_SECONDS = 2.0
+    settings.EVENTSTORE_SETTLE_SECONDS = 6.0
 
     class Following(Saga[ShippingState], name="following"):
         state = ShippingState

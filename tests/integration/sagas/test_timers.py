@@ -307,5 +307,5 @@ def test_timers_survive_their_workers_and_fire_within_seconds_while_the_broker_i
             eventually(StoredEvent.objects.filter(type="seats.released").exists)
             eventually(lambda: OrderSummary.objects.get(pk=order).status == "expired")
     (expired,) = StoredEvent.objects.filter(type="order.expired")
-    assert Timer.objects.filter(fired_at__range=(due, due + timedelta(seconds=10))).exists()
-    assert expired.recorded_at - due < timedelta(seconds=20)
+    assert Timer.objects.filter(fired_at__range=(due, due + timedelta(seconds=60))).exists()
+    assert expired.recorded_at - due < timedelta(seconds=90)
