@@ -21,7 +21,9 @@ GONE = (redis.ConnectionError, redis.TimeoutError, WorkerLostError)
 NEW_LINES = re.compile(r"\s*\n\s*")
 
 # Whoever knows these addresses needs no login.
-SECRET = re.compile(r"(?<=/profile/)[^\s/?]+|(?<=/password/)[^\s/?.]+\.[^\s/?]+|(?<=/waitlist/)[^\s/?.]+\.[^\s/?]+")
+SECRET = re.compile(
+    r"(?<=/profile/)[^\s/?]+|(?<=/(?:password|waitlist)/)[^\s/?.]+\.[^\s/?]+|(?<=/email/)[^\s/?.]+\.[^\s/?]+"
+)
 
 
 def configure(*, json: bool, level: str) -> dict[str, Any]:

@@ -321,6 +321,7 @@ IDEMPOTENCY_HOURS = env.float("IDEMPOTENCY_HOURS", default=24.0)
 CONSUMERS_PER_USER = env.int("CONSUMERS_PER_USER", default=20)
 PROFILE_LINK_DAYS = env.int("PROFILE_LINK_DAYS", default=90)  # 0: for good
 PASSWORD_LINK_MINUTES = env.int("PASSWORD_LINK_MINUTES", default=60)
+EMAIL_LINK_MINUTES = env.int("EMAIL_LINK_MINUTES", default=60)
 MAIL_DOMAIN = env.str("MAIL_DOMAIN", default="boxoffice.localhost")
 # Uniqueness is kept by hashes under this key, so it outlives the other one: a new key would free every taken address.
 EVENTSTORE_CLAIM_KEY = env.str("CLAIM_KEY", default="") or SECRET_KEY

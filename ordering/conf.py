@@ -156,6 +156,13 @@ PASSWORD_LINK_MINUTES = Setting(
     "a whole number above 0",
     is_count,
 )
+EMAIL_LINK_MINUTES = Setting(
+    "EMAIL_LINK_MINUTES",
+    60,
+    "For which the link of a mail is good that confirms an address.",
+    "a whole number above 0",
+    is_count,
+)
 SITE_THREADS = Setting(
     "SITE_THREADS",
     16,
@@ -194,7 +201,7 @@ THROTTLE_REGISTER, THROTTLE_TOKEN, THROTTLE_ACCOUNT, THROTTLE_LINKS, THROTTLE_MA
         ("THROTTLE_REGISTER", "120/min", "How many customers may be registered from one address."),
         ("THROTTLE_TOKEN", "60/min", "How often one address may try to sign in, in the API or to the admin."),
         ("THROTTLE_ACCOUNT", "20/hour", "How many wrong passwords of one login strangers may try together."),
-        ("THROTTLE_LINKS", "30/hour", "How often one address may ask for mails with a link to a new password."),
+        ("THROTTLE_LINKS", "30/hour", "How often one address may ask for mails with a link."),
         ("THROTTLE_MAILBOX", "5/hour", "How many mails with such a link may be asked for to one mailbox."),
     )
 ]
@@ -216,6 +223,7 @@ SETTINGS: Sequence[Setting[Any]] = (
     MAIL_DOMAIN,
     PROFILE_LINK_DAYS,
     PASSWORD_LINK_MINUTES,
+    EMAIL_LINK_MINUTES,
     SITE_THREADS,
     SITE_QUEUE,
     SITE_LOCK_TIMEOUT,
@@ -264,3 +272,8 @@ def status_mail_pause() -> int:
 def password_link_good_for() -> timedelta:
     """How long after it was asked for the link to a new password is good."""
     return timedelta(minutes=PASSWORD_LINK_MINUTES.get())
+
+
+def email_link_good_for() -> timedelta:
+    """How long after it was asked for the link that confirms an address is good."""
+    return timedelta(minutes=EMAIL_LINK_MINUTES.get())

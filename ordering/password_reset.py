@@ -13,27 +13,13 @@ from django.db import transaction
 from eventstore import context, repository, store
 from eventstore.commands import dispatch
 from eventstore.errors import StreamNotFound
-from ordering import conf
-from ordering.brakes import Brake
 from ordering.domain.customer import Customer, RecordPasswordChange
 from ordering.domain.mailbox import mailbox_of
+from ordering.mailed_links import LinkOver
 from ordering.models import CustomerAccount
 from ordering.pages.links import password_link
 
-LINKS = Brake(conf.THROTTLE_LINKS)
-MAILBOXES = Brake(conf.THROTTLE_MAILBOX)
-
 NAMESPACE = UUID("5b0c6a51-4c1f-5a57-9d53-0c3c6f1f6b0e")
-
-
-class LinkOver(Exception):
-    """This link is not good, or not any more."""
-
-
-def count(network: str, email: str) -> None:
-    """One more mail that somebody asks for. Raises `Braked`, whether or not there is such a mailbox."""
-    LINKS.count(network)
-    MAILBOXES.count(mailbox_of(email))
 
 
 def hash_of(email: str) -> str:

@@ -29,7 +29,14 @@ from ordering.domain.conference_changes import (
     ReopenSales,
     RepriceSeats,
 )
-from ordering.domain.customer import ChangeCustomer, Customer, RecordPasswordChange, RegisterCustomer
+from ordering.domain.customer import (
+    ChangeCustomer,
+    ConfirmEmail,
+    Customer,
+    RecordPasswordChange,
+    RegisterCustomer,
+    RequestEmailLink,
+)
 from ordering.domain.finance import (
     Account,
     BookPayment,
@@ -93,7 +100,13 @@ from ordering.domain.waitlist import (
     PrioritiseEntry,
     Waitlist,
 )
-from ordering.effects.customer import send_password_changed, send_password_link, send_welcome
+from ordering.effects.customer import (
+    send_email_changed,
+    send_email_link,
+    send_password_changed,
+    send_password_link,
+    send_welcome,
+)
 from ordering.effects.order import (
     send_cancellation,
     send_change,
@@ -126,7 +139,7 @@ from ordering.watches.seats import SeatsWithinCapacity
 from sagas.webhooks.subscriber import webhooks
 
 COMMANDS = {
-    Customer: (RegisterCustomer, ChangeCustomer, RecordPasswordChange),
+    Customer: (RegisterCustomer, ChangeCustomer, ConfirmEmail, RequestEmailLink, RecordPasswordChange),
     PasswordReset: (RequestPasswordReset,),
     ConferenceSeats: (
         *(ScheduleConference, RenameConference, MoveConference, ChangeSalesWindow, CloseSales, ReopenSales),
@@ -205,6 +218,8 @@ SAGAS = (Booking(), Sale(), Cancellation(), Waiting(), Offering())
 
 EFFECTS = (
     send_welcome,
+    send_email_changed,
+    send_email_link,
     send_password_link,
     send_password_changed,
     send_request,

@@ -18,11 +18,11 @@ SHOWN = 25
 class CustomerAdmin(KeysetAdmin):
     keyset = "registered_at"
     when_empty = "Nobody has registered yet."
-    list_display = ["name", "email", "registered_at"]
+    list_display = ["name", "email", "email_confirmed", "registered_at"]
     search_fields = ["email"]
     search_help_text = "an email address or an id"
     change_form_outer_after_template = "admin/ordering/customer.html"
-    fields = [("name", "email", "birth_date"), ("shown_address", "registered_at"), "customer_id"]
+    fields = [("name", "email", "birth_date"), ("shown_address", "email_confirmed", "registered_at"), "customer_id"]
 
     def matching(self, term: str) -> Q:
         return order_search.mailbox(term) if "@" in term else Q(pk=as_id(term))

@@ -15,6 +15,8 @@ from ordering.domain.customer import (
     CustomerAddressChanged,
     CustomerBirthDateSet,
     CustomerEmailChanged,
+    CustomerEmailConfirmed,
+    CustomerEmailLinkRequested,
     CustomerPasswordChanged,
     CustomerRegistered,
     CustomerRenamed,
@@ -47,6 +49,16 @@ def _(event: CustomerRenamed, before: Customer) -> str:
 @tell.register
 def _(event: CustomerEmailChanged, before: Customer) -> str:
     return f"The email address is {event.email} instead of {before.email}."
+
+
+@tell.register
+def _(event: CustomerEmailConfirmed, before: Customer) -> str:
+    return f"The email address {event.email} was confirmed, by the link of a mail."
+
+
+@tell.register
+def _(event: CustomerEmailLinkRequested, before: Customer) -> str:
+    return "Another mail with a link that confirms the email address was asked for."
 
 
 @tell.register

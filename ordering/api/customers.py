@@ -59,6 +59,7 @@ class CustomerShape(Shape):
     id = serializers.UUIDField(source="customer_id")
     name = serializers.CharField()
     email = serializers.CharField()
+    email_confirmed = serializers.BooleanField(help_text="by the link of a mail to this address")
     birth_date = serializers.DateField(allow_null=True)
     address = AddressShape(allow_null=True)
     registered_at = serializers.DateTimeField()
@@ -98,8 +99,23 @@ class Customers(View):
         return {}
 
 
-class OneCustomer(View):
+class CustomerView(View):
+    """Of one customer, whom its path names."""
+
     scope = "customers"
+
+    def current(self) -> str:
+        customer_id = self.kwargs["customer_id"]
+        profile = log_reads.folded(PROFILES, customer_id, store.read_stream(customer_id))
+        return etag_of(CustomerShape.of(profile), profile.version)
+
+    def as_changed(self, receipt: Receipt, *, status: int = 200, **more: Any) -> Response:
+        """The customer after a command."""
+        profile = _profile(receipt)
+        return self.written(receipt, CustomerShape.of(profile), profile.version, status=status, **more)
+
+
+class OneCustomer(CustomerView):
     reads = (CustomerProfiles,)
     permission_classes = [IsAuthenticated]
     parser_classes = [Json, MergePatch]
@@ -126,14 +142,7 @@ class OneCustomer(View):
         receipt = self._change(request, customer_id)
         if "email" in cast("dict[str, Any]", request.data):
             logins.follow(customer_id)
-        profile = _profile(customer_id, receipt)
-        recorded = [event.stored for event in receipt.recorded]
-        return self.written(receipt, CustomerShape.of(profile), profile.version, recorded=recorded)
-
-    def current(self) -> str:
-        customer_id = self.kwargs["customer_id"]
-        profile = log_reads.folded(PROFILES, customer_id, store.read_stream(customer_id))
-        return etag_of(CustomerShape.of(profile), profile.version)
+        return self.as_changed(receipt, recorded=[event.stored for event in receipt.recorded])
 
     def _change(self, request: Request, customer_id: UUID) -> Receipt:
         """What a part of an address was merged with is what the decision must be made on: if somebody else was sooner
@@ -155,8 +164,9 @@ class OneCustomer(View):
         return ChangeCustomer(customer_id=customer_id, **typed(values))
 
 
-def _profile(customer_id: UUID, receipt: Receipt) -> CustomerProfile:
+def _profile(receipt: Receipt) -> CustomerProfile:
     """The row, or while its projection is behind, what it will be."""
+    customer_id = receipt.stream_id
     profile = CustomerProfile.objects.filter(pk=customer_id, version__gte=receipt.version).first()
     return profile or log_reads.folded(PROFILES, customer_id, store.read_stream(customer_id))
 

@@ -8,6 +8,7 @@ from ordering.api.auth import OneToken, Token, Tokens
 from ordering.api.conferences import Conferences, OneConference
 from ordering.api.consumers import Consumers, OneConsumer
 from ordering.api.customers import Customers, OneCustomer
+from ordering.api.email_confirmation import Confirmation, EmailLink
 from ordering.api.feed import Feed
 from ordering.api.orders import Cancellation, History, OneOrder, Orders, Payments, Quantities, StatusMail
 from ordering.api.password_reset import NewPassword, Reset
@@ -37,8 +38,10 @@ urlpatterns = [
     path("auth/tokens/<id:token_id>", OneToken.as_view()),
     path("auth/password/reset", Reset.as_view()),
     path("auth/password", NewPassword.as_view()),
+    path("auth/email/confirm", Confirmation.as_view()),
     path("customers", Customers.as_view()),
     path("customers/<id:customer_id>", OneCustomer.as_view(), name="customer"),
+    path("customers/<id:customer_id>/email-link", EmailLink.as_view()),
     path("conferences", Conferences.as_view()),
     path("conferences/<id:conference_id>", OneConference.as_view()),
     path("orders", Orders.as_view()),

@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from eventstore.aggregates import Aggregate, Command, Facts, command, handles, on
 from eventstore.events import Event, event
-from ordering.domain.errors import EmailTaken
+from ordering.domain.errors import EmailOutdated, EmailTaken
 from ordering.domain.mailbox import letters_of, mailbox_of, reachable, spellings
 from ordering.domain.text import check_line
 from ordering.domain.values import Address
@@ -33,6 +33,21 @@ class CustomerRenamed(Event):
 class CustomerEmailChanged(Event):
     customer_id: UUID
     email: str
+
+
+@event("customer.email-confirmed")
+class CustomerEmailConfirmed(Event):
+    """By the link of a mail to this address: the customer reads what is sent there."""
+
+    customer_id: UUID
+    email: str
+
+
+@event("customer.email-link-requested")
+class CustomerEmailLinkRequested(Event):
+    """Another mail with a link that confirms the address."""
+
+    customer_id: UUID
 
 
 @event("customer.birth-date-set")
@@ -75,6 +90,17 @@ class ChangeCustomer(Command):
     address: Address | UnsetType | None = UNSET
 
 
+@command("customer.confirm-email", stream="customer_id")
+class ConfirmEmail(Command):
+    customer_id: UUID
+    email: str
+
+
+@command("customer.request-email-link", stream="customer_id")
+class RequestEmailLink(Command):
+    customer_id: UUID
+
+
 @command("customer.record-password-change", stream="customer_id")
 class RecordPasswordChange(Command):
     customer_id: UUID
@@ -85,6 +111,9 @@ class Customer(Aggregate, category="customer"):
 
     name: str
     email: str
+    email_number: int
+    """Which of their addresses it is, counted from 1: one that they had before and have again is another."""
+    email_confirmed: bool
     birth_date: date | None
     address: Address | None
 
@@ -111,6 +140,20 @@ class Customer(Aggregate, category="customer"):
         if command.address is not UNSET and command.address != self.address:
             self.record(CustomerAddressChanged(customer_id=self.id, address=command.address))
 
+    @handles(ConfirmEmail)
+    def confirm_email(self, command: ConfirmEmail, facts: Facts) -> None:
+        """Raises `EmailOutdated`."""
+        if command.email != self.email:
+            raise EmailOutdated
+        if not self.email_confirmed:
+            self.record(CustomerEmailConfirmed(customer_id=self.id, email=self.email))
+
+    @handles(RequestEmailLink)
+    def request_email_link(self, command: RequestEmailLink, facts: Facts) -> None:
+        """There is nothing to ask for once the address is confirmed."""
+        if not self.email_confirmed:
+            self.record(CustomerEmailLinkRequested(customer_id=self.id))
+
     @handles(RecordPasswordChange)
     def record_password_change(self, command: RecordPasswordChange, facts: Facts) -> None:
         self.record(CustomerPasswordChanged(customer_id=self.id))
@@ -136,6 +179,7 @@ class Customer(Aggregate, category="customer"):
     @on(CustomerRegistered)
     def _registered(self, event: CustomerRegistered) -> None:
         self.name, self.email = event.name, event.email
+        self.email_number, self.email_confirmed = 1, False
         self.birth_date, self.address = None, None
 
     @on(CustomerRenamed)
@@ -145,6 +189,15 @@ class Customer(Aggregate, category="customer"):
     @on(CustomerEmailChanged)
     def _email_changed(self, event: CustomerEmailChanged) -> None:
         self.email = event.email
+        self.email_number, self.email_confirmed = self.email_number + 1, False
+
+    @on(CustomerEmailConfirmed)
+    def _email_confirmed(self, event: CustomerEmailConfirmed) -> None:
+        self.email_confirmed = True
+
+    @on(CustomerEmailLinkRequested)
+    def _email_link_requested(self, event: CustomerEmailLinkRequested) -> None:
+        """There is nothing to decide by it."""
 
     @on(CustomerBirthDateSet)
     def _birth_date_set(self, event: CustomerBirthDateSet) -> None:

@@ -45,6 +45,12 @@ class EmailTaken(DomainError):
     code = "email-taken"
 
 
+class EmailOutdated(DomainError):
+    """This is not the customer's email address, or not any more."""
+
+    code = "email-outdated"
+
+
 class CustomerNotFound(DomainError):
     """There is no such customer."""
 

@@ -13,6 +13,7 @@ class CustomerProfile(ReadModel):
     customer_id = models.UUIDField(primary_key=True)
     name = models.TextField()
     email = models.TextField()
+    email_confirmed = models.BooleanField(default=False, db_default=False, help_text="by the link of a mail")
     birth_date = models.DateField(null=True, blank=True)
     address = models.JSONField(null=True, blank=True)
     registered_at = models.DateTimeField()

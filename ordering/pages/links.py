@@ -19,6 +19,7 @@ SALT = "ordering.pages.profile"
 PAYMENT_SALT, SANDBOX_SALT = "ordering.pages.payment", "ordering.pages.sandbox"
 WAITLIST_SALT = "ordering.pages.waitlist"
 PASSWORD_SALT = "ordering.pages.password"
+EMAIL_SALT = "ordering.pages.email"
 SEPARATOR = "."
 
 
@@ -50,9 +51,7 @@ def profile_token(customer_id: UUID, email: str, since: datetime | None = None) 
 
     With a time `since` when it is good the token is the same whenever it is made.
     """
-    value = _encoded(customer_id.bytes + _digest(email))
-    moment = since.timestamp() if since else time.time()
-    return Signer(salt=SALT, sep=SEPARATOR).sign(f"{value}{SEPARATOR}{b62_encode(int(moment))}")
+    return _dated(SALT, customer_id.bytes + _digest(email), since.timestamp() if since else time.time())
 
 
 def payment_url(payment_id: UUID) -> str:
@@ -97,7 +96,7 @@ class PasswordLink(NamedTuple):
 
     def is_for(self, email: str, password: str) -> bool:
         """Whether this is still the address, and this the hash of the old password."""
-        return constant_time_compare(self.state, _state(email, password))
+        return constant_time_compare(self.state, _password_state(email, password))
 
 
 def password_url(customer_id: UUID, email: str, password: str, since: datetime) -> str:
@@ -108,16 +107,44 @@ def password_url(customer_id: UUID, email: str, password: str, since: datetime) 
 
 def password_token(customer_id: UUID, email: str, password: str, since: datetime) -> str:
     """It is good from then on, for `PASSWORD_LINK_MINUTES`."""
-    value = _encoded(customer_id.bytes + _state(email, password))
-    return Signer(salt=PASSWORD_SALT, sep=SEPARATOR).sign(f"{value}{SEPARATOR}{b62_encode(int(since.timestamp()))}")
+    return _dated(PASSWORD_SALT, customer_id.bytes + _password_state(email, password), since.timestamp())
 
 
 def password_link(token: str) -> PasswordLink:
     """What a token is good for. Raises `BadSignature` for one that is not ours, or has expired."""
-    value = _decoded(
-        TimestampSigner(salt=PASSWORD_SALT, sep=SEPARATOR).unsign(token, max_age=conf.password_link_good_for())
-    )
-    return PasswordLink(UUID(bytes=value[:16]), value[16:])
+    return PasswordLink(*_parts(PASSWORD_SALT, token, conf.password_link_good_for()))
+
+
+class EmailLink(NamedTuple):
+    """Whose address a link confirms, and which: it is good while that is the one they have."""
+
+    customer_id: UUID
+    state: bytes
+
+    def is_for(self, email: str, number: int) -> bool:
+        """Whether it was sent to this address, the customer's first, second, and so on by its `number`."""
+        return constant_time_compare(self.state, _email_state(email, number))
+
+
+def email_url(customer_id: UUID, email: str, number: int, since: datetime) -> str:
+    """The address of the page where a customer confirms an address, as it stands in a mail to it."""
+    token = email_token(customer_id, email, number, since)
+    return f"{settings.BASE_URL}{reverse('email', urlconf='ordering.pages.urls', args=[token])}"
+
+
+def email_token(customer_id: UUID, email: str, number: int, since: datetime) -> str:
+    """It is good from then on, for `EMAIL_LINK_MINUTES`."""
+    return _dated(EMAIL_SALT, customer_id.bytes + _email_state(email, number), since.timestamp())
+
+
+def email_link(token: str) -> EmailLink:
+    """What a token is good for. Raises `BadSignature` for one that is not ours, or has expired."""
+    return EmailLink(*_parts(EMAIL_SALT, token, conf.email_link_good_for()))
+
+
+def former_email_link(token: str) -> EmailLink:
+    """What a token is, or was, good for. Raises `BadSignature` for one that is not ours."""
+    return EmailLink(*_parts(EMAIL_SALT, token, None))
 
 
 def sandbox_path(payment_id: UUID) -> str:
@@ -128,18 +155,35 @@ def sandbox_path(payment_id: UUID) -> str:
 def profile_link(token: str) -> ProfileLink:
     """What a token opens. Raises `BadSignature` for one that is not ours, or has expired."""
     days = settings.PROFILE_LINK_DAYS
-    signer = TimestampSigner(salt=SALT, sep=SEPARATOR)
-    value = _decoded(signer.unsign(token, max_age=timedelta(days=days) if days else None))
-    return ProfileLink(UUID(bytes=value[:16]), value[16:])
+    return ProfileLink(*_parts(SALT, token, timedelta(days=days) if days else None))
 
 
 def _digest(email: str) -> bytes:
     return sha256(mailbox_of(email).encode()).digest()[:8]
 
 
-def _state(email: str, password: str) -> bytes:
-    """Keyed, for nobody guesses a password from it."""
-    return salted_hmac(PASSWORD_SALT, f"{mailbox_of(email)} {password}", algorithm="sha256").digest()[:16]
+def _password_state(email: str, password: str) -> bytes:
+    return _state(PASSWORD_SALT, f"{mailbox_of(email)} {password}")
+
+
+def _email_state(email: str, number: int) -> bytes:
+    return _state(EMAIL_SALT, f"{number} {email}")
+
+
+def _state(salt: str, value: str) -> bytes:
+    """Keyed, for nobody guesses a password from it, or an address."""
+    return salted_hmac(salt, value, algorithm="sha256").digest()[:16]
+
+
+def _dated(salt: str, value: bytes, moment: float) -> str:
+    """A token that is good from then on."""
+    return Signer(salt=salt, sep=SEPARATOR).sign(f"{_encoded(value)}{SEPARATOR}{b62_encode(int(moment))}")
+
+
+def _parts(salt: str, token: str, good_for: timedelta | None) -> tuple[UUID, bytes]:
+    """The customer of such a token, and what else it says. Raises `BadSignature`."""
+    value = _decoded(TimestampSigner(salt=salt, sep=SEPARATOR).unsign(token, max_age=good_for))
+    return UUID(bytes=value[:16]), value[16:]
 
 
 def _encoded(value: bytes) -> str:

@@ -7,8 +7,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from ordering import password_reset, sign_in
+from ordering.mailed_links import LinkOver
 from ordering.pages.serving import page
-from ordering.password_reset import LinkOver
 
 
 @sensitive_post_parameters()

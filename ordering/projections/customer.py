@@ -7,6 +7,7 @@ from ordering.domain.customer import (
     CustomerAddressChanged,
     CustomerBirthDateSet,
     CustomerEmailChanged,
+    CustomerEmailConfirmed,
     CustomerRegistered,
     CustomerRenamed,
 )
@@ -14,12 +15,12 @@ from ordering.models import CustomerProfile
 from projections.projection import SYNC, Projection, on
 
 
-class CustomerProfiles(Projection[CustomerProfile], name="customer-profiles", version=1, mode=SYNC):
+class CustomerProfiles(Projection[CustomerProfile], name="customer-profiles", version=2, mode=SYNC):
     model = CustomerProfile
 
     @on(CustomerRegistered, key="customer_id")
     def registered(self, row: CustomerProfile, event: CustomerRegistered, meta: Meta) -> None:
-        row.name, row.email = event.name, event.email
+        row.name, row.email, row.email_confirmed = event.name, event.email, False
         row.registered_at, row.version = meta.recorded_at, meta.version
 
     @on(CustomerRenamed, key="customer_id")
@@ -28,7 +29,11 @@ class CustomerProfiles(Projection[CustomerProfile], name="customer-profiles", ve
 
     @on(CustomerEmailChanged, key="customer_id")
     def email_changed(self, row: CustomerProfile, event: CustomerEmailChanged, meta: Meta) -> None:
-        row.email, row.version = event.email, meta.version
+        row.email, row.email_confirmed, row.version = event.email, False, meta.version
+
+    @on(CustomerEmailConfirmed, key="customer_id")
+    def email_confirmed(self, row: CustomerProfile, event: CustomerEmailConfirmed, meta: Meta) -> None:
+        row.email_confirmed, row.version = True, meta.version
 
     @on(CustomerBirthDateSet, key="customer_id")
     def birth_date_set(self, row: CustomerProfile, event: CustomerBirthDateSet, meta: Meta) -> None:

@@ -18,7 +18,7 @@ from eventstore.testing import NOON, reset
 from eventstore.testing.subscribers import CHECKS, given, rows
 from ordering import conf
 from ordering.domain.conference_changes import CancelConference
-from ordering.domain.customer import ChangeCustomer, Customer, RecordPasswordChange
+from ordering.domain.customer import ChangeCustomer, ConfirmEmail, Customer, RecordPasswordChange, RequestEmailLink
 from ordering.domain.finance import FailRefund, RefundRequested, ReportRefund, SettleRefund
 from ordering.domain.order import CancelOrder, ExpireOrder, Order, OrderConfirmed, RequestReminder, RequestStatusMail
 from ordering.domain.order_changes import ChangeQuantities, QuantityChangeRefused
@@ -68,6 +68,9 @@ def sell():
     dispatch(ChangeCustomer(customer_id=ada, name="Ada King", birth_date=date(1815, 12, 10)))
     dispatch(RequestPasswordReset(reset_id=new_id(), mailbox=hash_of(repository.get(Customer, ada).email)))
     dispatch(RecordPasswordChange(customer_id=ada))
+    dispatch(ChangeCustomer(customer_id=ada, email=f"king-{ada.hex}@example.org"))
+    dispatch(RequestEmailLink(customer_id=ada))
+    dispatch(ConfirmEmail(customer_id=ada, email=f"king-{ada.hex}@example.org"))
     for _ in range(2):
         order = shop.order(ada, conference, seats=2)
     shop.pay(order, seats=1)

@@ -88,6 +88,8 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "customer.registered",
         "customer.renamed",
         "customer.email-changed",
+        "customer.email-confirmed",
+        "customer.email-link-requested",
         "customer.password-changed",
         "password-reset.requested",
         "customer.birth-date-set",
@@ -170,7 +172,7 @@ def test_every_event_has_a_stored_name_of_its_own() -> None:
         "waitlist.prioritised",
         "mail.sent",
     }
-    assert len(EVENTS) == 84
+    assert len(EVENTS) == 86
 
 
 def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregate() -> None:
@@ -180,7 +182,7 @@ def test_every_event_that_does_not_stand_alone_is_folded_by_exactly_one_aggregat
 
 
 def test_every_command_has_a_stored_name_of_its_own() -> None:
-    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 79
+    assert len({command.stored for command in COMMANDS}) == len(COMMANDS) == 81
 
 
 def test_every_command_names_its_stream() -> None:

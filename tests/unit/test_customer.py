@@ -7,17 +7,21 @@ from eventstore.errors import StreamExists, StreamNotFound
 from eventstore.testing import given, when
 from ordering.domain.customer import (
     ChangeCustomer,
+    ConfirmEmail,
     Customer,
     CustomerAddressChanged,
     CustomerBirthDateSet,
     CustomerEmailChanged,
+    CustomerEmailConfirmed,
+    CustomerEmailLinkRequested,
     CustomerPasswordChanged,
     CustomerRegistered,
     CustomerRenamed,
     RecordPasswordChange,
     RegisterCustomer,
+    RequestEmailLink,
 )
-from ordering.domain.errors import EmailTaken, InvalidEmail, UnreadableText
+from ordering.domain.errors import EmailOutdated, EmailTaken, InvalidEmail, UnreadableText
 from ordering.domain.values import Address
 
 from .samples import ADA, REGISTERED
@@ -25,6 +29,7 @@ from .samples import ADA, REGISTERED
 BORN = date(1815, 12, 10)
 LONDON = Address("12 St James's Square", "SW1Y 4JH", "London", "GB")
 BIRTH_DATE_SET = CustomerBirthDateSet(customer_id=ADA, birth_date=BORN)
+CONFIRMED = CustomerEmailConfirmed(customer_id=ADA, email="ada@example.com")
 LIVES_IN_LONDON = CustomerAddressChanged(customer_id=ADA, address=LONDON)
 
 
@@ -196,3 +201,36 @@ def test_each_change_of_a_password_is_a_fact_that_says_no_password() -> None:
 def test_nobody_has_changed_the_password_of_who_is_not_there() -> None:
     with pytest.raises(StreamNotFound):
         when(Customer(ADA), RecordPasswordChange(customer_id=ADA))
+
+
+def test_an_address_is_confirmed_once() -> None:
+    customer = given(Customer, ADA, REGISTERED)
+    confirm = ConfirmEmail(customer_id=ADA, email="ada@example.com")
+
+    assert when(customer, confirm) == [CONFIRMED]
+    assert when(given(Customer, ADA, REGISTERED, CONFIRMED), confirm) == []
+
+
+def test_no_address_is_confirmed_that_is_not_the_one_the_customer_has() -> None:
+    changed = CustomerEmailChanged(customer_id=ADA, email="king@example.com")
+
+    with pytest.raises(EmailOutdated):
+        when(given(Customer, ADA, REGISTERED, changed), ConfirmEmail(customer_id=ADA, email="ada@example.com"))
+    with pytest.raises(StreamNotFound):
+        when(Customer(ADA), ConfirmEmail(customer_id=ADA, email="ada@example.com"))
+
+
+def test_another_address_is_to_be_confirmed_anew() -> None:
+    changed = CustomerEmailChanged(customer_id=ADA, email="king@example.com")
+    customer = given(Customer, ADA, REGISTERED, CONFIRMED, changed)
+
+    recorded = when(customer, ConfirmEmail(customer_id=ADA, email="king@example.com"))
+
+    assert recorded == [CustomerEmailConfirmed(customer_id=ADA, email="king@example.com")]
+
+
+def test_a_link_is_asked_for_until_the_address_is_confirmed() -> None:
+    asked, request = CustomerEmailLinkRequested(customer_id=ADA), RequestEmailLink(customer_id=ADA)
+
+    assert when(given(Customer, ADA, REGISTERED, asked), request) == [asked]
+    assert when(given(Customer, ADA, REGISTERED, CONFIRMED), request) == []

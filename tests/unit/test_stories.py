@@ -40,6 +40,8 @@ from ordering.domain.customer import (
     CustomerAddressChanged,
     CustomerBirthDateSet,
     CustomerEmailChanged,
+    CustomerEmailConfirmed,
+    CustomerEmailLinkRequested,
     CustomerPasswordChanged,
     CustomerRenamed,
 )
@@ -188,6 +190,16 @@ def test_all_that_is_told_of_a_conference_has_an_example_here() -> None:
             (REGISTERED,),
             CustomerEmailChanged(customer_id=ADA, email="ada@example.org"),
             "The email address is ada@example.org instead of ada@example.com.",
+        ),
+        (
+            (REGISTERED,),
+            CustomerEmailConfirmed(customer_id=ADA, email="ada@example.com"),
+            "The email address ada@example.com was confirmed, by the link of a mail.",
+        ),
+        (
+            (REGISTERED,),
+            CustomerEmailLinkRequested(customer_id=ADA),
+            "Another mail with a link that confirms the email address was asked for.",
         ),
         (
             (REGISTERED,),

@@ -12,7 +12,7 @@ from eventstore.commands import dispatch
 from eventstore.context import new_id
 from eventstore.models import OperatorAction, StoredEvent
 from ordering.admin import order_search
-from ordering.domain.customer import RegisterCustomer
+from ordering.domain.customer import ConfirmEmail, RegisterCustomer
 from ordering.models import ConferenceSummary, CustomerProfile, OrderSummary
 from projections.models import Generation
 from tests.integration import shop
@@ -224,3 +224,18 @@ def test_what_a_rule_refuses_is_said_at_the_form(client, staff):
     staff("ordering.add_conferencesummary")
     answer = client.post("/admin/ordering/conferencesummary/add/", RECORDED | {"closes_at": "2030-07-01T09:00"})
     assert "invalid-sales-window" in answer.context["form"].errors["closes_at"][0]
+
+
+def test_the_page_of_a_customer_and_the_list_say_whether_the_address_is_confirmed(client, staff):
+    ada = shop.customer()
+    staff("ordering.view_customerprofile")
+    pages = [
+        reverse("admin:ordering_customerprofile_changelist"),
+        reverse("admin:ordering_customerprofile_change", args=[ada]),
+    ]
+    for answer in ("False", "True"):
+        for page in pages:
+            text = client.get(page).content.decode()
+            assert "mail confirmed" in text
+            assert f'title="{answer}"' in text
+        dispatch(ConfirmEmail(customer_id=ada, email=CustomerProfile.objects.get(pk=ada).email))

@@ -146,6 +146,10 @@ def writes(world):
             "/customers/{customer_id}",
             Write("PATCH", f"/customers/{world.customer}", changing, ["customer.renamed", "customer.email-changed"]),
         ),
+        (
+            "/customers/{customer_id}/email-link",
+            Write("POST", f"/customers/{world.customer}/email-link", None, ["customer.email-link-requested"]),
+        ),
         ("/orders", Write("POST", "/orders", placing(world.customer, world.free, 2), ["order.placed"])),
         (
             "/orders/{order_id}/status-mail",

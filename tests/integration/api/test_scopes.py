@@ -22,7 +22,10 @@ from tests.integration.api.walk import views
 pytestmark = pytest.mark.usefixtures("clean")
 
 METHODS = ("get", "post", "put", "patch", "delete")
-OPEN = {("auth/token", "post"), ("auth/token", "delete"), ("auth/password/reset", "post"), ("auth/password", "post")}
+OPEN = {
+    *(("auth/token", "post"), ("auth/token", "delete"), ("auth/password/reset", "post"), ("auth/password", "post")),
+    ("auth/email/confirm", "post"),
+}
 
 
 def machine(user, *scopes):

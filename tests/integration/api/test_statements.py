@@ -22,7 +22,7 @@ from eventstore.models import StoredEvent
 from ordering import tokens
 from ordering.domain.order import CancelOrder
 from ordering.domain.values import payment_id_of
-from ordering.pages.links import password_token
+from ordering.pages.links import email_token, password_token
 from ordering.providers.registry import provider
 from ordering.providers.sandbox import Sandbox
 from sagas.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -159,6 +159,12 @@ def _chosen(world: World) -> Call:
     return lambda: Caller().post("/auth/password", {"token": token, "password": PASSWORD})
 
 
+def _confirmed(world: World) -> Call:
+    customer_id = shop.customer()
+    token = email_token(customer_id, f"{customer_id.hex}@example.org", 1, timezone.now())
+    return lambda: Caller().post("/auth/email/confirm", {"token": token})
+
+
 def _renamed(world: World) -> Call:
     name = new_id().hex
     return lambda: world.ada.patch(f"/customers/{world.customer}", {"name": name})
@@ -207,9 +213,14 @@ CALLS: dict[str, tuple[Ready, Cost]] = {
         _chosen,
         Cost(28, 22, 2, f"the link is looked at again once the login is kept still; {CHAIN}"),
     ),
+    "POST /auth/email/confirm": (_confirmed, Cost(12, 6, why=f"the link is looked at first; {CHAIN}")),
     "POST /customers": (_customer, Cost(23, 16, 1, f"the login has a transaction of its own; {CHAIN}")),
     "GET /customers/<customer_id>": (_by_ada("GET", "/customers/{}", lambda world: world.customer), Cost(2, 2)),
     "PATCH /customers/<customer_id>": (_renamed, Cost(13, 7, why=CHAIN)),
+    "POST /customers/<customer_id>/email-link": (
+        _by_ada("POST", "/customers/{}/email-link", lambda world: world.customer),
+        Cost(14, 8, 2, f"counts mails to the mailbox; {CHAIN}"),
+    ),
     "GET /conferences": (_by_ada("GET", "/conferences"), Cost(2, 2)),
     "GET /conferences/<conference_id>": (
         _by_ada("GET", "/conferences/{}", lambda world: world.conference),
