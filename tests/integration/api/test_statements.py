@@ -359,7 +359,7 @@ def test_a_call_costs_so_much_and_no_more(world: World, call: str, monkeypatch: 
     assert found == cost[:3], "\n".join([*(trip.what for trip in trips), *sent])
 
 
-def _confirmed(world: World) -> None:
+def _paid(world: World) -> None:
     order = shop.order(world.customer, shop.conference_on_sale(), 2)
     shop.pay(order, 2)
     bring_to_rest(deliver=False)
@@ -380,7 +380,7 @@ LISTS: dict[str, tuple[Callable[[World], Any], Callable[[World], Any]]] = {
         lambda world: shop.order(world.customer, shop.conference_on_sale()),
         lambda world: world.ada.get("/orders"),
     ),
-    "confirmed orders": (_confirmed, lambda world: world.ada.get("/orders?status=confirmed")),
+    "confirmed orders": (_paid, lambda world: world.ada.get("/orders?status=confirmed")),
     "waitlist": (World.entry, lambda world: world.ada.get("/waitlist")),
     "consumers": (World.consumer, lambda world: world.follower.get("/consumers")),
     "endpoints": (World.endpoint, lambda world: world.manager.get("/webhook-endpoints")),
