@@ -167,7 +167,7 @@ class OneCustomer(CustomerView):
 def _profile(receipt: Receipt) -> CustomerProfile:
     """The row, or while its projection is behind, what it will be."""
     customer_id = receipt.stream_id
-    profile = CustomerProfile.objects.filter(pk=customer_id, version__gte=receipt.version).first()
+    profile = log_reads.written(PROFILES, customer_id, receipt.version)
     return profile or log_reads.folded(PROFILES, customer_id, store.read_stream(customer_id))
 
 

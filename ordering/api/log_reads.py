@@ -48,6 +48,15 @@ def folded(projection: Projection[R], key: UUID, events: Iterable[Recorded]) -> 
     return scratch.row
 
 
+def written(projection: Projection[R], key: UUID, version: int) -> R | None:
+    """The row that can be read of this key, if it has seen so much of its stream. Asked as projections ask, which costs
+    half of what the ORM takes to say the same each time.
+    """
+    with database.cursor() as cursor:
+        row = projection.live.load(cursor, [key]).get(key)
+    return row if row is not None and row.version >= version else None  # type: ignore[attr-defined]  # of rows with one
+
+
 def reached(as_of: int | datetime) -> int:
     """The position up to which things had happened: this one, or the last that was recorded by this time. Raises
     `ValidationError` for what is yet to come.

@@ -699,8 +699,7 @@ def _entry(recorded: Recorded) -> dict[str, Any]:
 def _row(receipt: Receipt) -> OrderSummary:
     """The row, or while its projection is behind, what it will be."""
     order_id = receipt.stream_id
-    row = OrderSummary.objects.filter(pk=order_id, version__gte=receipt.version).first()
-    return row or _folded(order_id)
+    return log_reads.written(SUMMARIES, order_id, receipt.version) or _folded(order_id)
 
 
 def _folded(order_id: UUID) -> OrderSummary:
