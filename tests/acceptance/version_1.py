@@ -20,7 +20,7 @@ from tests.integration.copying import COPY, spare_database
 BASE_DIR = Path(__file__).parents[2]
 DATABASE = Path(__file__).parent / "release_1_0" / "database.sql"
 MIGRATIONS = {"auth": "0012", "eventstore": "0014", "projections": "0004", "sagas": "0006", "ordering": "0004"}
-CHANGED = ["order-summaries", "sales-by-day", "sales-by-conference", "seat-availability"]
+CHANGED = ["customer-profiles", "order-summaries", "sales-by-day", "sales-by-conference", "seat-availability"]
 """The projections that have a new version since."""
 
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 from uuid import UUID
@@ -129,7 +130,7 @@ class Staff:
     def __init__(self, buyers: Buyers) -> None:
         self.acts: Counter[str] = Counter()
         self._buyers, self._ended, self._cancelled = buyers, threading.Event(), list[UUID]()
-        self._tried: set[UUID] = set()
+        self._failed_at: dict[UUID, datetime | None] = {}
         self._came_back: set[str] = set()
         for conference_id in buyers.conferences:
             dispatch(ChangeCancellationRule(conference_id=conference_id, rule=RULE))
@@ -162,8 +163,10 @@ class Staff:
                 cancelled_at = time.monotonic()
 
     def _see_to(self, refund: FailedRefund) -> None:
-        again = refund.refund_id not in self._tried
-        self._tried.add(refund.refund_id)
+        """Once for each time that it has failed: the list may not know yet what became of that."""
+        again = refund.refund_id not in self._failed_at
+        if self._failed_at.get(refund.refund_id) == refund.failed_at:
+            return
         command: Command = (
             RetryRefund(account_id=refund.account_id, refund_id=refund.refund_id)
             if again
@@ -172,7 +175,7 @@ class Staff:
             )
         )
         self.acts[command.stored] += 1
-        act(command)
+        self._failed_at[refund.refund_id] = None if act(command) else refund.failed_at
 
     def _have_one_come_back(self) -> None:
         """The last refund that the provider has made, once, whatever is told of it twice."""
