@@ -11,6 +11,7 @@ from benchmarks.report import Report, say
 from config.bundled import BundledError
 
 BENCHMARKS = {
+    "admin": "pages of the admin, on a site that has just begun and on one with 2,000,000 events",
     "append": "appends and commands a second, beside a bare INSERT and beside the library `eventsourcing`",
     "command": "what one simple command costs, beside the least that it can cost: the same written by hand",
     "crowd": "64 and 200 buyers want the last 50 seats at once, over HTTP: when each knows whether it has one",

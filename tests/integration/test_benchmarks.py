@@ -31,6 +31,23 @@ def test_without_a_name_the_benchmarks_are_listed():
 
 @pytest.mark.long
 @pytest.mark.bundled
+@pytest.mark.timeout(900)  # two sites are made, and all their pages opened
+def test_the_admin_benchmark_opens_every_kind_of_page():
+    sizes = ("--small", "500", "50", "2", "1", "--large", "1000", "100", "5", "2")
+    answer = run("admin", "--json", "--rounds", "1", *sizes)
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found.keys() == {"ratios", "figures", "measured"}
+    assert found["ratios"].keys() == {"largest_vs_smallest"}
+    figures = found["figures"]
+    assert figures["pages"] > 100
+    assert 0 < figures["median_page_ms"] <= figures["slowest_page_ms"]
+    assert figures["most_statements"] > 0
+    assert found["measured"]["large"] == [1000, 100, 5, 2]
+
+
+@pytest.mark.long
+@pytest.mark.bundled
 def test_the_append_benchmark_answers_one_json_object():
     answer = run("append", "--json", "--rounds", "1", "--seconds", "0.2")
     assert answer.returncode == 0, answer.stderr
