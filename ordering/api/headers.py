@@ -84,10 +84,14 @@ def asked(view: View, method: str) -> Iterator[OpenApiParameter]:
         yield KEY
 
 
+IN_FRONT = {408, 413}
+"""What is answered while a body comes, before anybody knows what was called."""
+
+
 def told(view: View, method: str, status: int) -> list[str]:
     """The names of the headers that an answer has, or may have."""
     reads, done = method in SAFE_METHODS, status < 300
-    own = view.deprecation_of(method)
+    own = view.deprecation_of(method) if status not in IN_FRONT else None
     deprecated = [own] if own else [*view.shows.deprecated.values()] if status == 200 else []
     rules = {
         "X-Correlation-Id": True,
