@@ -1,4 +1,5 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.db.models.signals import post_migrate
 
 
 class ProjectConfig(AppConfig):
@@ -9,4 +10,7 @@ class ProjectConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
-        from config import celery  # noqa: F401 - it becomes the current one
+        from config import celery, groups  # noqa: F401 - Celery's application becomes the current one
+
+        # The permissions of all apps are there once those of the last one are.
+        post_migrate.connect(groups.on_migrated, sender=apps.get_app_config("ordering"))

@@ -159,8 +159,10 @@ class SubscriberRow(models.Model):
         verbose_name = "subscriber"
         ordering = ["rank", "name"]
         permissions = [
-            ("operate_subscriber", "Can pause, resume, reshard, rewind and skip subscribers"),
-            ("resolve_parked", "Can retry and discard parked events"),
+            ("operate_subscriber", "Can pause, resume, reshard and rewind subscribers"),
+            ("skip_events", "Can have subscribers skip events"),
+            ("resolve_parked", "Can retry parked events"),
+            ("discard_parked", "Can discard parked events"),
             ("retire_subscriber", "Can retire subscribers that the code no longer has"),
         ]
         constraints = [models.CheckConstraint(condition=Q(checkpoint__gte=0), name="eventstore_subscriber_checkpoint")]

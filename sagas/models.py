@@ -95,7 +95,10 @@ class OutboxCommand(models.Model):
     class Meta:
         db_table = "sagas_outbox"
         verbose_name = "outbox command"
-        permissions = [("resolve_command", "Can retry, abandon and resolve commands of sagas")]
+        permissions = [
+            ("resolve_command", "Can retry commands of sagas and resolve refusals"),
+            ("abandon_command", "Can abandon commands of sagas"),
+        ]
         indexes = [
             models.Index(
                 fields=["saga", "key", "id"],
@@ -185,7 +188,8 @@ class Delivery(models.Model):
     class Meta:
         verbose_name_plural = "deliveries"
         permissions = [
-            ("resolve_delivery", "Can retry and abandon deliveries, and say what became of those in doubt"),
+            ("resolve_delivery", "Can retry deliveries, and say what became of those in doubt"),
+            ("abandon_delivery", "Can abandon deliveries"),
             ("copy_delivery", "Can have what was delivered delivered once more"),
         ]
         constraints = [models.UniqueConstraint(fields=["effect", "position", "copy"], name="sagas_delivery_once")]

@@ -23,9 +23,11 @@ from sagas.saga import Saga
 from sagas.steps import At
 
 COMMANDS = "sagas.resolve_command"
+ABANDON_COMMAND = "sagas.abandon_command"
 TIMERS = "sagas.resolve_timer"
 REHEARSE = "sagas.rehearse_saga"
 LEDGER = "sagas.resolve_delivery"
+ABANDON_DELIVERY = "sagas.abandon_delivery"
 COPY = "sagas.copy_delivery"
 
 Id = Annotated[int | None, Meta(description="Only this one, by its number in the list; empty for all.")]
@@ -122,7 +124,7 @@ class RetryCommand(OfSaga, frozen=True, kw_only=True):
         return self.concerned(self.target).filter(**_asked(pk=self.command, key=self.key, error=self.error))
 
 
-@operation("abandon-command", verb="Abandon command", permission=COMMANDS, needs_reason=True)
+@operation("abandon-command", verb="Abandon command", permission=ABANDON_COMMAND, needs_reason=True)
 class AbandonCommand(OfSaga, frozen=True, kw_only=True):
     """Never send a parked command; its instance goes on with the next."""
 
@@ -314,7 +316,7 @@ class RetryDelivery(OfEffect, frozen=True, kw_only=True):
         return rows.filter(due_at__lte=ClockTimestamp()).count()
 
 
-@operation("abandon-delivery", verb="Abandon deliveries", permission=LEDGER, needs_reason=True)
+@operation("abandon-delivery", verb="Abandon deliveries", permission=ABANDON_DELIVERY, needs_reason=True)
 class AbandonDelivery(OfEffect, frozen=True, kw_only=True):
     """Give up what has failed, or has not happened yet: it is never tried again."""
 

@@ -57,6 +57,9 @@ class ParkedEventAdmin(AboutSubscriber, BulkActionsAdmin):
     def has_resolve_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(Retry.permission)
 
+    def has_discard_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(Discard.permission)
+
     @admin.action(description="Retry the keys of the selected", permissions=["resolve"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[ParkedEvent]) -> HttpResponse | None:
         def make(subscriber: str, key: str, positions: tuple[int, ...]) -> Operation:
@@ -64,7 +67,7 @@ class ParkedEventAdmin(AboutSubscriber, BulkActionsAdmin):
 
         return self.perform_each(request, _by_key(queryset, make))
 
-    @admin.action(description="Discard the selected", permissions=["resolve"])
+    @admin.action(description="Discard the selected", permissions=["discard"])
     def discard_selected(self, request: HttpRequest, queryset: QuerySet[ParkedEvent]) -> HttpResponse | None:
         def make(subscriber: str, key: str, positions: tuple[int, ...]) -> Operation:
             return Discard(target=subscriber, key=key, positions=positions)

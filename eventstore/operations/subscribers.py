@@ -24,6 +24,8 @@ from eventstore.tasks import ring_for
 
 OPERATE = "eventstore.operate_subscriber"
 RESOLVE = "eventstore.resolve_parked"
+SKIP = "eventstore.skip_events"
+DISCARD = "eventstore.discard_parked"
 
 AT_ONCE = 50
 """Keys that are tried again while somebody waits for the answer; more are left to workers."""
@@ -67,7 +69,7 @@ class Resume(Operation, frozen=True, kw_only=True):
         return "resumed"
 
 
-@operation("skip", verb="Skip ahead", permission=OPERATE, needs_reason=True)
+@operation("skip", verb="Skip ahead", permission=SKIP, needs_reason=True)
 class Skip(Operation, frozen=True, kw_only=True):
     """Move the checkpoint on without applying what lies between. Recorded as a gap until a rebuild closes it."""
 
@@ -249,7 +251,7 @@ class Retry(Operation, frozen=True, kw_only=True):
         return keys
 
 
-@operation("discard", verb="Discard", permission=RESOLVE, needs_reason=True)
+@operation("discard", verb="Discard", permission=DISCARD, needs_reason=True)
 class Discard(Operation, frozen=True, kw_only=True):
     """Leave parked events of one key out for good, and apply what waits behind them."""
 

@@ -19,7 +19,16 @@ from sagas.effects.outcomes import EffectOutcome, effect_outcomes
 from sagas.effects.preconditions import FAR
 from sagas.errors import NoSuchEvent
 from sagas.models import Delivery
-from sagas.operations import COPY, LEDGER, AbandonDelivery, MarkDelivered, Redeliver, RetryDelivery, SendCopy
+from sagas.operations import (
+    ABANDON_DELIVERY,
+    COPY,
+    LEDGER,
+    AbandonDelivery,
+    MarkDelivered,
+    Redeliver,
+    RetryDelivery,
+    SendCopy,
+)
 from sagas.status import Fault, failed_deliveries
 
 
@@ -77,6 +86,9 @@ class DeliveryAdmin(RowAdmin):
     def has_resolve_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(LEDGER)
 
+    def has_abandon_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(ABANDON_DELIVERY)
+
     def has_copy_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(COPY)
 
@@ -84,7 +96,7 @@ class DeliveryAdmin(RowAdmin):
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         return self.perform_on_selected(request, queryset, RetryDelivery)
 
-    @admin.action(description="Abandon the selected", permissions=["resolve"])
+    @admin.action(description="Abandon the selected", permissions=["abandon"])
     def abandon_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         return self.perform_on_selected(request, queryset, AbandonDelivery)
 

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from eventstore.operations.base import Operation
 from sagas.admin.base import ErrorFilter, OfInstanceAdmin, SagaFilter, event
 from sagas.models import OutboxCommand
-from sagas.operations import COMMANDS, AbandonCommand, ResolveRefusal, RetryCommand
+from sagas.operations import ABANDON_COMMAND, COMMANDS, AbandonCommand, ResolveRefusal, RetryCommand
 from sagas.status import Fault, troubled_commands
 
 
@@ -48,11 +48,14 @@ class OutboxCommandAdmin(OfInstanceAdmin):
     def has_resolve_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(COMMANDS)
 
+    def has_abandon_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(ABANDON_COMMAND)
+
     @admin.action(description="Retry the selected", permissions=["resolve"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         return self.perform_on_selected(request, queryset, RetryCommand)
 
-    @admin.action(description="Abandon the selected", permissions=["resolve"])
+    @admin.action(description="Abandon the selected", permissions=["abandon"])
     def abandon_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         return self.perform_on_selected(request, queryset, AbandonCommand)
 

@@ -51,7 +51,7 @@ def test_staff_see_a_parked_event_on_the_front_page_and_retry_all_of_its_error(p
 
 def test_staff_discard_a_parked_event_for_a_reason_that_is_kept(page, log_in, poison):
     customer = parked_customer()
-    user = log_in("eventstore.view_subscriberrow", "eventstore.resolve_parked")
+    user = log_in("eventstore.view_subscriberrow", "eventstore.discard_parked")
     page.goto(f"/admin/eventstore/subscriberrow/of/{NAME}/")
     page.locator(f"[data-key='{customer}']").get_by_role("link", name="Discard").click()
     expect(page.get_by_text("not in a rebuild either")).to_be_visible()

@@ -8,7 +8,8 @@ MODELS = ("instance", "outboxcommand", "timer", "delivery")
 INSTANCES, COMMANDS, TIMERS, LEDGER = (f"/admin/sagas/{name}/" for name in MODELS)
 SEE = [f"sagas.view_{name}" for name in MODELS]
 SETTLE = "sagas.resolve_command"
-PERMISSIONS = {SETTLE, "sagas.resolve_timer", "sagas.resolve_delivery", "sagas.copy_delivery"}
+GIVE_UP = {"sagas.abandon_command", "sagas.abandon_delivery"}
+PERMISSIONS = {SETTLE, "sagas.resolve_timer", "sagas.resolve_delivery", "sagas.copy_delivery", *GIVE_UP}
 WHY = {"reason": "a customer called"}
 
 

@@ -48,7 +48,7 @@ def order():
 
 def test_mails_that_failed_are_retried_all_of_one_error_from_the_list(client, staff):
     troubles.failed_mails(2)
-    staff(*SEE, "sagas.resolve_delivery")
+    staff(*SEE, "sagas.resolve_delivery", "sagas.abandon_delivery")
     ((fault, (again, give_up)),) = client.get(LEDGER).context["faults"]
     assert (fault.subscriber, fault.status, fault.rows) == (WELCOME, "failed", 2)
     assert (again.label, give_up.label) == ("Retry all of it", "Abandon all of it")
@@ -65,7 +65,7 @@ def test_mails_that_failed_are_retried_all_of_one_error_from_the_list(client, st
 )
 def test_selected_mails_that_failed_are_settled(client, staff, action, reason, status):
     first, second = troubles.failed_mails(2)
-    staff(*SEE, "sagas.resolve_delivery")
+    staff(*SEE, *PERMISSIONS)
     chosen = selected(action, [first])
     assert "1 selected" in text(client.post(LEDGER, chosen))
     client.post(LEDGER, chosen | {"confirmed": "yes", "reason": reason})
@@ -178,7 +178,8 @@ def test_each_operation_asks_for_its_own_permission(client, staff, order, operat
     ("address", "action", "permission"),
     [
         (COMMANDS, "retry_selected", SETTLE),
-        (COMMANDS, "abandon_selected", SETTLE),
+        (COMMANDS, "abandon_selected", "sagas.abandon_command"),
+        (LEDGER, "abandon_selected", "sagas.abandon_delivery"),
         (LEDGER, "retry_selected", "sagas.resolve_delivery"),
         (LEDGER, "mark_selected_delivered", "sagas.resolve_delivery"),
         (LEDGER, "redeliver_selected", "sagas.copy_delivery"),

@@ -39,6 +39,7 @@ LAZY = "sales-by-day"
 SEE = "eventstore.view_subscriberrow"
 OPERATE = "eventstore.operate_subscriber"
 SETTLE = "eventstore.resolve_parked"
+SKIP, DISCARD = "eventstore.skip_events", "eventstore.discard_parked"
 PAGE = f"/admin/eventstore/subscriberrow/of/{NAME}/"
 PARKED = "/admin/eventstore/parkedevent/"
 
@@ -94,8 +95,8 @@ def test_a_subscriber_is_paused_and_resumed_and_both_are_recorded(client, staff)
 @pytest.mark.parametrize("operation", ["pause", "resume", "skip", "rewind", "reshard", "retry", "discard"])
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_without_its_permission_an_operation_is_not_even_shown(client, staff, parked, operation, method):
-    permissions = {SEE, OPERATE, SETTLE, "eventstore.view_parkedevent"} - {operations[operation].permission}
-    staff(*permissions)
+    permissions = {SEE, OPERATE, SKIP, SETTLE, DISCARD, "eventstore.view_parkedevent"}
+    staff(*(permissions - {operations[operation].permission}))
     said = {"upto": 1, "to": 0, "shards": 2, "key": str(parked), "positions": position_of(parked), "reason": "because"}
     assert getattr(client, method)(url(operation), said).status_code == 403
     assert actions() == []
@@ -104,7 +105,7 @@ def test_without_its_permission_an_operation_is_not_even_shown(client, staff, pa
 
 def test_what_is_refused_is_said_on_the_page_and_changes_nothing(client, staff):
     shop.customer()
-    staff(SEE, OPERATE)
+    staff(SEE, OPERATE, SKIP)
     refused = client.post(url("resume"))
     assert f"{NAME} is running." in text(refused)
     assert actions() == [("resume", NAME, "ada", "", True)]
@@ -153,7 +154,7 @@ def test_what_a_subscriber_has_missed_that_the_code_does_not_know_cannot_be_told
 
 def test_what_cannot_be_undone_needs_a_reason(client, staff):
     shop.customer()
-    staff(SEE, OPERATE)
+    staff(SEE, OPERATE, SKIP)
     client.post(url("pause", LAZY))
     answer = client.post(url("skip", LAZY), {"upto": 1, "reason": " "})
     assert "This field is required." in text(answer)
@@ -163,7 +164,7 @@ def test_what_cannot_be_undone_needs_a_reason(client, staff):
 
 def test_an_operation_asks_for_what_it_needs_then_shows_what_it_touches_then_does_it(client, staff):
     shop.customer()
-    staff(SEE, OPERATE)
+    staff(SEE, OPERATE, SKIP)
     client.post(url("pause", LAZY))
     asked = client.get(url("skip", LAZY))
     assert [field.name for field in asked.context["form"]] == ["upto"]
@@ -228,7 +229,7 @@ def test_what_still_fails_is_said_and_stays_parked(client, staff, parked):
 
 
 def test_a_discarded_event_lets_those_behind_it_pass(client, staff, parked):
-    staff(SEE, SETTLE)
+    staff(SEE, DISCARD)
     position = position_of(parked)
     shown = client.get(url("discard"), {"key": str(parked), "positions": position})
     assert "not in a rebuild either" in text(shown)
@@ -259,7 +260,7 @@ def test_selected_events_are_retried_key_by_key_once_that_is_confirmed(client, s
 
 
 def test_selected_events_are_discarded_with_a_reason(client, staff, parked):
-    staff("eventstore.view_parkedevent", SETTLE)
+    staff("eventstore.view_parkedevent", DISCARD)
     selected = {"action": "discard_selected", "_selected_action": ParkedEvent.objects.values_list("pk", flat=True)}
     assert "This field is required." in text(client.post(PARKED, selected | {"confirmed": "yes"}))
     assert ParkedEvent.objects.count() == 2

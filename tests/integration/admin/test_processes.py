@@ -16,6 +16,7 @@ from sagas.testing import bring_to_rest
 from tests.integration import shop, troubles
 from tests.integration.admin.reading import (
     COMMANDS,
+    GIVE_UP,
     INSTANCES,
     LEDGER,
     SEE,
@@ -149,7 +150,7 @@ def test_before_anything_began_the_lists_explain_themselves(client, staff):
 
 def test_a_parked_command_is_sent_again_from_the_story_of_its_instance(client, staff, mend):
     (order,) = troubles.parked_orders()
-    staff(*SEE, SETTLE)
+    staff(*SEE, SETTLE, *GIVE_UP)
     page = client.get(story(order))
     ((command, offers),) = page.context["commands"]
     assert [each.label for each in offers] == ["Retry", "Abandon"]
@@ -167,7 +168,7 @@ def test_a_parked_command_is_sent_again_from_the_story_of_its_instance(client, s
 def test_a_parked_command_is_abandoned_for_a_reason(client, staff, mend):
     (order,) = troubles.parked_orders()
     (parked,) = OutboxCommand.objects.filter(status="parked")
-    staff(*SEE, SETTLE)
+    staff(*SEE, SETTLE, *GIVE_UP)
     page = f"{COMMANDS}{parked.pk}/change/"
     assert labels(client, page) == ["Retry", "Abandon"]
     said_of_it = {"command": parked.pk, "next": page}
@@ -185,7 +186,7 @@ def test_a_parked_command_is_abandoned_for_a_reason(client, staff, mend):
 def test_what_was_settled_meanwhile_is_refused_and_said_so(client, staff, mend):
     troubles.parked_orders()
     (parked,) = OutboxCommand.objects.filter(status="parked")
-    staff(*SEE, SETTLE)
+    staff(*SEE, SETTLE, *GIVE_UP)
     perform(AbandonCommand(target="sale", command=parked.pk), by="bob", reason="sooner")
     answer = client.post(url("retry-command", "sale"), {"command": parked.pk})
     assert "somebody has resolved it meanwhile" in text(answer)
@@ -199,7 +200,7 @@ def test_what_was_settled_meanwhile_is_refused_and_said_so(client, staff, mend):
 def test_selected_commands_are_counted_confirmed_and_recorded_one_by_one(client, staff, mend):
     troubles.parked_orders(3)
     parked = list(OutboxCommand.objects.filter(status="parked"))
-    staff(*SEE, SETTLE)
+    staff(*SEE, SETTLE, *GIVE_UP)
     chosen = selected("retry_selected", parked)
     shown = client.post(COMMANDS, chosen)
     assert "Retry commands: 3 selected" in text(shown)
@@ -218,7 +219,7 @@ def test_selected_commands_are_counted_confirmed_and_recorded_one_by_one(client,
 def test_selected_commands_are_abandoned_with_one_reason(client, staff, mend):
     troubles.parked_orders(2)
     parked = list(OutboxCommand.objects.filter(status="parked"))
-    staff(*SEE, SETTLE)
+    staff(*SEE, SETTLE, *GIVE_UP)
     chosen = selected("abandon_selected", parked, confirmed="yes")
     assert "This field is required." in text(client.post(COMMANDS, chosen))
     client.post(COMMANDS, chosen | WHY)
@@ -230,7 +231,7 @@ def test_all_commands_of_one_error_are_sent_again_in_one_step(client, staff, men
     troubles.parked_orders(3)
     odd = OutboxCommand.objects.filter(status="parked").values_list("pk", flat=True)[0]
     OutboxCommand.objects.filter(pk=odd).update(error="KeyError: 'x'")
-    staff(*SEE, SETTLE)
+    staff(*SEE, SETTLE, *GIVE_UP)
     faults = client.get(COMMANDS).context["faults"]
     assert [(fault.rows, [each.label for each in offers]) for fault, offers in faults] == [
         (2, ["Retry all of it"]),
@@ -245,7 +246,7 @@ def test_all_commands_of_one_error_are_sent_again_in_one_step(client, staff, men
 def test_refusals_that_nobody_answers_are_resolved_for_a_reason(client, staff, order):
     OutboxCommand.objects.filter(saga="sale").update(status="unanswered", error="too-late: It is over.")
     row = OutboxCommand.objects.filter(status="unanswered").latest("id")
-    staff(*SEE, SETTLE)
+    staff(*SEE, SETTLE, *GIVE_UP)
     assert labels(client, f"{COMMANDS}{row.pk}/change/") == ["Resolve"]
     (((fault, (resolve,)),)) = client.get(COMMANDS).context["faults"]
     assert (fault.status, fault.error, resolve.label) == ("unanswered", row.error, "Resolve all of it")
