@@ -17,12 +17,14 @@ from eventstore.context import new_id
 from eventstore.errors import StreamExists
 from ordering.admin import conference_story, timeline
 from ordering.admin.acts import ActsAdmin, as_id
+from ordering.admin.business import BusinessAdmin, Told, of_stream
 from ordering.admin.conference_acts import ACTS, CANCEL_CONFERENCE, ConferenceAct
 from ordering.admin.formatting import cancellation_rule, in_zone, money, payment_terms, seats
 from ordering.admin.schedule import ConferenceForm, SeatTypes
 from ordering.admin.seating import Seating, waited_for
 from ordering.admin.words import via
-from ordering.domain.conference_changes import time_zones
+from ordering.domain.conference_changes import ConferenceRenamed, time_zones
+from ordering.domain.scheduling import ConferenceScheduled
 from ordering.models import ConferenceSales, ConferenceSummary, FailedRefund, OrderSummary
 
 SHOWN = 10
@@ -32,12 +34,13 @@ PROPOSED = {"currency": "EUR", "time_zone": "UTC"}
 
 
 @admin.register(ConferenceSummary)
-class ConferenceAdmin(ActsAdmin):
+class ConferenceAdmin(BusinessAdmin, ActsAdmin):
     """Who may add a conference may schedule one; who may change one may do all else about it.
 
     Cancelling one, with all its orders, has a permission of its own.
     """
 
+    noun, begun = "conference", "scheduled"
     acts = ACTS
     when_empty = "No conference is scheduled yet."
     list_display = ["name", "shown_status", "starts", "place", "sales_open", "sales_close", "left"]
@@ -107,6 +110,9 @@ class ConferenceAdmin(ActsAdmin):
     def may_act(self, request: HttpRequest) -> bool:
         return request.user.has_perm(ConferenceAct.permission)
 
+    def tell(self, object_id: UUID) -> Told | None:
+        return of_stream(object_id, conference_story.read(object_id), (ConferenceScheduled, ConferenceRenamed))
+
     def matching(self, term: str) -> Any:
         return super().matching(str(as_id(term)))
 
@@ -148,8 +154,8 @@ class ConferenceAdmin(ActsAdmin):
             "waitlist": waited_for(conference) if conference else [],
             **(Seating(conference).shown() if conference else {}),
         }
-        if (told := timeline.readable(request, conference_story.read, conference_id)) is not None:
-            context |= timeline.shown(told)
+        if (told := timeline.readable(request, self.tell, conference_id)) is not None:
+            context |= {**timeline.shown(told.entries), "standing": self.standing(request, conference_id, told)}
         if conference and conference.status == CANCELLED:
             context["cancellation"] = cancellation(conference)
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})

@@ -14,6 +14,7 @@ from eventstore.admin.row_actions import RowAction
 from eventstore.aggregates import Aggregate
 from ordering.admin import order_search, order_story, timeline
 from ordering.admin.acts import Act, ActsAdmin, Offer, as_id
+from ordering.admin.business import BusinessAdmin, Told
 from ordering.admin.csv_export import ExportedAdmin, moment
 from ordering.admin.formatting import link, money
 from ordering.admin.order_acts import ACTS, AskProvider
@@ -56,7 +57,8 @@ class ConferenceFilter(admin.SimpleListFilter):
 
 
 @admin.register(OrderSummary)
-class OrderAdmin(ActsAdmin, ExportedAdmin):
+class OrderAdmin(BusinessAdmin, ActsAdmin, ExportedAdmin):
+    noun, begun = "order", "placed"
     acts = ACTS
     keyset = "placed_at"
     when_empty = "Nobody has ordered anything yet."
@@ -105,22 +107,27 @@ class OrderAdmin(ActsAdmin, ExportedAdmin):
         context = self._told(request, order_id, story) if story and story.order.exists else {}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
+    def tell(self, object_id: UUID) -> Told | None:
+        story = order_story.read(object_id)
+        return told_by(story) if story.order.exists else None
+
     def _told(self, request: HttpRequest, order_id: UUID, story: Story) -> dict[str, Any]:
         """The story as the page shows it, with a button for all that this user may do."""
 
         def offers(about: Aggregate, key: str = "") -> list[Offer]:
             return self.offers(request, order_id, about, key)
 
-        payment = story.payments.get(payment_id_of(order_id))
+        told, payment = told_by(story), story.payments.get(payment_id_of(order_id))
         return {
             "story": story,
+            "standing": self.standing(request, order_id, told),
             "sums": order_story.sums(story),
             "acts": [*(offers(payment) if payment else ()), *offers(story.order)],
             "receipts": [(each, offers(story.account, each["key"])) for each in order_story.receipts(story)],
             "refunds": [(each, offers(story.account, each["key"])) for each in order_story.refunds(story)],
             "mails": [(each, mail(each.effect), delivery_offers(request, each)) for each in story.mails],
             "timers": [(each, timer_offers(request, each)) for each in story.timers],
-            "timeline": order_story.entries(story),
+            "timeline": told.entries,
             "left_out": max(0, len(story.events) - timeline.SHOWN),
         }
 
@@ -163,6 +170,11 @@ class OrderAdmin(ActsAdmin, ExportedAdmin):
     @admin.display(description="customer")
     def customer(self, order: Any) -> SafeString:
         return link("customerprofile", order.customer_id, order.buyer)
+
+
+def told_by(story: Story) -> Told:
+    order = story.order
+    return Told(order.number, order_story.entries(story), story.events, order.status.replace("_", " "))
 
 
 def delivery_offers(request: HttpRequest, row: Delivery) -> list[RowAction]:
