@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import BooleanField, Count, Exists, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
+from eventstore import database
 from eventstore.codec import encoder
 from eventstore.models import ParkedEvent
 from eventstore.subscriptions import parking
@@ -24,6 +25,9 @@ from sagas.saga import Saga
 
 SHOWN = 100
 """Transitions that are told at a time, and commands and timers that wait."""
+
+FEW = 2_000
+"""Unfinished commands, or timers, up to which their instances are looked up from them."""
 
 PENDING, PARKED = OutboxCommand.Status.PENDING, OutboxCommand.Status.PARKED
 
@@ -125,8 +129,13 @@ def instances() -> QuerySet[Any]:
 
 
 def unfinished(found: QuerySet[Any]) -> QuerySet[Any]:
-    """Those of these instances that have something left to do: a command to send, or a timer that waits."""
-    return found.filter(pk__in=RawSQL(queries.OPEN_INSTANCES, []))  # noqa: S611 - a constant
+    """Those of these instances that have something left to do: a command to send, or a timer that waits. Where very
+    many have, the newest of them are soon found one by one.
+    """
+    with database.cursor() as cursor:
+        many = cursor.execute(queries.MANY_OPEN, {"few": FEW}).fetchone() == (True,)
+    condition = queries.IS_OPEN if many else queries.AMONG_OPEN
+    return found.filter(RawSQL(condition, [], output_field=BooleanField()))  # noqa: S611 - a constant
 
 
 def held_up(found: QuerySet[Any]) -> QuerySet[Any]:

@@ -111,7 +111,11 @@ class OutboxCommand(models.Model):
                 condition=Q(status__in=["refused", "abandoned"]),
                 name="sagas_outbox_refused",
             ),
-            models.Index(fields=["id"], condition=Q(status="unanswered"), name="sagas_outbox_unanswered"),
+            models.Index(
+                fields=["status", "id"],
+                condition=Q(status__in=["parked", "unanswered"]),
+                name="sagas_outbox_troubled",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -144,7 +148,7 @@ class Timer(models.Model):
     class Meta:
         permissions = [("resolve_timer", "Can move and cancel timers")]
         indexes = [
-            models.Index(fields=["due_at"], condition=Q(status="waiting"), name="sagas_timer_due"),
+            models.Index(fields=["due_at", "id"], condition=Q(status="waiting"), name="sagas_timer_next"),
             models.Index(fields=["saga", "key"], condition=Q(status="waiting"), name="sagas_timer_instance"),
         ]
 
@@ -204,6 +208,30 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.effect} of {self.position}"
+
+
+class Attempt(models.Model):
+    """An attempt at a command or a delivery that failed; or, with a `batch`, that staff had it tried again. What was
+    noted stays, whatever becomes of the row later.
+    """
+
+    command = models.ForeignKey(OutboxCommand, models.CASCADE, null=True, related_name="tries", db_index=False)
+    delivery = models.ForeignKey(Delivery, models.CASCADE, null=True, related_name="tries", db_index=False)
+    number = models.IntegerField(default=0, db_default=0, help_text="since staff had it tried again last, from 1")
+    at = models.DateTimeField(db_default=ClockTimestamp())
+    error = models.TextField(blank=True, default="", db_default="")
+    batch = models.UUIDField(null=True, help_text="of what staff had tried again in one go")
+    by = models.TextField(blank=True, default="", db_default="", help_text="who of the staff")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["command", "id"], condition=~Q(command=None), name="sagas_attempt_command"),
+            models.Index(fields=["delivery", "id"], condition=~Q(delivery=None), name="sagas_attempt_delivery"),
+            models.Index(fields=["batch"], condition=~Q(batch=None), name="sagas_attempt_batch"),
+        ]
+
+    def __str__(self) -> str:
+        return self.error or f"again, by {self.by}"
 
 
 class RateLimit(models.Model):

@@ -16,6 +16,7 @@ from eventstore.operations.base import Operation, Result, operation
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Rank
 from sagas import outbox, rehearsal_runs
+from sagas.attempts import note_retry
 from sagas.effects.effect import Effect
 from sagas.errors import NothingToResolve
 from sagas.models import Delivery, OutboxCommand, RehearsalRun, Timer
@@ -29,6 +30,9 @@ REHEARSE = "sagas.rehearse_saga"
 LEDGER = "sagas.resolve_delivery"
 ABANDON_DELIVERY = "sagas.abandon_delivery"
 COPY = "sagas.copy_delivery"
+
+MOST_AT_ONCE = 10_000
+"""Rows that one operation touches at most, the oldest; those beyond are for the next."""
 
 Id = Annotated[int | None, Meta(description="Only this one, by its number in the list; empty for all.")]
 OneId = Annotated[int, Meta(description="Its number in the list.")]
@@ -108,11 +112,8 @@ class RetryCommand(OfSaga, frozen=True, kw_only=True):
         return f"{self.target}: {_count(many, 'command')} sent again, and what waits behind in the same instances."
 
     def carry_out(self, *, by: str, reason: str) -> str:
-        sent = self._parked().update(
-            status=OutboxCommand.Status.PENDING, attempts=0, due_at=ClockTimestamp(), finished_at=None
-        )
-        if not sent:
-            raise NothingToResolve
+        again = {"status": OutboxCommand.Status.PENDING, "due_at": ClockTimestamp()}
+        sent = _retry("command", self._parked(), by, attempts=0, finished_at=None, **again)
         doorbell.ring(outbox.BELL, outbox.TASK)
         return f"{_count(sent, 'command')} sent again"
 
@@ -173,7 +174,8 @@ class ResolveRefusal(OfSaga, frozen=True, kw_only=True):
         )
 
     def carry_out(self, *, by: str, reason: str) -> str:
-        resolved = self._unanswered().update(status=OutboxCommand.Status.REFUSED)
+        ids = list(_oldest(self._unanswered()).values_list("pk", flat=True))
+        resolved = self._unanswered().filter(pk__in=ids).update(status=OutboxCommand.Status.REFUSED)
         if not resolved:
             raise NothingToResolve
         return f"{_count(resolved, 'refusal')} resolved"
@@ -288,14 +290,15 @@ class OfEffect(Operation, frozen=True, kw_only=True):
         return self._of(self.target).filter(**_asked(pk=self.delivery, error=self.error))
 
     def _resolve(self, **values: Any) -> int:
-        resolved = self._rows().update(**values)
+        ids = list(_oldest(self._rows()).values_list("pk", flat=True))
+        resolved = self._rows().filter(pk__in=ids).update(**values)
         if not resolved:
             raise NothingToResolve
         return resolved
 
-    def _again(self) -> int:
-        again = {"status": Delivery.Status.PENDING, "due_at": ClockTimestamp(), "attempts": 0, "finished_at": None}
-        resolved = self._resolve(**again)
+    def _again(self, by: str) -> int:
+        again = {"status": Delivery.Status.PENDING, "due_at": ClockTimestamp()}
+        resolved = _retry("delivery", self._rows(), by, attempts=0, finished_at=None, **again)
         _effect(self.target).ring()
         return resolved
 
@@ -308,7 +311,7 @@ class RetryDelivery(OfEffect, frozen=True, kw_only=True):
         return f"{self.target}: {_count(_some(self._rows()), 'delivery')} tried again."
 
     def carry_out(self, *, by: str, reason: str) -> str:
-        return f"{_count(self._again(), 'delivery')} tried again"
+        return f"{_count(self._again(by), 'delivery')} tried again"
 
     def remaining(self) -> int:
         unfinished = [Delivery.Status.PENDING, Delivery.Status.RUNNING]
@@ -321,6 +324,7 @@ class AbandonDelivery(OfEffect, frozen=True, kw_only=True):
     """Give up what has failed, or has not happened yet: it is never tried again."""
 
     needed = (Delivery.Status.FAILED, Delivery.Status.IN_DOUBT, Delivery.Status.PENDING, Delivery.Status.WAITING)
+    needed_for_all: ClassVar[tuple[str, ...]] = (Delivery.Status.FAILED,)
 
     @classmethod
     def offered(cls, rows: Sequence[SubscriberRow]) -> bool:
@@ -367,7 +371,7 @@ class Redeliver(InDoubt, frozen=True, kw_only=True):
         return f"{self.target}: {_count(_some(self._rows()), 'delivery')} carried out, perhaps a second time."
 
     def carry_out(self, *, by: str, reason: str) -> str:
-        return f"{_count(self._again(), 'delivery')} carried out"
+        return f"{_count(self._again(by), 'delivery')} carried out"
 
 
 @operation("resend", word="send-copy", verb="Send a copy", permission=COPY, needs_reason=True)
@@ -426,13 +430,30 @@ def _effect(name: str) -> Effect:
     return found
 
 
+def _retry(field: str, rows: QuerySet[Any], by: str, **values: Any) -> int:
+    """Have commands or deliveries tried again, the oldest up to a bound, and note that beside each; answers how many.
+    Raises `NothingToResolve`.
+    """
+    with transaction.atomic():
+        ids = list(_oldest(rows).select_for_update(of=("self",)).values_list("pk", flat=True))
+        if not ids:
+            raise NothingToResolve
+        note_retry(field, ids, by=by)
+        rows.model._default_manager.filter(pk__in=ids).update(**values)
+    return len(ids)
+
+
+def _oldest(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows.order_by("pk")[:MOST_AT_ONCE]
+
+
 def _asked(**wanted: Any) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if value is not None}
 
 
 def _some(rows: QuerySet[Any]) -> int:
     """How many there are. Raises `NothingToResolve` where there is none."""
-    many = rows.count()
+    many = _oldest(rows).count()
     if not many:
         raise NothingToResolve
     return many

@@ -34,8 +34,11 @@ FINISH_COMMAND = """UPDATE sagas_outbox SET status = %s, error = %s, attempts = 
     finished_at = clock_timestamp() WHERE id = %s"""
 """Notes what became of a command that was sent, with what its append has noted just before."""
 
-RETRY_COMMAND = """UPDATE sagas_outbox SET attempts = attempts + 1, error = %s,
-    due_at = clock_timestamp() + %s * interval '1 second', status = %s WHERE id = %s AND status = 'pending'"""
+RETRY_COMMAND = """WITH tried AS (
+        UPDATE sagas_outbox SET attempts = attempts + 1, error = %s,
+            due_at = clock_timestamp() + %s * interval '1 second', status = %s WHERE id = %s AND status = 'pending'
+        RETURNING id, attempts, error)
+    INSERT INTO sagas_attempt (command_id, number, error) SELECT id, attempts, error FROM tried"""
 """Notes an attempt in vain, and has the command tried again in so many seconds or parks it."""
 
 POSTPONE_COMMAND = """UPDATE sagas_outbox SET error = %s, due_at = clock_timestamp() + %s * interval '1 second'
@@ -127,11 +130,25 @@ FIRE_TIMERS = """WITH due AS (
 
 # history
 
-OPEN_INSTANCES = """SELECT instance.id FROM sagas_instance AS instance JOIN (
-    SELECT saga, key FROM sagas_outbox WHERE status IN ('pending', 'parked')
-    UNION SELECT saga, key FROM sagas_timer WHERE status = 'waiting') AS open USING (saga, key)"""
-"""The instances that have something left to do. From what is unfinished to its instances, not the other way round:
-there may be very many of these.
+MANY_OPEN = """SELECT count(*) > %(few)s FROM (
+    (SELECT FROM sagas_outbox WHERE status IN ('pending', 'parked') LIMIT %(few)s + 1)
+    UNION ALL (SELECT FROM sagas_timer WHERE status = 'waiting' LIMIT %(few)s + 1)) AS open"""
+"""Whether more than so many commands and timers are unfinished."""
+
+IS_OPEN = """coalesce((SELECT true FROM sagas_outbox AS sent WHERE sent.saga = sagas_instance.saga
+        AND sent.key = sagas_instance.key AND sent.status IN ('pending', 'parked') LIMIT 1),
+    (SELECT true FROM sagas_timer AS timer WHERE timer.saga = sagas_instance.saga
+        AND timer.key = sagas_instance.key AND timer.status = 'waiting' LIMIT 1), false)"""
+"""Whether an instance has something left to do, looked up for one after the other: with EXISTS the planner would read
+all that is unfinished at first.
+"""
+
+AMONG_OPEN = """sagas_instance.id = ANY(ARRAY(SELECT (SELECT id FROM sagas_instance AS instance
+        WHERE instance.saga = open.saga AND instance.key = open.key)
+    FROM (SELECT saga, key FROM sagas_outbox WHERE status IN ('pending', 'parked')
+        UNION SELECT saga, key FROM sagas_timer WHERE status = 'waiting') AS open))"""
+"""The same, from what is unfinished to its instances: where that is little, it is less than all the instances there
+may be.
 """
 
 # rehearsal
@@ -249,17 +266,51 @@ within their lease, the delivery whose lease ran out first, and for how many sec
 up. One with a rate can't be before its next turn.
 """
 
-FAULTS = """SELECT subscriber, status, error, count(*) AS rows FROM ({rows} LIMIT %(most)s) AS faults
-    GROUP BY subscriber, status, error ORDER BY count(*) DESC, subscriber, status, error LIMIT %(shown)s"""
-"""The most frequent errors among the rows that are put in, up to a bound."""
+FAULTS = """SELECT array_agg(DISTINCT subscriber) AS subscribers, status, error, count(*) AS rows,
+        min(coalesce(tried.first, since)) AS first_seen, max(coalesce(tried.last, since)) AS last_seen
+    FROM ({rows} LIMIT %(most)s) AS faults
+    CROSS JOIN LATERAL (
+        SELECT min(at) AS first, max(at) AS last FROM sagas_attempt AS told
+        WHERE told.{kind} = faults.id AND told.error = faults.error
+    ) AS tried
+    GROUP BY status, error ORDER BY count(*) DESC, status, error LIMIT %(shown)s"""
+"""The most frequent errors among the rows that are put in, up to a bound, and when each was met first and last: as the
+attempts tell, or as the row does where none was noted.
+"""
 
 TROUBLED_COMMANDS = FAULTS.format(
-    rows="""(SELECT saga AS subscriber, status, error FROM sagas_outbox WHERE status = 'parked')
-        UNION ALL (SELECT saga, status, error FROM sagas_outbox WHERE status = 'unanswered')"""
+    kind="command_id",
+    rows="""(SELECT id, saga AS subscriber, status, error, created_at AS since FROM sagas_outbox
+            WHERE status = 'parked')
+        UNION ALL (SELECT id, saga, status, error, coalesce(finished_at, created_at) FROM sagas_outbox
+            WHERE status = 'unanswered')""",
 )
 """The most frequent errors of commands that are parked, or unanswered; each by an index of its own."""
 
 TROUBLED_DELIVERIES = FAULTS.format(
-    rows="SELECT effect AS subscriber, status, error FROM sagas_delivery WHERE status IN ('failed', 'in doubt')"
+    kind="delivery_id",
+    rows="""SELECT id, effect AS subscriber, status, error, coalesce(finished_at, created_at) AS since
+        FROM sagas_delivery WHERE status IN ('failed', 'in doubt')""",
 )
 """The most frequent errors of deliveries that have failed or are in doubt."""
+
+# attempts
+
+LAST_RETRY = """SELECT batch, min(at) AS at, min(told.by) AS by, count(*) AS asked,
+        count(*) FILTER (WHERE row.status IN ({done})) AS done,
+        count(*) FILTER (WHERE row.status IN ({open})) AS open
+    FROM sagas_attempt AS told JOIN {table} AS row ON row.id = told.{kind}
+    WHERE batch = (SELECT batch FROM sagas_attempt WHERE batch IS NOT NULL AND {kind} IS NOT NULL
+        ORDER BY batch DESC LIMIT 1)
+    GROUP BY batch"""
+"""What became of all that staff had tried again in the last go: the ids of batches are in the order of time."""
+
+LAST_RETRY_OF_COMMANDS = LAST_RETRY.format(
+    table="sagas_outbox", kind="command_id", done="'done', 'refused', 'unanswered'", open="'pending'"
+)
+"""What became of the commands that staff had sent again in the last go."""
+
+LAST_RETRY_OF_DELIVERIES = LAST_RETRY.format(
+    table="sagas_delivery", kind="delivery_id", done="'done'", open="'pending', 'waiting', 'running'"
+)
+"""What became of the deliveries that staff had tried again in the last go."""

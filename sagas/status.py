@@ -3,6 +3,7 @@ unfinished, and stop at a bound, so they cost the same however much was done bef
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import msgspec
 from celery import current_app
@@ -63,12 +64,16 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One error, and how many commands of a saga, or deliveries of an effect, it has in this state."""
+    """One error, how many commands or deliveries it has in this state, of which sagas or effects, and when it was met
+    first and last.
+    """
 
-    subscriber: str
+    subscribers: list[str]
     status: str
     error: str
     rows: int
+    first_seen: datetime
+    last_seen: datetime
 
 
 def troubled_commands() -> list[Fault]:

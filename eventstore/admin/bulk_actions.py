@@ -15,7 +15,7 @@ from eventstore.admin.forms import ReasonForm
 from eventstore.admin.lists import KeysetAdmin
 from eventstore.admin.sent_forms import drawn, request_id
 from eventstore.errors import EventstoreError
-from eventstore.operations.base import Operation, perform
+from eventstore.operations.base import FellShort, Operation, perform
 
 
 class BulkActionsAdmin(KeysetAdmin):
@@ -23,15 +23,22 @@ class BulkActionsAdmin(KeysetAdmin):
 
     none_left = "None of these is left as it was: somebody has resolved it meanwhile."
 
-    def perform_each(self, request: HttpRequest, asked: Sequence[Operation]) -> HttpResponse | None:
-        """Confirmed first, then done one by one: what one is refused says nothing of the others."""
+    def perform_each(
+        self, request: HttpRequest, asked: Sequence[Operation], *, about: str = "", back: str = ""
+    ) -> HttpResponse | None:
+        """Confirmed first, then done one by one: what one is refused says nothing of the others. `about` says in the
+        title what is asked for, if not what is selected; `back` is where one goes who doesn't want it.
+        """
         if not asked:
             messages.warning(request, self.none_left)
             return None
         reason = ReasonForm(request.POST if "confirmed" in request.POST else None) if asked[0].needs_reason else None
         if "confirmed" not in request.POST or (reason is not None and not reason.is_valid()):
-            return self._confirm(request, asked, reason)
-        done, refused, sent = [], [], request_id(request.POST)
+            return self._confirm(request, asked, reason, about, back)
+        done: list[str] = []
+        short: list[str] = []
+        refused: list[str] = []
+        sent = request_id(request.POST)
         said = {
             "reason": reason.cleaned_data["reason"] if reason is not None else "",
             "by": request.user.get_username(),
@@ -42,14 +49,18 @@ class BulkActionsAdmin(KeysetAdmin):
             except EventstoreError as refusal:
                 refused.append(f"{each.target}: {refusal}")
             else:
-                done.append(f"{each.target}: {outcome}.")
+                (short if isinstance(outcome, FellShort) else done).append(f"{each.target}: {outcome}.")
         for text in _counted(done):
             messages.success(request, text)
+        for text in _counted(short):
+            messages.warning(request, text)
         for text in _counted(refused):
             messages.error(request, text)
         return None
 
-    def _confirm(self, request: HttpRequest, asked: Sequence[Operation], reason: ReasonForm | None) -> HttpResponse:
+    def _confirm(
+        self, request: HttpRequest, asked: Sequence[Operation], reason: ReasonForm | None, about: str, back: str
+    ) -> HttpResponse:
         previews, refusals = [], []
         for each in asked:
             try:
@@ -58,18 +69,18 @@ class BulkActionsAdmin(KeysetAdmin):
                 refusals.append(f"{each.target}: {refusal}")
         context: dict[str, Any] = {
             **self.admin_site.each_context(request),
-            "title": f"{asked[0].verb}: {len(asked):,} selected",
+            "title": f"{asked[0].verb}: {about or f'{len(asked):,} selected'}",
             "verb": asked[0].verb,
             "previews": _counted(previews),
             "refusal": " ".join(_counted(refusals)),
             "hidden": [
                 drawn(),
-                ("action", request.POST["action"]),
+                *(("action", chosen) for chosen in request.POST.getlist("action")),
                 ("confirmed", "yes"),
                 *((ACTION_CHECKBOX_NAME, chosen) for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME)),
             ],
             "reason": reason,
-            "back": request.get_full_path(),
+            "back": back or request.get_full_path(),
         }
         return TemplateResponse(request, "eventstore/admin/confirm.html", context)
 

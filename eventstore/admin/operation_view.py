@@ -17,7 +17,7 @@ from django.views import View
 from eventstore.admin.forms import OperationForm, ReasonForm
 from eventstore.admin.sent_forms import drawn, request_id
 from eventstore.errors import EventstoreError
-from eventstore.operations.base import Operation, operations, perform, performed
+from eventstore.operations.base import FellShort, Operation, operations, perform, performed
 from eventstore.operations.fields import make_operation
 from eventstore.subscriptions.registry import registry
 
@@ -70,7 +70,8 @@ class OperationView(View):
             return self._confirm(refusal)
 
     def _done(self, outcome: str) -> HttpResponse:
-        messages.success(self.request, f"{self.subscriber}: {outcome}.")
+        tell = messages.warning if isinstance(outcome, FellShort) else messages.success
+        tell(self.request, f"{self.subscriber}: {outcome}.")
         there = self.kind.concerns(self.subscriber)
         return redirect(self.back if there else _home(self.request, self.subscriber))
 

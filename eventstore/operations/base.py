@@ -31,6 +31,12 @@ class Result(msgspec.Struct, frozen=True):
     fault: str = ""
 
 
+class FellShort(str):
+    """An outcome that is less than was asked for, in words: nobody is to take it for a success."""
+
+    __slots__ = ()
+
+
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to do to one subscriber, or to something else of a name that it `concerns`.
 
@@ -82,7 +88,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         raise NotImplementedError
 
     def carry_out(self, *, by: str, reason: str) -> str:
-        """Do it; answers what was done, in words. Raises `EventstoreError` and has then changed nothing."""
+        """Do it; answers what was done, in words, as `FellShort` where some of it failed. Raises `EventstoreError` and
+        has then changed nothing.
+        """
         raise NotImplementedError
 
     def remaining(self) -> int:
@@ -172,7 +180,8 @@ def perform(asked: Operation, *, by: str, reason: str = "", request_id: UUID | N
             raise
         return first
     try:
-        record.outcome = _carry_out(asked, by, reason)
+        outcome = _carry_out(asked, by, reason)
+        record.outcome = str(outcome)
     except Exception as error:
         record.refused = True
         record.outcome = str(error) if isinstance(error, EventstoreError) else f"failed: {describe(error)}"
@@ -180,7 +189,7 @@ def perform(asked: Operation, *, by: str, reason: str = "", request_id: UUID | N
     finally:
         record.save(update_fields=["outcome", "refused"])
         log.info("operated", operation=asked.name, target=asked.target, by=by, outcome=record.outcome)
-    return record.outcome
+    return outcome
 
 
 def performed(request_id: UUID | None) -> str | None:

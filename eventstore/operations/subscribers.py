@@ -13,7 +13,7 @@ from eventstore import database, store
 from eventstore.errors import Busy, NothingParked, Refused
 from eventstore.models import ClockTimestamp, ParkedEvent, SubscriberRow
 from eventstore.operations import queries
-from eventstore.operations.base import Operation, operation
+from eventstore.operations.base import FellShort, Operation, operation
 from eventstore.subscriptions import feeding, gaps, row_locks
 from eventstore.subscriptions.parking import text
 from eventstore.subscriptions.registry import registry
@@ -232,7 +232,8 @@ class Retry(Operation, frozen=True, kw_only=True):
         left = f", {healed.failing:,} failed again" if healed.failing else ""
         when = "" if self._runs() else ", once it is resumed"
         more = f"; workers try {len(later):,} more{when}" if later else ""
-        return f"{healed.keys:,} of {len(now):,} keys are live again, {healed.events:,} events applied{left}{more}"
+        told = f"{healed.keys:,} of {len(now):,} keys are live again, {healed.events:,} events applied{left}{more}"
+        return FellShort(told) if healed.failing else told
 
     def remaining(self) -> int:
         if not self._runs():

@@ -1,9 +1,10 @@
 """The ledger of side effects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -11,10 +12,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from eventstore.admin import event_link
-from eventstore.operations.base import Operation
+from eventstore.admin.lists import KeysetList, wrong_lookups
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Rank
 from sagas.admin.base import ErrorFilter, RowAdmin, SagaFilter
+from sagas.attempts import LastRetry, last_retry
 from sagas.effects.outcomes import EffectOutcome, effect_outcomes
 from sagas.effects.preconditions import FAR
 from sagas.errors import NoSuchEvent
@@ -37,6 +39,31 @@ class EffectFilter(SagaFilter):
     rank = Rank.EFFECT
 
 
+class OfEffectList(KeysetList):
+    """The ledger of one effect, by the position of the event, for which there is an index. A page begins after a
+    position and the number of a copy.
+    """
+
+    bound = "before"
+
+    def place(self, row: Delivery) -> str:
+        return f"{row.position}/{row.copy}"
+
+    def get_filters_params(self, params: Any = None) -> Any:
+        found = super().get_filters_params(params)
+        found.pop(self.bound, None)
+        return found
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        found = super().get_queryset(request, exclude_parameters)
+        if self.bound not in self.params:
+            return found
+        position, _, copy = self.params[self.bound].partition("/")
+        with wrong_lookups():
+            at, number = int(position), int(copy)
+            return found.filter(Q(position__lt=at) | Q(position=at, copy__lt=number), position__lte=at)
+
+
 @admin.register(Delivery)
 class DeliveryAdmin(RowAdmin):
     """Newest first; above them what failed and what is in doubt, by error."""
@@ -47,6 +74,12 @@ class DeliveryAdmin(RowAdmin):
     owner = "effect"
     asks_for = "delivery"
     needs_a_hand = [Delivery.Status.FAILED, Delivery.Status.IN_DOUBT]
+    for_all = {
+        RetryDelivery: "Retry all",
+        MarkDelivered: "Mark delivered all",
+        Redeliver: "Redeliver all",
+        AbandonDelivery: "Abandon all",
+    }
     labels = {
         RetryDelivery: "Retry",
         MarkDelivered: "Mark delivered",
@@ -73,10 +106,14 @@ class DeliveryAdmin(RowAdmin):
     def faults(self) -> Sequence[Fault]:
         return failed_deliveries()
 
-    def fault_labels(self, status: str) -> Mapping[type[Operation], str]:
-        if status == Delivery.Status.IN_DOUBT:
-            return {MarkDelivered: "Mark all delivered", Redeliver: "Redeliver all"}
-        return {RetryDelivery: "Retry all of it", AbandonDelivery: "Abandon all of it"}
+    def last_retry(self) -> LastRetry | None:
+        return last_retry("delivery")
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        return ["-position", "-copy"] if request.GET.get("effect") else super().get_ordering(request)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return OfEffectList if request.GET.get("effect") else super().get_changelist(request, **kwargs)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         asked = request.GET.get("q", "").strip()

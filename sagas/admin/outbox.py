@@ -1,6 +1,6 @@
 """The commands that sagas send."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -8,8 +8,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
-from eventstore.operations.base import Operation
 from sagas.admin.base import ErrorFilter, OfInstanceAdmin, SagaFilter, event
+from sagas.attempts import LastRetry, last_retry
 from sagas.models import OutboxCommand
 from sagas.operations import ABANDON_COMMAND, COMMANDS, AbandonCommand, ResolveRefusal, RetryCommand
 from sagas.status import Fault, troubled_commands
@@ -25,6 +25,7 @@ class OutboxCommandAdmin(OfInstanceAdmin):
     unfinished = Q(status__in=["pending", "parked"])
     asks_for = "command"
     needs_a_hand = [OutboxCommand.Status.PARKED, OutboxCommand.Status.UNANSWERED]
+    for_all = {RetryCommand: "Retry all", ResolveRefusal: "Resolve all"}
     labels = {RetryCommand: "Retry", AbandonCommand: "Abandon", ResolveRefusal: "Resolve"}
     list_display = ["id", "type", "saga", "instance", "how", "attempts", "created_at", "finished_at", "shortly"]
     list_filter = ["status", SagaFilter, ErrorFilter]
@@ -42,8 +43,8 @@ class OutboxCommandAdmin(OfInstanceAdmin):
     def faults(self) -> Sequence[Fault]:
         return troubled_commands()
 
-    def fault_labels(self, status: str) -> Mapping[type[Operation], str]:
-        return {RetryCommand: "Retry all of it", ResolveRefusal: "Resolve all of it"}
+    def last_retry(self) -> LastRetry | None:
+        return last_retry("command")
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(COMMANDS)

@@ -29,7 +29,7 @@ from sagas import conf, outbox
 from sagas.effects import preconditions, queries, send_windows
 from sagas.effects.effect import AT_MOST_ONCE, Copy, Done, Effect, delivering
 from sagas.errors import PermanentFailure, TemporaryFailure, TooManyHops
-from sagas.models import Delivery
+from sagas.models import Attempt, Delivery
 from sagas.outbox import MOST_HOPS
 
 log = structlog.get_logger(__name__)
@@ -194,7 +194,9 @@ def _note_failure(taken: Taken, effect: Effect, recorded: Recorded, error: Excep
     outcome = _failed(taken, effect, error)
     ours = Delivery.objects.using(using).filter(pk=taken.id, status=Status.RUNNING, lease_until=taken.lease_until)
     with transaction.atomic(using, durable=True):
-        ours.update(**outcome)
+        if ours.update(**outcome):
+            tried = {"delivery_id": taken.id, "number": taken.attempts, "error": outcome["error"]}
+            Attempt.objects.using(using).create(**tried)
         log.debug("effect_noted", effect=effect.name, position=recorded.position)
     status: Status = outcome["status"]
     return status

@@ -38,7 +38,7 @@ def test_staff_see_a_parked_event_on_the_front_page_and_retry_all_of_its_error(p
     verdict.get_by_role("link", name=NAME).click()
     expect(page.locator("[data-key]")).to_have_count(2)
     poison.mend()
-    page.locator("[data-error]").get_by_role("link", name="Retry all of it").click()
+    page.locator("[data-error]").get_by_role("link", name="Retry all with this error").click()
     expect(page.get_by_text("2 of its keys are tried again")).to_be_visible()
     page.get_by_role("button", name="Yes, retry").click()
     expect(page.get_by_text(f"{NAME}: 2 of 2 keys are live again")).to_be_visible()

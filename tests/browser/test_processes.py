@@ -80,7 +80,7 @@ def test_staff_have_all_mails_of_one_error_sent_and_look_at_what_became_of_them(
     page.locator("#verdict").get_by_role("link", name="deliveries").click()
     fault = page.locator("[data-fault]")
     expect(fault).to_contain_text(ERROR)
-    fault.get_by_role("link", name="Retry all of it").click()
+    fault.get_by_role("link", name="Retry all with this error").click()
     expect(page.get_by_text(f"{WELCOME}: 2 deliveries are tried again.")).to_be_visible()
     page.get_by_role("button", name="Yes, retry deliveries").click()
     expect(page.get_by_text(f"{WELCOME}: 2 deliveries are tried again.")).to_be_visible()

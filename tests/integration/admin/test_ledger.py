@@ -6,6 +6,7 @@ from django.urls import reverse
 
 from eventstore.models import StoredEvent
 from eventstore.operations.base import operations, perform
+from sagas.attempts import attempts_of
 from sagas.effects.preconditions import FAR
 from sagas.models import Delivery, OutboxCommand, Timer
 from sagas.operations import RetryDelivery
@@ -50,10 +51,10 @@ def test_mails_that_failed_are_retried_all_of_one_error_from_the_list(client, st
     troubles.failed_mails(2)
     staff(*SEE, "sagas.resolve_delivery", "sagas.abandon_delivery")
     ((fault, (again, give_up)),) = client.get(LEDGER).context["faults"]
-    assert (fault.subscriber, fault.status, fault.rows) == (WELCOME, "failed", 2)
-    assert (again.label, give_up.label) == ("Retry all of it", "Abandon all of it")
+    assert (fault.subscribers, fault.status, fault.rows) == ([WELCOME], "failed", 2)
+    assert (again.label, give_up.label) == ("Retry all with this error", "Abandon all with this error")
     assert f"{WELCOME}: 2 deliveries are tried again" in text(client.get(again.url))
-    client.post(again.url, {"error": fault.error})
+    client.post(again.url, {"confirmed": "yes"})
     bring_to_rest()
     assert len(mail.outbox) == 2
     assert actions() == [("retry-delivery", WELCOME, "ada", "", False)]
@@ -200,3 +201,67 @@ def test_operations_on_effects_are_not_found_for_sagas_nor_the_other_way_round(c
     assert client.get(url("send-copy", "sale")).status_code == 404
     assert client.get(url("rebuild", "sale")).status_code == 404
     assert client.get(url("confirm", "sale")).status_code == 404
+
+
+def test_what_was_tried_in_vain_stays_told_after_staff_had_it_tried_again(client, staff):
+    (failed,) = troubles.failed_mails(1)
+    before = [(each.number, each.error) for each in attempts_of("delivery", failed.pk)]
+    assert [number for number, _ in before] == list(range(1, 10))
+    perform(RetryDelivery(target=WELCOME), by="bob")
+    again = attempts_of("delivery", failed.pk)
+    assert [(each.number, each.error) for each in again[:-1]] == before
+    assert (again[-1].by, again[-1].number) == ("bob", 0)
+
+
+def test_one_button_retries_all_with_one_error_whichever_effect_met_it(client, staff):
+    troubles.failed_mails(2)
+    shop.order(shop.customer(), shop.conference_on_sale())
+    other = Delivery.objects.exclude(effect=WELCOME).earliest("id")
+    error = Delivery.objects.filter(status="failed")[0].error
+    Delivery.objects.filter(pk=other.pk).update(status="failed", error=error)
+    staff(*SEE, "sagas.resolve_delivery")
+    ((fault, (again,)),) = client.get(LEDGER).context["faults"]
+    assert (fault.subscribers, fault.rows) == (sorted([WELCOME, other.effect]), 3)
+    assert fault.first_seen < fault.last_seen
+    shown = text(client.get(again.url))
+    assert f"{WELCOME}: 2 deliveries are tried again." in shown
+    assert f"{other.effect}: 1 delivery is tried again." in shown
+    client.post(again.url, {"confirmed": "yes"})
+    assert not Delivery.objects.filter(status="failed").exists()
+    assert {each[:2] for each in actions()} == {("retry-delivery", WELCOME), ("retry-delivery", other.effect)}
+
+
+def test_what_matches_a_filter_is_retried_at_once_and_how_many_these_are_is_said_before(client, staff):
+    troubles.failed_mails(2)
+    staff(*SEE, "sagas.resolve_delivery")
+    assert client.get(LEDGER).context["matching"] == []
+    (again,) = client.get(LEDGER, {"effect": WELCOME, "status__exact": "failed"}).context["matching"]
+    assert again.label == "Retry all 2 that match"
+    client.post(again.url, {"confirmed": "yes"})
+    assert Delivery.objects.filter(effect=WELCOME, status="pending").count() >= 2
+    assert client.get(LEDGER, {"effect": WELCOME, "q": "1"}).context["matching"] == []
+
+
+def test_what_became_of_the_last_retry_is_told_and_a_failure_is_not_green(client, staff):
+    first, second, third = troubles.failed_mails(3)
+    perform(RetryDelivery(target=WELCOME), by="bob")
+    first.refresh_from_db()
+    Delivery.objects.filter(pk=first.pk).update(status="done")
+    Delivery.objects.filter(pk=second.pk).update(status="failed")
+    staff(*SEE)
+    shown = text(client.get(LEDGER))
+    assert "1 of 3 done, 1 failed again, 1 to go" in shown
+    assert 'data-poll="/admin/sagas/delivery/retry/"' in shown
+    assert "1 of 3 done" in text(client.get(f"{LEDGER}retry/"))
+    Delivery.objects.filter(pk=third.pk).update(status="done")
+    assert client.get(f"{LEDGER}retry/")["HX-Refresh"] == "true"
+    assert '<p class="note-bad">2 of 3 done, 1 failed again' in text(client.get(LEDGER))
+
+
+def test_all_is_asked_for_only_by_who_may_and_only_what_there_is(client, staff):
+    troubles.failed_mails(1)
+    staff(*SEE)
+    assert client.get(f"{LEDGER}all/retry-delivery/").status_code == 403
+    assert client.post(f"{LEDGER}all/retry-delivery/", {"confirmed": "yes"}).status_code == 403
+    assert client.post(f"{LEDGER}all/send-copy/", {"confirmed": "yes"}).status_code == 404
+    assert actions() == []

@@ -222,6 +222,7 @@ def test_what_still_fails_is_said_and_stays_parked(client, staff, parked):
     staff(SEE, SETTLE)
     answer = client.post(url("retry"), {"key": str(parked)}, follow=True)
     assert said(answer) == [f"{NAME}: 0 of 1 keys are live again, 0 events applied, 1 failed again."]
+    assert [each.level_tag for each in answer.context["messages"]] == ["warning"]
     (key,) = answer.context["about"].keys.rows
     assert (key.key, key.queue, key.attempts, key.retry_at) == (str(parked), 2, 2, None)
     assert "no_poison" in key.error

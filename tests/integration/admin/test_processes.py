@@ -234,12 +234,12 @@ def test_all_commands_of_one_error_are_sent_again_in_one_step(client, staff, men
     staff(*SEE, SETTLE, *GIVE_UP)
     faults = client.get(COMMANDS).context["faults"]
     assert [(fault.rows, [each.label for each in offers]) for fault, offers in faults] == [
-        (2, ["Retry all of it"]),
-        (1, ["Retry all of it"]),
+        (2, ["Retry all with this error"]),
+        (1, ["Retry all with this error"]),
     ]
-    ((frequent, (again,)), _) = faults
+    ((_, (again,)), _) = faults
     assert "sale: 2 commands are sent again" in text(client.get(again.url))
-    client.post(again.url, {"error": frequent.error})
+    client.post(again.url, {"confirmed": "yes"})
     assert [row.error for row in OutboxCommand.objects.filter(status="parked")] == ["KeyError: 'x'"]
 
 
@@ -249,9 +249,9 @@ def test_refusals_that_nobody_answers_are_resolved_for_a_reason(client, staff, o
     staff(*SEE, SETTLE, *GIVE_UP)
     assert labels(client, f"{COMMANDS}{row.pk}/change/") == ["Resolve"]
     (((fault, (resolve,)),)) = client.get(COMMANDS).context["faults"]
-    assert (fault.status, fault.error, resolve.label) == ("unanswered", row.error, "Resolve all of it")
-    assert "This field is required." in text(client.post(resolve.url, {"error": fault.error}))
-    client.post(resolve.url, {"error": fault.error} | WHY)
+    assert (fault.status, fault.error, resolve.label) == ("unanswered", row.error, "Resolve all with this error")
+    assert "This field is required." in text(client.post(resolve.url, {"confirmed": "yes"}))
+    client.post(resolve.url, {"confirmed": "yes"} | WHY)
     assert not OutboxCommand.objects.filter(status="unanswered").exists()
     assert actions() == [("resolve-refusal", "sale", "ada", "a customer called", False)]
 
