@@ -2,6 +2,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
+from eventstore.admin import search
 from ordering.admin import dashboard
 from ordering.api import health
 from ordering.api.views import Nothing
@@ -11,6 +12,7 @@ admin.autodiscover()
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/status/", dashboard.fragment, name="dashboard-status"),
+    path("admin/search/", admin.site.admin_view(search.page), name="admin-search"),
     path("admin/", admin.site.urls),
     path("", include("ordering.pages.urls")),
     path("api/v1/", include("ordering.api.urls")),

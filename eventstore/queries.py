@@ -126,6 +126,24 @@ each as it takes to read it.
 RECORDED_BEFORE = "SELECT coalesce(max(position), 0) FROM eventstore_event WHERE recorded_at < %s"
 """The last position that was recorded before a time; looked for from the end of the log."""
 
+TRACED = """WITH RECURSIVE bisected (low, high) AS (
+        SELECT 0::bigint, coalesce(max(position), 0) + 1 FROM eventstore_event
+        UNION ALL
+        SELECT CASE WHEN next.recorded_at < %(moment)s AND next.position < high THEN next.position ELSE low END,
+            CASE WHEN next.recorded_at < %(moment)s AND next.position < high THEN high ELSE (low + high) / 2 END
+        FROM bisected LEFT JOIN LATERAL (
+            SELECT position, recorded_at FROM eventstore_event WHERE position >= (low + high) / 2
+            ORDER BY position LIMIT 1) AS next ON true
+        WHERE high - low > 1
+    ), near AS (
+        SELECT position, event_id, correlation_id FROM eventstore_event
+        WHERE position > (SELECT max(low) FROM bisected) ORDER BY position LIMIT %(most)s
+    )
+    SELECT position FROM near WHERE %(id)s IN (event_id, correlation_id) ORDER BY position LIMIT %(limit)s"""
+"""The events that have an id or a correlation, among so many after a time, which is looked for by halves: neither has
+an index, and both tell when they were made.
+"""
+
 HEAD = "SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq"
 """The last position that was handed out, whether or not it was committed."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -22,6 +22,12 @@ from eventstore.events import Event, Origin
 
 MOST_EVENTS = 200
 CHUNK = 500
+SKEW = timedelta(seconds=2)
+"""By which the clocks of processes may differ from that of the database."""
+
+TRACED = 10_000
+"""Events after a time that are searched for an id."""
+
 TICK = timedelta(microseconds=1)
 """Between two times that the database can tell apart."""
 PATIENCE = 10.0
@@ -337,6 +343,18 @@ def position_before(moment: datetime, *, using: str = DEFAULT_DB_ALIAS) -> int:
 def position_until(moment: datetime, *, using: str = DEFAULT_DB_ALIAS) -> int:
     """The same with what was recorded at that very time."""
     return position_before(moment + TICK, using=using)
+
+
+def read_traced(id_: UUID, *, limit: int, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
+    """The event that has this id, or the first events of this correlation; looked for among those that were recorded
+    soon after the time that the id tells. One that tells none, for it is no UUIDv7, finds nothing.
+    """
+    if id_.version != 7:
+        return []
+    moment = datetime.fromtimestamp((id_.int >> 80) / 1000, UTC) - SKEW
+    asked = {"id": id_, "moment": moment, "most": TRACED, "limit": limit}
+    (found,) = pipeline(Statement(queries.TRACED, asked), using=using)
+    return read_these([position for (position,) in found], using=using) if found else []
 
 
 class PositionSequence(NamedTuple):

@@ -4,6 +4,7 @@ What is done about them are operations, each with the page that asks whether it 
 itself.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -16,6 +17,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from eventstore.admin import KeysetAdmin, polled
+from eventstore.admin.search import Asked, Found, finders
 from projections import kept
 from projections.models import Difference, Generation
 from projections.operations import REBUILD, VERIFY
@@ -196,6 +198,17 @@ class DifferenceAdmin(KeysetAdmin):
     @admin.display(description="live, and as its events say")
     def values(self, difference: Difference) -> SafeString:
         return _values(difference)
+
+
+def find_rebuilds(asked: Asked) -> Iterator[Found]:
+    """Generations, by their number."""
+    if asked.number is not None:
+        for each in Generation.objects.filter(pk=asked.number):
+            url = reverse("admin:projections_generation_change", args=[each.pk])
+            yield Found(f"Generation {each.pk} of {each.projection}", f"{each.purpose}, {each.status}", url)
+
+
+finders.register("Rebuilds", find_rebuilds, permission="projections.view_generation")
 
 
 def _may_read(request: HttpRequest, generation: Generation) -> bool:

@@ -4,7 +4,7 @@ Plain admin classes: they work with django.contrib.admin alone. A project with a
 mix that in where they are registered.
 """
 
-from eventstore.admin import events, identity, imports, monitoring, parked, records, subscribers
+from eventstore.admin import events, finders, identity, imports, monitoring, parked, records, subscribers
 from eventstore.admin.lists import KeysetAdmin, ReadOnlyAdmin, event_link, polled, pretty, tag
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "ReadOnlyAdmin",
     "event_link",
     "events",
+    "finders",
     "identity",
     "imports",
     "monitoring",

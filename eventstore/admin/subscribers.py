@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
+from eventstore.admin import search
 from eventstore.admin.lists import ReadOnlyAdmin
 from eventstore.admin.operation_view import OperationView
 from eventstore.errors import UnknownSubscriber
@@ -28,6 +29,7 @@ class SubscriberAdmin(ReadOnlyAdmin):
         site = self.admin_site
         operating = site.admin_view(OperationView.as_view(site=site))
         return [
+            path("search/", site.admin_view(search.page), name="eventstore_search"),
             path("of/<str:name>/", site.admin_view(self.page_view), name="eventstore_subscriber"),
             path("operate/<str:operation>/<str:subscriber>/", operating, name="eventstore_operation"),
             *super().get_urls(),

@@ -3,6 +3,6 @@
 Plain admin classes, which work with django.contrib.admin alone.
 """
 
-from sagas.admin import deliveries, instances, outbox, rehearsals, timers, webhooks
+from sagas.admin import deliveries, finders, instances, outbox, rehearsals, timers, webhooks
 
-__all__ = ["deliveries", "instances", "outbox", "rehearsals", "timers", "webhooks"]
+__all__ = ["deliveries", "finders", "instances", "outbox", "rehearsals", "timers", "webhooks"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.architecture.imports import imported, imports, sources
 
 EXTENSION_POINTS = {
+    "eventstore.admin.search": "finders.register",
     "eventstore.monitoring.health": "sources.register",
     "eventstore.monitoring.polling": "polling.register",
 }

@@ -32,6 +32,9 @@ from eventstore.models import ParkedEvent
 name = "shelves"
 subscriber = reverse("admin:eventstore_subscriber", args=[name])
 assert client.get(subscriber).status_code == 200
+search = reverse("admin:eventstore_search")
+assert subscriber in client.get(search, {"q": name}).content.decode()
+assert search in client.get(subscriber).content.decode()
 for operation, said in (("pause", {}), ("verify", {}), ("verify", {"share": 1}), ("resume", {})):
     url = reverse("admin:eventstore_operation", args=[operation, name])
     assert client.get(url, said).status_code == 200, (operation, said)
