@@ -41,7 +41,10 @@ class StoredEvent(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["stream_id", "version"], name="eventstore_event_stream_version"),
         ]
-        indexes = [models.Index(fields=["type", "position"], name="eventstore_event_type")]
+        indexes = [
+            models.Index(fields=["type", "position"], name="eventstore_event_type"),
+            models.Index(fields=["correlation_id", "position"], name="eventstore_event_correlation"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.position} {self.type}"
@@ -210,6 +213,7 @@ class ParkedEvent(models.Model):
         ]
         indexes = [
             models.Index(fields=["subscriber", "retry_at"], condition=~Q(error=""), name="eventstore_parked_failed"),
+            models.Index(fields=["position"], name="eventstore_parked_position"),
         ]
 
     def __str__(self) -> str:

@@ -1,57 +1,28 @@
 """The log, newest first."""
 
-from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from eventstore.admin import people
-from eventstore.admin.lists import KeysetAdmin, SimpleListFilter, pretty, prose
-from eventstore.codec import formers, stored_names
-from eventstore.commands import routes
+from eventstore.admin.lists import KeysetAdmin, polled, pretty, prose
+from eventstore.admin.log_filter import LogFilter
+from eventstore.admin.log_list import LogList, Tail
+from eventstore.browsing.search import LAST
+from eventstore.codec import formers
 from eventstore.event_types import description
 from eventstore.events import catalogue
 from eventstore.models import StoredEvent
-
-TRACED = 10_000
-"""How many positions before and after an event are searched for its correlation, which has no index."""
-
-
-class CategoryFilter(SimpleListFilter):
-    """By the event types of an aggregate: the types have an index, the category has none."""
-
-    title = "category"
-    parameter_name = "of"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(category, category) for category in sorted({kind.category for kind, _ in routes.listed})]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        kinds = [kind for kind, _ in routes.listed if kind.category == self.value()]
-        names = frozenset().union(*map(stored_names, kinds[0].evolvers)) if kinds else frozenset[str]()
-        return queryset.filter(type__in=names) if kinds else queryset
-
-
-class TypeFilter(SimpleListFilter):
-    """By the types that the code declares, so that nobody has to look through the log for them."""
-
-    title = "type"
-    parameter_name = "type"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        names = {event.stored for event in catalogue} | {former.name for former in formers()}
-        return [(name, name) for name in sorted(names)]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(type=self.value()) if self.value() else queryset
 
 
 @admin.register(StoredEvent)
@@ -59,12 +30,9 @@ class StoredEventAdmin(KeysetAdmin):
     """The log, newest first."""
 
     keyset = "position"
-    change_list_template = "eventstore/admin/event_list.html"
     when_empty = "Nothing has happened yet: the log is empty."
     list_display = ["position", "type", "stream", "version", "recorded_at", "who"]
-    list_filter = [TypeFilter, CategoryFilter]
     search_fields = ["position"]
-    search_help_text = "a position, or the id of a stream"
     fieldsets = [
         (
             None,
@@ -76,11 +44,33 @@ class StoredEventAdmin(KeysetAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
+        tail = polled(self.admin_site, self.tail_view)
         return [
+            path("tail/", tail, name="eventstore_log_tail"),
             path("types/", view(self.types_view), name="eventstore_event_types"),
             path("types/<str:name>/", view(self.type_view), name="eventstore_event_type"),
             *super().get_urls(),
         ]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[LogList]:
+        return LogList
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """A page of the log; without what the address has that means nothing."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            shown: Any = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            return redirect(f"{request.path}?{ERROR_FLAG}=1")
+        return self._page(request, "event_list.html", title="Events", cl=shown, form=shown.form, found=shown.found)
+
+    def tail_view(self, request: HttpRequest) -> HttpResponse:
+        """Rows for the events that came after a position."""
+        after = request.GET.get("after", "")
+        if not after.isdecimal() or int(after) > LAST:
+            raise Http404("That is no position.")
+        return self._page(request, "event_tail.html", tail=Tail(LogFilter(request.GET), int(after)))
 
     def types_view(self, request: HttpRequest) -> HttpResponse:
         """Every event that the code declares."""
@@ -113,18 +103,12 @@ class StoredEventAdmin(KeysetAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer("sealed")
 
-    def matching(self, term: str) -> Q:
-        return Q(position=int(term)) if term.isdecimal() and len(term) < 19 else Q(stream_id=_uuid(term))
-
     @admin.display(description="type")
     def event_type(self, event: StoredEvent) -> SafeString | str:
         """With what the code says of it, if that knows it."""
         if event.type not in catalogue and event.type not in {former.name for former in formers()}:
             return event.type
         return format_html('<a href="{}">{}</a>', reverse("admin:eventstore_event_type", args=[event.type]), event.type)
-
-    def prepare(self, rows: Sequence[Any]) -> None:
-        people.prepare(rows, "actor")
 
     @admin.display(description="actor")
     def who(self, event: StoredEvent) -> str:
@@ -149,19 +133,6 @@ class StoredEventAdmin(KeysetAdmin):
 
     @admin.display(description="correlation")
     def correlation(self, event: StoredEvent) -> SafeString:
-        return format_html(
-            '{} · <a href="{}?correlation_id={}&position__gte={}&position__lte={}">all that belongs to it</a>',
-            event.correlation_id,
-            reverse("admin:eventstore_storedevent_changelist"),
-            event.correlation_id,
-            event.position - TRACED,
-            event.position + TRACED,
-        )
-
-
-def _uuid(term: str) -> UUID:
-    """What is no id at all finds nothing."""
-    try:
-        return UUID(term)
-    except ValueError:
-        return UUID(int=0)
+        link = reverse("admin:eventstore_storedevent_changelist")
+        said = '{} · <a href="{}?correlation_id={}">Everything in this chain</a>'
+        return format_html(said, event.correlation_id, link, event.correlation_id)
