@@ -330,6 +330,7 @@ EVENTSTORE_HALT_AT = env.int("HALT_AT", default=25)
 EVENTSTORE_MODES = env.dict("SUBSCRIBER_MODES", default={})
 EVENTSTORE_ONLY = env.list("ONLY_SUBSCRIBERS", default=[]) or None
 EVENTSTORE_NOTIFIERS = env.list("NOTIFIERS", default=["eventstore.monitoring.notifications.mail_admins"])
+EVENTSTORE_AFFECTED = ["ordering.affected.concerned"]
 EVENTSTORE_ADMIN_URL = f"{BASE_URL}/admin"
 EVENTSTORE_HEALTH_CHECK_SECONDS = env.float("HEALTH_CHECK_SECONDS", default=5.0)
 EVENTSTORE_HEARTBEAT_TIMEOUT_SECONDS = env.float("HEARTBEAT_TIMEOUT_SECONDS", default=15.0)

@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/status/", dashboard.fragment, name="dashboard-status"),
     path("admin/search/", admin.site.admin_view(search.page), name="admin-search"),
+    path("admin/problems/", dashboard.all_problems, name="problems"),
     path("admin/", admin.site.urls),
     path("", include("ordering.pages.urls")),
     path("api/v1/", include("ordering.api.urls")),

@@ -18,7 +18,7 @@ from eventstore.errors import UnreadableFile
 from eventstore.event_types import changes, lockfile
 from eventstore.event_types.changes import Change
 from eventstore.events import catalogue
-from eventstore.monitoring.notifications import active_notifiers, notifiers
+from eventstore.monitoring.notifications import active_notifiers
 from eventstore.roles import owner_alias
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Mode
@@ -58,11 +58,14 @@ def transactions(**_: Any) -> list[CheckMessage]:
 
 @register()
 def notifying(**_: Any) -> list[CheckMessage]:
-    """The functions that tell staff of incidents exist; found out at the first incident, it would be too late."""
+    """The functions exist that tell staff of incidents and whom they concern; found out at the first incident, it would
+    be too late.
+    """
     return [
-        Error(f"EVENTSTORE_NOTIFIERS names {notifier!r}, which can't be imported.", id="eventstore.E019")
-        for notifier in notifiers()
-        if not _exists(notifier)
+        Error(f"{setting.name} names {path!r}, which can't be imported.", id="eventstore.E019")
+        for setting in (conf.NOTIFIERS, conf.AFFECTED)
+        for path in setting.get()
+        if not _exists(path)
     ]
 
 

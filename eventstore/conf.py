@@ -118,6 +118,13 @@ NOTIFIERS: Setting[Sequence[str]] = Setting(
     "a list of dotted paths",
     is_texts,
 )
+AFFECTED: Setting[Sequence[str]] = Setting(
+    "EVENTSTORE_AFFECTED",
+    (),
+    "Dotted paths of the functions that know whom keys and events concern; see `eventstore.monitoring.affected`.",
+    "a list of dotted paths",
+    is_texts,
+)
 ADMIN_URL = Setting(
     "EVENTSTORE_ADMIN_URL",
     "",
@@ -212,6 +219,7 @@ SETTINGS: Sequence[Setting[Any]] = (
     MODES,
     ONLY,
     NOTIFIERS,
+    AFFECTED,
     ADMIN_URL,
     HEALTH_CHECK_SECONDS,
     HEARTBEAT_TIMEOUT_SECONDS,

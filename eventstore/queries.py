@@ -21,6 +21,9 @@ small.
 HORIZON = "SELECT eventstore_horizon_v3(%s)"
 """The position up to which the log is final; cheaper when nothing came after the one that is given."""
 
+HORIZON_NOW = "(SELECT eventstore_horizon_v3())"
+"""The same, to be a part of another query."""
+
 APPEND = "SELECT first, last FROM eventstore_append_v2(%s, %s, %s, %s, %s)"
 """Appends events to streams, with claims and the id of a command; answers the first and the last position."""
 

@@ -376,6 +376,11 @@ def position_sequence(*, using: str = DEFAULT_DB_ALIAS) -> PositionSequence:
 def set_back(*, using: str = DEFAULT_DB_ALIAS) -> str:
     """What is wrong, and puts it right, where new events would get positions that subscribers have passed already."""
     _, last, highest = position_sequence(using=using)
+    return set_back_text(last, highest)
+
+
+def set_back_text(last: int, highest: int) -> str:
+    """The same, of a sequence that stands at `last` where `highest` is used or was passed."""
     if last >= highest:
         return ""
     return (

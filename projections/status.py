@@ -1,8 +1,11 @@
 """Where each projection stands, and how far its rebuild has come. Plain data, so that any front end can show it."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
+from django.db.models import QuerySet, Value
 
 from eventstore import database
 from eventstore.monitoring.health import HealthIssue, duration
@@ -75,8 +78,8 @@ def projection_statuses() -> list[ProjectionStatus]:
     fed = {status.name: status for status in subscriber_statuses()}
     building = Generation.objects.filter(status=Status.BUILDING).order_by("id").prefetch_related("parts")
     shown = [progress(generation) for generation in building]
-    rebuilds = _rebuilt()
-    former, verified, differing = _latest(status=Status.OLD), _verified(), _differing()
+    last, former = _by_name(_rebuilt()), _by_name(_latest(status=Status.OLD))
+    verified, differing = _by_name(_verified()), _by_name(_differing())
     return [
         ProjectionStatus(
             name=subscriber.name,
@@ -84,7 +87,7 @@ def projection_statuses() -> list[ProjectionStatus]:
             table=subscriber.model._meta.db_table,
             fed=fed.get(subscriber.name),
             building=[each for each in shown if each.projection == subscriber.name],
-            last=rebuilds.get(subscriber.name),
+            last=last.get(subscriber.name),
             verified=[*{each[subscriber.name]: None for each in (verified, differing) if subscriber.name in each}],
             former=former.get(subscriber.name),
         )
@@ -93,20 +96,44 @@ def projection_statuses() -> list[ProjectionStatus]:
     ]
 
 
-def rebuild_issues() -> list[HealthIssue]:
-    """What failed of rebuilds and verifications, unless a later one went well, and rows that are not what their events
-    say, until they are.
+class Rebuilds(NamedTuple):
+    """What is wrong with rows and rebuilds, and which generations are being built."""
+
+    issues: Sequence[HealthIssue]
+    building: Sequence[Generation]
+
+
+def rebuilds() -> Rebuilds:
+    """What failed of rebuilds and verifications, unless a later one went well; rows that differ from their events,
+    until they don't; and what is being built. All in one statement.
     """
-    found: list[HealthIssue] = []
-    for kind, what, latest in (("rebuild", "folded anew", _rebuilt()), ("verify", "verified", _verified())):
-        for name, generation in latest.items():
-            if generation.status == Status.FAILED:
-                found.append(HealthIssue(name, f"could not be {what}: {generation.error}", grave=False, kind=kind))
-    for name, generation in _differing().items():
-        rows = generation.differing or 0
-        text = f"has {rows:,} row{'s' * (rows != 1)} that are not what their events say"
-        found.append(HealthIssue(name, text, kind="differs"))
-    return found
+    issues: list[HealthIssue] = []
+    found = {
+        "rebuild": _rebuilt(),
+        "verify": _verified(),
+        "differs": _differing(),
+        "building": Generation.objects.filter(status=Status.BUILDING),
+    }
+    first, *others = (each.annotate(of=Value(of)) for of, each in found.items())
+    building = []
+    for generation in first.union(*others, all=True):
+        name, since = generation.projection, generation.finished_at
+        if generation.of == "building":
+            building.append(generation)
+        elif generation.of == "differs":
+            rows = generation.differing or 0
+            text = f"has {rows:,} row{'s' * (rows != 1)} that differ from their events"
+            issues.append(HealthIssue(name, text, kind="differs", since=since))
+        elif generation.status == Status.FAILED:
+            what = "rebuilt" if generation.of == "rebuild" else "verified"
+            text = f"could not be {what}: {generation.error}"
+            issues.append(HealthIssue(name, text, grave=False, kind=generation.of, since=since))
+    return Rebuilds(issues, building)
+
+
+def rebuild_issues() -> Sequence[HealthIssue]:
+    """The issues of `rebuilds`."""
+    return rebuilds().issues
 
 
 def progress(generation: Generation) -> Progress:
@@ -135,25 +162,28 @@ def progress(generation: Generation) -> Progress:
     )
 
 
-def _rebuilt() -> dict[str, Generation]:
+def _rebuilt() -> QuerySet[Generation]:
     """What came last of each projection's rebuilds, and of whatever else changes its rows."""
     ended = [Status.LIVE, Status.REPAIRED, Status.CANCELLED, Status.FAILED, Status.OLD, Status.DROPPED]
     return _latest(purpose__in=["rebuild", "rollback", "repair"], status__in=ended, finished_at__isnull=False)
 
 
-def _verified() -> dict[str, Generation]:
+def _verified() -> QuerySet[Generation]:
     return _latest(purpose="verify", status__in=[Status.VERIFIED, Status.FAILED])
 
 
-def _differing() -> dict[str, Generation]:
+def _differing() -> QuerySet[Generation]:
     """Verifications whose fresh rows are kept, for they can still be applied."""
     return _latest(purpose="verify", status=Status.VERIFIED, made=True)
 
 
-def _latest(**conditions: object) -> dict[str, Generation]:
+def _latest(**conditions: object) -> QuerySet[Generation]:
     """The last generation of each projection that meets these conditions."""
-    found = Generation.objects.filter(**conditions).order_by("projection", "-id").distinct("projection")
-    return {generation.projection: generation for generation in found}
+    return Generation.objects.filter(**conditions).order_by("projection", "-id").distinct("projection")
+
+
+def _by_name(generations: QuerySet[Generation]) -> dict[str, Generation]:
+    return {generation.projection: generation for generation in generations}
 
 
 def _doing(generation: Generation, checkpoint: int, elapsed: float) -> str:

@@ -193,14 +193,37 @@ STATES_AT = """SELECT DISTINCT ON (key) key, state::text, version, ended, positi
 
 PROCESSES = """
     WITH commands AS (
-        SELECT status, due_at FROM sagas_outbox WHERE status IN ('pending', 'parked') LIMIT %(most)s
+        SELECT id, saga, key, type, status, attempts, error, due_at, created_at FROM sagas_outbox
+        WHERE status IN ('pending', 'parked') LIMIT %(most)s
     ), unanswered AS (
-        SELECT FROM sagas_outbox WHERE status = 'unanswered' LIMIT %(most)s
+        SELECT id, saga, key, type, status, attempts, error, due_at, created_at FROM sagas_outbox
+        WHERE status = 'unanswered' LIMIT %(most)s
+    ), lowest AS (
+        SELECT DISTINCT ON (saga, key) status, due_at FROM sagas_outbox
+        WHERE status IN ('pending', 'parked') ORDER BY saga, key, id
     ), open AS (
-        SELECT due_at FROM sagas_delivery WHERE status IN ('pending', 'waiting', 'running')
+        SELECT effect, position, status, attempts, error, due_at, created_at,
+            CASE WHEN wait_reason IN ('checkpoint', 'parked key') THEN waits_for ELSE '' END AS waits_for
+        FROM sagas_delivery WHERE status IN ('pending', 'waiting', 'running')
         ORDER BY due_at LIMIT %(most)s
     ), wrong AS (
-        SELECT status FROM sagas_delivery WHERE status IN ('failed', 'in doubt') LIMIT %(most)s
+        SELECT effect, position, status, attempts, error, created_at
+        FROM sagas_delivery WHERE status IN ('failed', 'in doubt') LIMIT %(most)s
+    ), troubles AS (
+        SELECT saga AS subscriber, type, status, '' AS waits_for, count(*) AS rows, max(attempts) AS attempts,
+            min(created_at) AS since, (array_agg(error ORDER BY id))[1] AS error,
+            (array_agg(key ORDER BY id))[1:%(some)s] AS keys, '{}'::bigint[] AS positions
+        FROM (SELECT * FROM commands WHERE status = 'parked' UNION ALL SELECT * FROM unanswered) AS stuck
+        GROUP BY saga, type, status
+        UNION ALL
+        SELECT effect, '', status, waits_for, count(*), max(attempts), min(created_at),
+            (array_agg(error ORDER BY position))[1], '{}', (array_agg(position ORDER BY position))[1:%(some)s]
+        FROM (
+            SELECT effect, position, status, attempts, error, created_at, '' AS waits_for FROM wrong
+            UNION ALL
+            SELECT effect, position, status, attempts, error, created_at, waits_for FROM open
+            WHERE (status = 'waiting' AND waits_for <> '') OR (status = 'pending' AND error <> '')
+        ) AS undone GROUP BY effect, status, waits_for
     ), timers AS (
         SELECT due_at FROM sagas_timer WHERE status = 'waiting' ORDER BY due_at LIMIT %(most)s
     )
@@ -215,16 +238,13 @@ PROCESSES = """
         (SELECT count(*) FROM wrong WHERE status = 'failed') AS deliveries_failed,
         (SELECT count(*) FROM wrong WHERE status = 'in doubt') AS deliveries_in_doubt,
         (SELECT count(*) FROM timers) AS timers_waiting,
-        (SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float FROM timers) AS timers_next"""
-"""How much waits and since when, counted up to a bound. The conditions are those of the partial indexes, spelled so
-that the planner sees it.
-"""
-
-OLDEST_COMMAND = """SELECT extract(epoch FROM clock_timestamp() - min(due_at))::float FROM (
-        SELECT DISTINCT ON (saga, key) status, due_at FROM sagas_outbox
-        WHERE status IN ('pending', 'parked') ORDER BY saga, key, id) AS lowest
-    WHERE status = 'pending'"""
-"""For how many seconds a command has been due that waits for no other of its instance; looked up as `DUE_COMMANDS` is.
+        (SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float FROM timers) AS timers_next,
+        (SELECT extract(epoch FROM clock_timestamp() - min(due_at))::float FROM lowest WHERE status = 'pending')
+            AS commands_overdue,
+        (SELECT coalesce(jsonb_agg(to_jsonb(each) ORDER BY since), '[]')::text FROM troubles AS each) AS troubles"""
+"""How much waits and since when, counted up to a bound; for how many seconds a command has been due that waits for no
+other of its instance, looked up as `DUE_COMMANDS` is; and what does not go on, by what it is of. The conditions are
+those of the partial indexes, spelled so that the planner sees it.
 """
 
 OVERDUE_DELIVERIES = """

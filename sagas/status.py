@@ -2,16 +2,18 @@
 unfinished, and stop at a bound, so they cost the same however much was done before.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import msgspec
 from celery import current_app
 from django.db import DEFAULT_DB_ALIAS
-from psycopg.rows import class_row
+from psycopg.rows import class_row, dict_row
 
 from eventstore import advisory_locks, database, identity
+from eventstore.database import Statement
 from eventstore.models import Incident
+from eventstore.monitoring.affected import TRACED
 from eventstore.monitoring.health import MOST_COUNTED, HealthIssue, duration
 from eventstore.monitoring.workers import unserved_queues, worker_statuses
 from eventstore.subscriptions.registry import registry
@@ -33,8 +35,28 @@ ADVICE = {
 """What staff are advised to do about these, by kind."""
 
 
+class Trouble(msgspec.Struct, frozen=True, kw_only=True):
+    """Commands of one type of a saga, or deliveries of an effect, that do not go on: those that are parked, unanswered,
+    failed or in doubt, those that failed and are tried again (`pending`), and those that are `waiting` for a read
+    model. Some `keys` or `positions` tell whom they concern.
+    """
+
+    subscriber: str
+    type: str
+    status: str
+    waits_for: str
+    rows: int
+    attempts: int
+    since: datetime
+    error: str
+    keys: Sequence[str]
+    positions: Sequence[int]
+
+
 class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How much waits. Ages are in seconds, of the oldest; None where there is nothing."""
+    """How much waits. Ages are in seconds, of the oldest; None where there is nothing. `commands_overdue` is that of a
+    command which waits for no other.
+    """
 
     commands_pending: int
     commands_age: float | None
@@ -46,6 +68,8 @@ class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
     deliveries_in_doubt: int
     timers_waiting: int
     timers_next: float | None
+    commands_overdue: float | None
+    troubles: Sequence[Trouble]
 
     def health_issues(self) -> list[HealthIssue]:
         found = []
@@ -87,26 +111,25 @@ def failed_deliveries() -> list[Fault]:
 
 
 def process_status(*, using: str = DEFAULT_DB_ALIAS) -> ProcessStatus:
-    with database.cursor(using) as cursor:
-        counting = cursor.connection.cursor(row_factory=class_row(ProcessStatus))
-        found = counting.execute(queries.PROCESSES, {"most": MOST_COUNTED}).fetchone()
-    assert found is not None, "the statement always answers one row"
-    return found
+    asked = Statement(queries.PROCESSES, {"most": MOST_COUNTED, "some": TRACED}, dict_row)
+    ((found,),) = database.pipeline(asked, using=using)
+    return ProcessStatus(**{**found, "troubles": msgspec.json.decode(found["troubles"], type=list[Trouble])})
 
 
 def process_issues() -> Iterator[HealthIssue]:
     """What is wrong with commands, timers and deliveries. What is overdue because nobody is there to take it up is not
     told by itself: the broker or the queue is.
     """
-    yield from process_status().health_issues()
+    processes = process_status()
+    yield from processes.health_issues()
     unheard = Incident.objects.filter(kind="broker", ended_at=None).exists()
     unserved = unserved_queues(worker_statuses())
-    for issue in overdue_issues():
-        if issue.kind == "hanging" or not (unheard or _queue_of(issue.about) in unserved):
+    for issue in overdue_issues(processes):
+        if issue.kind == "hanging" or not (unheard or queue_of(issue.about) in unserved):
             yield issue
 
 
-def overdue_issues(*, using: str = DEFAULT_DB_ALIAS) -> Iterator[HealthIssue]:
+def overdue_issues(processes: ProcessStatus | None = None, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[HealthIssue]:
     """What could have been taken up and was not, and acts that go on for longer than their lease.
 
     Not in a copy of the log, which is to send nothing; nor what waits by rule, which isn't due: for a send window, a
@@ -116,12 +139,11 @@ def overdue_issues(*, using: str = DEFAULT_DB_ALIAS) -> Iterator[HealthIssue]:
     if identity.is_fenced(using=using):
         return
     bound = conf.OVERDUE_AFTER_SECONDS.get()
-    with database.cursor(using) as cursor:
-        oldest = cursor.execute(queries.OLDEST_COMMAND, prepare=True).fetchone()
-    waited = (oldest and oldest[0]) or 0.0
+    processes = processes or process_status(using=using)
+    waited = processes.commands_overdue or 0.0
     if waited > bound:
         yield HealthIssue("commands", f"the oldest has waited {duration(waited)} to be sent", kind="overdue")
-    late = -(process_status(using=using).timers_next or 0.0)
+    late = -(processes.timers_next or 0.0)
     if late > bound:
         yield HealthIssue("timers", f"one should have fired {duration(late)} ago", kind="overdue")
     for due in _due_effects(using):
@@ -165,12 +187,11 @@ def _due_effects(using: str) -> list[_DueEffect]:
         "slots": [name for _, name in slots],
         "lease": conf.LEASE_SECONDS.get(),
     }
-    with database.cursor(using) as cursor:
-        reading = cursor.connection.cursor(row_factory=class_row(_DueEffect))
-        return reading.execute(queries.OVERDUE_DELIVERIES, asked, prepare=True).fetchall()
+    asked_once = Statement(queries.OVERDUE_DELIVERIES, asked, class_row(_DueEffect))
+    return database.pipeline(asked_once, using=using)[0]
 
 
-def _queue_of(about: str) -> str:
+def queue_of(about: str) -> str:
     """Whose workers are to take up what an issue is about."""
     effect = next((subscriber for subscriber in registry if subscriber.name == about), None)
     if effect is not None and effect.queue:

@@ -9,7 +9,7 @@ from django.db import DEFAULT_DB_ALIAS
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from eventstore import conf, database, feed, identity
+from eventstore import conf, database, identity, store
 from eventstore.monitoring import queries
 from eventstore.monitoring.health import LATE, HealthIssue, duration
 
@@ -86,16 +86,17 @@ def report(name: str, position: int, epoch: UUID, errors: Sequence[str], *, by: 
     return row[0] if row else None
 
 
-def consumer_statuses(*, using: str = DEFAULT_DB_ALIAS) -> list[ConsumerStatus]:
-    """Every consumer that has reported."""
-    horizon = feed.end(using=using)
+def consumer_statuses(*, horizon: int | None = None, using: str = DEFAULT_DB_ALIAS) -> list[ConsumerStatus]:
+    """Every consumer that has reported. Who knows up to where the log is final says so."""
+    if horizon is None:
+        horizon = store.horizon(using=using)
     with database.cursor(using) as cursor:
         reading = cursor.connection.cursor(row_factory=class_row(ConsumerStatus))
         return reading.execute(queries.CONSUMERS, {"horizon": horizon}).fetchall()
 
 
-def consumer_issues() -> Iterator[HealthIssue]:
+def consumer_issues(*, horizon: int | None = None) -> Iterator[HealthIssue]:
     """Of a copy of the log nothing can be told, for consumers report to the original."""
     if not identity.is_fenced():
-        for status in consumer_statuses():
+        for status in consumer_statuses(horizon=horizon):
             yield from status.health_issues()

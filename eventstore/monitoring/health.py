@@ -1,6 +1,7 @@
 """What is not as it should be, in words that any front end can show."""
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 
 import msgspec
 
@@ -12,15 +13,18 @@ MOST_COUNTED = 10_000
 
 
 class HealthIssue(msgspec.Struct, frozen=True):
-    """One thing that is not as it should be, in words. What is not `grave` needs an eye, not a hand.
+    """One thing that is not as it should be, in words. What is not `grave` is worth a look, and needs no hand.
 
-    With a `kind` it is told to staff who don't look, and neither `about` nor `text` may hold a person's data.
+    With a `kind` it is told to staff who don't look, and neither `about` nor `text` may hold a person's data. It has
+    been so `since` then, where that is known. `sign` is one word for what was seen, where others are told apart by it.
     """
 
     about: str
     text: str
     grave: bool = True
     kind: str = ""
+    since: datetime | None = None
+    sign: str = ""
 
 
 Source = Callable[[], Iterable[HealthIssue]]

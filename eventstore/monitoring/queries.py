@@ -1,5 +1,7 @@
 """The SQL of what is watched and told: whatever may be long is counted up to a bound. By the module that asks it."""
 
+from eventstore.queries import HORIZON_NOW
+
 # heartbeat
 
 BEAT = """INSERT INTO eventstore_heartbeat AS heartbeat (name, kind, queues, process, stuck, skew, skew_error)
@@ -49,6 +51,27 @@ the pause, or a process that comes a moment too early would look only after anot
 the clock was set back, and counts for nothing.
 """
 
+# recent
+
+RECENT = """
+    SELECT * FROM (
+        (SELECT 'incident' AS what, id, kind AS word, about AS target, text, '' AS by, '' AS reason, false AS refused,
+            began_at AS at, raised_at, ended_at
+        FROM eventstore_incident WHERE ended_at IS NULL ORDER BY id DESC LIMIT %(open)s)
+        UNION
+        (SELECT 'incident', id, kind, about, text, '', '', false, began_at, raised_at, ended_at
+        FROM eventstore_incident ORDER BY id DESC LIMIT %(most)s)
+        UNION
+        (SELECT 'action', id, operation, target, outcome, by, reason, refused, at, NULL::timestamptz, NULL::timestamptz
+        FROM eventstore_operation ORDER BY id DESC LIMIT %(most)s)
+        UNION
+        SELECT 'action', last.* FROM unnest(%(paused)s::text[]) AS each(name), LATERAL (
+            SELECT id, operation, target, outcome, by, reason, refused, at, NULL::timestamptz, NULL::timestamptz
+            FROM eventstore_operation WHERE target = each.name AND operation = 'pause' AND NOT refused
+            ORDER BY id DESC LIMIT 1) AS last
+    ) AS found ORDER BY at DESC, id DESC"""
+"""The incidents that last, the last ones of all, what operators did last, and who paused these subscribers last."""
+
 # notifications
 
 CLAIM_NOTIFICATION = """UPDATE eventstore_notification
@@ -74,47 +97,88 @@ POSTPONE_NOTIFICATION = (
 
 # status
 
-SHARDS = """
-    SELECT name, subscriber, shard, shards, rank, mode, version, types_hash, fingerprint, stale, status, checkpoint,
+SUBSCRIBERS = """
+    WITH standing AS (
+        SELECT subscriber, min(checkpoint) AS slowest FROM eventstore_subscriber GROUP BY subscriber
+    ), counts AS (
+        SELECT standing.subscriber, failed, retrying, behind, parked_since, warnings, pending
+        FROM standing LEFT JOIN unnest(%(names)s::text[], %(types)s::text[]) AS declared(name, types)
+            ON declared.name = standing.subscriber
+        CROSS JOIN LATERAL (
+            SELECT count(*) FILTER (WHERE error <> '') AS failed, count(*) FILTER (WHERE error = '') AS behind,
+                count(*) FILTER (WHERE error <> '' AND retry_at IS NOT NULL) AS retrying,
+                min(parked_at) AS parked_since
+            FROM (SELECT error, retry_at, parked_at FROM eventstore_parked
+                WHERE subscriber = standing.subscriber LIMIT %(most)s) AS counted
+        ) AS parked
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS warnings
+            FROM (SELECT FROM eventstore_warning WHERE subscriber = standing.subscriber LIMIT %(most)s) AS counted
+        ) AS warned
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS pending FROM (
+                SELECT FROM unnest(declared.types::text[]) AS wanted(type), LATERAL (
+                    SELECT FROM eventstore_event WHERE eventstore_event.type = wanted.type
+                        AND position > standing.slowest AND position <= %(horizon)s LIMIT %(most)s + 1) AS counted
+                LIMIT %(most)s + 1) AS counted
+        ) AS waiting
+    )
+    SELECT name, row.subscriber, shard, shards, rank, mode, version, types_hash, fingerprint, stale, status, checkpoint,
         processed, failures, last_error, last_error_at, moved_at, fed_by,
         coalesce(extract(epoch FROM clock_timestamp() - (
             SELECT recorded_at FROM eventstore_event WHERE position > row.checkpoint ORDER BY position LIMIT 1
         )), 0)::float AS lag_seconds,
         CASE WHEN row.moved_at <= clock_timestamp() THEN extract(epoch FROM clock_timestamp() - row.moved_at)::float
-            ELSE 'Infinity' END AS still_seconds
-    FROM eventstore_subscriber AS row ORDER BY rank, subscriber, shard"""
+            ELSE 'Infinity' END AS still_seconds,
+        failed, retrying, behind, parked_since, warnings, pending
+    FROM eventstore_subscriber AS row JOIN counts USING (subscriber) ORDER BY rank, subscriber, shard"""
 """Every row of every subscriber, with the age of the first event that it has yet to pass, and the seconds since it
-moved: no end of them if that was before the clock was set back.
+moved: no end of them if that was before the clock was set back. Beside each stands what its subscriber has parked, was
+warned of, and wants of the events above its slowest row, counted up to a bound.
 """
 
-COUNTS = """
-    SELECT each.name, failed, retrying, behind, warnings
-    FROM (SELECT DISTINCT subscriber FROM eventstore_subscriber) AS each(name), LATERAL (
-        SELECT count(*) FILTER (WHERE error <> '') AS failed, count(*) FILTER (WHERE error = '') AS behind,
-            count(*) FILTER (WHERE error <> '' AND retry_at IS NOT NULL) AS retrying
-        FROM (SELECT error, retry_at FROM eventstore_parked WHERE subscriber = each.name LIMIT %(most)s) AS counted
-    ) AS parked, LATERAL (
-        SELECT count(*) AS warnings
-        FROM (SELECT FROM eventstore_warning WHERE subscriber = each.name LIMIT %(most)s) AS counted
-    ) AS warned"""
-"""What each subscriber has parked and was warned of, counted up to a bound."""
-
-HOLDERS = """
-    WITH announced AS (
-        SELECT pid, virtualtransaction FROM pg_locks
-        WHERE locktype = 'advisory' AND objsubid = 1 AND mode = 'ShareLock' AND (classid::bigint >> 16) = %(announce)s
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    )
-    SELECT format('%%s (pid %%s)', coalesce(nullif(application_name, ''), 'a session'), pid) AS holder, query,
-        extract(epoch FROM clock_timestamp() - xact_start)::float AS seconds
-    FROM pg_stat_activity WHERE pid IN (SELECT pid FROM announced)
+TRACES = """
+    SELECT each.name, 'parked' AS why, key, position, error FROM unnest(%(parked)s::text[]) AS each(name), LATERAL (
+        SELECT key, position, error FROM eventstore_parked
+        WHERE subscriber = each.name AND error <> '' LIMIT %(most)s) AS failed
     UNION ALL
-    SELECT format('the prepared transaction %%s', gid), '',
-        extract(epoch FROM clock_timestamp() - prepared)::float
-    FROM pg_prepared_xacts JOIN pg_locks AS own ON own.locktype = 'transactionid' AND own.transactionid = transaction
-    WHERE own.virtualtransaction IN (SELECT virtualtransaction FROM announced WHERE pid IS NULL)
-    ORDER BY seconds DESC NULLS LAST LIMIT 1"""
-"""Who has held the announce lock of `sql/append_v2.sql` for longest: who holds one keeps every reader back."""
+    SELECT each.name, 'pending', '', position, ''
+    FROM unnest(%(behind)s::text[], %(after)s::bigint[], %(types)s::text[]) AS each(name, after, types), LATERAL (
+        SELECT position FROM unnest(each.types::text[]) AS wanted(type), LATERAL (
+            SELECT position FROM eventstore_event WHERE eventstore_event.type = wanted.type
+                AND position > each.after AND position <= %(horizon)s ORDER BY position LIMIT %(most)s) AS found
+        LIMIT %(most)s) AS waiting"""
+"""Some of the events that subscribers have parked for an error, and of those that others have not been fed yet."""
+
+LOG = f"""
+    WITH log AS MATERIALIZED (
+        SELECT (SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq) AS head,
+            {HORIZON_NOW} AS horizon,
+            (SELECT recorded_at FROM eventstore_event ORDER BY position DESC LIMIT 1) AS last_recorded_at,
+            greatest(0, (SELECT max(position) FROM eventstore_event),
+                (SELECT max(checkpoint) FROM eventstore_subscriber)) AS highest
+    ), announced AS (
+        SELECT pid, virtualtransaction FROM pg_locks
+        WHERE (SELECT horizon < head FROM log)
+            AND locktype = 'advisory' AND objsubid = 1 AND mode = 'ShareLock' AND (classid::bigint >> 16) = %(announce)s
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    ), held AS (
+        SELECT format('%%s (pid %%s)', coalesce(nullif(application_name, ''), 'a session'), pid) AS holder, query,
+            xact_start AS held_since
+        FROM pg_stat_activity WHERE pid IN (SELECT pid FROM announced)
+        UNION ALL
+        SELECT format('the prepared transaction %%s', gid), '', prepared
+        FROM pg_prepared_xacts JOIN pg_locks AS own
+            ON own.locktype = 'transactionid' AND own.transactionid = transaction
+        WHERE own.virtualtransaction IN (SELECT virtualtransaction FROM announced WHERE pid IS NULL)
+        ORDER BY held_since LIMIT 1
+    )
+    SELECT log.*, coalesce(left(holder, 200), '') AS holder, coalesce(left(query, 200), '') AS query, held_since,
+        coalesce(extract(epoch FROM clock_timestamp() - held_since), 0)::float AS held_seconds
+    FROM log LEFT JOIN held ON true"""
+"""How the log stands, and where it is held back who has held the announce lock of `sql/append_v2.sql` for longest: who
+holds one keeps every reader back.
+"""
 
 # consumers
 
@@ -128,7 +192,9 @@ REPORT = """INSERT INTO eventstore_consumer AS known (name, by, position, epoch,
 """Notes where a consumer is and answers the time; touches no row that is somebody else's."""
 
 CONSUMERS = """
-    SELECT name, by, position, %(horizon)s::bigint AS horizon, reported_at, moved_at,
+    SELECT name, by, position,
+        (SELECT coalesce(max(position), 0) FROM eventstore_event WHERE position <= %(horizon)s) AS horizon,
+        reported_at, moved_at,
         ARRAY(SELECT jsonb_array_elements_text(errors)) AS errors,
         epoch IS NOT DISTINCT FROM (SELECT epoch FROM eventstore_identity) AS of_this_log,
         coalesce(extract(epoch FROM clock_timestamp() - (

@@ -13,12 +13,11 @@ from django.utils import timezone
 from psycopg.rows import dict_row
 
 from eventstore import advisory_locks, conf, database, identity, store
+from eventstore.database import Statement, array
 from eventstore.errors import UnknownSubscriber
-from eventstore.models import StoredEvent, SubscriberRow
+from eventstore.models import SubscriberRow
 from eventstore.monitoring import queries
 from eventstore.monitoring.health import LATE, MOST_COUNTED, HealthIssue, duration
-from eventstore.subscriptions import gaps
-from eventstore.subscriptions.gaps import Gaps
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Rank
 
@@ -31,7 +30,9 @@ LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one row of a subscriber stands: the whole of it, or one of its shards."""
+    """Where one row of a subscriber stands: the whole of it, or one of its shards. What is counted is counted for all
+    of its shards together.
+    """
 
     name: str
     subscriber: str
@@ -53,13 +54,20 @@ class ShardStatus(msgspec.Struct, frozen=True, kw_only=True):
     fed_by: str
     lag_seconds: float
     still_seconds: float
+    failed: int
+    retrying: int
+    behind: int
+    parked_since: datetime | None
+    warnings: int
+    pending: int
 
 
 class SubscriberStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Where one subscriber stands; of one that is split, where its slowest shard does.
 
     `failed` events are parked for an error, `retrying` of them are tried again by themselves, those `behind` wait for
-    their key. `pending` ones it wants and has not been fed yet; `uncounted` says that there are more.
+    their key; the oldest was parked at `parked_since`. `pending` ones it wants lie above its slowest row; `uncounted`
+    says that there are more.
     """
 
     name: str
@@ -77,6 +85,7 @@ class SubscriberStatus(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     retrying: int
     behind: int
+    parked_since: datetime | None
     warnings: int
     pending: int
     uncounted: bool
@@ -103,6 +112,11 @@ class SubscriberStatus(msgspec.Struct, frozen=True, kw_only=True):
         return duration(self.lag_seconds)
 
     @property
+    def late_since(self) -> datetime:
+        """When the first event was recorded that it has yet to pass."""
+        return timezone.now() - timedelta(seconds=self.lag_seconds)
+
+    @property
     def stalled(self) -> bool:
         """Whether it should move, could move, and has not for a while."""
         running = self.status == SubscriberRow.Status.RUNNING and self.checkpoint < self.horizon
@@ -126,25 +140,33 @@ class SubscriberStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     def health_issues(self) -> Iterator[HealthIssue]:
         if self.status == SubscriberRow.Status.HALTED:
-            yield HealthIssue(self.name, f"has halted: {self.last_error or 'no error was recorded'}", kind="halted")
+            text = f"has halted: {self.last_error or 'no error was recorded'}"
+            yield HealthIssue(self.name, text, kind="halted", since=self.last_error_at, sign="halted")
         elif self.status == SubscriberRow.Status.PAUSED:
-            yield HealthIssue(self.name, "is paused", grave=False)
+            yield HealthIssue(self.name, "is paused", grave=False, sign="paused")
         elif self.failures:
-            yield HealthIssue(self.name, f"has failed {self.failures} times in a row: {self.last_error}")
+            text = f"has failed {self.failures} times in a row: {self.last_error}"
+            yield HealthIssue(self.name, text, since=self.moved_at, sign="failing")
         waiting = f"; {self.behind:,} more wait behind" if self.behind else ""
         if self.needs_attention:
-            yield HealthIssue(
-                self.name, f"could not apply {_many(self.needs_attention, 'event')}{waiting}", kind="parked"
-            )
+            text = f"failed on {_many(self.needs_attention, 'event')}{waiting}"
+            yield HealthIssue(self.name, text, kind="parked", since=self.parked_since, sign="parked")
         elif self.failed:
-            yield HealthIssue(self.name, f"tries {_many(self.failed, 'event')} again{waiting}", grave=False)
+            text = f"tries {_many(self.failed, 'event')} again{waiting}"
+            yield HealthIssue(self.name, text, grave=False, since=self.parked_since, sign="parked")
         if self.mismatch:
             yield HealthIssue(self.name, self.mismatch)
         if self.stale:
             yield HealthIssue(self.name, f"is stale: {self.stale}", grave=False)
         if self.lag_seconds > LATE or self.stalled:
             kind = "stalled" if self.stalled else ""
-            yield HealthIssue(self.name, f"is {_many(self.lag, 'event')} behind, for {self.lag_for}", kind=kind)
+            text = f"is {self._how_far()} behind, for {self.lag_for}"
+            yield HealthIssue(self.name, text, kind=kind, since=self.late_since, sign="behind")
+
+    def _how_far(self) -> str:
+        if self.pending:
+            return f"{'over ' if self.uncounted else ''}{_many(self.pending, 'event')}"
+        return _many(self.lag, "position")
 
 
 class LogStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,6 +180,7 @@ class LogStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_recorded_at: datetime | None
     holder: str = ""
     query: str = ""
+    held_since: datetime | None = None
     held_seconds: float = 0.0
     fenced: bool = False
     set_back: str = ""
@@ -175,37 +198,26 @@ class LogStatus(msgspec.Struct, frozen=True, kw_only=True):
             yield HealthIssue("log", f"can't be written: {self.set_back}", kind="sequence")
         if self.held_seconds > LATE / 2:
             text = f"is held back at {self.horizon:,} for {duration(self.held_seconds)} by {self.holder}"
-            yield HealthIssue("log", text, kind="horizon")
+            yield HealthIssue("log", text, kind="horizon", since=self.held_since)
 
 
-def subscriber_statuses(*, using: str = DEFAULT_DB_ALIAS) -> list[SubscriberStatus]:
-    """Every subscriber that has a row, in the order they are fed."""
-    head, horizon = store.head(using=using), store.horizon(using=using)
-    counts = {row.pop("name"): row for row in _rows(queries.COUNTS, using)}
-    shards = [ShardStatus(**row) for row in _rows(queries.SHARDS, using)]
+def subscriber_statuses(log: LogStatus | None = None, *, using: str = DEFAULT_DB_ALIAS) -> list[SubscriberStatus]:
+    """Every subscriber that has a row, in the order they are fed. Who knows how the log stands says so."""
+    head, horizon = (log.head, log.horizon) if log else (store.head(using=using), store.horizon(using=using))
+    wanted = {subscriber.name: array(sorted(subscriber.types)) for subscriber in registry}
+    asked = {"names": array(wanted), "types": list(wanted.values()), "horizon": horizon, "most": MOST_COUNTED}
+    shards = [ShardStatus(**row) for row in _rows(queries.SUBSCRIBERS, asked, using)]
     return [
-        _status(name, list(shards), (head, horizon), counts.get(name, {}), using)
+        _status(name, list(shards), head, horizon)
         for name, shards in groupby(shards, key=lambda shard: shard.subscriber)
     ]
 
 
 def log_status(*, using: str = DEFAULT_DB_ALIAS) -> LogStatus:
-    head, horizon = store.head(using=using), store.horizon(using=using)
-    last = StoredEvent.objects.using(using).order_by("-position").values_list("recorded_at", flat=True).first()
     fenced = identity.is_fenced(using=using)
-    status = LogStatus(
-        head=head, horizon=horizon, last_recorded_at=last, fenced=fenced, set_back=store.set_back(using=using)
-    )
-    holders = _rows(queries.HOLDERS, using) if horizon < head else []
-    if not holders:
-        return status
-    holder = holders[0]
-    return msgspec.structs.replace(
-        status,
-        holder=holder["holder"],
-        query=holder["query"][:200],
-        held_seconds=holder["seconds"] or 0.0,
-    )
+    (found,) = _rows(queries.LOG, {"announce": advisory_locks.ANNOUNCE}, using)
+    wrong = store.set_back_text(found["head"], found.pop("highest"))
+    return LogStatus(**found, fenced=fenced, set_back=wrong)
 
 
 def unstarted(known: list[SubscriberStatus]) -> list[str]:
@@ -214,13 +226,9 @@ def unstarted(known: list[SubscriberStatus]) -> list[str]:
     return [subscriber.name for subscriber in registry if subscriber.name not in names]
 
 
-def _status(
-    name: str, shards: Sequence[ShardStatus], log: tuple[int, int], counts: Mapping[str, int], using: str
-) -> SubscriberStatus:
-    head, horizon = log
+def _status(name: str, shards: Sequence[ShardStatus], head: int, horizon: int) -> SubscriberStatus:
     first, slowest = shards[0], min(shards, key=lambda shard: shard.checkpoint)
     failed_last = max(shards, key=lambda shard: shard.last_error_at or LONG_AGO)
-    pending = _pending(name, slowest.checkpoint, head, using)
     return SubscriberStatus(
         name=name,
         kind=Rank(first.rank).name.lower(),
@@ -234,12 +242,13 @@ def _status(
         still_seconds=slowest.still_seconds,
         processed=sum(shard.processed for shard in shards),
         failures=max(shard.failures for shard in shards),
-        failed=counts.get("failed", 0),
-        retrying=counts.get("retrying", 0),
-        behind=counts.get("behind", 0),
-        warnings=counts.get("warnings", 0),
-        pending=pending.count,
-        uncounted=pending.more,
+        failed=first.failed,
+        retrying=first.retrying,
+        behind=first.behind,
+        parked_since=first.parked_since,
+        warnings=first.warnings,
+        pending=min(first.pending, MOST_COUNTED),
+        uncounted=first.pending > MOST_COUNTED,
         last_error=failed_last.last_error,
         last_error_at=failed_last.last_error_at,
         moved_at=max(shard.moved_at for shard in shards),
@@ -248,12 +257,6 @@ def _status(
         stale=next(filter(None, map(_stale, shards)), ""),
         shards=shards,
     )
-
-
-def _pending(name: str, checkpoint: int, head: int, using: str) -> Gaps:
-    if checkpoint < head and any(subscriber.name == name for subscriber in registry):
-        return gaps.pending(name, using=using)
-    return Gaps(subscriber=name, ranges=())
 
 
 def _mismatch(shard: ShardStatus) -> str:
@@ -279,8 +282,5 @@ def _many(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _rows(query: str, using: str) -> list[dict[str, Any]]:
-    with database.cursor(using) as cursor:
-        cursor.row_factory = dict_row
-        asked = {"most": MOST_COUNTED, "announce": advisory_locks.ANNOUNCE}
-        return cursor.execute(query, asked, prepare=True).fetchall()
+def _rows(query: str, asked: Mapping[str, Any], using: str) -> list[dict[str, Any]]:
+    return database.pipeline(Statement(query, asked, dict_row), using=using)[0]

@@ -75,16 +75,17 @@ def worker_issues(known: Sequence[WorkerStatus]) -> Iterator[HealthIssue]:
     workers = [each for each in known if each.kind == WorkerHeartbeat.Kind.WORKER]
     unserved = unserved_queues(known)
     for queue in sorted(unserved):
-        yield HealthIssue(f"queue {queue}", _why_unserved(queue, workers), kind="worker")
+        listened = max((each.beat_at for each in workers if queue in each.queues), default=None)
+        yield HealthIssue(f"queue {queue}", _why_unserved(queue, workers), kind="worker", since=listened)
     for each in workers:
         if each.state == "silent" and unserved.isdisjoint(each.queues):
-            yield HealthIssue(each.name, f"{_left(each)}; others serve its queues", kind="worker")
+            yield HealthIssue(each.name, f"{_left(each)}; others serve its queues", kind="worker", since=each.beat_at)
         elif each.state == "alive" and each.stuck:
             yield HealthIssue(each.name, f"works only in part: {each.stuck}", kind="worker")
     beats = [each for each in known if each.kind == WorkerHeartbeat.Kind.BEAT]
     if beats and not any(each.fresh for each in beats):
         last = min(beats, key=lambda each: each.age)
-        yield HealthIssue("beat", f"{_left(last)}: nobody sends the periodic tasks", kind="beat")
+        yield HealthIssue("beat", f"{_left(last)}: nobody sends the periodic tasks", kind="beat", since=last.beat_at)
     elif workers and not beats and current_app.conf.beat_schedule:
         yield HealthIssue("beat", "was never started: nobody sends the periodic tasks", kind="beat")
 

@@ -1,7 +1,8 @@
-"""The front page answers "is everything well?" in one look, and keeps answering while it stays open."""
+"""The front page says in one look whether all is well and what isn't, and keeps saying it while it stays open."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -10,38 +11,28 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from eventstore import database
 from eventstore.admin import polled
-from eventstore.monitoring.consumers import consumer_issues
-from eventstore.monitoring.health import HealthIssue
-from eventstore.monitoring.incidents import found_issues
-from eventstore.monitoring.status import log_status, subscriber_statuses, unstarted
-from eventstore.monitoring.workers import clock_issues, worker_issues, worker_statuses
-from ordering.models import DailySales, OrderSummary
-from projections.models import Generation
-from projections.status import rebuild_issues
-from sagas.status import overdue_issues, process_status
-from sagas.webhooks.monitoring import webhook_issues
+from eventstore.database import Statement
+from eventstore.monitoring.status import unstarted
+from ordering import queries
+from ordering.admin.problems import Problem, look, problems, since, with_affected
+from ordering.models import OrderSummary
 
 MOST = 1_000
 """Orders of a status are counted up to here."""
 
-PAGES = {
-    "commands": "admin:sagas_outboxcommand_changelist",
-    "deliveries": "admin:sagas_delivery_changelist",
-    "timers": "admin:sagas_timer_changelist",
-    "log": "admin:eventstore_storedevent_changelist",
-}
+SHOWN = 5
+"""Problems on the front page: what is less grave or newer stands on the page of all of them."""
 
-FENCED = "admin:eventstore_logidentity_changelist"
+MOST_SHOWN = 50
+"""On that page."""
 
-
-class Finding(msgspec.Struct, frozen=True):
-    """A health issue and where to go about it."""
-
-    about: str
-    text: str
-    grave: bool
-    url: str
+WATCHING = (
+    *("eventstore.view_storedevent", "eventstore.view_subscriberrow", "eventstore.view_workerheartbeat"),
+    *("eventstore.view_incident", "sagas.view_outboxcommand", "sagas.view_delivery"),
+)
+"""Who may see all of these is told that all is well; others, that nothing is wrong of what they may see."""
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -51,66 +42,81 @@ class Count(msgspec.Struct, frozen=True):
     url: str
 
 
+class Sales(msgspec.Struct, frozen=True):
+    """The money of one day, in one currency."""
+
+    currency: str
+    payments: int
+    received: Decimal
+    refunded: Decimal
+
+
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What Unfold asks for when it shows the front page."""
-    return {**context, "title": "Is everything well?", **status()}
+    return {**context, "title": "Overview", **status(request.user)}
 
 
 def _fragment(request: HttpRequest) -> HttpResponse:
-    return TemplateResponse(request, "admin/dashboard/status.html", status())
+    return TemplateResponse(request, "admin/dashboard/status.html", status(request.user))
+
+
+def _all_problems(request: HttpRequest) -> HttpResponse:
+    seen = look()
+    found = problems(seen, request.user)
+    context = {
+        **admin.site.each_context(request),
+        "title": "Problems",
+        **_verdict(found, with_affected(found[:MOST_SHOWN], seen, request.user), request.user),
+    }
+    return TemplateResponse(request, "admin/dashboard/problems.html", context)
 
 
 fragment = polled(admin.site, admin.site.admin_view(_fragment))
+all_problems = admin.site.admin_view(_all_problems)
 
 
-def status() -> dict[str, Any]:
-    subscribers, log, processes = subscriber_statuses(), log_status(), process_status()
-    workers = worker_statuses()
-    findings = [
-        *_found(
-            (*worker_issues(workers), *clock_issues(workers)),
-            lambda _: reverse("admin:eventstore_workerheartbeat_changelist"),
-        ),
-        *_found(log.health_issues(), lambda _: reverse(FENCED if log.fenced else PAGES["log"])),
-        *_found(processes.health_issues()),
-        *_found(overdue_issues(), lambda about: reverse(PAGES.get(about, PAGES["deliveries"]))),
-        *_found(
-            (issue for subscriber in subscribers for issue in subscriber.health_issues()),
-            lambda name: reverse("admin:eventstore_subscriber", args=[name]),
-        ),
-        *_found(consumer_issues(), lambda name: reverse("admin:eventstore_consumer_change", args=[name])),
-        *_found(webhook_issues(), lambda _: reverse("admin:sagas_webhookendpoint_changelist")),
-        *_found(found_issues(), lambda _: f"{reverse('admin:eventstore_incident_changelist')}?ended_at__isempty=1"),
-        *_found(rebuild_issues(), lambda _: reverse("admin:projections_generation_changelist")),
-    ]
+def status(user: Any) -> dict[str, Any]:
+    """All that the front page shows to this person."""
+    seen = look()
+    found = problems(seen, user)
+    orders, sales = _today()
     return {
-        "findings": sorted(findings, key=lambda each: not each.grave),
-        "subscribers": subscribers,
-        "unstarted": unstarted(subscribers),
-        "log": log,
-        "workers": workers,
-        "processes": processes,
-        "rebuilding": list(Generation.objects.filter(status=Generation.Status.BUILDING)),
-        "sales": list(DailySales.objects.filter(day=datetime.now(UTC).date())),
-        "orders": _orders_of_today(),
+        **_verdict(found, with_affected(found[:SHOWN], seen, user), user),
+        "subscribers": seen.subscribers,
+        "unstarted": unstarted(list(seen.subscribers)),
+        "log": seen.log,
+        "workers": seen.workers,
+        "processes": seen.processes,
+        "rebuilding": seen.rebuilds.building if user.has_perm("projections.view_generation") else (),
+        "sales": sales,
+        "orders": orders,
         "checked_at": datetime.now(UTC),
     }
 
 
-def _found(
-    issues: Iterable[HealthIssue], page: Callable[[str], str] = lambda about: reverse(PAGES[about])
-) -> list[Finding]:
-    return [Finding(issue.about, issue.text, issue.grave, page(issue.about)) for issue in issues]
+def _verdict(found: Sequence[Problem], shown: Sequence[Problem], user: Any) -> dict[str, Any]:
+    """How many there are, and for how long the oldest has been one."""
+    oldest = min((each for each in found if each.since), key=since, default=None)
+    return {
+        "found": len(found),
+        "grave": any(each.grave for each in found),
+        "oldest": oldest.lasts if oldest else "",
+        "problems": shown,
+        "more": len(found) - len(shown),
+        "sees_all": all(map(user.has_perm, WATCHING)),
+    }
 
 
-def _orders_of_today() -> list[Count]:
-    """By status, each counted along its index and no further than `MOST`."""
+def _today() -> tuple[list[Count], list[Sales]]:
+    """The orders of today (UTC) by status, and its sales by currency."""
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    orders = reverse("admin:ordering_ordersummary_changelist")
-    found = []
-    for each in OrderSummary.Status.values:
-        number = OrderSummary.objects.filter(status=each, placed_at__gte=midnight)[: MOST + 1].count()
-        if number:
+    asked = {"statuses": OrderSummary.Status.values, "midnight": midnight, "day": midnight.date(), "most": MOST}
+    orders, sales = [], []
+    page = reverse("admin:ordering_ordersummary_changelist")
+    for what, word, number, received, refunded in database.pipeline(Statement(queries.TODAY, asked))[0]:
+        if what == "sales":
+            sales.append(Sales(word, number, received, refunded))
+        elif number:
             shown = f"{number:,}" if number <= MOST else f"over {MOST:,}"
-            found.append(Count(each, each.replace("_", " "), shown, f"{orders}?status={each}"))
-    return found
+            orders.append(Count(word, word.replace("_", " "), shown, f"{page}?status={word}"))
+    return orders, sorted(sales, key=lambda each: each.currency)

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import msgspec
 from django.db import DEFAULT_DB_ALIAS
+from django.db.models import Q
+from django.utils import timezone
 
 from eventstore import database, identity
 from eventstore.monitoring.health import MOST_COUNTED, HealthIssue, duration
@@ -57,13 +59,16 @@ def webhook_issues() -> Iterator[HealthIssue]:
     """Of a copy of the log nothing can be told, for it sends nothing."""
     if identity.is_fenced():
         return
-    now = database.clock()
-    for endpoint in WebhookEndpoint.objects.filter(enabled=False).exclude(switched_off_at=None):
-        yield HealthIssue(_named(endpoint), f"was switched off. {endpoint.switched_off_for[:-1]}", kind="webhook off")
-    for endpoint in WebhookEndpoint.objects.filter(enabled=True, failures__gte=FAILING).exclude(failing_since=None):
-        since = duration((now - endpoint.failing_since).total_seconds()) if endpoint.failing_since else ""
-        text = f"has failed {endpoint.failures:,} times in a row, for {since}"
-        yield HealthIssue(_named(endpoint), text, kind="webhook failing")
+    off = Q(enabled=False, switched_off_at__isnull=False)
+    failing = Q(enabled=True, failures__gte=FAILING, failing_since__isnull=False)
+    for endpoint in WebhookEndpoint.objects.filter(off | failing).order_by("enabled", "created_at", "id"):
+        if not endpoint.enabled:
+            text = f"was switched off. {endpoint.switched_off_for[:-1]}"
+            yield HealthIssue(_named(endpoint), text, kind="webhook off", since=endpoint.switched_off_at)
+        elif since := endpoint.failing_since:
+            lasts = duration(max(0.0, (timezone.now() - since).total_seconds()))
+            text = f"has failed {endpoint.failures:,} times in a row, for {lasts}"
+            yield HealthIssue(_named(endpoint), text, kind="webhook failing", since=since)
 
 
 def _named(endpoint: WebhookEndpoint) -> str:

@@ -184,7 +184,7 @@ def test_an_event_that_fails_is_parked_told_and_retried_when_its_cause_is_mended
         bob = shop.customer("Bob")
         assert not CustomerProfile.objects.filter(pk=ada).exists()
         assert CustomerProfile.objects.filter(pk=bob).exists()
-        told(mails, "Parked: customer-profiles could not apply 1 event")
+        told(mails, "Parked: customer-profiles failed on 1 event")
         staff.goto(SUBSCRIBER.format("customer-profiles"))
         expect(staff.locator("#gaps")).to_contain_text("1 event missing")
         poison.mend()

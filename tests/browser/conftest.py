@@ -93,7 +93,7 @@ def log_in(page):
         page.get_by_label("Username").fill(name)
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Log in").click()
-        page.wait_for_selector("#verdict")
+        page.wait_for_selector("#status")
         return user
 
     return enter

@@ -34,7 +34,7 @@ def test_staff_see_a_parked_event_on_the_front_page_and_retry_all_of_its_error(p
     customers = [parked_customer() for _ in range(2)]
     user = log_in(superuser=True)
     verdict = page.locator("#verdict")
-    expect(verdict).to_contain_text(f"{NAME} could not apply 2 events")
+    expect(verdict).to_contain_text(f"{NAME} failed on 2 events")
     verdict.get_by_role("link", name=NAME).click()
     expect(page.locator("[data-key]")).to_have_count(2)
     poison.mend()

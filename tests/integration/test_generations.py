@@ -393,7 +393,7 @@ def test_a_difference_is_trouble_until_it_is_gone_whatever_else_is_verified():
     sold = sell()
     damage(sold[:3])
     generation = complete(generations.verify(NAME))
-    differing = ("differs", "has 3 rows that are not what their events say")
+    differing = ("differs", "has 3 rows that differ from their events")
     assert told() == [differing]
     assert complete(generations.verify(NAME, keys=[str(sold[3])])).differing == 0
     generations.rebuild(NAME)

@@ -256,7 +256,7 @@ def three(mails: MailServer) -> Iterator[MailServer]:
 
 def test_events_that_one_subscriber_could_not_apply_are_one_mail_and_one_when_none_is_left(three):
     park(1, 2, 3)
-    told(three, "Parked: order-summaries could not apply 3 events")
+    told(three, "Parked: order-summaries failed on 3 events")
     park(4)
     ParkedEvent.objects.filter(position=1).delete()
     told(three, "Parked: order-summaries")

@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -33,6 +34,10 @@ def status_of(name):
     return next(status for status in subscriber_statuses() if status.name == name)
 
 
+def somebody():
+    return User(is_superuser=True, is_active=True)
+
+
 def said_of(name):
     return [trouble.text for trouble in status_of(name).health_issues()]
 
@@ -40,7 +45,7 @@ def said_of(name):
 def test_before_anything_happened_every_subscriber_is_unstarted():
     assert subscriber_statuses() == []
     assert unstarted([]) == [subscriber.name for subscriber in registry]
-    assert dashboard.status()["findings"] == []
+    assert dashboard.status(somebody())["problems"] == []
 
 
 def test_after_a_sale_those_that_requests_feed_are_up_with_the_log():
@@ -63,10 +68,10 @@ def test_parked_events_and_those_that_wait_behind_them_are_told_apart():
     shop.customer()
     for position, error in ((1, "ValueError"), (2, ""), (3, "")):
         ParkedEvent.objects.create(subscriber="order-summaries", key="k", position=position, error=error)
-    assert said_of("order-summaries") == ["could not apply 1 event; 2 more wait behind"]
+    assert said_of("order-summaries") == ["failed on 1 event; 2 more wait behind"]
 
 
-def test_what_is_tried_again_by_itself_needs_an_eye_and_not_a_hand():
+def test_what_is_tried_again_by_itself_is_worth_a_look_and_needs_no_hand():
     shop.customer()
     soon = timezone.now() + timedelta(seconds=8)
     ParkedEvent.objects.create(subscriber="order-summaries", key="k", position=1, error="ValueError", retry_at=soon)
@@ -75,7 +80,7 @@ def test_what_is_tried_again_by_itself_needs_an_eye_and_not_a_hand():
     ParkedEvent.objects.create(subscriber="order-summaries", key="l", position=2, error="ValueError")
     parked = status_of("order-summaries")
     assert (parked.failed, parked.needs_attention, parked.retrying) == (2, 1, 1)
-    assert said_of("order-summaries") == ["could not apply 1 event"]
+    assert said_of("order-summaries") == ["failed on 1 event"]
 
 
 def test_events_parked_by_a_generation_that_is_not_live_are_not_those_of_the_live_one():
@@ -162,7 +167,7 @@ def test_a_failed_rebuild_is_a_trouble_until_another_goes_well():
         "finished_at": timezone.now(),
     }
     Generation.objects.create(status="failed", error="KeyError", **failed)
-    assert [trouble.text for trouble in rebuild_issues()] == ["could not be folded anew: KeyError"]
+    assert [trouble.text for trouble in rebuild_issues()] == ["could not be rebuilt: KeyError"]
     Generation.objects.create(status="live", **failed)
     assert rebuild_issues() == []
 
@@ -180,7 +185,7 @@ def test_the_front_page_never_counts_the_log():
     with CaptureQueriesContext(
         connection,
     ) as asked:
-        found = dashboard.status()
+        found = dashboard.status(somebody())
     assert [(count.status, count.number) for count in found["orders"]] == [("awaiting_payment", "1")]
     assert not [each["sql"] for each in asked if "COUNT(" in each["sql"].upper() and "eventstore_event" in each["sql"]]
 
@@ -200,7 +205,7 @@ def test_consumers_in_other_systems_stand_below_the_subscribers_and_on_the_front
     shop.customer()
     shop.customer()
     report(["no <shelf>"], position=1)
-    (finding,) = dashboard.status()["findings"]
+    (finding,) = dashboard.status(somebody())["problems"]
     assert (finding.about, finding.text) == ("warehouse", "reports 1 error")
     staff("eventstore.view_subscriberrow", "eventstore.view_consumer")
     shown = client.get("/admin/eventstore/subscriberrow/").content.decode()

@@ -39,7 +39,7 @@ def pulse(name, *queues, ago=0.0, **fields):
 
 
 def findings(text):
-    return re.findall(r'<li><a href="[^"]*">([^<]*)</a> ([^<]*)</li>', text)
+    return re.findall(r'<p class="what"><a id="problem-\d" href="[^"]*">([^<]*)</a> ([^<]*)</p>', text)
 
 
 def seconds_in(text, said):
@@ -64,12 +64,12 @@ def test_the_front_page_misses_a_silent_beat_and_a_queue_without_a_worker(page):
     pulse("most@host", "live", "rebuild", "clock")
     pulse("effects@host", "effects", ago=40)
     pulse("beat@host", ago=60)
-    (queue, silent_worker), (beat, silent_beat) = findings(page())
+    (beat, silent_beat), (queue, silent_worker) = findings(page())
     assert (queue, beat) == ("queue effects", "beat")
     assert 40 <= seconds_in(silent_worker, "has no worker: effects@host fell silent") < 60
     assert 60 <= seconds_in(silent_beat, "fell silent") < 120
     assert page().count('class="tag tag-silent"') == 2
-    assert f'<a href="{WORKERS}">queue effects</a>' in page()
+    assert re.search(rf'<a id="problem-\d" href="{WORKERS}">queue effects</a>', page())
 
 
 def test_a_clock_that_was_never_started_is_missed_once_there_are_workers(page):
@@ -119,12 +119,12 @@ def test_without_admins_no_mail_counts_as_told(settings):
 def test_an_incident_shows_who_was_told(page):
     now = timezone.now()
     incident = Incident.objects.create(
-        kind="parked", about="order-summaries", text="could not apply 3 events", began_at=now, seen_at=now
+        kind="parked", about="order-summaries", text="failed on 3 events", began_at=now, seen_at=now
     )
     Notification.objects.create(
         incident=incident, notifier="eventstore.monitoring.notifications.mail_admins", ended=False, attempts=2
     )
-    assert "could not apply 3 events" in page("/admin/eventstore/incident/")
+    assert "failed on 3 events" in page("/admin/eventstore/incident/")
     shown = page(f"/admin/eventstore/incident/{incident.pk}/change/")
     assert "eventstore.monitoring.notifications.mail_admins, that it began: not yet, 2 attempts" in shown
 
