@@ -348,6 +348,22 @@ class WorkerHeartbeat(models.Model):
         return self.name
 
 
+class Sample(models.Model):
+    """How the system did in one minute. Kept for a day, for small charts."""
+
+    minute = models.DateTimeField(primary_key=True)
+    position = models.BigIntegerField(help_text="up to which the log was final")
+    seconds = models.FloatField(help_text="since the sample before")
+    events = models.BigIntegerField(help_text="positions that came since then")
+    figures = models.JSONField(default=dict, help_text="by name: what came since then, or how things stood")
+
+    class Meta:
+        ordering = ["minute"]
+
+    def __str__(self) -> str:
+        return str(self.minute)
+
+
 class Incident(models.Model):
     """A health issue that lasts. Before `raised_at` it may still pass; from then on staff are told."""
 

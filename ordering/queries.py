@@ -1,5 +1,17 @@
 """The SQL of what staff see of the business, by the module that asks it."""
 
+# apps
+
+ORDERS_FIGURE = """SELECT count(*) FROM (
+        SELECT FROM eventstore_event WHERE type = 'order.placed'
+            AND position > last.position AND position <= now.position LIMIT 10000) AS counted"""
+"""How many orders were placed since the sample before."""
+
+MAILS_FIGURE = """SELECT count(*) FROM (
+        SELECT FROM eventstore_event WHERE type = 'mail.sent'
+            AND position > last.position AND position <= now.position LIMIT 10000) AS counted"""
+"""How many mails were sent since then."""
+
 # affected
 
 CONCERNED = """

@@ -11,9 +11,9 @@ class SagasConfig(AppConfig):
 
     def ready(self) -> None:
         from eventstore import signals
-        from eventstore.monitoring import polling
+        from eventstore.monitoring import polling, samples
         from eventstore.monitoring.health import sources
-        from sagas import checks, operations, tasks  # noqa: F401 - checks register themselves
+        from sagas import checks, operations, queries, tasks  # noqa: F401 - checks register themselves
         from sagas.effects import preconditions
         from sagas.status import ADVICE, process_issues
         from sagas.webhooks import monitoring as webhooks
@@ -23,5 +23,6 @@ class SagasConfig(AppConfig):
         signals.retired.connect(operations.on_retired)
         polling.register(tasks.keep_time, every=TIMERS_EVERY)
         polling.register(tasks.send_overdue, every=1.0)
+        samples.register(refused=queries.REFUSED_FIGURE, stuck=queries.STUCK_FIGURE, failed=queries.FAILED_FIGURE)
         sources.register(process_issues, **ADVICE)
         sources.register(webhooks.webhook_issues, **webhooks.ADVICE)

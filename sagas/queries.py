@@ -189,6 +189,21 @@ STATES_AT = """SELECT DISTINCT ON (key) key, state::text, version, ended, positi
     WHERE saga = %s AND key = ANY(%s) AND position <= %s ORDER BY key, id DESC"""
 """The states in which instances of a saga were at a position."""
 
+# apps
+
+REFUSED_FIGURE = """SELECT count(*) FROM (
+        SELECT FROM eventstore_event WHERE type = 'saga.command-refused'
+            AND position > last.position AND position <= now.position LIMIT 10000) AS counted"""
+"""How many commands of sagas were refused since the sample before."""
+
+STUCK_FIGURE = """SELECT count(*) FROM (
+        SELECT FROM sagas_outbox WHERE status IN ('pending', 'parked') AND status = 'parked' LIMIT 10000) AS counted"""
+"""How many commands of sagas are parked. Spelled so that the planner sees the index of what is unfinished."""
+
+FAILED_FIGURE = """SELECT count(*) FROM (
+        SELECT FROM sagas_delivery WHERE status IN ('failed', 'in doubt') LIMIT 10000) AS counted"""
+"""How many deliveries have failed, or are in doubt."""
+
 # status
 
 PROCESSES = """

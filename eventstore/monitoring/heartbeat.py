@@ -77,11 +77,17 @@ class Heartbeat:
             _execute(queries.NOTE_STUCK, [self.stuck, self._name, process_name(), timeout])
 
     def _check(self) -> None:
-        from eventstore.monitoring import incidents, notifications
+        from eventstore.monitoring import incidents, notifications, samples
+
+        sampled = 0.0
 
         def check() -> None:
+            nonlocal sampled
             incidents.check_health()
             notifications.send_due()
+            if (minute := time.time() // 60) != sampled:
+                samples.take()
+                sampled = minute
 
         self._repeat(check, conf.HEALTH_CHECK_SECONDS.get())
         connections.close_all()

@@ -95,6 +95,40 @@ POSTPONE_NOTIFICATION = (
 )
 """Has it told in so many seconds."""
 
+# samples
+
+TAKE_SAMPLE = f"""
+    WITH now AS MATERIALIZED (
+        SELECT date_trunc('minute', clock_timestamp()) AS minute, {HORIZON_NOW} AS position
+    ), old AS (
+        DELETE FROM eventstore_sample USING now
+        WHERE eventstore_sample.minute NOT BETWEEN now.minute - interval '25 hours' AND now.minute
+    ), last AS (
+        SELECT sample.minute, sample.position FROM eventstore_sample AS sample JOIN now ON sample.minute <= now.minute
+        ORDER BY sample.minute DESC LIMIT 1
+    )
+    INSERT INTO eventstore_sample (minute, position, seconds, events, figures)
+    SELECT now.minute, now.position, coalesce(extract(epoch FROM now.minute - last.minute), 60),
+        greatest(0, now.position - coalesce(last.position, now.position)), jsonb_build_object({{figures}})
+    FROM now LEFT JOIN last ON true WHERE last.minute IS DISTINCT FROM now.minute
+    ON CONFLICT (minute) DO NOTHING"""
+"""Notes how the system does in this minute, unless that was noted; forgets what is more than 25 hours old, and what is
+yet to come, from before the clock was set back. Each figure that is put in is the name of one and a query.
+"""
+
+LAG_FIGURE = """SELECT coalesce(max(extract(epoch FROM clock_timestamp() - (
+        SELECT recorded_at FROM eventstore_event WHERE position > checkpoint ORDER BY position LIMIT 1
+    ))), 0)::float FROM eventstore_subscriber"""
+"""The age, in seconds, of the oldest event that some subscriber has yet to pass."""
+
+PARKED_FIGURE = """SELECT count(*) FROM (
+        SELECT FROM eventstore_parked WHERE error <> '' AND position('#' IN subscriber) = 0 LIMIT 10000) AS counted"""
+"""How many events are parked for an error."""
+
+SAMPLES = """SELECT minute, seconds, events, figures::text FROM eventstore_sample
+    WHERE minute > clock_timestamp() - interval '61 minutes' ORDER BY minute"""
+"""How the system did in each minute of the last hour."""
+
 # status
 
 SUBSCRIBERS = """

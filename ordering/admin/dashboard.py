@@ -17,6 +17,7 @@ from eventstore.database import Statement
 from eventstore.monitoring.status import unstarted
 from ordering import queries
 from ordering.admin.problems import Problem, look, problems, since, with_affected
+from ordering.admin.tiles import tiles
 from ordering.models import OrderSummary
 
 MOST = 1_000
@@ -83,6 +84,7 @@ def status(user: Any) -> dict[str, Any]:
     return {
         **_verdict(found, with_affected(found[:SHOWN], seen, user), user),
         "subscribers": seen.subscribers,
+        "tiles": tiles(seen, user),
         "unstarted": unstarted(list(seen.subscribers)),
         "log": seen.log,
         "workers": seen.workers,

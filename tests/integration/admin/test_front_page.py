@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.core import checks
 from django.db import connection
+from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
@@ -13,7 +14,8 @@ from benchmarks.wire import Trip, traced
 from eventstore import database
 from eventstore.commands import dispatch
 from eventstore.context import new_id
-from eventstore.models import Incident, ParkedEvent, SubscriberRow
+from eventstore.models import Incident, ParkedEvent, Sample, SubscriberRow
+from eventstore.monitoring import samples
 from eventstore.operations.base import perform
 from eventstore.operations.subscribers import Pause
 from eventstore.subscriptions.registry import registry
@@ -233,6 +235,24 @@ def test_the_front_page_takes_as_many_statements_however_much_is_wrong(client, s
     found = statements(client)
     assert len(found) <= MOST_STATEMENTS, found
     assert len(statements(client, reverse("dashboard-status"))) == len(found)
+
+
+def test_a_tile_has_its_figure_and_the_last_hour_as_a_chart_that_is_said_in_words(client, staff, front):
+    samples.take()
+    Sample.objects.update(minute=F("minute") - timedelta(minutes=1))
+    shop.order(shop.customer(), shop.conference_on_sale())
+    samples.take()
+    staff(superuser=True)
+    page = front()
+    assert [each.title for each in page.context["tiles"]] == ["Orders", "Events", "Worst lag", "Failures", "Mails"]
+    assert page.context["tiles"][0].figure == "1"
+    assert 'aria-label="Orders a minute in the last hour: 1 in all, at most 1"' in page.content.decode()
+
+
+def test_who_may_not_see_orders_is_not_told_how_many_come_in(client, staff, front):
+    samples.take()
+    staff("eventstore.view_storedevent")
+    assert [each.title for each in front().context["tiles"]] == ["Events"]
 
 
 def test_of_very_many_parked_events_some_tell_whom_they_concern(client, staff, front):
