@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("eventstore", "0022_consumers")]
+    dependencies = [("eventstore", "0023_permissions")]
 
     operations = [
         AddIndexConcurrently(

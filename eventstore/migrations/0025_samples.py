@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("eventstore", "0022_consumers"),
+        ("eventstore", "0024_correlation"),
     ]
 
     operations = [
