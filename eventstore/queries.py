@@ -129,7 +129,7 @@ each as it takes to read it.
 RECORDED_BEFORE = "SELECT coalesce(max(position), 0) FROM eventstore_event WHERE recorded_at < %s"
 """The last position that was recorded before a time; looked for from the end of the log."""
 
-TRACED = """WITH RECURSIVE bisected (low, high) AS (
+POSITION_AT = """WITH RECURSIVE bisected (low, high) AS (
         SELECT 0::bigint, coalesce(max(position), 0) + 1 FROM eventstore_event
         UNION ALL
         SELECT CASE WHEN next.recorded_at < %(moment)s AND next.position < high THEN next.position ELSE low END,
@@ -138,14 +138,17 @@ TRACED = """WITH RECURSIVE bisected (low, high) AS (
             SELECT position, recorded_at FROM eventstore_event WHERE position >= (low + high) / 2
             ORDER BY position LIMIT 1) AS next ON true
         WHERE high - low > 1
-    ), near AS (
-        SELECT position, event_id, correlation_id FROM eventstore_event
-        WHERE position > (SELECT max(low) FROM bisected) ORDER BY position LIMIT %(most)s
     )
-    SELECT position FROM near WHERE %(id)s IN (event_id, correlation_id) ORDER BY position LIMIT %(limit)s"""
-"""The events that have an id or a correlation, among so many after a time, which is looked for by halves: neither has
-an index, and both tell when they were made.
+    SELECT max(low) FROM bisected"""
+"""About the last position that was recorded before a time: looked for by halves, for events are recorded nearly in
+order of time.
 """
+
+TRACED = """SELECT position FROM (
+        SELECT position, event_id, correlation_id FROM eventstore_event
+        WHERE position > %(after)s ORDER BY position LIMIT %(most)s) AS near
+    WHERE %(id)s IN (event_id, correlation_id) ORDER BY position LIMIT %(limit)s"""
+"""The events that have an id or a correlation, neither of which has an index, among so many after a position."""
 
 HEAD = "SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq"
 """The last position that was handed out, whether or not it was committed."""

@@ -345,14 +345,19 @@ def position_until(moment: datetime, *, using: str = DEFAULT_DB_ALIAS) -> int:
     return position_before(moment + TICK, using=using)
 
 
+def position_at(moment: datetime, *, using: str = DEFAULT_DB_ALIAS) -> int:
+    """About the last position that was recorded before a time, however long ago that was."""
+    return _only(Statement(queries.POSITION_AT, {"moment": moment}), using)
+
+
 def read_traced(id_: UUID, *, limit: int, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
     """The event that has this id, or the first events of this correlation; looked for among those that were recorded
     soon after the time that the id tells. One that tells none, for it is no UUIDv7, finds nothing.
     """
     if id_.version != 7:
         return []
-    moment = datetime.fromtimestamp((id_.int >> 80) / 1000, UTC) - SKEW
-    asked = {"id": id_, "moment": moment, "most": TRACED, "limit": limit}
+    after = position_at(datetime.fromtimestamp((id_.int >> 80) / 1000, UTC) - SKEW, using=using)
+    asked = {"id": id_, "after": after, "most": TRACED, "limit": limit}
     (found,) = pipeline(Statement(queries.TRACED, asked), using=using)
     return read_these([position for (position,) in found], using=using) if found else []
 

@@ -1,6 +1,6 @@
 """A row of a read model as of a position: what the events up to there make of it, folded in memory and kept nowhere."""
 
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -43,6 +43,24 @@ def row_as_of(projection: Projection[R], key: str, upto: int, *, using: str = DE
     return next(iter(table.rows.values()), None)
 
 
+def row_after_each(
+    projection: Projection[R], key: str, events: Iterable[Recorded], *, using: str = DEFAULT_DB_ALIAS
+) -> Iterator[tuple[Recorded, R | None]]:
+    """Each of these events that concerns the row whose key has this text, in order, with the row as it is after it;
+    None where it is gone. Rows of other read models that it looks up are the live ones. What a handler raises gets out.
+    """
+    table = MemoryTable(projection.model)
+    left_out = set(
+        DiscardedEvent.objects.using(using).filter(subscriber=projection.name).values_list("key", "position")
+    )
+    for recorded in events:
+        if recorded.type in projection.types and (keys := _keys(projection, recorded, key, left_out)):
+            with applying():
+                work = [Work(named, recorded) for named in keys]
+                projection.fold(NOWHERE, table, work, others=lambda model: _LiveRows(model, using))
+            yield recorded, next(iter(table.rows.values()), None)
+
+
 def _keys(
     projection: Projection[Any], recorded: Recorded, key: str, left_out: Collection[tuple[str, int]]
 ) -> list[Hashable]:
@@ -64,6 +82,17 @@ class _OthersAsOf(MemoryTable[R]):
     def load(self, cursor: Cursor, keys: Collection[Hashable]) -> dict[Hashable, R]:
         found = {key: row_as_of(_projection_of(self.model), str(key), self._upto, using=self._using) for key in keys}
         return {key: row for key, row in found.items() if row is not None}
+
+
+class _LiveRows(MemoryTable[R]):
+    """The rows of another read model as they are now."""
+
+    def __init__(self, model: type[R], using: str) -> None:
+        super().__init__(model)
+        self._using = using
+
+    def load(self, cursor: Cursor, keys: Collection[Hashable]) -> dict[Hashable, R]:
+        return {row.pk: row for row in self.model._default_manager.using(self._using).filter(pk__in=keys)}
 
 
 def _projection_of(model: type[R]) -> Projection[R]:

@@ -1,6 +1,9 @@
 """Conferences: how many seats are left, and what staff do about them, each a form that becomes a command."""
 
 import time
+from collections.abc import Iterable
+from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +16,14 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from eventstore.admin import tag
+from eventstore.codec import Recorded
 from eventstore.context import new_id
 from eventstore.errors import StreamExists
 from ordering.admin import conference_story, timeline
 from ordering.admin.acts import ActsAdmin, as_id
 from ordering.admin.business import BusinessAdmin, Told, of_stream
 from ordering.admin.conference_acts import ACTS, CANCEL_CONFERENCE, ConferenceAct
+from ordering.admin.explain import ExplainedAdmin, Figure, of_streams
 from ordering.admin.formatting import cancellation_rule, in_zone, money, payment_terms, seats
 from ordering.admin.schedule import ConferenceForm, SeatTypes
 from ordering.admin.seating import Seating, waited_for
@@ -26,15 +31,19 @@ from ordering.admin.words import via
 from ordering.domain.conference_changes import ConferenceRenamed, time_zones
 from ordering.domain.scheduling import ConferenceScheduled
 from ordering.models import ConferenceSales, ConferenceSummary, FailedRefund, OrderSummary
+from ordering.models.conference import counted
 
 SHOWN = 10
 READABLE_WITHIN = 2.0
+SEATS = {"capacity": "all seats", "taken": "sold and reserved", "held": "held", "available": "free"}
+"""The figures of a seat type that are explained, by their names in its row."""
+
 CANCELLED = ConferenceSummary.Status.CANCELLED
 PROPOSED = {"currency": "EUR", "time_zone": "UTC"}
 
 
 @admin.register(ConferenceSummary)
-class ConferenceAdmin(BusinessAdmin, ActsAdmin):
+class ConferenceAdmin(BusinessAdmin, ExplainedAdmin, ActsAdmin):
     """Who may add a conference may schedule one; who may change one may do all else about it.
 
     Cancelling one, with all its orders, has a permission of its own.
@@ -110,6 +119,15 @@ class ConferenceAdmin(BusinessAdmin, ActsAdmin):
     def may_act(self, request: HttpRequest) -> bool:
         return request.user.has_perm(ConferenceAct.permission)
 
+    def figure(self, name: str, part: str) -> Figure | None:
+        """Seats of the type that is the part."""
+        if name not in SEATS or not part:
+            return None
+        return Figure(f"{part}, {SEATS[name]}", partial(seats_of, part, name), lambda _, of: f"{of:,} seats")
+
+    def events_of(self, row: ConferenceSummary) -> Iterable[Recorded]:
+        return of_streams(row, row.pk)
+
     def tell(self, object_id: UUID) -> Told | None:
         return of_stream(object_id, conference_story.read(object_id), (ConferenceScheduled, ConferenceRenamed))
 
@@ -174,6 +192,11 @@ class ConferenceAdmin(BusinessAdmin, ActsAdmin):
                 return redirect("admin:ordering_conferencesummary_changelist")
             time.sleep(0.05)
         return redirect("admin:ordering_conferencesummary_change", conference_id)
+
+
+def seats_of(code: str, count: str, conference: ConferenceSummary) -> Decimal:
+    """How many seats of a type are counted so; none before there is such a type."""
+    return Decimal(counted(conference.seat_types[code])[count] if code in conference.seat_types else 0)
 
 
 def cancellation(conference: ConferenceSummary) -> dict[str, Any]:

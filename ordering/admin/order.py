@@ -1,5 +1,6 @@
 """Orders: found, filtered, exported, read with their whole story, and what staff do about them."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +13,12 @@ from django.utils.safestring import SafeString, mark_safe
 from eventstore.admin import tag
 from eventstore.admin.row_actions import RowAction
 from eventstore.aggregates import Aggregate
+from eventstore.codec import Recorded
 from ordering.admin import order_search, order_story, timeline
 from ordering.admin.acts import Act, ActsAdmin, Offer, as_id
 from ordering.admin.business import BusinessAdmin, Told
 from ordering.admin.csv_export import ExportedAdmin, moment
+from ordering.admin.explain import ExplainedAdmin, in_money
 from ordering.admin.formatting import link, money
 from ordering.admin.order_acts import ACTS, AskProvider
 from ordering.admin.order_story import Story
@@ -57,7 +60,7 @@ class ConferenceFilter(admin.SimpleListFilter):
 
 
 @admin.register(OrderSummary)
-class OrderAdmin(BusinessAdmin, ActsAdmin, ExportedAdmin):
+class OrderAdmin(BusinessAdmin, ExplainedAdmin, ActsAdmin, ExportedAdmin):
     noun, begun = "order", "placed"
     acts = ACTS
     keyset = "placed_at"
@@ -72,6 +75,12 @@ class OrderAdmin(BusinessAdmin, ActsAdmin, ExportedAdmin):
         ("customer", "conference", "shown_lines"),
         "order_id",
     ]
+    figures = {
+        "costs": in_money("costs", "total"),
+        "received": in_money("received", "received"),
+        "returned": in_money("returned", "returned"),
+        "due": in_money("still owes", "due"),
+    }
     export_permission, file = "ordering.export_orders", "orders.csv"
     columns = {
         "Number": lambda order: order.number,
@@ -106,6 +115,9 @@ class OrderAdmin(BusinessAdmin, ActsAdmin, ExportedAdmin):
         story = timeline.readable(request, order_story.read, order_id)
         context = self._told(request, order_id, story) if story and story.order.exists else {}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def events_of(self, row: OrderSummary) -> Iterable[Recorded]:
+        return order_story.read(row.pk).events
 
     def tell(self, object_id: UUID) -> Told | None:
         story = order_story.read(object_id)

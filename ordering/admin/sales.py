@@ -6,20 +6,35 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 
 from eventstore.admin import KeysetAdmin
+from eventstore.codec import Recorded
 from ordering.admin.csv_export import ExportedAdmin, moment
+from ordering.admin.explain import ExplainedAdmin, in_money, of_day, of_streams
 from ordering.admin.formatting import link, money
 from ordering.admin.order import ConferenceFilter
+from ordering.domain.finance import account_id_of
 from ordering.domain.values import in_decimals_of
 from ordering.models import ConferenceSales, DailySales
 
 
 @admin.register(DailySales)
-class DailySalesAdmin(KeysetAdmin):
+class DailySalesAdmin(ExplainedAdmin, KeysetAdmin):
     keyset = "key"  # the day comes first in it
     when_empty = "No payment has come in yet."
     list_display = ["day", "currency", "payments", "shown_received", "refunds", "shown_refunded"]
     list_filter = ["currency"]
-    fields = [("day", "currency"), ("payments", "shown_received"), ("refunds", "shown_refunded")]
+    fields = [("day", "currency"), ("payments", "why_received"), ("refunds", "why_refunded")]
+    figures = {"received": in_money("received", "received"), "refunded": in_money("refunded", "refunded")}
+
+    def events_of(self, row: DailySales) -> Iterable[Recorded]:
+        return of_day(row)
+
+    @admin.display(description="received")
+    def why_received(self, sales: DailySales) -> SafeString:
+        return self.explained(sales, "received", self.shown_received(sales))
+
+    @admin.display(description="refunded")
+    def why_refunded(self, sales: DailySales) -> SafeString:
+        return self.explained(sales, "refunded", self.shown_refunded(sales))
 
     @admin.display(description="received")
     def shown_received(self, sales: DailySales) -> str:
@@ -31,12 +46,13 @@ class DailySalesAdmin(KeysetAdmin):
 
 
 @admin.register(ConferenceSales)
-class ConferenceSalesAdmin(ExportedAdmin):
+class ConferenceSalesAdmin(ExplainedAdmin, ExportedAdmin):
     keyset = "received_at"
     when_empty = "No payment has come in yet."
     list_display = ["received_at", "conference", "shown_received", "shown_refunded"]
     list_filter = [ConferenceFilter]
-    fields = ["conference", "order", ("shown_received", "received_at"), ("shown_refunded", "refunded_at")]
+    fields = ["conference", "order", ("why_received", "received_at"), ("why_refunded", "refunded_at")]
+    figures = {"received": in_money("received", "received"), "refunded": in_money("refunded", "refunded")}
     export_permission, file = "ordering.export_payments", "payments.csv"
     columns = {
         "Received (UTC)": lambda sale: moment(sale.received_at),
@@ -50,6 +66,17 @@ class ConferenceSalesAdmin(ExportedAdmin):
         "Provider": lambda sale: _all(provider for provider, _ in sale.receipts),
         "Reference": lambda sale: _all(reference for _, reference in sale.receipts),
     }
+
+    def events_of(self, row: ConferenceSales) -> Iterable[Recorded]:
+        return of_streams(row, row.payment_id, account_id_of(row.order_id))
+
+    @admin.display(description="received")
+    def why_received(self, sale: ConferenceSales) -> SafeString:
+        return self.explained(sale, "received", self.shown_received(sale))
+
+    @admin.display(description="refunded")
+    def why_refunded(self, sale: ConferenceSales) -> SafeString:
+        return self.explained(sale, "refunded", self.shown_refunded(sale))
 
     @admin.display(description="conference")
     def conference(self, sale: ConferenceSales) -> SafeString:
