@@ -11,9 +11,10 @@ class SagasConfig(AppConfig):
 
     def ready(self) -> None:
         from eventstore import signals
+        from eventstore.browsing import chain
         from eventstore.monitoring import polling, samples
         from eventstore.monitoring.health import sources
-        from sagas import checks, operations, queries, tasks  # noqa: F401 - checks register themselves
+        from sagas import checks, consequences, operations, queries, tasks  # noqa: F401 - checks register themselves
         from sagas.effects import preconditions
         from sagas.status import ADVICE, process_issues
         from sagas.webhooks import monitoring as webhooks
@@ -26,3 +27,6 @@ class SagasConfig(AppConfig):
         samples.register(refused=queries.REFUSED_FIGURE, stuck=queries.STUCK_FIGURE, failed=queries.FAILED_FIGURE)
         sources.register(process_issues, **ADVICE)
         sources.register(webhooks.webhook_issues, **webhooks.ADVICE)
+        chain.sources.register(consequences.heard, "sagas.view_instance")
+        chain.sources.register(consequences.sent, "sagas.view_outboxcommand")
+        chain.sources.register(consequences.delivered, "sagas.view_delivery")

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from eventstore.admin import people
+from eventstore.admin import event_page
 from eventstore.admin.lists import KeysetAdmin, polled, pretty, prose
 from eventstore.admin.log_filter import LogFilter
 from eventstore.admin.log_list import LogList, Tail
@@ -31,16 +31,7 @@ class StoredEventAdmin(KeysetAdmin):
 
     keyset = "position"
     when_empty = "Nothing has happened yet: the log is empty."
-    list_display = ["position", "type", "stream", "version", "recorded_at", "who"]
     search_fields = ["position"]
-    fieldsets = [
-        (
-            None,
-            {"fields": [("event_type", "schema_version", "recorded_at", "who"), ("position", "stream", "version")]},
-        ),
-        ("Data", {"fields": ["pretty_data", "personal"]}),
-        ("Tracing", {"fields": ["correlation", ("event_id", "causation_id"), "pretty_metadata"]}),
-    ]
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -64,6 +55,27 @@ class StoredEventAdmin(KeysetAdmin):
         except IncorrectLookupParameters:
             return redirect(f"{request.path}?{ERROR_FLAG}=1")
         return self._page(request, "event_list.html", title="Events", cl=shown, form=shown.form, found=shown.found)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """An event, with what caused it and what it caused."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        position = unquote(object_id)
+        number = int(position) if position.isascii() and position.isdecimal() else 0
+        event = StoredEvent.objects.filter(pk=min(number, LAST)).defer("sealed").first()
+        if event is None:
+            raise Http404("There is no such event.")
+        context = {
+            "title": f"{event.position:,} {event.type}",
+            "place": f"{event.position:,}",
+            "type_link": _type_link(event.type),
+            "data": pretty(event.data),
+            "metadata": pretty(event.metadata),
+            **event_page.shown(request, event),
+        }
+        return self._page(request, "event.html", **context)
 
     def tail_view(self, request: HttpRequest) -> HttpResponse:
         """Rows for the events that came after a position."""
@@ -100,39 +112,9 @@ class StoredEventAdmin(KeysetAdmin):
         context = {**self.admin_site.each_context(request), "opts": self.opts, **shown}
         return TemplateResponse(request, f"eventstore/admin/{template}", context)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).defer("sealed")
 
-    @admin.display(description="type")
-    def event_type(self, event: StoredEvent) -> SafeString | str:
-        """With what the code says of it, if that knows it."""
-        if event.type not in catalogue and event.type not in {former.name for former in formers()}:
-            return event.type
-        return format_html('<a href="{}">{}</a>', reverse("admin:eventstore_event_type", args=[event.type]), event.type)
-
-    @admin.display(description="actor")
-    def who(self, event: StoredEvent) -> str:
-        return people.name_of(event, "actor")
-
-    @admin.display(description="stream")
-    def stream(self, event: StoredEvent) -> SafeString:
-        link = reverse("admin:eventstore_storedevent_changelist")
-        return format_html('<a href="{}?stream_id={}">{}</a>', link, event.stream_id, event.stream_id)
-
-    @admin.display(description="data")
-    def pretty_data(self, event: StoredEvent) -> SafeString:
-        return pretty(event.data)
-
-    @admin.display(description="metadata")
-    def pretty_metadata(self, event: StoredEvent) -> SafeString:
-        return pretty(event.metadata)
-
-    @admin.display(description="personal data")
-    def personal(self, event: StoredEvent) -> str:
-        return f"sealed, of {event.subject_id}" if event.subject_id else "none"
-
-    @admin.display(description="correlation")
-    def correlation(self, event: StoredEvent) -> SafeString:
-        link = reverse("admin:eventstore_storedevent_changelist")
-        said = '{} · <a href="{}?correlation_id={}">Everything in this chain</a>'
-        return format_html(said, event.correlation_id, link, event.correlation_id)
+def _type_link(name: str) -> SafeString | str:
+    """To what the code says of it, if that knows it."""
+    if name not in catalogue and name not in {former.name for former in formers()}:
+        return name
+    return format_html('<a href="{}">{}</a>', reverse("admin:eventstore_event_type", args=[name]), name)

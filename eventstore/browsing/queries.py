@@ -68,3 +68,27 @@ POSITION_AT = """WITH RECURSIVE search(low, high) AS (
 """The last position that was recorded before a time, found by halving: the times of events grow with their positions,
 but for those that were appended within the same moment, or while the clock was set.
 """
+
+# chain
+
+CHAIN_EVENT = """position, stream_id, category, version, type, event_id, causation_id, actor, recorded_at,
+        (metadata->>'root')::uuid AS root"""
+"""What is told of an event as one of a chain."""
+
+CHAIN = f"""(SELECT {CHAIN_EVENT} FROM eventstore_event
+        WHERE correlation_id = %(correlation_id)s AND position <= %(position)s ORDER BY position DESC LIMIT %(most)s)
+    UNION ALL (SELECT {CHAIN_EVENT} FROM eventstore_event
+        WHERE correlation_id = %(correlation_id)s AND position > %(position)s ORDER BY position LIMIT %(most)s)
+    ORDER BY position"""
+"""The events of a correlation next to a position, so many before it and so many after."""
+
+# standing
+
+TROUBLES = """SELECT 'parked', subscriber, key, error FROM eventstore_parked WHERE position = %(position)s
+    UNION ALL SELECT 'discarded', subscriber, key, reason FROM eventstore_discardedevent WHERE position = %(position)s
+    UNION ALL SELECT 'skipped', subscriber, '', reason FROM eventstore_skippedrange
+        WHERE after < %(position)s AND upto >= %(position)s
+    UNION ALL SELECT 'warned', subscriber, '', text FROM eventstore_warning
+        WHERE subscriber = ANY(%(subscribers)s) AND position = %(position)s
+    LIMIT 100"""
+"""Where an event is parked or was left out, and what handlers found odd about it."""

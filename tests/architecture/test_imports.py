@@ -9,6 +9,7 @@ from tests.architecture.imports import imported, imports, sources
 
 EXTENSION_POINTS = {
     "eventstore.admin.search": "finders.register",
+    "eventstore.browsing.chain": "chain.sources.register",
     "eventstore.monitoring.health": "sources.register",
     "eventstore.monitoring.polling": "polling.register",
 }
