@@ -12,6 +12,7 @@ class OrderingConfig(AppConfig):
         from eventstore.monitoring.health import sources
         from ordering import checks, consequences, queries, registry  # noqa: F401 - they register what they declare
         from ordering.findings import ADVICE
+        from ordering.processes import descriptions  # noqa: F401 - the same
 
         samples.register(orders=queries.ORDERS_FIGURE, mails=queries.MAILS_FIGURE)
         sources.register_findings(**ADVICE)

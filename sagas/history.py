@@ -16,15 +16,19 @@ from django.db.models.functions import Coalesce
 from eventstore import database
 from eventstore.codec import encoder
 from eventstore.models import ParkedEvent
+from eventstore.monitoring.health import duration
 from eventstore.subscriptions import parking
 from eventstore.subscriptions.registry import registry
-from sagas import queries
+from sagas import descriptions, queries
 from sagas.errors import UnknownInstance
-from sagas.models import Instance, OutboxCommand, Timer, Transition
+from sagas.models import Attempt, Instance, OutboxCommand, Timer, Transition
 from sagas.saga import Saga
 
 SHOWN = 100
 """Transitions that are told at a time, and commands and timers that wait."""
+
+MOST_TRIES = 500
+"""Attempts in vain that are told of all the commands on a page."""
 
 FEW = 2_000
 """Unfinished commands, or timers, up to which their instances are looked up from them."""
@@ -32,8 +36,32 @@ FEW = 2_000
 PENDING, PARKED = OutboxCommand.Status.PENDING, OutboxCommand.Status.PARKED
 
 
+class Try(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt in vain, or that it was tried again, `by` somebody of the staff."""
+
+    number: int
+    at: datetime
+    error: str
+    by: str
+
+
+class Field(NamedTuple):
+    """A field of a state, as it is shown; `was` is what it was, if it has changed."""
+
+    name: str
+    value: str
+    was: str | None
+
+    @property
+    def former(self) -> str:
+        """What it was, where that was something."""
+        return "" if self.was in {None, "", "null", "[]", "{}"} else str(self.was)
+
+
 class SentCommand(msgspec.Struct, frozen=True, kw_only=True):
-    """A command, and what became of it; `result` is the last position that it appended."""
+    """A command, and what became of it; `result` is the last position that it appended. `tries` are those in vain, and
+    what staff had tried again.
+    """
 
     id: int
     type: str
@@ -41,8 +69,22 @@ class SentCommand(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     error: str
     due_at: datetime
+    created_at: datetime
     finished_at: datetime | None
     result: int | None
+    data: dict[str, Any]
+    tries: Sequence["Try"] = ()
+
+    @property
+    def fields(self) -> list[Field]:
+        """What it says."""
+        return [Field(name, plain(value), None) for name, value in self.data.items()]
+
+    @property
+    def took(self) -> str:
+        """How long it was from when it was decided until it was through, in words."""
+        seconds = (self.finished_at - self.created_at).total_seconds() if self.finished_at else 0.0
+        return duration(seconds) if seconds >= 1 else ""
 
 
 class ScheduledTimer(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,16 +112,10 @@ class HistoryStep(msgspec.Struct, frozen=True, kw_only=True):
     scheduled: ScheduledTimer | None = None
 
 
-class Field(NamedTuple):
-    """A field of a state, as it is shown; `was` is what it was, if it has changed."""
-
-    name: str
-    value: str
-    was: str | None
-
-
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """An event, the state that it led to, and what was to follow. `changed` has the former values of what changed."""
+    """An event, the state that it led to, and what was to follow. `changed` has the former values of what changed, and
+    `elapsed` the seconds since the entry before it, if there is one.
+    """
 
     position: int
     type: str
@@ -89,6 +125,12 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     state: dict[str, Any]
     changed: dict[str, Any]
     steps: Sequence[HistoryStep]
+    elapsed: float | None = None
+
+    @property
+    def pause(self) -> str:
+        """How long it was since the entry before it, in words; empty where that is not worth saying."""
+        return duration(self.elapsed) if self.elapsed is not None and self.elapsed >= 1 else ""
 
     @property
     def fields(self) -> list[Field]:
@@ -100,7 +142,8 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 class InstanceHistory(msgspec.Struct, frozen=True, kw_only=True):
     """An instance, as it is and as it came to be so. `commands` are those that are not through, `timers` those that
-    wait, `parked` events it could not apply or has waiting behind one. There may be `earlier` entries.
+    wait, `parked` events it could not apply or has waiting behind one, `awaits` the types of events that it goes on
+    with, as far as its saga says. There may be `earlier` entries.
     """
 
     id: int
@@ -117,6 +160,7 @@ class InstanceHistory(msgspec.Struct, frozen=True, kw_only=True):
     parked: int
     entries: Sequence[HistoryEntry]
     earlier: bool
+    awaits: Sequence[str] = ()
 
 
 def instances() -> QuerySet[Any]:
@@ -159,15 +203,18 @@ def instance_history(saga: str, key: str, *, before: int | None = None, most: in
     found = list(told[: most + 1])[::-1]
     commands = OutboxCommand.objects.filter(**of_it, status__in=[PENDING, PARKED]).order_by("id")
     timers = Timer.objects.filter(**of_it, status=Timer.Status.WAITING).order_by("due_at", "id")
+    found_commands = list(commands[:SHOWN])
+    tries = _tries([row.pk for row in found_commands])
     names = ("id", *of_it, "version", "ended", "position", "started_at", "moved_at")
     return InstanceHistory(
         **{name: getattr(instance, name) for name in names},
         state=ordered(saga, instance.state),
-        commands=[_read(row, SentCommand) for row in commands[:SHOWN]],
+        commands=[_sent(row, tries) for row in found_commands],
         timers=[_read(row, ScheduledTimer) for row in timers[:SHOWN]],
         parked=ParkedEvent.objects.filter(subscriber=saga, key=parking.text(key))[:SHOWN].count(),
         entries=_entries(found, most),
         earlier=len(found) > most,
+        awaits=[] if instance.ended else _awaited(saga, instance.state),
     )
 
 
@@ -190,17 +237,46 @@ def plain(value: Any) -> str:
 
 def _entries(found: Sequence[Transition], most: int) -> Sequence[HistoryEntry]:
     ids = {step["command_id"] for each in found for step in each.steps if "command_id" in step}
-    sent = {str(row.command_id): _read(row, SentCommand) for row in OutboxCommand.objects.filter(command_id__in=ids)}
+    rows = list(OutboxCommand.objects.filter(command_id__in=ids))
+    tries = _tries([row.pk for row in rows])
+    sent = {str(row.command_id): _sent(row, tries) for row in rows}
     scheduled = {str(row.command_id): _read(row, ScheduledTimer) for row in Timer.objects.filter(command_id__in=ids)}
     entries = []
     before = found[0].state if len(found) > most else _beginning(found[0].saga) if found else {}
+    last = found[0].at if len(found) > most else None
     for each in found[-most:]:
         steps = [_step(step, sent, scheduled) for step in each.steps]
         kept = {name: getattr(each, name) for name in ("position", "type", "at", "version", "ended")}
         state = ordered(each.saga, each.state)
-        entries.append(HistoryEntry(**kept, state=state, changed=_changed(before, state), steps=steps))
-        before = state
+        elapsed = None if last is None else (each.at - last).total_seconds()
+        entries.append(HistoryEntry(**kept, state=state, changed=_changed(before, state), steps=steps, elapsed=elapsed))
+        before, last = state, each.at
     return entries
+
+
+def _tries(ids: Sequence[int]) -> dict[int, list[Try]]:
+    """The attempts in vain at commands, by the id of each."""
+    found: dict[int, list[Try]] = {}
+    told = Attempt.objects.filter(command__in=ids).order_by("-id")[:MOST_TRIES] if ids else []
+    for each in reversed(list(told)):
+        found.setdefault(each.command_id or 0, []).append(_read(each, Try))
+    return found
+
+
+def _sent(row: OutboxCommand, tries: Mapping[int, Sequence[Try]]) -> SentCommand:
+    sent: SentCommand = _read(row, SentCommand)
+    return msgspec.structs.replace(sent, tries=tries.get(row.pk, ()))
+
+
+def _awaited(name: str, state: Mapping[str, Any]) -> list[str]:
+    """Nothing where this code doesn't know the saga, or can't read the state."""
+    saga = next((each for each in registry if each.name == name), None)
+    if not isinstance(saga, Saga):
+        return []
+    try:
+        return descriptions.awaited(name, msgspec.convert(state, saga.state, strict=False))
+    except msgspec.ValidationError:
+        return []
 
 
 def _step(

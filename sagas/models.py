@@ -215,8 +215,8 @@ class Attempt(models.Model):
     noted stays, whatever becomes of the row later.
     """
 
-    command = models.ForeignKey(OutboxCommand, models.CASCADE, null=True, related_name="tries", db_index=False)
-    delivery = models.ForeignKey(Delivery, models.CASCADE, null=True, related_name="tries", db_index=False)
+    command = models.ForeignKey(OutboxCommand, models.CASCADE, null=True, related_name="+", db_index=False)
+    delivery = models.ForeignKey(Delivery, models.CASCADE, null=True, related_name="+", db_index=False)
     number = models.IntegerField(default=0, db_default=0, help_text="since staff had it tried again last, from 1")
     at = models.DateTimeField(db_default=ClockTimestamp())
     error = models.TextField(blank=True, default="", db_default="")

@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -21,7 +22,8 @@ from eventstore.admin.row_actions import RowAction, RowActionsAdmin, row_action
 from eventstore.operations.base import Operation
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Rank
-from sagas.attempts import LastRetry
+from sagas.attempts import LastRetry, attempts_of
+from sagas.descriptions import titles_of
 from sagas.operations import MOST_AT_ONCE
 from sagas.status import Fault
 
@@ -196,6 +198,13 @@ class RowAdmin(BulkActionsAdmin, RowActionsAdmin):
         url = reverse(f"admin:sagas_{self.opts.model_name}_all", args=[kind.word])
         return RowAction(label, f"{url}?{urlencode(said)}")
 
+    @admin.display(description="attempts")
+    def tries(self, row: Any) -> SafeString:
+        """Those in vain, and what staff had tried again."""
+        found = attempts_of(self.asks_for, row.pk)
+        template = "sagas/admin/tries.html"
+        return render_to_string(template, {"tries": found}) if found else SafeString("none in vain")
+
     @admin.display(description="status")
     def how(self, row: Any) -> SafeString:
         return tag(row.status)
@@ -217,9 +226,12 @@ class OfInstanceAdmin(RowAdmin):
     def matching(self, term: str) -> Q:
         return Q(self.unfinished, saga__in=registry.names(Rank.SAGA), key=term)
 
-    @admin.display(description="key")
+    def prepare(self, rows: Sequence[Any]) -> None:
+        prepare_titles(rows)
+
+    @admin.display(description="instance")
     def instance(self, row: Any) -> SafeString:
-        return history_link(row.saga, row.key)
+        return history_link(row.saga, row.key, title_of(row))
 
     @admin.display(description="data")
     def pretty_data(self, row: Any) -> SafeString:
@@ -241,8 +253,24 @@ def offered(
     ]
 
 
-def history_link(saga: str, key: str) -> SafeString:
-    return format_html('<a href="{}">{}</a>', reverse("admin:sagas_history", args=[saga, key]), key)
+def history_link(saga: str, key: str, title: str = "") -> SafeString:
+    return format_html('<a href="{}">{}</a>', reverse("admin:sagas_history", args=[saga, key]), title or key)
+
+
+def prepare_titles(rows: Sequence[Any]) -> None:
+    """Look up what the instances of all these rows are called, for `title_of`."""
+    for saga in {row.saga for row in rows}:
+        of_saga = [row for row in rows if row.saga == saga]
+        titles = titles_of(saga, {row.key for row in of_saga})
+        for row in of_saga:
+            row.title = titles[row.key].text if row.key in titles else row.key
+
+
+def title_of(row: Any) -> str:
+    """What the instance is called that a row belongs to, or is."""
+    if not hasattr(row, "title"):
+        prepare_titles([row])
+    return str(row.title)
 
 
 def event(position: int | None) -> SafeString | str:

@@ -97,6 +97,7 @@ class DeliveryAdmin(RowAdmin):
         ("waits_for", "next_look", "lease_until"),
         ("created_at", "finished_at"),
         "error",
+        "tries",
         "others",
     ]
 

@@ -1,5 +1,6 @@
 """Sagas: their instances, and the history of each."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -9,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -18,9 +19,10 @@ from eventstore.admin.lists import SimpleListFilter
 from eventstore.admin.row_actions import RowAction
 from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Rank
-from sagas.admin.base import SagaFilter, offered
+from sagas.admin.base import SagaFilter, offered, prepare_titles, title_of
 from sagas.admin.outbox import OutboxCommandAdmin
 from sagas.admin.timers import TimerAdmin, said_of
+from sagas.descriptions import Title, titles_of
 from sagas.errors import UnknownInstance
 from sagas.history import ScheduledTimer, SentCommand, brief, held_up, instance_history, instances, ordered, unfinished
 from sagas.models import Instance
@@ -45,7 +47,7 @@ class InstanceAdmin(KeysetAdmin):
     """Instances of sagas, those that began last first."""
 
     when_empty = "No saga has begun yet: it does with the first event that starts one."
-    list_display = ["key", "saga", "waits", "state_in_brief", "at", "started_at", "moved_at"]
+    list_display = ["name", "saga", "waits", "state_in_brief", "at", "started_at", "moved_at"]
     list_filter = [SagaFilter, LeftFilter]
     search_fields = ["key"]
     search_help_text = "the key of an instance, such as the id of an order"
@@ -81,10 +83,12 @@ class InstanceAdmin(KeysetAdmin):
             raise Http404(str(unknown)) from unknown
         if before and not before.isdecimal():
             return redirect(request.path)
+        title = titles_of(saga, [key]).get(key, Title(f"{saga} {key}"))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": f"{saga} {key}",
+            "title": title.text,
+            "about": reverse(f"admin:{title.page}", args=title.args) if title.page else "",
             "history": history,
             "commands": [(each, _offers(request, saga, each)) for each in history.commands],
             "timers": [(each, _offers(request, saga, each)) for each in history.timers],
@@ -92,6 +96,13 @@ class InstanceAdmin(KeysetAdmin):
             "here": request.path,
         }
         return TemplateResponse(request, "sagas/admin/history.html", context)
+
+    def prepare(self, rows: Sequence[Any]) -> None:
+        prepare_titles(rows)
+
+    @admin.display(description="instance")
+    def name(self, row: Any) -> str:
+        return title_of(row)
 
     @admin.display(description="waits for")
     def waits(self, row: Any) -> SafeString:

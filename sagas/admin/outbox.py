@@ -33,6 +33,7 @@ class OutboxCommandAdmin(OfInstanceAdmin):
         ("type", "saga", "instance"),
         ("how", "attempts", "led_to"),
         "error",
+        "tries",
         "pretty_data",
         ("created_at", "due_at", "finished_at"),
         ("command_id", "root"),

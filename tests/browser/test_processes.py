@@ -23,14 +23,20 @@ def status_of(order):
     return OrderSummary.objects.get(pk=order).status
 
 
-def test_staff_find_a_parked_command_on_the_front_page_and_send_it_again_from_its_story(page, log_in):
+def test_a_stuck_saga_is_understood_from_its_story_and_goes_on(page, log_in):
     with troubles.refused("seats.reserved") as mend:
         (order,) = troubles.parked_orders()
         user = log_in(superuser=True)
         verdict = page.locator("#verdict")
         expect(verdict).to_contain_text("is stuck: ")
         verdict.get_by_role("link", name="1 sale").click()
-        page.get_by_role("link", name=str(order)).first.click()
+        number = OrderSummary.objects.get(pk=order).number
+        page.get_by_role("link", name=f"Order {number}").first.click()
+        expect(page.locator("#waits")).to_contain_text("Stuck: the command seats.reserve failed 8 times.")
+        tried = page.locator("#commands ol.tries li")
+        expect(tried).to_have_count(8)
+        expect(tried.last).to_contain_text("attempt 8: CheckViolation")
+        expect(page.locator("#commands")).to_contain_text("conference_id")
         story = page.locator("#story")
         expect(story).to_contain_text("order.placed")
         expect(story.locator("[data-step=send]")).to_contain_text("CheckViolation (23514)")
@@ -42,6 +48,9 @@ def test_staff_find_a_parked_command_on_the_front_page_and_send_it_again_from_it
     eventually(lambda: status_of(order) == "awaiting_payment")
     page.reload()
     expect(page.locator("#commands")).to_have_count(0)
+    expect(page.locator("#waits")).to_contain_text("Waits for payment.accepted or the timer")
+    story.get_by_text("Attempts").click()
+    expect(story.locator("ol.tries li").last).to_contain_text(f"tried again by {user.username}")
     expect(story.locator("li[data-position]")).to_have_count(2)
     expect(story.locator("[data-step=send] .tag")).to_have_text(["done", "done"])
     record = OperatorAction.objects.get(operation="retry-command", by=user.username)

@@ -64,8 +64,8 @@ def test_the_story_of_an_instance_shows_each_event_the_state_and_what_became_of_
         "order.confirmed",
     ]
     shown = text(page)
-    assert '<mark title="was false">confirmed: true</mark>' in shown
-    assert '<span class="quiet">closed: false</span>' in shown
+    assert "<mark>confirmed: <del>false</del> true</mark>" in shown
+    assert "<li>closed: false</li>" in shown
     assert "cancels payment-window" in shown
     for row in OutboxCommand.objects.filter(saga="sale"):
         assert reverse("admin:sagas_outboxcommand_change", args=[row.pk]) in shown
@@ -326,3 +326,55 @@ def test_the_page_of_a_saga_offers_what_can_be_done_about_its_commands(client, s
     shown = client.get(url("retry-command", "sale"))
     assert "sale: 2 commands are sent again" in text(shown)
     assert "Yes, retry commands" in text(shown)
+
+
+def test_an_instance_is_called_by_the_number_of_its_order_wherever_it_is_listed(client, staff, order):
+    number = f"Order {OrderSummary.objects.get(pk=order).number}"
+    staff(superuser=True)
+    for page in (INSTANCES, COMMANDS, TIMERS):
+        assert number in text(client.get(page)), page
+    told = client.get(story(order))
+    assert (told.context["title"], told.context["about"]) == (
+        number,
+        reverse("admin:ordering_ordersummary_change", args=[order]),
+    )
+    OrderSummary.objects.all().delete()
+    assert client.get(story(order)).context["title"] == f"sale {order}"
+
+
+def test_a_story_says_what_the_instance_waits_for_and_how_long_each_step_took(client, staff, order):
+    staff("sagas.view_instance")
+    placed, reserved = Transition.objects.filter(key=str(order)).order_by("id")
+    Transition.objects.filter(pk=reserved.pk).update(at=placed.at + timedelta(minutes=7))
+    OutboxCommand.objects.filter(key=str(order), type="seats.reserve").update(
+        created_at=placed.at, finished_at=placed.at + timedelta(seconds=42)
+    )
+    shown = text(client.get(story(order)))
+    timer = Timer.objects.get(key=str(order))
+    assert f"Waits for <strong>payment.accepted</strong> or the timer <strong>{timer.name}</strong> at" in shown
+    assert "7 min later" in shown
+    assert "in 42 s" in shown
+
+
+def test_a_parked_command_says_what_it_was_and_tells_each_attempt_also_after_it_went_through(client, staff, mend):
+    (order,) = troubles.parked_orders()
+    staff(*SEE, SETTLE)
+    page = client.get(story(order))
+    ((command, _),) = page.context["commands"]
+    assert [each.number for each in command.tries] == list(range(1, 9))
+    assert all(each.error.startswith("CheckViolation") for each in command.tries)
+    assert command.data["order_id"] == str(order)
+    assert "Stuck:" in text(page)
+    mend()
+    client.post(url("retry-command", "sale"), {"command": command.id})
+    bring_to_rest()
+    told = text(client.get(f"{COMMANDS}{command.id}/change/"))
+    assert "attempt 8:" in told
+    assert "tried again by ada" in told
+
+
+def test_a_long_story_takes_few_statements(client, staff, mend, django_assert_max_num_queries):
+    (order,) = troubles.parked_orders()
+    staff(*SEE, SETTLE)
+    with django_assert_max_num_queries(15):
+        client.get(story(order))
