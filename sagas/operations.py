@@ -319,6 +319,30 @@ class RetryDelivery(OfEffect, frozen=True, kw_only=True):
         return rows.filter(due_at__lte=ClockTimestamp()).count()
 
 
+@operation("try-delivery", word="try-now", verb="Try now", permission=LEDGER)
+class TryNow(OfEffect, frozen=True, kw_only=True):
+    """Try at once what has failed so far and would be tried again later: all of an effect, one, or all of one error."""
+
+    needed = (Delivery.Status.PENDING,)
+
+    @classmethod
+    def _of(cls, effect: str) -> QuerySet[Delivery]:
+        return cls.among(super()._of(effect))
+
+    @classmethod
+    def among(cls, rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        """Those that have failed so far."""
+        return rows.filter(attempts__gt=0).exclude(error="")
+
+    def preview(self) -> str:
+        return f"{self.target}: {_count(_some(self._rows()), 'delivery')} tried at once."
+
+    def carry_out(self, *, by: str, reason: str) -> str:
+        tried = _retry("delivery", self._rows(), by, due_at=ClockTimestamp())
+        _effect(self.target).ring()
+        return f"{_count(tried, 'delivery')} tried at once"
+
+
 @operation("abandon-delivery", verb="Abandon deliveries", permission=ABANDON_DELIVERY, needs_reason=True)
 class AbandonDelivery(OfEffect, frozen=True, kw_only=True):
     """Give up what has failed, or has not happened yet: it is never tried again."""

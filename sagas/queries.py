@@ -262,6 +262,14 @@ other of its instance, looked up as `DUE_COMMANDS` is; and what does not go on, 
 those of the partial indexes, spelled so that the planner sees it.
 """
 
+TRIED_IN_VAIN = """SELECT count(*), extract(epoch FROM clock_timestamp() - min(created_at))::float,
+        (array_agg(error ORDER BY created_at DESC))[1]
+    FROM (SELECT created_at, error FROM sagas_delivery
+        WHERE status IN ('pending', 'waiting', 'running') AND attempts > 0 AND error <> '' LIMIT %(most)s) AS tried"""
+"""How many deliveries have failed so far and are tried again, for how many seconds the oldest is there, and the error
+of the newest.
+"""
+
 OVERDUE_DELIVERIES = """
     SELECT each.effect, held.slots, held.silent_seconds, running.live, lapsed.position, lapsed.owner,
         extract(epoch FROM clock_timestamp() - lapsed.lease_until)::float AS lapsed_seconds,

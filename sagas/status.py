@@ -27,6 +27,8 @@ SHOWN = 20
 ADVICE = {
     "commands": "Look at the error under Commands and mend the cause, then let them be sent again.",
     "unanswered": "Look under Commands which rule refused what, do what has to be done, and resolve the refusals.",
+    "tried in vain": "Mend what they act on. They are tried again by themselves, later and later: once it is back, "
+    "have all that wait tried now, under Deliveries.",
     "in doubt": "Find out under Deliveries whether they happened, and say so.",
     "failed": "Look at the error under Deliveries and mend the cause, then let them be tried again.",
     "overdue": "Look whether the workers of its queue run, and what keeps them busy.",
@@ -122,11 +124,25 @@ def process_issues() -> Iterator[HealthIssue]:
     """
     processes = process_status()
     yield from processes.health_issues()
+    yield from failing_issues()
     unheard = Incident.objects.filter(kind="broker", ended_at=None).exists()
     unserved = unserved_queues(worker_statuses())
     for issue in overdue_issues(processes):
         if issue.kind == "hanging" or not (unheard or queue_of(issue.about) in unserved):
             yield issue
+
+
+def failing_issues(*, using: str = DEFAULT_DB_ALIAS) -> Iterator[HealthIssue]:
+    """What is tried again and again, before it has failed for good: a mail server that is away, perhaps. The kind of
+    the error is told and not its text, which may name somebody.
+    """
+    with database.cursor(using) as cursor:
+        found = cursor.execute(queries.TRIED_IN_VAIN, {"most": MOST_COUNTED}).fetchone()
+    many, waited, error = found or (0, None, None)
+    if many and waited is not None and waited > conf.OVERDUE_AFTER_SECONDS.get():
+        kind = (error or "").partition(":")[0]
+        text = f"{many:,} wait that have failed so far, the oldest for {duration(waited)} ({kind})"
+        yield HealthIssue("deliveries", text, grave=False, kind="tried in vain")
 
 
 def overdue_issues(processes: ProcessStatus | None = None, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[HealthIssue]:

@@ -24,7 +24,7 @@ from eventstore.subscriptions.registry import registry
 from eventstore.subscriptions.subscriber import Rank
 from sagas.attempts import LastRetry, attempts_of
 from sagas.descriptions import titles_of
-from sagas.operations import MOST_AT_ONCE
+from sagas.operations import MOST_AT_ONCE, TryNow
 from sagas.status import Fault
 
 SHORT = 120
@@ -136,7 +136,8 @@ class RowAdmin(BulkActionsAdmin, RowActionsAdmin):
         names = {**self.filters, self.owner: self.owner}
         said = {field: request.GET[name] for name, field in names.items() if request.GET.get(name)}
         chosen: QuerySet[Any] = self.model._default_manager.order_by()
-        return chosen.filter(status__in=needed_for_all(kind), **said)
+        chosen = chosen.filter(status__in=needed_for_all(kind), **said)
+        return kind.among(chosen) if issubclass(kind, TryNow) else chosen
 
     def may_act(self, request: HttpRequest) -> bool:
         return any(kind.is_allowed(request.user) for kind in self.labels)
@@ -187,7 +188,12 @@ class RowAdmin(BulkActionsAdmin, RowActionsAdmin):
         offers = []
         for kind, label in self.for_all.items() if said or status else ():
             needed = needed_for_all(kind)
-            if others or (status and [status] != list(needed)) or not kind.is_allowed(request.user):
+            if (
+                others
+                or "pending" in needed
+                or (status and [status] != list(needed))
+                or not kind.is_allowed(request.user)
+            ):
                 continue
             many = self._chosen(request, kind).values("pk")[:MOST_AT_ONCE].count()
             if many:

@@ -30,8 +30,9 @@ from sagas.operations import (
     Redeliver,
     RetryDelivery,
     SendCopy,
+    TryNow,
 )
-from sagas.status import Fault, failed_deliveries
+from sagas.status import Fault, failed_deliveries, failing_issues
 
 
 class EffectFilter(SagaFilter):
@@ -79,6 +80,7 @@ class DeliveryAdmin(RowAdmin):
         MarkDelivered: "Mark delivered all",
         Redeliver: "Redeliver all",
         AbandonDelivery: "Abandon all",
+        TryNow: "Try all now",
     }
     labels = {
         RetryDelivery: "Retry",
@@ -118,8 +120,14 @@ class DeliveryAdmin(RowAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         asked = request.GET.get("q", "").strip()
-        shown = {"asked": asked, "outcomes": _outcomes(asked), **(extra_context or {})}
+        shown = {"asked": asked, "outcomes": _outcomes(asked), **self._waiting(request), **(extra_context or {})}
         return super().changelist_view(request, shown)
+
+    def _waiting(self, request: HttpRequest) -> dict[str, Any]:
+        """What has failed so far and is tried again later, and the button that has it tried at once."""
+        issue = next(failing_issues(), None)
+        may = TryNow.is_allowed(request.user)
+        return {"failing": issue, "try_now": self._for_all(TryNow, "Try all that wait now") if issue and may else None}
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(LEDGER)

@@ -10,6 +10,7 @@ from sagas.attempts import attempts_of
 from sagas.effects.preconditions import FAR
 from sagas.models import Delivery, OutboxCommand, Timer
 from sagas.operations import RetryDelivery
+from sagas.status import process_issues
 from sagas.testing import bring_to_rest
 from tests.integration import shop, troubles
 from tests.integration.admin.reading import (
@@ -265,3 +266,42 @@ def test_all_is_asked_for_only_by_who_may_and_only_what_there_is(client, staff):
     assert client.post(f"{LEDGER}all/retry-delivery/", {"confirmed": "yes"}).status_code == 403
     assert client.post(f"{LEDGER}all/send-copy/", {"confirmed": "yes"}).status_code == 404
     assert actions() == []
+
+
+@pytest.fixture
+def away(settings):
+    """A mail that has failed once, and is tried again in a minute: the mail server is away."""
+    settings.SAGAS_OVERDUE_AFTER_SECONDS = 0.001
+    shop.customer()
+    Delivery.objects.update(attempts=1, error=AWAY, due_at=FAR)
+    return Delivery.objects.get()
+
+
+AWAY = "TemporaryFailure: The mail server can't be reached."
+
+
+def test_while_attempts_fail_it_is_said_and_all_that_wait_are_tried_at_once_when_the_server_is_back(
+    client, staff, away
+):
+    issue = next(each for each in process_issues() if each.kind == "tried in vain")
+    assert issue.text.startswith("1 wait that have failed so far, the oldest for")
+    assert issue.text.endswith("(TemporaryFailure)")
+    staff(*SEE, "sagas.resolve_delivery")
+    page = client.get(LEDGER)
+    assert "1 wait that have failed so far" in text(page)
+    shop.order(shop.customer(), shop.conference_on_sale())  # others are due and have not failed
+    again = page.context["try_now"]
+    assert f"{WELCOME}: 1 delivery is tried at once." in text(client.get(again.url))
+    client.post(again.url, {"confirmed": "yes"})
+    bring_to_rest()
+    away.refresh_from_db()
+    assert away.status == "done"
+    assert actions() == [("try-delivery", WELCOME, "ada", "", False)]
+    assert client.get(LEDGER).context["failing"] is None
+
+
+def test_who_may_only_look_is_told_that_attempts_fail_and_has_no_button(client, staff, away):
+    staff(*SEE)
+    page = client.get(LEDGER)
+    assert page.context["failing"] is not None
+    assert page.context["try_now"] is None
