@@ -28,9 +28,9 @@ ADVICE = {
     "commands": "Look at the error under Commands and mend the cause, then let them be sent again.",
     "unanswered": "Look under Commands which rule refused what, do what has to be done, and resolve the refusals.",
     "tried in vain": "Mend what they act on. They are tried again by themselves, later and later: once it is back, "
-    "have all that wait tried now, under Deliveries.",
-    "in doubt": "Find out under Deliveries whether they happened, and say so.",
-    "failed": "Look at the error under Deliveries and mend the cause, then let them be tried again.",
+    "have all that wait tried now, under Mails & effects.",
+    "in doubt": "Find out under Mails & effects whether they happened, and say so.",
+    "failed": "Look at the error under Mails & effects and mend the cause, then let them be tried again.",
     "overdue": "Look whether the workers of its queue run, and what keeps them busy.",
     "hanging": "Look at what it acts on. If that does not answer, end the process: its delivery is taken up again.",
 }

@@ -1,4 +1,4 @@
-"""A small chart that the server draws: a line without axes, as Edward Tufte's sparklines."""
+"""Small charts that the server draws, without axes: a line, as Edward Tufte's sparklines, and a bar of parts."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -28,6 +28,25 @@ def sparkline(values: Sequence[float | None], label: str) -> SafeString:
         HEIGHT,
         label,
         lines,
+    )
+
+
+def bar(parts: Sequence[tuple[str, int]], label: str) -> SafeString | str:
+    """How much each part is of the whole, each with a class of its own; nothing of nothing."""
+    whole = sum(number for _, number in parts)
+    if not whole:
+        return ""
+    begun, drawn = 0, []
+    for name, number in parts:
+        drawn.append((name, round(WIDTH * begun / whole, 2), round(WIDTH * number / whole, 2)))
+        begun += number
+    said = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in parts)
+    return format_html(
+        '<svg class="bar" viewBox="0 0 {} 8" preserveAspectRatio="none" role="img" aria-label="{}: {}">{}</svg>',
+        WIDTH,
+        label,
+        said,
+        format_html_join("", '<rect class="part part-{}" x="{}" width="{}" height="8"/>', drawn),
     )
 
 

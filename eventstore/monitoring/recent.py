@@ -9,6 +9,7 @@ from psycopg.rows import class_row
 from eventstore import database
 from eventstore.database import Statement
 from eventstore.monitoring import queries
+from eventstore.monitoring.health import duration
 
 SHOWN = 8
 """Incidents, and actions of operators, that are told of."""
@@ -35,6 +36,11 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     def is_open(self) -> bool:
         """Whether it is an incident that staff were told of and that lasts."""
         return self.raised_at is not None and self.ended_at is None
+
+    @property
+    def lasted(self) -> str:
+        """How long an incident took that is over."""
+        return duration((self.ended_at - self.at).total_seconds()) if self.ended_at else ""
 
 
 def recent(paused: Sequence[str] = ()) -> list[Happening]:

@@ -134,6 +134,8 @@ class SubscriberStatus(msgspec.Struct, frozen=True, kw_only=True):
             return self.status
         if self.failures:
             return "failing"
+        if self.needs_attention:
+            return "parked"
         if self.mismatch or self.stale:
             return "stale"
         return "behind" if self.lag_seconds > LATE else self.status

@@ -18,12 +18,22 @@
     if (part?.dataset.poll) wait(part);
   }
 
-  // Whatever has the focus keeps it, if it has an id to be known by.
+  // Whatever has the focus keeps it, known by its id, or by where it leads; and what was unfolded stays so.
   function replace({ id }, text) {
-    const focused = document.activeElement.id;
-    document.getElementById(id).outerHTML = text;
-    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-    return document.getElementById(id);
+    const before = document.getElementById(id), focused = document.activeElement;
+    const unfolded = [...before.querySelectorAll("details[id][open]")].map((each) => each.id);
+    const place = before.contains(focused) ? alike(before, focused).indexOf(focused) : -1;
+    before.outerHTML = text;
+    const after = document.getElementById(id);
+    for (const each of unfolded) document.getElementById(each)?.setAttribute("open", "");
+    if (place >= 0) (alike(after, focused)[place] ?? alike(after, focused).at(-1))?.focus({ preventScroll: true });
+    return after;
+  }
+
+  // The elements that may stand for this one: of its id, or those that lead to the same page.
+  function alike(part, element) {
+    const by = element.id ? `#${CSS.escape(element.id)}` : `[href="${CSS.escape(element.getAttribute("href"))}"]`;
+    return [...part.querySelectorAll(by)];
   }
 
   document.querySelectorAll("[data-poll]").forEach(wait);
