@@ -109,6 +109,31 @@ def _load_upto(kind: type[A], stream_id: UUID, upto: int | datetime, using: str)
     return evolve(aggregate, events, using=using)
 
 
+def get_version(
+    kind: type[A], stream_id: UUID, version: int, *, most: int, using: str = DEFAULT_DB_ALIAS
+) -> tuple[A, Recorded | None] | None:
+    """The aggregate as it was at a version of its stream, and the event at that; from a snapshot if one was taken by
+    then. None if it would take more than `most` events. Raises what folding them raises.
+    """
+    aggregate = kind(stream_id)
+    if not version:
+        return aggregate, None
+    if kind.snapshot_every:
+        _restore(aggregate, using)
+        aggregate = aggregate if aggregate.version <= version else kind(stream_id)
+    events = _upto_version(aggregate, version, most, using)
+    if aggregate.version and events and events[0].event_id != aggregate.last_event_id:
+        aggregate = kind(stream_id)
+        events = _upto_version(aggregate, version, most, using)
+    return (evolve(aggregate, events, using=using), events[-1]) if events else None
+
+
+def _upto_version(aggregate: Aggregate, version: int, most: int, using: str) -> list[Recorded]:
+    """None of them where they are too many."""
+    after = known_version(aggregate)
+    return store.read_stream_part(aggregate.id, after, version - after, using=using) if version - after <= most else []
+
+
 def _until(upto: int | datetime) -> Callable[[Recorded], bool]:
     if isinstance(upto, datetime):
         return lambda recorded: recorded.recorded_at <= upto

@@ -1,6 +1,7 @@
 """The log, newest first."""
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -14,11 +15,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from eventstore.admin import event_page
+from eventstore.admin import event_page, stream_page
 from eventstore.admin.lists import KeysetAdmin, polled, pretty, prose
 from eventstore.admin.log_filter import LogFilter
 from eventstore.admin.log_list import LogList, Tail
 from eventstore.browsing.search import LAST
+from eventstore.browsing.stream import moment
 from eventstore.codec import formers
 from eventstore.event_types import description
 from eventstore.events import catalogue
@@ -38,6 +40,7 @@ class StoredEventAdmin(KeysetAdmin):
         tail = polled(self.admin_site, self.tail_view)
         return [
             path("tail/", tail, name="eventstore_log_tail"),
+            path("streams/<uuid:stream_id>/", view(self.stream_view), name="eventstore_stream"),
             path("types/", view(self.types_view), name="eventstore_event_types"),
             path("types/<str:name>/", view(self.type_view), name="eventstore_event_type"),
             *super().get_urls(),
@@ -83,6 +86,17 @@ class StoredEventAdmin(KeysetAdmin):
         if not after.isdecimal() or int(after) > LAST:
             raise Http404("That is no position.")
         return self._page(request, "event_tail.html", tail=Tail(LogFilter(request.GET), int(after)))
+
+    def stream_view(self, request: HttpRequest, stream_id: UUID) -> HttpResponse:
+        """A stream as it was at a version, or with `part` in the address only what changes with that."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = moment(stream_id, stream_page.asked(request.GET))
+        if found is None:
+            raise Http404("There is no such stream.")
+        template = "stream_moment.html" if "part" in request.GET else "stream.html"
+        title = f"{found.category} {found.stream_id}"
+        return self._page(request, template, title=title, **stream_page.shown(found))
 
     def types_view(self, request: HttpRequest) -> HttpResponse:
         """Every event that the code declares."""

@@ -28,7 +28,7 @@ for command in (["makemigrations", "library"], ["migrate"], ["lend"]):
     call_command(*command, verbosity=0)
 
 from eventstore.models import Consumer, DiscardedEvent, HandlerWarning, ImportRun, Incident, OperatorAction
-from eventstore.models import ParkedEvent, RefusedLine, SkippedRange, SubscriberRow, WorkerHeartbeat
+from eventstore.models import ParkedEvent, RefusedLine, SkippedRange, StoredEvent, SubscriberRow, WorkerHeartbeat
 from projections.models import Difference, Generation, Part
 from sagas.models import Delivery, Instance, OutboxCommand, RehearsalRun, Timer
 from sagas.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -82,6 +82,8 @@ pages = [
     reverse("admin:sagas_history", args=[saga.saga, saga.key]),
     reverse("admin:eventstore_event_types"),
     reverse("admin:eventstore_event_type", args=["book.lent"]),
+    reverse("admin:eventstore_storedevent_change", args=[StoredEvent.objects.latest("position").pk]),
+    reverse("admin:eventstore_stream", args=[StoredEvent.objects.latest("position").stream_id]),
 ]
 for model in admin.site._registry:
     if model._meta.app_label in {"eventstore", "projections", "sagas"}:

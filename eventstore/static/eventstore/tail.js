@@ -38,6 +38,7 @@ for (const button of document.querySelectorAll("[data-tail]")) {
       const below = [...rows.rows].find((each) => Number(each.dataset.position) < Number(row.dataset.position));
       rows.insertBefore(document.importNode(row, true), below ?? null);
     }
+    rows.closest("table").hidden = !rows.rows.length;
     while (rows.rows.length > MOST) rows.lastElementChild.remove();
     came += fresh.length;
     if (came) said.textContent = `Live: ${came.toLocaleString()} new${"more" in part.dataset ? ", and more in between" : ""}.`;

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from eventstore import store
 from eventstore.browsing import queries, search
+from eventstore.browsing.chain import around
 from eventstore.browsing.search import LOOKED, NoDataTerm, Search, data_path, find, position_at
 from eventstore.commands import dispatch
 from eventstore.context import acting, new_id
@@ -138,9 +139,13 @@ SEARCHES = {
 
 def plans(asked):
     """The plans of all that a search asks."""
+    return plans_of(lambda: find(asked, 25))
+
+
+def plans_of(reading):
     told = []
     with CaptureQueriesContext(connection) as seen:
-        find(asked, 25)
+        reading()
     with connection.cursor() as cursor:
         for each in seen:
             if "eventstore_event" in each["sql"] and "pg_index" not in each["sql"]:
@@ -156,6 +161,13 @@ def test_every_search_is_by_an_index_and_sorts_no_long_list(long_log, name):
         assert "Index" in plan, plan
         led = plan[plan.index("Limit", 1) if plan.count("Limit") > 1 else 0 :]
         assert "Sort Key: eventstore_event.position" not in led, plan
+
+
+def test_the_chain_of_an_event_is_found_by_the_index_of_correlations(long_log):
+    event = store.read_one(StoredEvent.objects.latest("position").position - 50_000)
+    (plan,) = plans_of(lambda: around(event))
+    assert plan.count("eventstore_event_correlation") == 2, plan
+    assert "Seq Scan" not in plan, plan
 
 
 def test_the_index_of_data_is_used_where_it_is_made(data_index):
