@@ -13,6 +13,7 @@ from eventstore.codec import Recorded
 from eventstore.events import Event
 from ordering.admin import derived, timeline
 from ordering.admin.acts import as_id
+from ordering.admin.derived import DerivedRow
 from ordering.admin.timeline import Entry
 from ordering.admin.words import sentence
 
@@ -47,7 +48,10 @@ class BusinessAdmin(ReadOnlyAdmin):
 
     def standing(self, request: HttpRequest, object_id: UUID, told: Told) -> dict[str, Any]:
         """What its page says where the row is out of date."""
-        row = derived.row_of(self.model, object_id, told.events)
+        return self.compared(request, derived.row_of(self.model, object_id, told.events), told)
+
+    def compared(self, request: HttpRequest, row: DerivedRow, told: Told) -> dict[str, Any]:
+        """The same where it is known already how the row stands."""
         said = {entry.position: entry.words for entry in told.entries}
         return derived.warning(request, row, lambda each: said.get(each.position) or sentence(each), told.is_now)
 

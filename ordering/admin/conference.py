@@ -165,6 +165,7 @@ class ConferenceAdmin(BusinessAdmin, ExplainedAdmin, ActsAdmin):
         conference_id = as_id(object_id)
         conference = ConferenceSummary.objects.filter(pk=conference_id).first()
         context = {
+            "title": "Conference",
             "orders": OrderSummary.objects.filter(conference_id=conference_id)[:SHOWN],
             "orders_of": f"conference_id={conference_id}",
             "may_act": self.may_act(request) and conference and conference.status != CANCELLED,

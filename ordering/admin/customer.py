@@ -40,6 +40,7 @@ class CustomerAdmin(BusinessAdmin, KeysetAdmin):
         customer_id = as_id(object_id)
         orders = OrderSummary.objects.filter(customer_id=customer_id)[:SHOWN]
         context: dict[str, Any] = {
+            "title": "Customer",
             "orders": orders,
             "orders_of": f"customer_id={customer_id}",
             "entries": waitlist.entries().filter(customer_id=customer_id)[:SHOWN],

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.contrib import admin
+from django.db.models import TextField, Value
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
@@ -96,11 +97,21 @@ def rows(events: Iterable[Recorded], projections: Iterable[Projection[Any]]) -> 
     ]
 
 
+def all_rows(events: Iterable[Recorded]) -> list[DerivedRow]:
+    """The rows of every read model that the events concern."""
+    return rows(events, (each for each in registry if isinstance(each, Projection)))
+
+
 def row_of(model: type[ReadModel], key: UUID, events: Iterable[Recorded]) -> DerivedRow:
     """The row of one read model that is about one object, as these events tell; it may not be there."""
+    return among(rows(events, [projection_of(model)]), model, key)
+
+
+def among(found: Iterable[DerivedRow], model: type[ReadModel], key: UUID) -> DerivedRow:
+    """The row of one read model that is about one object, among others."""
     projection = projection_of(model)
-    found = {each.key: each for each in rows(events, [projection])}
-    return found.get(str(key)) or DerivedRow(projection, str(key), (), (), None, "")
+    mine = (each for each in found if each.projection is projection and each.key == str(key))
+    return next(mine, DerivedRow(projection, str(key), (), (), None, ""))
 
 
 def by_read_model(request: HttpRequest, found: Iterable[DerivedRow], back: str) -> list[ReadModelRows]:
@@ -108,8 +119,9 @@ def by_read_model(request: HttpRequest, found: Iterable[DerivedRow], back: str) 
     grouped: dict[str, list[DerivedRow]] = {}
     for each in found:
         grouped.setdefault(each.projection.name, []).append(each)
+    there = _there(each[0] for each in grouped.values() if len(each) == 1)
     return [
-        ReadModelRows(name, len(each), worst, _page(request, worst) if len(each) == 1 else "", offers)
+        ReadModelRows(name, len(each), worst, _page(request, worst) if name in there else "", offers)
         for name, each in grouped.items()
         for worst in [max(each, key=lambda row: (row.failed is not None, len(row.late)))]
         for offers in [rebuild(request, worst, back) if len(each) == 1 or not worst.is_current else []]
@@ -188,10 +200,22 @@ def _stands(
     return DerivedRow(projection, key, events, late, found, shard.status if shard else "")
 
 
+def _there(found: Iterable[DerivedRow]) -> set[str]:
+    """Of which read models these rows are there; one statement looks for all of them."""
+    looks = [
+        each.projection.model._default_manager.filter(pk=each.key)
+        .order_by()
+        .annotate(read_model=Value(each.projection.name, output_field=TextField()))
+        .values_list("read_model", flat=True)
+        for each in found
+    ]
+    return set(looks[0].union(*looks[1:], all=True)) if looks else set()
+
+
 def _page(request: HttpRequest, row: DerivedRow) -> str:
     """Where the admin shows it; empty where it doesn't, or not to this user."""
     meta = row.projection.model._meta
-    if row.late or not admin.site.is_registered(row.projection.model):
+    if not admin.site.is_registered(row.projection.model):
         return ""
     if not request.user.has_perm(f"{meta.app_label}.view_{meta.model_name}"):
         return ""

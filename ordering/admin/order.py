@@ -14,7 +14,7 @@ from eventstore.admin import tag
 from eventstore.admin.row_actions import RowAction
 from eventstore.aggregates import Aggregate
 from eventstore.codec import Recorded
-from ordering.admin import order_search, order_story, timeline
+from ordering.admin import derived, order_search, order_story, timeline
 from ordering.admin.acts import Act, ActsAdmin, Offer, as_id
 from ordering.admin.business import BusinessAdmin, Told
 from ordering.admin.csv_export import ExportedAdmin, moment
@@ -130,9 +130,14 @@ class OrderAdmin(BusinessAdmin, ExplainedAdmin, ActsAdmin, ExportedAdmin):
             return self.offers(request, order_id, about, key)
 
         told, payment = told_by(story), story.payments.get(payment_id_of(order_id))
+        found = derived.all_rows(story.events)
+        row = derived.among(found, OrderSummary, order_id)
         return {
             "story": story,
-            "standing": self.standing(request, order_id, told),
+            "title": f"Order {story.order.number}",
+            "subtitle": None,
+            "standing": self.compared(request, row, told),
+            "derived": derived.by_read_model(request, found, request.get_full_path()),
             "sums": order_story.sums(story),
             "acts": [*(offers(payment) if payment else ()), *offers(story.order)],
             "receipts": [(each, offers(story.account, each["key"])) for each in order_story.receipts(story)],

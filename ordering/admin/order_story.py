@@ -15,8 +15,8 @@ from eventstore.codec import Recorded
 from eventstore.models import StoredEvent
 from eventstore.subscriptions.registry import registry
 from ordering.admin import timeline
-from ordering.admin.timeline import Entry
-from ordering.admin.words import mail, sentence
+from ordering.admin.timeline import BY_ITSELF, Entry
+from ordering.admin.words import because, mail, say, sentence
 from ordering.domain.finance import (
     Account,
     PaymentMovedIn,
@@ -29,15 +29,16 @@ from ordering.domain.finance import (
     account_id_of,
     receipt_key,
 )
-from ordering.domain.order import Order, Status
+from ordering.domain.order import Order, OrderCancelled, Status
 from ordering.domain.order_changes import OwedChange
 from ordering.domain.payment import Payment, PaymentAccepted, PaymentRefunded
 from ordering.domain.seats import SeatsRefused, SeatsReleased, SeatsReserved, SeatsSold
 from ordering.domain.values import Money, payment_id_of
+from ordering.processes import sale
 from ordering.processes.booking import Booking
 from ordering.processes.sale import Sale
 from sagas.effects.effect import Copy, Effect, delivering
-from sagas.models import Delivery, OutboxCommand, Timer, Transition
+from sagas.models import Delivery, Instance, OutboxCommand, Timer, Transition
 from sagas.refusal import refusal_stream
 
 SEATS = {SeatsReserved: "reserved", SeatsRefused: "refused", SeatsReleased: "given back", SeatsSold: "sold"}
@@ -58,6 +59,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: Sequence[Delivery]
     timers: Sequence[Timer]
     commands: Sequence[OutboxCommand]
+    sagas: Sequence[Instance]
 
     @property
     def seats(self) -> str:
@@ -127,6 +129,7 @@ def read(order_id: UUID) -> Story:
         events=in_order,
         steps=steps,
         deliveries=deliveries,
+        sagas=list(Instance.objects.filter(saga__in=[Sale.name, Booking.name], key__in=keys).order_by("-saga", "id")),
         timers=list(Timer.objects.filter(command_id__in=ids).order_by("due_at", "id")),
         commands=list(
             OutboxCommand.objects.filter(
@@ -182,7 +185,8 @@ def receipts(story: Story) -> Iterator[dict[str, Any]]:
 
 
 def refunds(story: Story) -> Iterator[dict[str, Any]]:
-    """What was to go back, with the reason why it has not, where there is one."""
+    """What was to go back: why, who asked for it, and the reason why it has not, where there is one."""
+    who = _who(story)
     asked: dict[UUID, Recorded] = {}
     failures: dict[UUID, str] = {}
     for recorded in story.events:
@@ -202,7 +206,8 @@ def refunds(story: Story) -> Iterator[dict[str, Any]]:
             "key": str(refund_id),
             "reference": story.account.receipts[refund.receipt].reference,
             "amount": refund.amount,
-            "reason": refund.reason,
+            "reason": _why(story, asked[refund_id], refund.reason, who),
+            "who": who[asked[refund_id].actor],
             "status": refund.status,
             "at": asked[refund_id].recorded_at,
             "error": error,
@@ -213,10 +218,10 @@ def entries(story: Story) -> list[Entry]:
     """The last entries, the newest at the end. Who did it is told by name."""
     events = story.events[-timeline.SHOWN :]
     first = events[0].position if events else 0
-    who = timeline.names(each.actor for each in events)
+    who = _who(story)
     told = [
         Entry(
-            sentence(each),
+            _words(story, each, who),
             each.recorded_at,
             who[each.actor],
             each.type,
@@ -229,7 +234,7 @@ def entries(story: Story) -> list[Entry]:
         Entry(
             f"The mail “{mail(each.effect)}” {each.status.replace('_', ' ')}: {each.error}",
             each.finished_at or each.created_at,
-            "by itself",
+            BY_ITSELF,
             each.effect,
             each.position,
             delivery=each.pk,
@@ -238,6 +243,35 @@ def entries(story: Story) -> list[Entry]:
         if each.status in IN_VAIN and each.position >= first
     ]
     return sorted(told, key=lambda entry: (entry.position, entry.delivery or 0))
+
+
+def _who(story: Story) -> dict[str, str]:
+    """By actor: what those are called who did something about the order."""
+    return timeline.names({each.actor for each in story.events})
+
+
+def _words(story: Story, recorded: Recorded, who: Mapping[str, str]) -> str:
+    """What an event says; of what is to go back also what that was caused by."""
+    event = recorded.event
+    if not isinstance(event, RefundRequested):
+        return sentence(recorded)
+    return say(msgspec.structs.replace(event, reason=_why(story, recorded, event.reason, who)))
+
+
+def _why(story: Story, asked: Recorded, reason: str, who: Mapping[str, str]) -> str:
+    """Why money was to go back, where the reason of the sale says half of it: who has cancelled the order and why, or
+    how often it was paid.
+    """
+    before = [each for each in story.events if each.position < asked.position]
+    if reason == sale.CANCELLED:
+        for each in reversed(before):
+            if isinstance(each.event, OrderCancelled):
+                by = "" if who[each.actor] in ("", BY_ITSELF) else f" by {who[each.actor]}"
+                return f"The order was cancelled{by}{because(each.event.reason)}"
+    if reason == sale.TOO_MUCH:
+        times = sum(isinstance(each.event, PaymentReceived | PaymentMovedIn) for each in before)
+        return f"{reason} It was paid {times} times." if times > 1 else reason
+    return reason
 
 
 def _events(streams: Collection[UUID], positions: Collection[int] = ()) -> dict[int, Recorded]:

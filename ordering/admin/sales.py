@@ -1,8 +1,11 @@
 """What was received and given back, day by day and for each conference."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.contrib import admin
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from eventstore.admin import KeysetAdmin
@@ -13,7 +16,7 @@ from ordering.admin.formatting import link, money
 from ordering.admin.order import ConferenceFilter
 from ordering.domain.finance import account_id_of
 from ordering.domain.values import in_decimals_of
-from ordering.models import ConferenceSales, DailySales
+from ordering.models import ConferenceSales, ConferenceSummary, DailySales, OrderSummary
 
 
 @admin.register(DailySales)
@@ -49,8 +52,9 @@ class DailySalesAdmin(ExplainedAdmin, KeysetAdmin):
 class ConferenceSalesAdmin(ExplainedAdmin, ExportedAdmin):
     keyset = "received_at"
     when_empty = "No payment has come in yet."
-    list_display = ["received_at", "conference", "shown_received", "shown_refunded"]
+    list_display = ["order", "conference", "shown_received", "shown_refunded", "received_at"]
     list_filter = [ConferenceFilter]
+    list_display_links = ["shown_received"]
     fields = ["conference", "order", ("why_received", "received_at"), ("why_refunded", "refunded_at")]
     figures = {"received": in_money("received", "received"), "refunded": in_money("refunded", "refunded")}
     export_permission, file = "ordering.export_payments", "payments.csv"
@@ -78,13 +82,18 @@ class ConferenceSalesAdmin(ExplainedAdmin, ExportedAdmin):
     def why_refunded(self, sale: ConferenceSales) -> SafeString:
         return self.explained(sale, "refunded", self.shown_refunded(sale))
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ConferenceSales]:
+        conference = ConferenceSummary.objects.filter(pk=OuterRef("conference_id")).values("name")
+        order = OrderSummary.objects.filter(pk=OuterRef("order_id")).values("number")
+        return super().get_queryset(request).annotate(conference_name=Subquery(conference), number=Subquery(order))
+
     @admin.display(description="conference")
-    def conference(self, sale: ConferenceSales) -> SafeString:
-        return link("conferencesummary", sale.conference_id, None)
+    def conference(self, sale: Any) -> SafeString:
+        return link("conferencesummary", sale.conference_id, sale.conference_name)
 
     @admin.display(description="order")
-    def order(self, sale: ConferenceSales) -> SafeString:
-        return link("ordersummary", sale.order_id, None)
+    def order(self, sale: Any) -> SafeString:
+        return link("ordersummary", sale.order_id, sale.number)
 
     @admin.display(description="received")
     def shown_received(self, sale: ConferenceSales) -> str:

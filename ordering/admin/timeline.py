@@ -19,6 +19,9 @@ A = TypeVar("A", bound=Aggregate)
 K = TypeVar("K")
 T = TypeVar("T")
 
+BY_ITSELF = "by itself"
+"""Who did what sagas and effects do."""
+
 SHOWN = 200
 """Entries that a timeline shows: the last ones."""
 
@@ -77,5 +80,5 @@ def _called(actor: str, name: str) -> str:
         case "provider", _, provider:
             return provider
         case "saga" | "effect", _, _:
-            return "by itself"
+            return BY_ITSELF
     return name

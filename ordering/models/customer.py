@@ -20,6 +20,7 @@ class CustomerProfile(ReadModel):
     version = models.IntegerField(help_text="of the customer's stream")
 
     class Meta:
+        verbose_name = "customer"
         ordering = ["-registered_at", "-customer_id"]
         indexes = [
             models.Index(fields=["-registered_at", "-customer_id"], name="ordering_customer_newest"),
