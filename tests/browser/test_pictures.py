@@ -1,11 +1,15 @@
 """The pages for operators that the docs show, as they are."""
 
 import re
+from datetime import timedelta
+from math import sin
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from eventstore.commands import dispatch
+from eventstore.models import Sample
 from eventstore.operations.base import perform
 from eventstore.operations.subscribers import Pause, Resume
 from eventstore.subscriptions import gaps
@@ -44,7 +48,18 @@ def sell(seats: int = 1) -> None:
     eventually(OrderSummary.objects.filter(pk=order, status="confirmed").exists)
 
 
+def an_hour_passes():
+    """The last hour of a quiet sale, as workers would have sampled it."""
+    now = timezone.now().replace(second=0, microsecond=0)
+    for ago in range(1, 60):
+        orders, mails = max(0, round(4 * sin(ago / 6) + 2)), max(0, round(5 * sin(ago / 6 - 0.2) + 3))
+        figures = {"orders": orders, "mails": mails, "lag": ago % 7 / 10, "parked": 2 * (20 < ago < 26)}
+        sample = {"position": 0, "seconds": 60, "events": 9 * orders + mails, "figures": figures}
+        Sample.objects.update_or_create(minute=now - timedelta(minutes=ago), defaults=sample)
+
+
 def test_the_front_page(page, camera):
+    an_hour_passes()
     page.set_viewport_size({"width": 1400, "height": 900})
     sell(3)
     eventually(lambda: not Delivery.objects.exclude(status="done").exists())
