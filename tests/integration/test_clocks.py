@@ -269,7 +269,7 @@ def test_a_site_that_is_gone_is_no_incident_for_that_is_told_from_outside(settin
     assert not Incident.objects.exists()
 
 
-def test_the_front_page_and_prometheus_tell_of_clocks_that_are_off(client):
+def test_the_page_of_problems_and_prometheus_tell_of_clocks_that_are_off(client):
     client.force_login(User.objects.create_superuser("ada"))
     WorkerHeartbeat.objects.create(
         name="worker@host", kind="worker", queues=[], process="host:1", beat_at=timezone.now(), skew=-30, skew_error=0
@@ -277,7 +277,7 @@ def test_the_front_page_and_prometheus_tell_of_clocks_that_are_off(client):
     WorkerHeartbeat.objects.create(
         name="site@host", kind="site", process="host:2", beat_at=timezone.now(), skew=90, skew_error=0
     )
-    page, measured = client.get("/admin/").content.decode(), client.get("/metrics").content.decode()
+    page, measured = client.get("/admin/problems/").content.decode(), client.get("/metrics").content.decode()
     assert "has a clock that is 30 s behind, by the database&#x27;s" in page
     assert "has a clock that is 90 s ahead, by the database&#x27;s" in page
     assert 'boxoffice_clock_skew_seconds{process="worker@host"} -30.0' in measured
