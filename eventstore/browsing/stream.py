@@ -23,6 +23,9 @@ FOLDED = 5_000
 CHANGES = 12
 """Changes that are told of one event."""
 
+LARGE = 2_000
+"""Entries in the lists and tables of a state, above which it is told of the asked version alone what changed."""
+
 LONGEST = 160
 """Characters that are told of a value; of a list or a table that is longer, how many entries it has."""
 
@@ -45,7 +48,8 @@ class Step(NamedTuple):
 
 class Moment(NamedTuple):
     """A stream as it was at a `version`, with the `steps` of the versions next to it; `first` to `upto` are those, of
-    `last` that there are. `state` is None where it isn't told, and `why` says why not.
+    `last` that there are. `state` is None where it isn't told, and `why` says why not. Of a `large` one only the step
+    of the version has changes.
     """
 
     stream_id: UUID
@@ -57,6 +61,7 @@ class Moment(NamedTuple):
     steps: Sequence[Step]
     state: dict[str, Any] | None
     why: str
+    large: bool
 
     @property
     def step(self) -> Step:
@@ -74,7 +79,7 @@ def moment(stream_id: UUID, version: int | None = None, *, using: str = DEFAULT_
     version = min(max(1, last if version is None else version), last)
     first = (version - 1) // PAGE * PAGE + 1
     events = store.read_stream_part(stream_id, first - 1, PAGE, using=using)
-    states, why = _states(stream_id, events, first, using)
+    states, why = _states(stream_id, events, version, using)
     return Moment(
         stream_id=stream_id,
         category=events[0].category,
@@ -85,13 +90,17 @@ def moment(stream_id: UUID, version: int | None = None, *, using: str = DEFAULT_
         steps=list(_steps(events, states)),
         state=states.get(version),
         why="" if version in states else why,
+        large=any(map(_is_large, states.values())),
     )
 
 
 def _states(
-    stream_id: UUID, events: Sequence[Recorded], first: int, using: str
+    stream_id: UUID, events: Sequence[Recorded], version: int, using: str
 ) -> tuple[dict[int, dict[str, Any]], str]:
-    """The state before these events and after each, by version, as far as it can be told; and why no further."""
+    """The state before these events and after each, by version, as far as it can be told; and why no further. Of a
+    large one those that tell what a version changed.
+    """
+    first = events[0].version
     kind = next((kind for kind in routes.aggregates if kind.category == events[0].category), None)
     if kind is None:
         return {}, "No aggregate of this code has such streams."
@@ -108,7 +117,9 @@ def _states(
             aggregate = repository.evolve(aggregate, [seen, each] if seen else [each], using=using)
         except Exception as error:
             return states, f"Version {each.version:,} can't be folded: {describe(error)}"
-        states[each.version], seen = _state(aggregate), each
+        seen = each
+        if each.version in {version - 1, version} or not _is_large(states[max(states)]):
+            states[each.version] = _state(aggregate)
     return states, ""
 
 
@@ -118,6 +129,10 @@ def _state(aggregate: Aggregate) -> dict[str, Any]:
     told = {name: getattr(aggregate, name) for name in names if hasattr(aggregate, name)}
     plain: dict[str, Any] = msgspec.to_builtins(told, str_keys=True, order="deterministic", enc_hook=str)
     return {name: plain[name] for name in told}
+
+
+def _is_large(state: dict[str, Any]) -> bool:
+    return sum(len(value) for value in state.values() if isinstance(value, dict | list)) > LARGE
 
 
 def _steps(events: Sequence[Recorded], states: dict[int, dict[str, Any]]) -> Iterator[Step]:
@@ -141,10 +156,16 @@ def differences(before: dict[str, Any], after: dict[str, Any], path: str = "") -
 
 def brief(state: dict[str, Any]) -> dict[str, Any]:
     """A state to be read: of long values only how long they are."""
-    return {name: value if len(json.dumps(value)) <= 20 * LONGEST else _text(value) for name, value in state.items()}
+    return {name: _text(value) if _is_long(value) else value for name, value in state.items()}
+
+
+def _is_long(value: Any) -> bool:
+    return (isinstance(value, dict | list) and len(value) > LONGEST) or len(json.dumps(value)) > 20 * LONGEST
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, dict | list) and len(value) > LONGEST:
+        return f"{len(value):,} entries"
     text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
     if len(text) <= LONGEST:
         return text

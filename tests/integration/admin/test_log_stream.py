@@ -6,7 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 from eventstore import repository, store
 from eventstore.browsing import stream
-from eventstore.browsing.stream import Change, differences, moment
+from eventstore.browsing.stream import Change, brief, differences, moment
 from eventstore.commands import dispatch
 from eventstore.context import new_id
 from eventstore.models import Snapshot, StoredEvent
@@ -107,6 +107,15 @@ def test_a_long_stream_is_never_read_as_a_whole(client, viewer, order, monkeypat
     assert "More than 100 events would have to be folded" in text(refused)
     assert len(refused.context["moment"].steps) == 25
     assert client.get(page(order), {"version": 90}).context["moment"].state
+
+
+def test_of_a_large_state_only_the_asked_version_tells_what_changed(client, viewer, order, monkeypatch):
+    monkeypatch.setattr(stream, "LARGE", 0)
+    shown = client.get(page(order), {"version": 1})
+    assert [bool(step.changes) for step, _ in shown.context["steps"]] == [True, False, False]
+    assert "The state is large" in text(shown)
+    assert shown.context["moment"].state["status"] == "placed"
+    assert brief({"few": [1], "many": list(range(1_000))}) == {"few": [1], "many": "1,000 entries"}
 
 
 def test_a_snapshot_shortens_the_way(client, viewer, monkeypatch):
