@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import TextField, Value
+from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
@@ -27,13 +28,17 @@ NEWEST = 200
 SAID = 3
 """Events that a row doesn't show yet, of all that are counted, that are put into words."""
 
+MOST_ROWS = 500
+"""Rows of a read model that are looked for."""
+
 PARKED_KEYS = 500
 """Rows whose parked events are looked for."""
 
 
 class DerivedRow(NamedTuple):
     """A row of a read model, with the events that were seen to concern it, in the order of the log. `late` are those
-    that it doesn't show; `failed` is the event that holds it up, if one does. `status` is that of its subscriber.
+    that it doesn't show; `failed` is the event that holds it up, if one does. `status` is that of its subscriber. The
+    row `is_there`, unless it has not come yet, or events have removed it.
     """
 
     projection: Projection[Any]
@@ -42,6 +47,7 @@ class DerivedRow(NamedTuple):
     late: Sequence[Recorded]
     failed: ParkedEvent | None
     status: str
+    is_there: bool = False
 
     @property
     def is_current(self) -> bool:
@@ -80,7 +86,7 @@ def newest(stream_id: UUID) -> list[Recorded]:
 
 
 def rows(events: Iterable[Recorded], projections: Iterable[Projection[Any]]) -> list[DerivedRow]:
-    """The rows of these read models that the events concern. Two statements ask how each stands."""
+    """The rows of these read models that the events concern. Three statements ask how each stands."""
     concerned = {each: dict(_concerned(each, list(events))) for each in projections}
     names = [each.name for each in concerned]
     shards = list(SubscriberRow.objects.filter(subscriber__in=names))
@@ -90,8 +96,9 @@ def rows(events: Iterable[Recorded], projections: Iterable[Projection[Any]]) -> 
         (each.subscriber, each.key): each
         for each in parked.defer("traceback").order_by("subscriber", "key", "position").distinct("subscriber", "key")
     }
+    there = _there(concerned)
     return [
-        _stands(projection, key, of_it, shards, failed)
+        _stands(projection, key, of_it, shards, failed)._replace(is_there=(projection.name, key) in there)
         for projection, found in concerned.items()
         for key, of_it in found.items()
     ]
@@ -119,9 +126,8 @@ def by_read_model(request: HttpRequest, found: Iterable[DerivedRow], back: str) 
     grouped: dict[str, list[DerivedRow]] = {}
     for each in found:
         grouped.setdefault(each.projection.name, []).append(each)
-    there = _there(each[0] for each in grouped.values() if len(each) == 1)
     return [
-        ReadModelRows(name, len(each), worst, _page(request, worst) if name in there else "", offers)
+        ReadModelRows(name, len(each), worst, _page(request, worst) if len(each) == 1 else "", offers)
         for name, each in grouped.items()
         for worst in [max(each, key=lambda row: (row.failed is not None, len(row.late)))]
         for offers in [rebuild(request, worst, back) if len(each) == 1 or not worst.is_current else []]
@@ -129,8 +135,10 @@ def by_read_model(request: HttpRequest, found: Iterable[DerivedRow], back: str) 
 
 
 def rebuild(request: HttpRequest, row: DerivedRow, back: str) -> list[RowAction]:
-    """The button that rebuilds a row, for whoever may; afterwards one comes `back`."""
-    if not RebuildKey.is_allowed(request.user):
+    """The button that rebuilds a row, for whoever may; afterwards one comes `back`. One that is only behind would stay
+    as it is: it is folded as far as its read model is.
+    """
+    if not RebuildKey.is_allowed(request.user) or (row.late and row.failed is None):
         return []
     return [row_action("Rebuild this row", RebuildKey, row.projection.name, back=back, key=row.key)]
 
@@ -200,14 +208,15 @@ def _stands(
     return DerivedRow(projection, key, events, late, found, shard.status if shard else "")
 
 
-def _there(found: Iterable[DerivedRow]) -> set[str]:
-    """Of which read models these rows are there; one statement looks for all of them."""
+def _there(concerned: Mapping[Projection[Any], Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """Which of these rows are there, by read model and key. One statement looks for all of them."""
     looks = [
-        each.projection.model._default_manager.filter(pk=each.key)
+        projection.model._default_manager.filter(pk__in=list(keys)[:MOST_ROWS])
         .order_by()
-        .annotate(read_model=Value(each.projection.name, output_field=TextField()))
-        .values_list("read_model", flat=True)
-        for each in found
+        .annotate(of=Value(projection.name, output_field=TextField()), text=Cast("pk", TextField()))
+        .values_list("of", "text")
+        for projection, keys in concerned.items()
+        if keys
     ]
     return set(looks[0].union(*looks[1:], all=True)) if looks else set()
 
@@ -215,7 +224,7 @@ def _there(found: Iterable[DerivedRow]) -> set[str]:
 def _page(request: HttpRequest, row: DerivedRow) -> str:
     """Where the admin shows it; empty where it doesn't, or not to this user."""
     meta = row.projection.model._meta
-    if not admin.site.is_registered(row.projection.model):
+    if not row.is_there or not admin.site.is_registered(row.projection.model):
         return ""
     if not request.user.has_perm(f"{meta.app_label}.view_{meta.model_name}"):
         return ""

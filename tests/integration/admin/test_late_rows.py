@@ -159,3 +159,25 @@ def test_the_pages_take_few_statements(client, staff, noun):
     with CaptureQueriesContext(connection) as asked:
         client.get(page(noun, id_))
     assert len(asked) <= 15
+
+
+def test_a_row_that_is_only_behind_is_not_offered_to_be_rebuilt(client, staff):
+    customer = shop.customer(name="Grace")
+    pause("customer-profiles")
+    dispatch(ChangeCustomer(customer_id=customer, name="Augusta"))
+    staff(*SEE, *OPERATE)
+    standing = client.get(page("customer", customer)).context["standing"]
+    assert standing["waiting"] == 1
+    assert standing["offers"] == []
+
+
+def test_a_row_that_its_events_have_removed_is_no_link(client, staff):
+    order = shop.order(shop.customer(), shop.conference_on_sale(), 1)
+    bring_to_rest()
+    shop.pay(order, 2)
+    bring_to_rest()
+    staff(superuser=True)
+    derived = {each.name: each for each in client.get(page("order", order)).context["derived"]}
+    assert not derived["excess"].url
+    assert derived["excess"].row.is_current
+    assert client.get(derived["order-summaries"].url).status_code == 200
