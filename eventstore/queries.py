@@ -129,26 +129,28 @@ each as it takes to read it.
 RECORDED_BEFORE = "SELECT coalesce(max(position), 0) FROM eventstore_event WHERE recorded_at < %s"
 """The last position that was recorded before a time; looked for from the end of the log."""
 
-POSITION_AT = """WITH RECURSIVE bisected (low, high) AS (
-        SELECT 0::bigint, coalesce(max(position), 0) + 1 FROM eventstore_event
+POSITION_AT = """WITH RECURSIVE search(low, high) AS (
+        SELECT 0::bigint, (SELECT coalesce(max(position), 0) FROM eventstore_event)
         UNION ALL
-        SELECT CASE WHEN next.recorded_at < %(moment)s AND next.position < high THEN next.position ELSE low END,
-            CASE WHEN next.recorded_at < %(moment)s AND next.position < high THEN high ELSE (low + high) / 2 END
-        FROM bisected LEFT JOIN LATERAL (
-            SELECT position, recorded_at FROM eventstore_event WHERE position >= (low + high) / 2
-            ORDER BY position LIMIT 1) AS next ON true
-        WHERE high - low > 1
-    )
-    SELECT max(low) FROM bisected"""
-"""About the last position that was recorded before a time: looked for by halves, for events are recorded nearly in
-order of time.
+        SELECT CASE WHEN probe.recorded_at < %(moment)s THEN probe.position ELSE low END,
+            CASE WHEN probe.recorded_at < %(moment)s THEN high ELSE middle END
+        FROM search CROSS JOIN LATERAL (SELECT (low + high) / 2 AS middle) AS halved
+        LEFT JOIN LATERAL (
+            SELECT position, recorded_at FROM eventstore_event
+            WHERE position > middle AND position <= high ORDER BY position LIMIT 1) AS probe ON true
+        WHERE low < high)
+    SELECT low FROM search WHERE low >= high"""
+"""The last position that was recorded before a time, found by halving: the times of events grow with their positions,
+but for those that were appended within the same moment, or while the clock was set.
 """
 
-TRACED = """SELECT position FROM (
-        SELECT position, event_id, correlation_id FROM eventstore_event
-        WHERE position > %(after)s ORDER BY position LIMIT %(most)s) AS near
-    WHERE %(id)s IN (event_id, correlation_id) ORDER BY position LIMIT %(limit)s"""
-"""The events that have an id or a correlation, neither of which has an index, among so many after a position."""
+CORRELATED = "SELECT position FROM eventstore_event WHERE correlation_id = %(id)s ORDER BY position LIMIT %(limit)s"
+"""The first events of a correlation."""
+
+IDENTIFIED = """SELECT position FROM (
+        SELECT position, event_id FROM eventstore_event WHERE position > %(after)s ORDER BY position LIMIT %(most)s
+    ) AS near WHERE event_id = %(id)s"""
+"""The event that has an id, which has no index, among so many after a position."""
 
 HEAD = "SELECT last_value - (NOT is_called)::int FROM eventstore_event_position_seq"
 """The last position that was handed out, whether or not it was committed."""

@@ -26,7 +26,7 @@ SKEW = timedelta(seconds=2)
 """By which the clocks of processes may differ from that of the database."""
 
 TRACED = 10_000
-"""Events after a time that are searched for an id."""
+"""Events after a time that are searched for the one with an id."""
 
 TICK = timedelta(microseconds=1)
 """Between two times that the database can tell apart."""
@@ -346,19 +346,21 @@ def position_until(moment: datetime, *, using: str = DEFAULT_DB_ALIAS) -> int:
 
 
 def position_at(moment: datetime, *, using: str = DEFAULT_DB_ALIAS) -> int:
-    """About the last position that was recorded before a time, however long ago that was."""
+    """The same, by some twenty looks at the log however long ago that was. Events that are appended within the same
+    moment may get their positions and their times the other way round, by fractions of a second; whoever needs it to
+    the event looks at what stands beside it.
+    """
     return _only(Statement(queries.POSITION_AT, {"moment": moment}), using)
 
 
 def read_traced(id_: UUID, *, limit: int, using: str = DEFAULT_DB_ALIAS) -> list[Recorded]:
-    """The event that has this id, or the first events of this correlation; looked for among those that were recorded
-    soon after the time that the id tells. One that tells none, for it is no UUIDv7, finds nothing.
+    """The first events of this correlation, or else the event that has this id: that is looked for among those that
+    were recorded soon after the time that the id tells. One that tells none, for it is no UUIDv7, is no event's.
     """
-    if id_.version != 7:
-        return []
-    after = position_at(datetime.fromtimestamp((id_.int >> 80) / 1000, UTC) - SKEW, using=using)
-    asked = {"id": id_, "after": after, "most": TRACED, "limit": limit}
-    (found,) = pipeline(Statement(queries.TRACED, asked), using=using)
+    (found,) = pipeline(Statement(queries.CORRELATED, {"id": id_, "limit": limit}), using=using)
+    if not found and id_.version == 7:
+        after = position_at(datetime.fromtimestamp((id_.int >> 80) / 1000, UTC) - SKEW, using=using)
+        (found,) = pipeline(Statement(queries.IDENTIFIED, {"id": id_, "after": after, "most": TRACED}), using=using)
     return read_these([position for (position,) in found], using=using) if found else []
 
 

@@ -35,10 +35,7 @@ def find_events(asked: Asked) -> Iterator[Found]:
     elif asked.id is not None:
         found = store.read_traced(asked.id, limit=FOUND)
         if len(found) > 1:
-            url = _log(
-                correlation_id=asked.id, position__gte=found[0].position, position__lte=found[0].position + store.TRACED
-            )
-            yield Found("Everything in this chain", f"correlation {asked.id}", url)
+            yield Found("Everything in this chain", f"correlation {asked.id}", _log(correlation_id=asked.id))
         yield from map(_event, found)
 
 
@@ -57,7 +54,7 @@ def find_commands(asked: Asked) -> Iterator[Found]:
     record = CommandRecord.objects.filter(pk=asked.id).first() if asked.id else None
     if record and record.first_position and record.last_position:
         events = 1 + record.last_position - record.first_position
-        url = _log(position__gte=record.first_position, position__lte=record.last_position)
+        url = _log(q=f"{record.first_position}-{record.last_position}")
         yield Found(f"Command {asked.id}", f"recorded {events:,} event{'s' * (events != 1)}", url)
 
 
@@ -97,7 +94,7 @@ def _event(recorded: Recorded) -> Found:
     return Found(f"{recorded.position:,} {recorded.type}", f"{recorded.category} {recorded.stream_id}, {at}", url)
 
 
-def _log(**filters: int | UUID) -> str:
+def _log(**filters: str | UUID) -> str:
     asked = urlencode({name: str(value) for name, value in filters.items()})
     return f"{reverse('admin:eventstore_storedevent_changelist')}?{asked}"
 

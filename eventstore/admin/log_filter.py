@@ -1,5 +1,6 @@
 """What the list of events is filtered by."""
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -10,10 +11,11 @@ from django.contrib.auth import get_user_model
 from django.utils.timezone import localtime
 
 from eventstore.admin.people import KINDS
-from eventstore.browsing.search import LAST, NoDataTerm, Search, data_path, position_at
+from eventstore.browsing.search import LAST, NoDataTerm, Search, data_path
 from eventstore.codec import formers, stored_names
 from eventstore.commands import routes
 from eventstore.events import catalogue
+from eventstore.store import position_at
 
 FIELDS = ("q", "type", "of", "stream_id", "correlation_id", "actor", "since", "until", "content")
 
@@ -23,7 +25,9 @@ class LogFilter(forms.Form):
 
     type = forms.ChoiceField(label="Type", required=False)
     of = forms.ChoiceField(label="Category", required=False)
-    q = forms.CharField(label="Position or stream", required=False, max_length=100)
+    q = forms.CharField(
+        label="Position or stream", required=False, max_length=100, help_text="12, 12-20, or the id of a stream"
+    )
     correlation_id = forms.UUIDField(label="Correlation", required=False)
     actor = forms.CharField(label="Actor", required=False, max_length=200, help_text="a user name, or such as staff:7")
     content = forms.CharField(
@@ -80,7 +84,7 @@ class LogFilter(forms.Form):
 
 
 class Named(NamedTuple):
-    """What a position or an id stands for."""
+    """What a position, a range of them or an id stands for."""
 
     stream_id: UUID | None = None
     after: int = 0
@@ -89,9 +93,9 @@ class Named(NamedTuple):
 
 def _named(term: str) -> Named:
     """What is neither finds nothing."""
-    digits = term.replace(",", "")
-    if digits.isascii() and digits.isdecimal() and int(digits) <= LAST:
-        return Named(after=int(digits) - 1, upto=int(digits))
+    if said := re.fullmatch(r"([\d,]+)(?:\s*-\s*([\d,]+))?", term, re.ASCII):
+        first, last = (int(digits.replace(",", "") or 0) for digits in (said[1], said[2] or said[1]))
+        return Named(after=min(first, LAST) - 1, upto=min(last, LAST))
     try:
         return Named(UUID(term)) if term else Named()
     except ValueError:

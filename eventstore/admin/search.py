@@ -53,13 +53,13 @@ class Asked:
     @property
     def is_word(self) -> bool:
         """Whether it may be a part of a name: it is neither an id nor a number."""
-        return bool(self.text) and self.id is None and self.number is None
+        return any(map(str.isalnum, self.text)) and self.id is None and self.number is None
 
     def names(self, *words: str) -> bool:
         """Whether each word that was written begins, or is within, one of these."""
         whole = " ".join(words).lower().replace("-", " ").replace(".", " ")
         asked = self.text.lower().replace("-", " ").replace(".", " ").split()
-        return self.is_word and bool(asked) and all(word in whole for word in asked)
+        return self.is_word and all(word in whole for word in asked)
 
 
 class Group(NamedTuple):

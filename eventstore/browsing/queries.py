@@ -54,21 +54,6 @@ DROP_DATA_INDEX = "DROP INDEX CONCURRENTLY IF EXISTS eventstore_event_data"
 DATA_INDEX_SIZE = "SELECT pg_relation_size('eventstore_event_data')"
 """Its size, in bytes."""
 
-POSITION_AT = """WITH RECURSIVE search(low, high) AS (
-        SELECT 0::bigint, (SELECT coalesce(max(position), 0) FROM eventstore_event)
-        UNION ALL
-        SELECT CASE WHEN probe.recorded_at < %(moment)s THEN probe.position ELSE low END,
-            CASE WHEN probe.recorded_at < %(moment)s THEN high ELSE middle END
-        FROM search CROSS JOIN LATERAL (SELECT (low + high) / 2 AS middle) AS halved
-        LEFT JOIN LATERAL (
-            SELECT position, recorded_at FROM eventstore_event
-            WHERE position > middle AND position <= high ORDER BY position LIMIT 1) AS probe ON true
-        WHERE low < high)
-    SELECT low FROM search WHERE low >= high"""
-"""The last position that was recorded before a time, found by halving: the times of events grow with their positions,
-but for those that were appended within the same moment, or while the clock was set.
-"""
-
 # chain
 
 CHAIN_EVENT = """position, stream_id, category, version, type, event_id, causation_id, actor, recorded_at,

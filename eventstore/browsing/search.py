@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -100,16 +99,6 @@ def _further(search: Search, asked: dict[str, Any], most: int, found: Found, usi
         return found
     by_index = _by_data(search, asked, using)
     return found._replace(by_index=False) if by_index is None else _page(by_index, most)._replace(by_index=True)
-
-
-def position_at(moment: datetime, *, using: str = DEFAULT_DB_ALIAS) -> int:
-    """The last position that was recorded before a time, 0 if there is none; by some twenty looks at the log.
-
-    Events that are appended within the same moment may get their positions and their times the other way round, by
-    fractions of a second; whoever needs it to the event looks at what stands beside it.
-    """
-    ((position,),) = _rows(queries.POSITION_AT, {"moment": moment}, using)
-    return int(position)
 
 
 def data_path(term: str) -> str:

@@ -69,18 +69,17 @@ def find_conferences(asked: Asked) -> Iterator[Found]:
 
 
 def find_menu(asked: Asked) -> Iterator[Found]:
-    """The entries of the theme's menu that this user sees; what none leads to, by the name that its list has."""
+    """The entries of the theme's menu that this user sees, and the lists by their own names."""
     if not asked.is_word:
         return
-    listed: set[str] = set()
+    told: set[str] = set()
     menu: Callable[..., Iterable[dict[str, Any]]] = getattr(admin.site, "get_sidebar_list", lambda _: [])
     for group in menu(asked.request):
         for item in group["items"]:
-            link = str(item["link"])
-            listed.add(link)
             if item["has_permission"] and asked.names(str(item["title"])):
+                told.add(link := str(item["link"]))
                 yield Found(str(item["title"]), str(group.get("title") or ""), link)
-    yield from (each for each in find_pages(asked) if each.url not in listed)
+    yield from (each for each in find_pages(asked) if each.url not in told)
 
 
 def _meant(asked: Asked) -> Q:

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from eventstore import store
 from eventstore.browsing import queries, search
 from eventstore.browsing.chain import around
-from eventstore.browsing.search import LOOKED, NoDataTerm, Search, data_path, find, position_at
+from eventstore.browsing.search import LOOKED, NoDataTerm, Search, data_path, find
 from eventstore.commands import dispatch
 from eventstore.context import acting, new_id
 from eventstore.models import StoredEvent
@@ -109,9 +109,9 @@ def test_a_time_is_a_position_to_the_moment(long_log):
     last = StoredEvent.objects.order_by("-position")[0]
     for n in (5, 6, 777, 50_000, 100_004):
         at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=n)
-        assert position_at(at) == first.position + n - 6 if n > 5 else position_at(at) == 0
-        assert position_at(at + timedelta(milliseconds=1)) == first.position + n - 5
-    assert position_at(datetime(2030, 1, 1, tzinfo=UTC)) == last.position
+        assert store.position_at(at) == first.position + n - 6 if n > 5 else store.position_at(at) == 0
+        assert store.position_at(at + timedelta(milliseconds=1)) == first.position + n - 5
+    assert store.position_at(datetime(2030, 1, 1, tzinfo=UTC)) == last.position
 
 
 def test_positions_that_are_missing_do_not_matter_to_a_time(clean):
@@ -119,8 +119,8 @@ def test_positions_that_are_missing_do_not_matter_to_a_time(clean):
         cursor.execute("SELECT nextval('eventstore_event_position_seq') FROM generate_series(1, 500)")
     shop.customer()
     event = StoredEvent.objects.order_by("position")[0]
-    assert position_at(event.recorded_at) == 0
-    assert position_at(event.recorded_at + timedelta(microseconds=1)) == event.position
+    assert store.position_at(event.recorded_at) == 0
+    assert store.position_at(event.recorded_at + timedelta(microseconds=1)) == event.position
 
 
 SEARCHES = {
