@@ -66,14 +66,13 @@ def _lag(seen: Look, samples: Sequence[Sample | None]) -> Tile:
 
 def _failures(seen: Look, samples: Sequence[Sample | None]) -> Tile:
     parked = sum(each.failed for each in seen.subscribers)
-    stuck, failed = (
-        seen.processes.commands_parked,
-        seen.processes.deliveries_failed + seen.processes.deliveries_in_doubt,
-    )
+    stuck = seen.processes.commands_parked
+    failed = seen.processes.deliveries_failed + seen.processes.deliveries_in_doubt
     values = _series(samples, lambda each: sum(each.figures.get(name, 0) for name in ("parked", "stuck", "failed")))
     refused = sum(each.figures.get("refused", 0) for each in samples if each)
     note = (
-        f"{parked:,} parked events, {stuck:,} commands, {failed:,} deliveries; {refused:,.0f} refused in the last hour"
+        f"parked events: {parked:,}, commands: {stuck:,}, mails and effects: {failed:,};"
+        f" refused in the last hour: {refused:,.0f}"
     )
     most = max((each for each in values if each is not None), default=0)
     return Tile(
