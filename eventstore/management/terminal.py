@@ -34,7 +34,7 @@ def add_json(parser: _ActionsContainer) -> None:
 
 
 def write_json(stdout: OutputWrapper, value: Any) -> None:
-    stdout.write(msgspec.json.encode(value).decode())
+    stdout.write(msgspec.json.encode(value, enc_hook=str).decode())
 
 
 def console(stdout: OutputWrapper) -> Console:

@@ -30,7 +30,7 @@ from ordering.admin.seating import Seating, waited_for
 from ordering.admin.words import via
 from ordering.domain.conference_changes import ConferenceRenamed, time_zones
 from ordering.domain.scheduling import ConferenceScheduled
-from ordering.models import ConferenceSales, ConferenceSummary, FailedRefund, OrderSummary
+from ordering.models import ConferenceSummary, FailedRefund, OrderSummary
 from ordering.models.conference import counted
 
 SHOWN = 10
@@ -109,7 +109,7 @@ class ConferenceAdmin(BusinessAdmin, ExplainedAdmin, ActsAdmin):
                     *(money(each["total_received"], each["currency"]), each["payments"]),
                     *(money(each["total_refunded"], each["currency"]), each["refunds"]),
                 )
-                for each in ConferenceSales.objects.sums(conference.pk)
+                for each in conference.sums
             ],
         )
 

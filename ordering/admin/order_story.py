@@ -109,7 +109,9 @@ def read(order_id: UUID) -> Story:
     ids = [step["command_id"] for each in steps.values() for step in each if "command_id" in step]
     sent = OutboxCommand.objects.filter(command_id__in=ids).values_list("result", flat=True)
 
-    streams = {order_id, account_id_of(order_id), payment_id_of(order_id), refusal_stream(Sale.name, key)}
+    first = payment_id_of(order_id)
+    refusals = {refusal_stream(Sale.name, key), refusal_stream(Booking.name, str(first))}
+    streams = {order_id, account_id_of(order_id), first, *refusals}
     events = _events(streams, {*steps, *(position for position in sent if position)})
     paid = {id_ for each in events.values() if (id_ := getattr(each.event, "payment_id", None))}
     later = {stream for id_ in paid for stream in (id_, refusal_stream(Booking.name, str(id_)))} - streams
@@ -276,6 +278,8 @@ def _why(story: Story, asked: Recorded, reason: str, who: Mapping[str, str]) -> 
 
 def _events(streams: Collection[UUID], positions: Collection[int] = ()) -> dict[int, Recorded]:
     """By position: those of some streams, and those at some positions."""
+    if not streams:
+        return {}
     found = StoredEvent.objects.filter(stream_id__in=streams).values_list("position", flat=True)
     return {each.position: each for each in store.read_these([*{*found, *positions}])}
 

@@ -1,9 +1,12 @@
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
 from django.db import models
 
 from ordering.domain.terms import AT_NO_COST, CancellationRule, PaymentTerms
+from ordering.models.payment import ConferenceSales
 from projections.models import ReadModel
 
 COUNTS = ("taken", "held")
@@ -64,6 +67,11 @@ class ConferenceSummary(ReadModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @cached_property
+    def sums(self) -> Sequence[Mapping[str, Any]]:
+        """What its payments come to, by currency, read once."""
+        return list(ConferenceSales.objects.sums(self.pk))
 
     @property
     def terms_of_payment(self) -> PaymentTerms:

@@ -151,7 +151,7 @@ def test_a_bug_that_skips_events_in_silence_is_found_row_by_row_and_its_differen
     expect(verified).to_contain_text("2 of")
     expect(verified).to_contain_text("rows are not what their events say")
     told(mails, f"Differs: {SYNC} has 2 rows")
-    verified.get_by_role("link", name="see which").click()
+    verified.get_by_role("link", name="see which").press("Enter")  # the page asks for itself again, and its rows move
     for order in damaged:
         row = staff.get_by_role("row").filter(has_text=str(order))
         expect(row).to_contain_text("status: awaiting_payment · confirmed")

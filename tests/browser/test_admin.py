@@ -159,7 +159,7 @@ def test_what_an_event_says_is_found_from_the_list_of_all_types(page, log_in):
     expect(page.locator("#version-1")).to_contain_text("Version 1 is from before conferences had payment terms")
     page.get_by_role("link", name="Those in the log").click()
     expect(page).to_have_url(re.compile(r"type=order\.placed"))
-    expect(page.locator("#result_list")).to_contain_text("order.placed")
+    expect(page.locator("#log-rows")).to_contain_text("order.placed")
 
 
 def test_the_colours_of_unfold_and_of_the_business_win_over_those_of_the_apps(page, log_in):

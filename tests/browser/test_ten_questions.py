@@ -24,10 +24,10 @@ MEANT = {"*its number*": re.compile("^BX-"), "*the name*": re.compile("^(Ada Lov
 """What of this sale is clicked where the docs say what a link is about."""
 
 ANSWERS = {
-    "Why was this order refunded?": ("History", "Cannot come after all."),
+    "Why was this order refunded?": ("Timeline", "Cannot come after all."),
     "How much was paid, and what is still owed?": ("Where it stands", "Received199.00 EUR"),
     "Was the confirmation sent, and when?": ("Mails", "Order confirmation"),
-    "Who cancelled this order?": ("History", "grace"),
+    "Who cancelled this order?": ("Timeline", "grace"),
     "What has this customer ordered?": ("Orders", "BX-"),
     "How many seats are left?": ("Seat types", "Standard"),
     "How much was taken on a day?": ("", "199.00 EUR"),
@@ -59,7 +59,7 @@ def sold():
         eventually(OrderSummary.objects.filter(pk=order, returned__gt=0).exists)
         eventually(DailySales.objects.exists)
         eventually(UnmatchedMoney.objects.filter(pk=unmatched).exists)
-        perform(Pause(target="demographics"), by=grace, reason="The printer is out.")
+        perform(Pause(target="demographics"), by="grace", reason="The printer is out.")
 
     return sell
 

@@ -352,5 +352,5 @@ def test_what_redis_keeps_names_nobody_and_is_forgotten(ada, settings):
         keys = [key.decode() for key in redis.keys("boxoffice:brakes:*")]
         lives = [redis.ttl(key) for key in keys]
     assert len(keys) >= 3
-    assert not [key for key in keys if "ada" in key or HOME in key]
+    assert not [key for key in keys if ADA in key or HOME in key]
     assert min(lives) > 0

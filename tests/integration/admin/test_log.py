@@ -104,6 +104,17 @@ def test_a_filter_that_means_nothing_says_so_and_filters_nothing(client, viewer)
     assert client.get(LOG, {"position__lt": "x"}).url == f"{LOG}?e=1"
 
 
+@pytest.mark.parametrize(
+    ("term", "found"), [("2", [2]), ("2-3", [3, 2]), ("2 - 3", [3, 2]), ("3-2", []), ("9,999", []), ("2-x", [])]
+)
+def test_events_are_found_by_a_position_or_by_several(client, viewer, term, found):
+    shop.order(shop.customer(), shop.conference_on_sale())
+    first = StoredEvent.objects.order_by("position")[0].position
+    asked = re.sub(r"\d+", lambda each: str(int(each[0]) + first - 1), term) if found else term
+    rows = client.get(LOG, {"q": asked}).context["cl"].result_list
+    assert [each.position - first + 1 for each in rows] == found
+
+
 def test_a_time_is_a_position_to_the_moment(long_log):
     first = StoredEvent.objects.order_by("position")[0]
     last = StoredEvent.objects.order_by("-position")[0]
